@@ -1,0 +1,65 @@
+# Everything from nothing: Python 3.11 or newer, GNU make and the package registries.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+# Prefect would otherwise report usage to its makers.
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export DO_NOT_TRACK := 1
+
+# The sample ends on this day; its last month is the one the demo reports.
+SAMPLE_AS_OF := 2026-09-30
+SAMPLE_MONTH := 2026-09
+
+.PHONY: demo test test-all check bench lock docs sample clean
+.DEFAULT_GOAL := demo
+
+# uv itself comes from the lock, so its hash is checked by pip like every other.
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "e2analytics needs Python 3.11 or newer; say: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Installing the locked environment into .venv ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@sed -n '/^uv==/,/^[^ ]/{/^uv==/p;/^ /p}' requirements.lock > .venv/uv.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: .venv/installed
+	@rm -rf demo
+	@$(BIN)/e2analytics run --drop data/sample --store demo/store --as-of $(SAMPLE_AS_OF)
+	@$(BIN)/e2analytics report --month $(SAMPLE_MONTH) --store demo/store --out demo/report
+
+check: .venv/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q -m "not slow" tests --ignore tests/flows --ignore tests/browser --ignore tests/test_cli.py
+
+test: .venv/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -m "not slow" --cov --cov-report=term
+
+test-all: .venv/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest --cov --cov-report=term
+
+bench: .venv/installed
+	$(BIN)/python -m bench
+
+sample: .venv/installed
+	$(BIN)/python -m e2analytics simulate data/sample --sample
+
+docs: .venv/installed
+	$(BIN)/e2analytics schemas
+
+lock:
+	@test -x $(BIN)/uv || $(MAKE) .venv/installed
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate --quiet --upgrade --output-file requirements.lock
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage demo dist build

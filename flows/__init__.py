@@ -1,0 +1,1 @@
+"""When and how often the pipeline runs; never what it does."""

@@ -1,0 +1,1 @@
+"""Find the men on testosterone whose anastrozole pushes estradiol below a bone-protective range."""
