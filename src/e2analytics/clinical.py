@@ -1,0 +1,60 @@
+"""Clinical and physical numbers: each once, with its unit, its source and how sure we are of it.
+
+``confidence`` is ``high``, ``medium`` or ``low`` as in the project's evidence sheet; ``unconfirmed``
+marks a number known from general knowledge that nobody has yet checked against its source.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Confidence = Literal["high", "medium", "low", "unconfirmed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """A number with its unit and where it comes from."""
+
+    value: float
+    unit: str
+    source: str
+    confidence: Confidence
+
+
+RED_LINE_E2: Final = Cited(
+    10.0, "pg/mL", "Finkelstein et al., J Clin Invest 2016;126:1114 (mass spectrometry)", "high"
+)
+DEFAULT_LOWER_LIMIT_E2: Final = Cited(
+    16.0, "pg/mL", "Mellström et al., J Bone Miner Res 2008;23:1552 (GC-MS, fractures)", "high"
+)
+LOWEST_PLAUSIBLE_LIMIT_E2: Final = Cited(
+    10.0, "pg/mL", "the red line: a limit below it would not protect", "medium"
+)
+HIGHEST_PLAUSIBLE_LIMIT_E2: Final = Cited(
+    30.0, "pg/mL", "plateau of E2 and bone in men, 20-40 pg/mL (Framingham, NHANES)", "medium"
+)
+
+STEADY_STATE_DAYS: Final = Cited(
+    14.0, "days", "anastrozole label: full suppression after 14 days; half-life 47 h in males", "medium"
+)
+WASHOUT_DAYS: Final = Cited(
+    14.0, "days", "five half-lives are 10 days, recovery of E2 lags", "medium"
+)
+E2_CARRY_DAYS: Final = Cited(180.0, "days", "house rule: how long one E2 speaks for a man", "low")
+OLD_ORDER_DAYS: Final = Cited(400.0, "days", "house rule: a yearly renewal with a month's grace", "low")
+
+LSC_FACTOR: Final = Cited(2.77, "1", "ISCD: 1.96 x sqrt(2), least significant change at 95 %", "high")
+MAX_PRECISION_CV: Final = {
+    site: Cited(value, "%", "ISCD minimum acceptable precision of a technologist", "unconfirmed")
+    for site, value in {"lumbar_spine": 1.9, "total_hip": 1.8, "femoral_neck": 2.5}.items()
+}
+
+LOSS_THAT_MATTERS: Final = Cited(
+    0.5, "%/year", "house rule (delta): a mean difference worth acting on", "low"
+)
+BMD_LEVEL_THAT_MATTERS: Final = Cited(
+    0.03, "g/cm2", "house rule: about a quarter of a young-adult SD of the femoral neck", "low"
+)
+
+DAYS_PER_YEAR: Final = 365.25

@@ -1,0 +1,433 @@
+"""What every table of the store promises: grain, columns, units, meaning.
+
+``schemas/contracts/*.yaml`` is exported from here by ``e2analytics schemas``; a test keeps the two
+equal. What a supplier's *row* must satisfy before it may enter a table stands in ``rules``: those
+rules set rows apart, these contracts stop the run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import pandera.polars as pa
+import polars as pl
+import yaml
+from pandera.errors import SchemaErrors
+from pandera.typing.polars import Series
+
+from e2analytics.errors import ContractError
+
+SITES: Final = ("lumbar_spine", "total_hip", "femoral_neck", "one_third_radius", "total_body")
+FITTED_SITES: Final = ("lumbar_spine", "total_hip", "femoral_neck")
+ASSAYS: Final = ("ms", "ia", "unknown")
+STATUSES: Final = ("below_range", "low_not_attributable", "in_range", "not_assessable")
+TIERS: Final = ("critical", "high", "watch", "none")
+VERDICTS: Final = (
+    "u_shaped",
+    "low_side_threshold",
+    "rising",
+    "high_side_threshold",
+    "falling",
+    "flat",
+    "inconclusive",
+)
+OUTCOMES: Final = ("annual_change_pct", "risk_loss_lsc_2y", "bmd_level_g_cm2")
+
+Utc = pl.Datetime("us", "UTC")
+
+
+class Table(pa.DataFrameModel):
+    """Base of all contracts: no column more, none less, none of another type."""
+
+    class Config:
+        """Strictness shared by all tables."""
+
+        strict = True
+        ordered = True
+
+
+class SourceRow(Table):
+    """What every row that came out of a supplier's file carries."""
+
+    source_file: Series[str] = pa.Field(description="Feed file and hash prefix; never its name.")
+    source_line: Series[pl.Int64] = pa.Field(
+        ge=1, description="Line in that file; the header is line 1."
+    )
+    source_order: Series[pl.Int64] = pa.Field(
+        ge=0, description="Order in which files were first read: which of two versions is later."
+    )
+
+
+class Patients(SourceRow):
+    """One man known to a clinic. Grain: patient_id."""
+
+    patient_id: Series[str] = pa.Field(unique=True, description="Keyed pseudonym; never an MRN.")
+    namespace: Series[str] = pa.Field(description="Whose numbering the source id belongs to.")
+    clinic_id: Series[str] = pa.Field(description="Clinic that treats him.")
+    sex: Series[str] = pa.Field(isin=["M"], description="Only men are analysed.")
+    birth_date: Series[pl.Date] = pa.Field(description="Date of birth.")
+    height_cm: Series[float] = pa.Field(nullable=True, description="Height, cm.")
+    weight_kg: Series[float] = pa.Field(nullable=True, description="Weight, kg.")
+    trt_started_on: Series[pl.Date] = pa.Field(nullable=True, description="First testosterone.")
+    imputed: Series[str] = pa.Field(description="Columns the feed declared instead of reading.")
+
+
+class Labs(SourceRow):
+    """One laboratory result in its analyte's one unit. Grain: namespace, result_id."""
+
+    namespace: Series[str]
+    result_id: Series[str] = pa.Field(description="The laboratory's number of the result.")
+    patient_id: Series[str] = pa.Field(description="Keyed pseudonym.")
+    collected_at: Series[Utc] = pa.Field(description="Instant of the draw, UTC.")
+    collected_on: Series[pl.Date] = pa.Field(description="Local date of the draw.")
+    analyte: Series[str] = pa.Field(description="Name in schemas/reference/analytes.yaml.")
+    value_low: Series[float] = pa.Field(ge=0, description="Least value the result allows.")
+    value_high: Series[float] = pa.Field(
+        nullable=True, description="Greatest value; equal to value_low unless censored, null if open."
+    )
+    unit: Series[str] = pa.Field(description="UCUM unit of the analyte.")
+    assay: Series[str] = pa.Field(isin=ASSAYS, description="Never pooled without a term for it.")
+    loinc: Series[str] = pa.Field(nullable=True)
+    performing_lab: Series[str] = pa.Field(nullable=True)
+    status: Series[str] = pa.Field(isin=["F", "C", "P"], description="HL7 result status.")
+    reported_at: Series[Utc] = pa.Field(nullable=True)
+    imputed: Series[str] = pa.Field(description="Columns the feed declared instead of reading.")
+
+    class Config:
+        """Grain."""
+
+        unique = ["namespace", "result_id"]
+
+
+class Dxa(SourceRow):
+    """One site of one DXA scan. Grain: namespace, scan_id, site."""
+
+    namespace: Series[str]
+    scan_id: Series[str] = pa.Field(description="The scanner's number of the scan.")
+    patient_id: Series[str] = pa.Field(description="Keyed pseudonym.")
+    scanned_on: Series[pl.Date]
+    site: Series[str] = pa.Field(isin=SITES)
+    bmd_g_cm2: Series[float] = pa.Field(gt=0, description="Areal bone mineral density.")
+    t_score: Series[float] = pa.Field(nullable=True)
+    z_score: Series[float] = pa.Field(nullable=True)
+    scanner_id: Series[str] = pa.Field(nullable=True)
+    manufacturer: Series[str] = pa.Field(nullable=True)
+    body_fat_pct: Series[float] = pa.Field(nullable=True)
+    vertebrae: Series[str] = pa.Field(nullable=True)
+    side: Series[str] = pa.Field(nullable=True)
+    reference_db: Series[str] = pa.Field(nullable=True)
+    imputed: Series[str] = pa.Field(description="Columns the feed declared instead of reading.")
+
+    class Config:
+        """Grain."""
+
+        unique = ["namespace", "scan_id", "site"]
+
+
+class Medications(SourceRow):
+    """One order of a drug that matters here. Grain: namespace, order_id."""
+
+    namespace: Series[str]
+    order_id: Series[str]
+    patient_id: Series[str] = pa.Field(description="Keyed pseudonym.")
+    drug: Series[str] = pa.Field(description="Ingredient, as in schemas/reference/drugs.yaml.")
+    drug_class: Series[str] = pa.Field(description="aromatase_inhibitor, androgen ...")
+    dose_mg: Series[float] = pa.Field(nullable=True, description="mg per dose; null if unknown.")
+    doses_per_week: Series[float] = pa.Field(nullable=True)
+    weekly_dose_mg: Series[float] = pa.Field(nullable=True, description="mg/week; null if unknown.")
+    started_on: Series[pl.Date]
+    stopped_on: Series[pl.Date] = pa.Field(nullable=True, description="First day without the drug.")
+
+    class Config:
+        """Grain."""
+
+        unique = ["namespace", "order_id"]
+
+
+class Events(SourceRow):
+    """Something that happened to a man. Grain: namespace, event_id."""
+
+    namespace: Series[str]
+    event_id: Series[str]
+    patient_id: Series[str] = pa.Field(description="Keyed pseudonym.")
+    kind: Series[str]
+    occurred_on: Series[pl.Date]
+
+    class Config:
+        """Grain."""
+
+        unique = ["namespace", "event_id"]
+
+
+class Precision(SourceRow):
+    """What a clinic measured of its scanner. Grain: namespace, clinic_id, scanner_id, site."""
+
+    namespace: Series[str]
+    clinic_id: Series[str]
+    scanner_id: Series[str]
+    site: Series[str] = pa.Field(isin=SITES)
+    cv_pct: Series[float] = pa.Field(gt=0, description="Precision error, coefficient of variation.")
+
+    class Config:
+        """Grain."""
+
+        unique = ["namespace", "clinic_id", "scanner_id", "site"]
+
+
+class Files(Table):
+    """The ledger: every file ever read, and what became of its rows. Grain: source_file."""
+
+    source_file: Series[str] = pa.Field(unique=True, description="Feed file and hash prefix.")
+    sha256: Series[str] = pa.Field(description="Hash of the whole file.")
+    feed: Series[str]
+    target: Series[str] = pa.Field(description="Table its rows go to.")
+    source_order: Series[pl.Int64] = pa.Field(ge=0)
+    run_id: Series[str] = pa.Field(description="Run that read it.")
+    refused: Series[str] = pa.Field(nullable=True, description="Rule by which it was refused.")
+    rows_read: Series[pl.Int64] = pa.Field(ge=0)
+    accepted: Series[pl.Int64] = pa.Field(ge=0)
+    duplicate: Series[pl.Int64] = pa.Field(ge=0)
+    superseded: Series[pl.Int64] = pa.Field(ge=0)
+    withdrawn: Series[pl.Int64] = pa.Field(ge=0)
+    set_apart: Series[pl.Int64] = pa.Field(ge=0)
+    quarantined: Series[pl.Int64] = pa.Field(ge=0)
+
+
+class Quarantine(Table):
+    """Why a row waits outside, or came in with a doubt. Grain: source_file, source_line, rule."""
+
+    feed: Series[str]
+    source_file: Series[str]
+    source_line: Series[pl.Int64] = pa.Field(nullable=True, description="Null: the whole file.")
+    rule: Series[str]
+    severity: Series[str] = pa.Field(isin=["reject", "warn"])
+    column: Series[str] = pa.Field(nullable=True)
+    advice: Series[str] = pa.Field(description="What the supplier can do about it.")
+
+
+class Attrition(Table):
+    """From rows read to men analysed, step by step. Grain: run_id, unit, position."""
+
+    run_id: Series[str]
+    position: Series[pl.Int64] = pa.Field(ge=0, description="Order of the steps.")
+    step: Series[str]
+    unit: Series[str] = pa.Field(isin=["rows", "patients", "pairs"])
+    n_in: Series[pl.Int64] = pa.Field(ge=0)
+    n_out: Series[pl.Int64] = pa.Field(ge=0, description="Leaving at this step.")
+    n_left: Series[pl.Int64] = pa.Field(ge=0, description="n_in - n_out.")
+    reason: Series[str]
+
+
+class Exposures(Table):
+    """Two successive scans of a man and his E2 between them. Grain: patient_id, site, first scan."""
+
+    patient_id: Series[str]
+    clinic_id: Series[str]
+    site: Series[str] = pa.Field(isin=SITES)
+    scanner_id: Series[str]
+    first_scan_id: Series[str]
+    second_scan_id: Series[str]
+    first_on: Series[pl.Date]
+    second_on: Series[pl.Date]
+    years: Series[float] = pa.Field(gt=0)
+    first_bmd_g_cm2: Series[float]
+    second_bmd_g_cm2: Series[float]
+    annual_change_pct: Series[float] = pa.Field(description="100 ln(b2/b1)/years, %/year.")
+    change_pct: Series[float] = pa.Field(description="Total change, 100 ln(b2/b1), %.")
+    precision_cv_pct: Series[float]
+    lsc_pct: Series[float] = pa.Field(description="Least significant change, 2.77 x precision.")
+    lsc_verdict: Series[str] = pa.Field(isin=["loss", "gain", "no_measurable_change"])
+    n_draws: Series[pl.Int64]
+    coverage: Series[float] = pa.Field(ge=0, description="Share of the interval that draws cover.")
+    share_on_drug: Series[float] = pa.Field(ge=0, description="Share of the interval on the drug.")
+    weekly_anastrozole_mg: Series[float] = pa.Field(
+        nullable=True, description="Time-weighted mean over the interval; null if a dose is unknown."
+    )
+    log_e2_off_mean: Series[float] = pa.Field(nullable=True, description="Posterior, log pg/mL.")
+    log_e2_off_sd: Series[float] = pa.Field(nullable=True)
+    log_e2_on_mean: Series[float] = pa.Field(nullable=True)
+    log_e2_on_sd: Series[float] = pa.Field(nullable=True)
+    e2_pg_ml: Series[float] = pa.Field(nullable=True, description="Geometric mean over the time.")
+    e2_ci_low_pg_ml: Series[float] = pa.Field(nullable=True)
+    e2_ci_high_pg_ml: Series[float] = pa.Field(nullable=True)
+    age_years: Series[float] = pa.Field(description="At the first scan.")
+    bmi_kg_m2: Series[float] = pa.Field(nullable=True)
+    log_testosterone: Series[float] = pa.Field(nullable=True, description="Mean log ng/dL.")
+    years_on_trt: Series[float] = pa.Field(nullable=True, description="At the first scan.")
+    usable: Series[bool]
+    why_not: Series[str] = pa.Field(nullable=True, description="Null exactly where usable.")
+
+
+class Levels(Table):
+    """One scan beside one E2: cross-sectional, never gives limits. Grain: patient_id, site."""
+
+    patient_id: Series[str]
+    site: Series[str] = pa.Field(isin=SITES)
+    bmd_g_cm2: Series[float]
+    e2_pg_ml: Series[float]
+    age_years: Series[float]
+    bmi_kg_m2: Series[float] = pa.Field(nullable=True)
+
+
+class Curve(Table):
+    """The fitted curve on its grid. Grain: site, outcome, e2_pg_ml."""
+
+    site: Series[str] = pa.Field(isin=SITES)
+    outcome: Series[str] = pa.Field(isin=OUTCOMES)
+    e2_pg_ml: Series[float] = pa.Field(gt=0)
+    estimate: Series[float] = pa.Field(description="Adjusted mean outcome, in the outcome's unit.")
+    ci_low: Series[float] = pa.Field(description="Pointwise 95 %, clustered by patient.")
+    ci_high: Series[float]
+    band_low: Series[float] = pa.Field(description="Simultaneous 95 % over the supported points.")
+    band_high: Series[float]
+    n_effective: Series[pl.Int64] = pa.Field(ge=0, description="Men within +/- 0.2 in log E2.")
+    supported: Series[bool]
+    model_id: Series[str]
+
+
+class CurveSummary(Table):
+    """What the curve says. Grain: site, outcome."""
+
+    site: Series[str] = pa.Field(isin=SITES)
+    outcome: Series[str] = pa.Field(isin=OUTCOMES)
+    verdict: Series[str] = pa.Field(isin=VERDICTS, nullable=True, description="Null: not fitted.")
+    explanation: Series[str] = pa.Field(description="The verdict in words.")
+    nadir_e2_pg_ml: Series[float] = pa.Field(nullable=True, description="Best bone, least risk.")
+    nadir_ci_low: Series[float] = pa.Field(nullable=True)
+    nadir_ci_high: Series[float] = pa.Field(nullable=True)
+    lower_limit_pg_ml: Series[float] = pa.Field(nullable=True)
+    lower_limit_ci_low: Series[float] = pa.Field(nullable=True)
+    lower_limit_ci_high: Series[float] = pa.Field(nullable=True)
+    lower_limit_share: Series[float] = pa.Field(
+        nullable=True, description="Share of bootstrap replicates with a lower limit."
+    )
+    upper_limit_pg_ml: Series[float] = pa.Field(nullable=True)
+    upper_limit_ci_low: Series[float] = pa.Field(nullable=True)
+    upper_limit_ci_high: Series[float] = pa.Field(nullable=True)
+    upper_limit_share: Series[float] = pa.Field(nullable=True)
+    delta: Series[float] = pa.Field(description="Difference that matters, in the outcome's unit.")
+    edf: Series[float] = pa.Field(nullable=True, description="Effective degrees of freedom.")
+    smoothing: Series[float] = pa.Field(nullable=True)
+    covariates: Series[str] = pa.Field(description="Adjusted for, and left out with the reason.")
+    n_patients: Series[pl.Int64] = pa.Field(ge=0)
+    n_intervals: Series[pl.Int64] = pa.Field(ge=0)
+    supported: Series[bool] = pa.Field(description="The lower limit is supported.")
+    why_not: Series[str] = pa.Field(nullable=True, description="Why there is no (supported) limit.")
+    model_id: Series[str]
+
+
+class Cohort(Table):
+    """Every man on an aromatase inhibitor on the as-of date. Grain: patient_id, as_of."""
+
+    patient_id: Series[str] = pa.Field(unique=True)
+    clinic_id: Series[str]
+    as_of: Series[pl.Date]
+    weekly_anastrozole_mg: Series[float] = pa.Field(nullable=True)
+    last_e2_low_pg_ml: Series[float] = pa.Field(nullable=True)
+    last_e2_high_pg_ml: Series[float] = pa.Field(nullable=True)
+    last_e2_on: Series[pl.Date] = pa.Field(nullable=True)
+    assay: Series[str] = pa.Field(isin=ASSAYS, nullable=True)
+    n_draws: Series[pl.Int64] = pa.Field(ge=0, description="E2 draws that the estimate rests on.")
+    e2_expected_pg_ml: Series[float] = pa.Field(nullable=True, description="Level at this dose.")
+    e2_ci_low: Series[float] = pa.Field(nullable=True)
+    e2_ci_high: Series[float] = pa.Field(nullable=True)
+    e2_off_drug_pg_ml: Series[float] = pa.Field(nullable=True)
+    p_below_range: Series[float] = pa.Field(nullable=True, ge=0, le=1)
+    p_attributable: Series[float] = pa.Field(nullable=True, ge=0, le=1)
+    p_below_red_line: Series[float] = pa.Field(nullable=True, ge=0, le=1)
+    lower_limit_pg_ml: Series[float] = pa.Field(description="The limit in use.")
+    limit_source: Series[str] = pa.Field(isin=["fitted", "literature"])
+    status: Series[str] = pa.Field(isin=STATUSES)
+    tier: Series[str] = pa.Field(isin=TIERS)
+    reasons: Series[str] = pa.Field(description="Rule names, separated by '; '.")
+    grounds: Series[str] = pa.Field(description="In words, with file and line of what it rests on.")
+    t_score_min: Series[float] = pa.Field(nullable=True)
+    z_score_min: Series[float] = pa.Field(nullable=True)
+    bmd_change_pct_per_year: Series[float] = pa.Field(nullable=True)
+    loss_exceeds_lsc: Series[bool] = pa.Field(nullable=True)
+    model_id: Series[str]
+
+
+class Flags(Cohort):
+    """The men of ``cohort`` whose tier is not none, with the flag's life. Grain: patient_id."""
+
+    first_flagged_on: Series[pl.Date]
+    state: Series[str] = pa.Field(isin=["new", "open", "resolved", "reopened"])
+    review_state: Series[str] = pa.Field(isin=["not_reviewed", "reviewed"])
+    review_note: Series[str] = pa.Field(nullable=True)
+
+
+class Limits(Table):
+    """Limits taken into use, oldest first; the last one counts. Grain: adopted_on, model_id."""
+
+    adopted_on: Series[pl.Date]
+    lower_limit_pg_ml: Series[float]
+    limit_ci_low: Series[float] = pa.Field(nullable=True)
+    limit_ci_high: Series[float] = pa.Field(nullable=True)
+    source: Series[str] = pa.Field(isin=["fitted", "literature"])
+    model_id: Series[str]
+    reason: Series[str]
+
+
+class Models(Table):
+    """Frozen fits that nights between score new data with. Grain: model_id."""
+
+    model_id: Series[str] = pa.Field(unique=True)
+    fitted_as_of: Series[pl.Date]
+    run_id: Series[str]
+    parameters: Series[str] = pa.Field(description="JSON: dose response, limit replicates, inputs.")
+
+
+class Measures(Table):
+    """A quality measure of a month. Grain: month, clinic_id, measure."""
+
+    month: Series[str] = pa.Field(description="YYYY-MM.")
+    clinic_id: Series[str]
+    measure: Series[str]
+    numerator: Series[pl.Int64] = pa.Field(nullable=True)
+    denominator: Series[pl.Int64] = pa.Field(nullable=True)
+    value: Series[float] = pa.Field(nullable=True)
+    ci_low: Series[float] = pa.Field(nullable=True)
+    ci_high: Series[float] = pa.Field(nullable=True)
+    suppressed: Series[bool]
+
+
+class Runs(Table):
+    """The manifest of a published run. Grain: run_id."""
+
+    run_id: Series[str] = pa.Field(unique=True)
+    as_of: Series[pl.Date]
+    started_at: Series[Utc]
+    finished_at: Series[Utc]
+    outcome: Series[str] = pa.Field(isin=["complete", "incomplete"])
+    package_version: Series[str]
+    model_id: Series[str]
+    inputs: Series[str] = pa.Field(description="JSON: file and hash of what this run read.")
+    settings: Series[str] = pa.Field(description="JSON, without the key.")
+    counts: Series[str] = pa.Field(description="JSON: rows by fate, men, flags.")
+    timings: Series[str] = pa.Field(description="JSON: seconds by stage.")
+    table_versions: Series[str] = pa.Field(description="JSON: Delta version of every table.")
+
+
+TABLES: Final[dict[str, type[Table]]] = {
+    "patients": Patients,
+    "labs": Labs,
+    "dxa": Dxa,
+    "medications": Medications,
+    "events": Events,
+    "precision": Precision,
+    "files": Files,
+    "quarantine": Quarantine,
+    "attrition": Attrition,
+    "exposures": Exposures,
+    "levels": Levels,
+    "curve": Curve,
+    "curve_summary": CurveSummary,
+    "cohort": Cohort,
+    "flags": Flags,
+    "limits": Limits,
+    "models": Models,
+    "runs": Runs,
+}
