@@ -55,8 +55,14 @@ class SourceRow(Table):
     source_line: Series[pl.Int64] = pa.Field(
         ge=1, description="Line in that file; the header is line 1."
     )
+    source_part: Series[pl.Int64] = pa.Field(
+        ge=0, description="Which of several results that one line holds; 0 if there is one."
+    )
     source_order: Series[pl.Int64] = pa.Field(
         ge=0, description="Order in which files were first read: which of two versions is later."
+    )
+    broken: Series[str] = pa.Field(
+        description="Rules that the row breaks, separated by blanks: doubts, if it was accepted."
     )
 
 

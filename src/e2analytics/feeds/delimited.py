@@ -1,0 +1,104 @@
+"""Reads delimited text: UTF-8, comma, header on the first line.
+
+In    the bytes of a file
+Out   every column as text, empty fields null, and ``source_line`` (the header is line 1)
+
+A file that is empty, not text, cut off or not rectangular is refused as a whole, because what it
+says can no longer be trusted line by line.
+"""
+
+from __future__ import annotations
+
+import csv
+
+import polars as pl
+
+from e2analytics.errors import RefusedFileError
+
+_BOM = b"\xef\xbb\xbf"
+
+
+def read(content: bytes) -> pl.DataFrame:
+    """Return the rows of a file.
+
+    Raises
+    ------
+    RefusedFileError
+        With the rule that the file breaks.
+    """
+    text = _checked(content.removeprefix(_BOM))
+    names = _header(text)
+    rows = _parse(text, names)
+    _check_not_truncated(text, rows)
+    return rows
+
+
+def _checked(content: bytes) -> bytes:
+    if not content.strip():
+        raise RefusedFileError("empty_file", "it holds nothing, not even a header")
+    if b"\x00" in content:
+        raise RefusedFileError("not_text", "it holds NUL bytes: not text, or UTF-16")
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise RefusedFileError("wrong_encoding", f"line {line} is not UTF-8") from None
+    return content
+
+
+def _header(text: bytes) -> list[str]:
+    names = [name.strip() for name in _fields(text.splitlines()[0])]
+    if len(set(names)) < len(names):
+        raise RefusedFileError("duplicate_column", "two columns of the header have the same name")
+    return names
+
+
+def _fields(line: bytes) -> list[str]:
+    return next(csv.reader([line.decode()]), [])
+
+
+def _parse(text: bytes, names: list[str]) -> pl.DataFrame:
+    try:
+        rows = pl.read_csv(
+            text,
+            has_header=False,
+            skip_lines=1,
+            new_columns=names,
+            schema=dict.fromkeys(names, pl.String),
+            raise_if_empty=False,
+        )
+    except pl.exceptions.ComputeError:
+        # Not chained: the reader's message quotes the line.
+        raise RefusedFileError(
+            "not_rectangular", "a line has more fields than the header, or a quote is not closed"
+        ) from None
+    return _with_lines(rows.with_columns(pl.all().str.strip_chars().replace("", None)))
+
+
+def _with_lines(rows: pl.DataFrame) -> pl.DataFrame:
+    # A quoted field may span lines, so that rows are not lines.
+    breaks = pl.sum_horizontal(
+        pl.col(rows.columns).str.count_matches("\n", literal=True).fill_null(0)
+    )
+    line = pl.int_range(pl.len(), dtype=pl.Int64) + 2 + (breaks.cum_sum() - breaks).cast(pl.Int64)
+    numbered = rows.with_columns(source_line=line)
+    return numbered.filter(~pl.all_horizontal(pl.col(rows.columns).is_null()))  # blank lines
+
+
+def _check_not_truncated(text: bytes, rows: pl.DataFrame) -> None:
+    if text.endswith(b"\n") or rows.is_empty():
+        return
+    if any("\n" in (field or "") for field in rows[:, :-1].row(-1)):
+        return  # a quoted field that spans lines and was closed
+    last = text.rpartition(b"\n")[2]
+    columns = rows.width - 1
+    if len(_fields(last)) < columns or _shorter_than_the_rest(rows[:, columns - 1]):
+        raise RefusedFileError("truncated_file", "its last line is cut off")
+
+
+def _shorter_than_the_rest(values: pl.Series) -> bool:
+    # The file may be cut inside its very last field: a date that lost a digit is shorter than all
+    # others, which are of one length.
+    lengths = values.str.len_chars()
+    last, others = lengths[-1], lengths[:-1].drop_nulls()
+    return last is not None and len(others) > 2 and others.n_unique() == 1 and last < others[0]

@@ -1,0 +1,323 @@
+"""What a supplier's row must satisfy, rule by rule: a name a clinician can read, and advice.
+
+A rule's expression is true where a row keeps it. Where it evaluates to null it is not broken: what
+must be there has a rule of its own. ``reject`` keeps a row out; ``warn`` lets it in with a doubt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, Literal
+
+import polars as pl
+
+from e2analytics.contracts import SITES
+
+Severity = Literal["reject", "warn"]
+
+EARLIEST_EVENT: Final = date(1987, 1, 1)  # the first clinical DXA scanners
+EARLIEST_BIRTH: Final = date(1900, 1, 1)
+TOMORROW: Final = "tomorrow"
+"""Name of a column that ``validate`` adds: the first day that cannot have happened yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One thing that a row must satisfy."""
+
+    name: str
+    column: str
+    severity: Severity
+    advice: str
+    keeps: pl.Expr
+
+
+@dataclass(frozen=True, slots=True)
+class FileRule:
+    """One thing that a file must satisfy before its rows are looked at."""
+
+    name: str
+    advice: str
+
+
+FILE_RULES: Final = {
+    rule.name: rule
+    for rule in (
+        FileRule("empty_file", "The file is empty. Send the export again."),
+        FileRule("truncated_file", "The file is cut off. Send the whole export again."),
+        FileRule("not_text", "The file is not UTF-8 text. Export it as CSV, UTF-8."),
+        FileRule("wrong_encoding", "Export the file in UTF-8."),
+        FileRule("duplicate_column", "Give every column a name of its own."),
+        FileRule("not_rectangular", "A line has too many fields or an open quote. Export it again."),
+        FileRule("missing_column", "Add the column, with the header name of the feed description."),
+        FileRule("not_sas_transport", "Send a SAS transport file (XPORT, version 5)."),
+    )
+}
+
+
+def _given(column: str, what: str) -> Rule:
+    return Rule(
+        f"missing_{column}", column, "reject", f"Give {what} in every row.", _written(column)
+    )
+
+
+def _written(column: str) -> pl.Expr:
+    return pl.col(column).is_not_null()
+
+
+def _readable(column: str, how: str, severity: Severity = "reject") -> Rule:
+    # Only what was written can be unreadable.
+    keeps = ~(_written(f"raw_{column}") & pl.col(column).is_null())
+    return Rule(f"unreadable_{column}", column, severity, f"Write {how}.", keeps)
+
+
+def _date(column: str, what: str, *, earliest: date = EARLIEST_EVENT) -> list[Rule]:
+    return [
+        Rule(
+            f"missing_{column}", column, "reject", f"Give {what}.", _written(f"raw_{column}")
+        ),
+        _readable(column, "dates as YYYY-MM-DD"),
+        Rule(
+            f"impossible_{column}",
+            column,
+            "reject",
+            "Check the date: it lies in the future or before such records existed.",
+            pl.col(column).is_between(earliest, pl.col(TOMORROW)),
+        ),
+    ]
+
+
+def _collected() -> list[Rule]:
+    # An instant has two columns: what is written decides both.
+    return [
+        Rule(
+            "missing_collected_at",
+            "collected_at",
+            "reject",
+            "Give the time of the draw.",
+            _written("raw_collected_at"),
+        ),
+        _readable("collected_at", "times as YYYY-MM-DDTHH:MM"),
+        Rule(
+            "impossible_collected_at",
+            "collected_at",
+            "reject",
+            "Check the date: it lies in the future or before such records existed.",
+            pl.col("collected_on").is_between(EARLIEST_EVENT, pl.col(TOMORROW)),
+        ),
+    ]
+
+
+def _within(column: str, low: pl.Expr, high: pl.Expr, *, name: str, severity: Severity) -> Rule:
+    return Rule(
+        name,
+        column,
+        severity,
+        f"Check {column} and its unit: outside the range of schemas/reference.",
+        pl.col(column).is_between(low, high),
+    )
+
+
+_SOMEBODY: Final = _given("patient_id", "the patient's number")
+_WITHDRAWN: Final = pl.col("status") == "X"
+
+PATIENT_RULES: Final = (
+    _SOMEBODY,
+    _given("clinic_id", "the clinic"),
+    Rule("missing_sex", "sex", "reject", "Give the sex as M or F.", _written("sex")),
+    Rule("unknown_sex", "sex", "reject", "Write the sex as M or F.", pl.col("sex").is_in(["M", "F"])),
+    *_date("birth_date", "the date of birth", earliest=EARLIEST_BIRTH),
+    _readable("height_cm", "the height in cm as a number", "warn"),
+    _within("height_cm", pl.lit(100), pl.lit(250), name="implausible_height", severity="warn"),
+    _readable("weight_kg", "the weight in kg as a number", "warn"),
+    _within("weight_kg", pl.lit(30), pl.lit(350), name="implausible_weight", severity="warn"),
+    _readable("trt_started_on", "dates as YYYY-MM-DD", "warn"),
+)
+
+LAB_RULES: Final = (
+    _SOMEBODY,
+    _given("result_id", "the laboratory's number of the result"),
+    _given("test_name", "the name of the test"),
+    *_collected(),
+    Rule(
+        "missing_value",
+        "value",
+        "reject",
+        "Give the result, or leave the row out until there is one.",
+        _WITHDRAWN | _written("raw_value"),
+    ),
+    Rule(
+        "missing_unit", "unit", "reject", "Give the unit.", _WITHDRAWN | _written("raw_unit")
+    ),
+    Rule(
+        "unknown_unit",
+        "unit",
+        "reject",
+        "Use a unit of schemas/reference/analytes.yaml, or add this one there.",
+        _WITHDRAWN | ~(_written("raw_unit") & _written("analyte") & pl.col("factor").is_null()),
+    ),
+    Rule(
+        "unreadable_value",
+        "value",
+        "reject",
+        "Write a number with a decimal point, or <number or >number.",
+        _WITHDRAWN | ~(_written("raw_value") & _written("factor") & pl.col("value_low").is_null()),
+    ),
+    Rule(
+        "impossible_value",
+        "value",
+        "reject",
+        "Check the result and its unit: no such level can be.",
+        _WITHDRAWN
+        | (
+            pl.col("value_low").is_between(pl.col("least_possible"), pl.col("most_possible"))
+            & (pl.col("value_high").fill_null(0) <= pl.col("most_possible"))
+        ),
+    ),
+    Rule(
+        "unknown_status",
+        "status",
+        "reject",
+        "Write the status as F, C, P or X.",
+        pl.col("status").is_in(["F", "C", "P", "X"]),
+    ),
+    _readable("reported_at", "times as YYYY-MM-DDTHH:MM", "warn"),
+)
+
+DXA_RULES: Final = (
+    _SOMEBODY,
+    _given("scan_id", "the scanner's number of the scan"),
+    *_date("scanned_on", "the date of the scan"),
+    _given("site", "the site of the scan"),
+    Rule(
+        "unknown_site",
+        "site",
+        "reject",
+        f"Write the site as one of {', '.join(SITES)}.",
+        pl.col("site").is_in(SITES),
+    ),
+    Rule(
+        "missing_bmd_g_cm2",
+        "bmd_g_cm2",
+        "reject",
+        "Give the bone mineral density.",
+        _written("raw_bmd_g_cm2"),
+    ),
+    _readable("bmd_g_cm2", "the density in g/cm2 as a number"),
+    _within(
+        "bmd_g_cm2",
+        pl.col("least_possible"),
+        pl.col("most_possible"),
+        name="impossible_bmd",
+        severity="reject",
+    ),
+    _within(
+        "bmd_g_cm2",
+        pl.col("least_plausible"),
+        pl.col("most_plausible"),
+        name="implausible_bmd",
+        severity="warn",
+    ),
+    _readable("t_score", "the T-score as a number", "warn"),
+    _readable("z_score", "the Z-score as a number", "warn"),
+    _readable("body_fat_pct", "the body fat in % as a number", "warn"),
+)
+
+MEDICATION_RULES: Final = (
+    _SOMEBODY,
+    _given("order_id", "the number of the order"),
+    Rule("missing_drug", "drug", "reject", "Give the drug.", _written("raw_drug")),
+    *_date("started_on", "the first day of the order"),
+    _readable("stopped_on", "dates as YYYY-MM-DD"),
+    Rule(
+        "stopped_before_started",
+        "stopped_on",
+        "reject",
+        "Check the two dates.",
+        pl.col("stopped_on") >= pl.col("started_on"),
+    ),
+    Rule(
+        "negative_dose",
+        "dose_mg",
+        "reject",
+        "Check the dose.",
+        (pl.col("dose_mg") >= 0) & (pl.col("doses_per_week").fill_null(0) >= 0),
+    ),
+    _within(
+        "weekly_dose_mg",
+        pl.lit(0),
+        pl.col("most_weekly_mg"),
+        name="implausible_weekly_dose",
+        severity="warn",
+    ),
+    # Kept with a doubt: rejecting it would make a man on the drug look like one off it.
+    Rule(
+        "dose_unknown",
+        "dose_mg",
+        "warn",
+        "Give the dose in mg and doses_per_week, or a sig that says how often.",
+        pl.col("weekly_dose_mg").is_not_null(),
+    ),
+)
+
+EVENT_KINDS: Final = (
+    "symptom",
+    "fracture",
+    "dxa_refused",
+    "counselling",
+    "bone_plan",
+    "ai_review",
+    "left_clinic",
+    "died",
+)
+
+EVENT_RULES: Final = (
+    _SOMEBODY,
+    _given("event_id", "the number of the event"),
+    _given("kind", "the kind of event"),
+    Rule(
+        "unknown_kind",
+        "kind",
+        "reject",
+        f"Write the kind as one of {', '.join(EVENT_KINDS)}.",
+        pl.col("kind").is_in(EVENT_KINDS),
+    ),
+    *_date("occurred_on", "the date"),
+)
+
+PRECISION_RULES: Final = (
+    _given("clinic_id", "the clinic"),
+    _given("scanner_id", "the scanner"),
+    _given("site", "the site"),
+    Rule(
+        "unknown_site",
+        "site",
+        "reject",
+        f"Write the site as one of {', '.join(SITES)}.",
+        pl.col("site").is_in(SITES),
+    ),
+    Rule(
+        "missing_cv_pct", "cv_pct", "reject", "Give the precision error in %.", _written("raw_cv_pct")
+    ),
+    _readable("cv_pct", "the precision error in % as a number"),
+    _within("cv_pct", pl.lit(0.1), pl.lit(10), name="impossible_precision", severity="reject"),
+)
+
+ROW_RULES: Final[Mapping[str, Sequence[Rule]]] = {
+    "patients": PATIENT_RULES,
+    "labs": LAB_RULES,
+    "dxa": DXA_RULES,
+    "medications": MEDICATION_RULES,
+    "events": EVENT_RULES,
+    "precision": PRECISION_RULES,
+}
+
+UNKNOWN_PATIENT: Final = "unknown_patient"
+CONFLICTING_IDENTITY: Final = "conflicting_identity"
+
+IDENTITY_ADVICE: Final = {
+    UNKNOWN_PATIENT: "Send the patient's row; this one is tried again at every run.",
+    CONFLICTING_IDENTITY: "One patient number has two dates of birth or sexes. Find out who is who.",
+}
