@@ -36,15 +36,22 @@ HIGHEST_PLAUSIBLE_LIMIT_E2: Final = Cited(
 )
 
 STEADY_STATE_DAYS: Final = Cited(
-    14.0, "days", "anastrozole label: full suppression after 14 days; half-life 47 h in males", "medium"
+    14.0,
+    "days",
+    "anastrozole label: full suppression after 14 days; half-life 47 h in males",
+    "medium",
 )
 WASHOUT_DAYS: Final = Cited(
     14.0, "days", "five half-lives are 10 days, recovery of E2 lags", "medium"
 )
 E2_CARRY_DAYS: Final = Cited(180.0, "days", "house rule: how long one E2 speaks for a man", "low")
-OLD_ORDER_DAYS: Final = Cited(400.0, "days", "house rule: a yearly renewal with a month's grace", "low")
+OLD_ORDER_DAYS: Final = Cited(
+    400.0, "days", "house rule: a yearly renewal with a month's grace", "low"
+)
 
-LSC_FACTOR: Final = Cited(2.77, "1", "ISCD: 1.96 x sqrt(2), least significant change at 95 %", "high")
+LSC_FACTOR: Final = Cited(
+    2.77, "1", "ISCD: 1.96 x sqrt(2), least significant change at 95 %", "high"
+)
 MAX_PRECISION_CV: Final = {
     site: Cited(value, "%", "ISCD minimum acceptable precision of a technologist", "unconfirmed")
     for site, value in {"lumbar_spine": 1.9, "total_hip": 1.8, "femoral_neck": 2.5}.items()

@@ -91,7 +91,8 @@ class Labs(SourceRow):
     analyte: Series[str] = pa.Field(description="Name in schemas/reference/analytes.yaml.")
     value_low: Series[float] = pa.Field(ge=0, description="Least value the result allows.")
     value_high: Series[float] = pa.Field(
-        nullable=True, description="Greatest value; equal to value_low unless censored, null if open."
+        nullable=True,
+        description="Greatest value; equal to value_low unless censored, null if open.",
     )
     unit: Series[str] = pa.Field(description="UCUM unit of the analyte.")
     assay: Series[str] = pa.Field(isin=ASSAYS, description="Never pooled without a term for it.")
@@ -249,7 +250,8 @@ class Exposures(Table):
     coverage: Series[float] = pa.Field(ge=0, description="Share of the interval that draws cover.")
     share_on_drug: Series[float] = pa.Field(ge=0, description="Share of the interval on the drug.")
     weekly_anastrozole_mg: Series[float] = pa.Field(
-        nullable=True, description="Time-weighted mean over the interval; null if a dose is unknown."
+        nullable=True,
+        description="Time-weighted mean over the interval; null if a dose is unknown.",
     )
     log_e2_off_mean: Series[float] = pa.Field(nullable=True, description="Posterior, log pg/mL.")
     log_e2_off_sd: Series[float] = pa.Field(nullable=True)
@@ -437,3 +439,14 @@ TABLES: Final[dict[str, type[Table]]] = {
     "models": Models,
     "runs": Runs,
 }
+
+
+def schema_of(table: str) -> dict[str, pl.DataType]:
+    """Return the columns of a table with their types, in order."""
+    columns = TABLES[table].to_schema().columns
+    return {name: column.dtype.type for name, column in columns.items()}
+
+
+def columns_of(table: str) -> list[str]:
+    """Return the names of a table's columns, in order."""
+    return list(TABLES[table].to_schema().columns)

@@ -50,7 +50,9 @@ FILE_RULES: Final = {
         FileRule("not_text", "The file is not UTF-8 text. Export it as CSV, UTF-8."),
         FileRule("wrong_encoding", "Export the file in UTF-8."),
         FileRule("duplicate_column", "Give every column a name of its own."),
-        FileRule("not_rectangular", "A line has too many fields or an open quote. Export it again."),
+        FileRule(
+            "not_rectangular", "A line has too many fields or an open quote. Export it again."
+        ),
         FileRule("missing_column", "Add the column, with the header name of the feed description."),
         FileRule("not_sas_transport", "Send a SAS transport file (XPORT, version 5)."),
     )
@@ -75,9 +77,7 @@ def _readable(column: str, how: str, severity: Severity = "reject") -> Rule:
 
 def _date(column: str, what: str, *, earliest: date = EARLIEST_EVENT) -> list[Rule]:
     return [
-        Rule(
-            f"missing_{column}", column, "reject", f"Give {what}.", _written(f"raw_{column}")
-        ),
+        Rule(f"missing_{column}", column, "reject", f"Give {what}.", _written(f"raw_{column}")),
         _readable(column, "dates as YYYY-MM-DD"),
         Rule(
             f"impossible_{column}",
@@ -127,7 +127,9 @@ PATIENT_RULES: Final = (
     _SOMEBODY,
     _given("clinic_id", "the clinic"),
     Rule("missing_sex", "sex", "reject", "Give the sex as M or F.", _written("sex")),
-    Rule("unknown_sex", "sex", "reject", "Write the sex as M or F.", pl.col("sex").is_in(["M", "F"])),
+    Rule(
+        "unknown_sex", "sex", "reject", "Write the sex as M or F.", pl.col("sex").is_in(["M", "F"])
+    ),
     *_date("birth_date", "the date of birth", earliest=EARLIEST_BIRTH),
     _readable("height_cm", "the height in cm as a number", "warn"),
     _within("height_cm", pl.lit(100), pl.lit(250), name="implausible_height", severity="warn"),
@@ -148,9 +150,7 @@ LAB_RULES: Final = (
         "Give the result, or leave the row out until there is one.",
         _WITHDRAWN | _written("raw_value"),
     ),
-    Rule(
-        "missing_unit", "unit", "reject", "Give the unit.", _WITHDRAWN | _written("raw_unit")
-    ),
+    Rule("missing_unit", "unit", "reject", "Give the unit.", _WITHDRAWN | _written("raw_unit")),
     Rule(
         "unknown_unit",
         "unit",
@@ -173,7 +173,7 @@ LAB_RULES: Final = (
         _WITHDRAWN
         | (
             pl.col("value_low").is_between(pl.col("least_possible"), pl.col("most_possible"))
-            & (pl.col("value_high").fill_null(0) <= pl.col("most_possible"))
+            & pl.col("value_high").is_between(0, "most_possible", closed="right").fill_null(True)
         ),
     ),
     Rule(
@@ -299,7 +299,11 @@ PRECISION_RULES: Final = (
         pl.col("site").is_in(SITES),
     ),
     Rule(
-        "missing_cv_pct", "cv_pct", "reject", "Give the precision error in %.", _written("raw_cv_pct")
+        "missing_cv_pct",
+        "cv_pct",
+        "reject",
+        "Give the precision error in %.",
+        _written("raw_cv_pct"),
     ),
     _readable("cv_pct", "the precision error in % as a number"),
     _within("cv_pct", pl.lit(0.1), pl.lit(10), name="impossible_precision", severity="reject"),

@@ -87,7 +87,9 @@ class Settings(BaseSettings):
         try:
             ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError("not a time zone of the IANA database, such as Europe/Berlin") from None
+            raise ValueError(
+                "not a time zone of the IANA database, such as Europe/Berlin"
+            ) from None
         return name
 
     @classmethod
@@ -133,7 +135,8 @@ def read_settings(config: Path | None = None, **overrides: Any) -> Settings:
         raise ConfigurationError(f"{file} is not TOML: {error}.") from None
     except ValidationError as error:
         problems = "\n".join(
-            f"  {'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
+            f"  {'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+            for problem in error.errors()
         )
         origin = f"{file} or a variable {Settings.model_config['env_prefix']}*"
         raise ConfigurationError(f"The configuration is wrong ({origin}):\n{problems}") from None

@@ -185,7 +185,8 @@ def _load(file: Path) -> Feed:
         raise ConfigurationError(f"The feed description {file} cannot be read: {error}.") from None
     except ValidationError as error:
         problems = "\n".join(
-            f"  {'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
+            f"  {'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+            for problem in error.errors()
         )
         raise ConfigurationError(f"The feed description {file} is wrong:\n{problems}") from None
 

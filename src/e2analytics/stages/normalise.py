@@ -78,9 +78,7 @@ def _with_unit(rows: pl.DataFrame) -> pl.DataFrame:
     spelling = pl.col("raw_unit").str.to_lowercase().str.replace_all(" ", "", literal=True)
     return (
         rows.with_columns(unit_spelling=spelling)
-        .join(
-            reference.units(), on=["analyte", "unit_spelling"], how="left", maintain_order="left"
-        )
+        .join(reference.units(), on=["analyte", "unit_spelling"], how="left", maintain_order="left")
         .join(reference.analytes(), on="analyte", how="left", maintain_order="left")
         .join(reference.laboratories(), on="performing_lab", how="left", maintain_order="left")
         .with_columns(unit="canonical_unit")
@@ -196,9 +194,11 @@ def _instant(name: str, timezone: str) -> pl.Expr:
     naive = text.str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", strict=False)
     local = naive.dt.replace_time_zone(timezone, ambiguous="earliest", non_existent="null")
     # An hour that the clocks skipped: what was meant is at most an hour away.
-    local = local.fill_null((naive - pl.duration(hours=1)).dt.replace_time_zone(
-        timezone, ambiguous="earliest", non_existent="null"
-    ))
+    local = local.fill_null(
+        (naive - pl.duration(hours=1)).dt.replace_time_zone(
+            timezone, ambiguous="earliest", non_existent="null"
+        )
+    )
     exact = (text + offset).str.to_datetime("%Y-%m-%dT%H:%M:%S%z", time_unit="us", strict=False)
     return pl.when(offset.is_null()).then(local.dt.convert_time_zone("UTC")).otherwise(exact)
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.contracts import TABLES
+from e2analytics.contracts import columns_of
 from e2analytics.rules import (
     CONFLICTING_IDENTITY,
     FILE_RULES,
@@ -120,15 +120,13 @@ def _among_versions(target: str, rows: pl.DataFrame) -> pl.DataFrame:
         behind = preliminary & (~preliminary).any().over(key)
         age = [~behind, "reported_at", "source_order", "source_line", "source_part"]
     else:
-        age = [pl.lit(True), "source_order", "source_line", "source_part"]
-    said = [name for name in TABLES[target].to_schema().columns if name not in _ABOUT_THE_FILE]
+        age = ["source_order", "source_line", "source_part"]
+    said = [name for name in columns_of(target) if name not in _ABOUT_THE_FILE]
     ordered = rows.sort(*age, nulls_last=False, maintain_order=True).with_columns(
         said=pl.struct(said).hash(seed=0)
     )
     as_newest = pl.col("said") == pl.col("said").last().over(key)
-    cancelled = (
-        (pl.col("status").last().over(key) == "X") if target == "labs" else pl.lit(False)
-    )
+    cancelled = (pl.col("status").last().over(key) == "X") if target == "labs" else pl.lit(False)
     # The first row that says what the newest says is the one kept: a file that repeats it moves nothing.
     first_read = pl.col("source_order").cum_count().over([*key, "said"]) == 1
     fate = (
@@ -203,9 +201,7 @@ def refused(files: pl.DataFrame) -> pl.DataFrame:
 
 def _facts(target: str) -> pl.DataFrame:
     own = [(rule.name, rule.severity, rule.column, rule.advice) for rule in ROW_RULES[target]]
-    identity = [
-        (name, "reject", "patient_id", advice) for name, advice in IDENTITY_ADVICE.items()
-    ]
+    identity = [(name, "reject", "patient_id", advice) for name, advice in IDENTITY_ADVICE.items()]
     return pl.DataFrame(
         [*own, *identity], schema=["rule", "severity", "column", "advice"], orient="row"
     )

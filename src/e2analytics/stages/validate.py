@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 from pandera.errors import SchemaErrors
 
-from e2analytics.contracts import TABLES, Table
+from e2analytics.contracts import Table, columns_of
 from e2analytics.errors import ContractError
 from e2analytics.rules import ROW_RULES, TOMORROW, Rule
 
@@ -35,7 +35,7 @@ def judge(target: str, rows: pl.DataFrame, *, today: date) -> pl.DataFrame:
         broken=pl.concat_str([f"broken_{r.name}" for r in rules], separator=" ", ignore_nulls=True),
         reject=pl.coalesce(rejecting),
     )
-    kept = [*TABLES[target].to_schema().columns, "apart", "reject"]
+    kept = [*columns_of(target), "apart", "reject"]
     return summed_up.with_columns(
         _unless_doubted(rule) for rule in rules if rule.name in BLANKED
     ).select(kept)

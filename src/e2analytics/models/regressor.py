@@ -1,0 +1,180 @@
+"""The curve with scikit-learn's manners, for notebooks, pipelines and cross-validation.
+
+In    X of shape (n, 1 + c): log E2 (log pg/mL), then linear covariates; y, the outcome
+Out   a fitted regressor whose attributes carry the curve, its verdict and its limits
+
+Takes E2 as known exactly; ``curve.fit_curve`` is the one that takes its uncertainty along.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from e2analytics.models import smooth
+from e2analytics.models.curve import (
+    MIN_PATIENTS,
+    CurveData,
+    CurveSettings,
+    describe,
+    rows_of,
+)
+from e2analytics.models.precision import Precision
+from e2analytics.models.pspline import Array
+from e2analytics.models.shape import Verdict
+
+
+class SweetSpotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Penalised spline of an outcome in log E2 with a verdict and limits.
+
+    Parameters
+    ----------
+    delta : float, default=0.5
+        Loss of outcome that matters, in the unit of ``y``.
+    higher_is_better : bool, default=True
+        False where a larger outcome is worse, as a risk is.
+    n_basis : int, default=12
+        Number of splines.
+    n_replicates : int, default=1000
+        Patient-cluster bootstrap replicates behind intervals, verdict and limits.
+    random_state : int, default=0
+        Seed of the bootstrap.
+
+    Attributes
+    ----------
+    curve_ : CurveFit or None
+        The curve with intervals and replicates; None with fewer than 30 patients, who carry a
+        prediction but no claim.
+    verdict_ : Verdict
+        Shape of benefit against E2.
+    nadir_, lower_limit_, upper_limit_ : float or None
+        E2 that is best, and between which it stays within ``delta`` of best, pg/mL.
+    edf_ : float
+        Effective degrees of freedom of the curve; a straight line has 1.
+    smoothing_ : float
+        A tenth of REML's smoothing parameter; ``smooth`` says why.
+    scale_ : float
+        Residual variance of a row of weight one.
+    basis_ : Basis
+    coef_ : array of shape (n_basis + c,)
+        Of the columns of ``smooth.design``.
+    covariate_means_ : array of shape (c,)
+    level_ : float
+        Mean of ``y``.
+    n_features_in_ : int
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> log_e2 = rng.uniform(np.log(8), np.log(60), 3000)
+    >>> y = np.minimum(0, 3 * (log_e2 - np.log(20))) + rng.normal(0, 1, 3000)
+    >>> fit = SweetSpotRegressor().fit(log_e2[:, None], y, groups=np.arange(3000) // 3)
+    >>> print(fit.verdict_, 15 < fit.lower_limit_ < 19)
+    low_side_threshold True
+    """
+
+    def __init__(
+        self,
+        *,
+        delta: float = 0.5,
+        higher_is_better: bool = True,
+        n_basis: int = 12,
+        n_replicates: int = 1000,
+        random_state: int = 0,
+    ) -> None:
+        self.delta = delta
+        self.higher_is_better = higher_is_better
+        self.n_basis = n_basis
+        self.n_replicates = n_replicates
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        groups: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Fit the curve.
+
+        Parameters
+        ----------
+        X : array of shape (n, 1 + c)
+        y : array of shape (n,)
+        groups : array of shape (n,), optional
+            Patient of each row; without it every row is a patient of its own.
+        sample_weight : array of shape (n,), optional
+            Precision (inverse variance up to a factor) of each row, not its frequency.
+        """
+        rows, outcome = validate_data(
+            self, X, y, y_numeric=True, ensure_min_samples=2, dtype=np.float64
+        )
+        weight = _check_sample_weight(
+            sample_weight, rows, dtype=np.float64, ensure_non_negative=True
+        )
+        patient = _codes(groups, len(rows))
+        told = weight > 0
+        if not told.any():
+            raise ValueError("every sample_weight is zero: there is nothing to fit")
+        data = CurveData.at_points(
+            log_e2=rows[told, 0],
+            outcome=outcome.astype(np.float64)[told],
+            patient=patient[told],
+            covariates=rows[told, 1:],
+        )
+        with threadpool_limits(limits=1, user_api="blas"):
+            arranged = rows_of(data, self.n_basis)
+            self._fit_points(data, arranged, weight[told])
+            self._judge(data, arranged, weight[told])
+        return self
+
+    def predict(self, X: ArrayLike) -> Array:
+        """Predict the expected outcome at the rows of ``X``, shape (n,)."""
+        check_is_fitted(self)
+        rows: Array = validate_data(self, X, reset=False, dtype=np.float64)
+        basis_rows = self.basis_.evaluate(rows[:, 0])
+        columns = smooth.design(self.basis_, basis_rows, rows[:, 1:] - self.covariate_means_)
+        return np.asarray(self.level_ + columns @ self.coef_)
+
+    def _fit_points(self, data: CurveData, rows: smooth.Rows, weight: Array) -> None:
+        point = smooth.fit_once(rows, weight)
+        self.basis_, self.level_ = rows.basis, rows.level
+        self.covariate_means_ = data.covariates.mean(axis=0)
+        self.coef_, self.edf_ = point.coefficients, point.edf
+        self.smoothing_, self.scale_ = point.smoothing, point.scale
+
+    def _judge(self, data: CurveData, rows: smooth.Rows, weight: Array) -> None:
+        self.curve_, self.verdict_ = None, Verdict.INCONCLUSIVE
+        self.nadir_ = self.lower_limit_ = self.upper_limit_ = None
+        if len(np.unique(data.patient)) < MIN_PATIENTS:
+            return
+        settings = CurveSettings(
+            delta=self.delta,
+            higher_is_better=self.higher_is_better,
+            seed=self.random_state,
+            n_basis=self.n_basis,
+            n_replicates=self.n_replicates,
+        )
+        self.curve_ = describe(data, settings, rows, Precision(weight, tau=0.0))
+        self.verdict_ = self.curve_.verdict
+        self.nadir_ = self.curve_.nadir.value_pg_ml
+        self.lower_limit_ = self.curve_.lower_limit.value_pg_ml
+        self.upper_limit_ = self.curve_.upper_limit.value_pg_ml
+
+
+def _codes(groups: ArrayLike | None, n_rows: int) -> NDArray[np.int64]:
+    if groups is None:
+        return np.arange(n_rows)
+    codes: NDArray[Any] = np.unique(np.asarray(groups), return_inverse=True)[1]
+    check_consistent_length(codes, np.empty(n_rows))
+    return codes.astype(np.int64)

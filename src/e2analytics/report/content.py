@@ -1,0 +1,173 @@
+"""The Report object: every number and sentence of the monthly report, ready to be set on a page.
+
+In    the tables of one published run, by name (``e2analytics.contracts``), and the month
+Out   Report, frozen; the same tables give the same report
+
+Renderers (HTML now) read it and do no arithmetic. This is the inside version: it lists men by
+pseudonym and suppresses nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from calendar import monthrange
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import polars as pl
+
+from e2analytics.errors import ConfigurationError, ContractError, TooLittleDataError
+from e2analytics.report import curves, facts, intake, men
+from e2analytics.report.words import MONTHS, count, day
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What this page is, of when, from which run, and whether anything is missing."""
+
+    month_name: str
+    as_of: str
+    run_id: str
+    package_version: str
+    model: str
+    complete: bool
+    completeness: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One month, all sections."""
+
+    header: Header
+    facts: tuple[facts.Fact, ...]
+    intake: intake.Intake
+    curves: curves.Curves
+    counts: men.Counts
+    flagged: men.Flagged
+    not_assessable: men.NotAssessable
+    settings: tuple[tuple[str, str], ...]
+
+
+def build(tables: Mapping[str, pl.DataFrame], *, month: str) -> Report:
+    """Compute the report of one month.
+
+    Parameters
+    ----------
+    tables : mapping of str to polars.DataFrame
+        ``runs``, ``files``, ``attrition``, ``quarantine``, ``exposures``, ``curve``,
+        ``curve_summary``, ``cohort``, ``flags``, ``limits``, ``models`` and ``patients``, as the
+        run published them; ``runs`` and ``attrition`` may hold other runs too.
+    month : str
+        ``YYYY-MM``. The report is of the first run published with the month's last day as its
+        as-of date.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    ConfigurationError
+        If ``month`` is not a month.
+    TooLittleDataError
+        If no run was published for the month's last day.
+    ContractError
+        If ``cohort`` or ``flags`` are of another day than the run.
+    """
+    run = _run_of(tables["runs"], _last_day(month))
+    _same_day(tables, run["as_of"])
+    settings = json.loads(run["settings"])
+    came_in = intake.describe(
+        tables["files"], tables["attrition"], tables["quarantine"], run_id=run["run_id"]
+    )
+    shape = curves.describe(
+        tables["curve"],
+        tables["curve_summary"],
+        tables["exposures"],
+        tables["limits"],
+        tables["cohort"],
+        primary=_primary(settings),
+    )
+    counts = men.tally(tables["cohort"], tables["patients"])
+    flagged = men.flagged(tables["flags"], month=month)
+    header = _header(run, tables["models"], came_in, month)
+    return Report(
+        header=header,
+        facts=facts.five(counts, flagged, shape, came_in, month_name=header.month_name),
+        intake=came_in,
+        curves=shape,
+        counts=counts,
+        flagged=flagged,
+        not_assessable=men.not_assessable(tables["cohort"]),
+        settings=tuple(_flat(settings)),
+    )
+
+
+def _last_day(month: str) -> date:
+    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
+        raise ConfigurationError("report: the month must be written YYYY-MM, for example 2026-09.")
+    year, of_year = (int(part) for part in month.split("-"))
+    return date(year, of_year, monthrange(year, of_year)[1])
+
+
+def _run_of(runs: pl.DataFrame, as_of: date) -> dict[str, Any]:
+    published = runs.filter(pl.col("as_of") == as_of).sort("finished_at", "run_id")
+    if published.is_empty():
+        raise TooLittleDataError(
+            f"report: no run was published with as-of {as_of.isoformat()}. "
+            f"Run `e2analytics run --as-of {as_of.isoformat()}` first."
+        )
+    return published.row(0, named=True)
+
+
+def _same_day(tables: Mapping[str, pl.DataFrame], as_of: date) -> None:
+    # A resolved flag keeps the day on which the man was last in the cohort.
+    judged = {"cohort": tables["cohort"], "flags": men.still_open(tables["flags"])}
+    for name, frame in judged.items():
+        others = int((frame["as_of"] != as_of).sum())
+        if others:
+            raise ContractError("report", name, {"as_of is the run's": others})
+
+
+def _header(
+    run: dict[str, Any], models: pl.DataFrame, came_in: intake.Intake, month: str
+) -> Header:
+    year, of_year = month.split("-")
+    fitted = models.filter(pl.col("model_id") == run["model_id"])["fitted_as_of"].to_list()
+    model = f"{run['model_id']}, fitted as of {day(fitted[0])}" if fitted else run["model_id"]
+    return Header(
+        month_name=f"{MONTHS[int(of_year) - 1]} {year}",
+        as_of=day(run["as_of"]),
+        run_id=run["run_id"],
+        package_version=run["package_version"],
+        model=model,
+        complete=run["outcome"] == "complete",
+        completeness=_completeness(run["outcome"], len(came_in.refusals)),
+    )
+
+
+def _completeness(outcome: str, n_refused: int) -> str:
+    if outcome == "complete":
+        return "Complete: every file that came in could be read."
+    if not n_refused:
+        return "Incomplete: the run says so, but names no refused file."
+    files = count(n_refused, "file")
+    return f"Incomplete: {files} could not be used as a whole. What the rest says may change."
+
+
+def _primary(settings: dict[str, Any]) -> tuple[str, str]:
+    chosen = settings.get("curve", {})
+    site, outcome = curves.PRIMARY
+    return chosen.get("site", site), chosen.get("outcome", outcome)
+
+
+def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Name each setting by its path: ``curve.site``."""
+    for name, value in sorted(settings.items()):
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", str(value)

@@ -1,0 +1,135 @@
+"""Numbers and names as a clinician reads them: one place, so that all sections say them alike.
+
+Months are written out here and not by the locale, so that every machine makes the same bytes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Final
+
+NOTHING: Final = "–"
+MONTHS: Final = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
+SITE_NAMES: Final = {
+    "lumbar_spine": "Lumbar spine",
+    "total_hip": "Total hip",
+    "femoral_neck": "Femoral neck",
+    "one_third_radius": "One-third radius",
+    "total_body": "Total body",
+}
+ASSAY_SHORT: Final = {"ms": "MS", "ia": "IA", "unknown": "IA?"}
+TIER_NAMES: Final = {"critical": "Critical", "high": "High", "watch": "Watch", "none": "None"}
+STATUS_NAMES: Final = {
+    "below_range": "below range by the drug",
+    "low_not_attributable": "low, not by the drug",
+    "in_range": "in range",
+    "not_assessable": "not assessable",
+}
+
+
+def count(n: int, one: str, many: str | None = None) -> str:
+    """Say how many of what.
+
+    >>> count(1, "man", "men"), count(1200, "row")
+    ('1 man', '1,200 rows')
+    """
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def share(n: int, of: int) -> str:
+    """Say a part with its denominator; no percentage of nothing.
+
+    >>> share(35, 170), share(0, 0)
+    ('35 of 170 (21 %)', '0 of 0')
+    """
+    percent = f" ({100 * n / of:.0f} %)" if of else ""
+    return f"{n:,} of {of:,}{percent}"
+
+
+def percent(n: int, of: int) -> str:
+    """Say a share in per cent, with one decimal where it is small."""
+    if not of:
+        return NOTHING
+    value = 100 * n / of
+    return f"{value:.1f} %" if 0 < value < 10 else f"{value:.0f} %"
+
+
+def number(value: float | None, decimals: int = 1) -> str:
+    """Say a number; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return signed(value, decimals).removeprefix("+")
+
+
+def level(e2_pg_ml: float) -> str:
+    """Say an E2 that was chosen, as shortly as it was: ``16``, not ``16.0``."""
+    return f"{e2_pg_ml:.1f}".removesuffix(".0")
+
+
+def signed(value: float | None, decimals: int = 1) -> str:
+    """Say a number with its sign, zero without.
+
+    >>> signed(-1.44), signed(0.8), signed(-0.01)
+    ('−1.4', '+0.8', '0.0')
+    """
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    rounded = f"{abs(value):,.{decimals}f}"
+    if float(rounded.replace(",", "")) == 0:
+        return rounded
+    return ("−" if value < 0 else "+") + rounded
+
+
+def interval(low: float | None, high: float | None, decimals: int = 1) -> str:
+    """Say an interval: ``9.1 to 14.2``; a dash where either end is missing."""
+    ends = [number(end, decimals) for end in (low, high)]
+    return NOTHING if NOTHING in ends else " to ".join(ends)
+
+
+def measured(low: float | None, high: float | None) -> str:
+    """Say a laboratory result as the laboratory did, from the least and greatest value it allows.
+
+    >>> measured(12.3, 12.3), measured(0.0, 5.0), measured(1500.0, None), measured(None, None)
+    ('12.3', '<5.0', '>1,500.0', '–')
+    """
+    if low is None and high is None:
+        return NOTHING
+    if high is None:
+        return f">{number(low)}"
+    if not low:
+        return f"<{number(high)}"
+    return number(high) if low == high else interval(low, high)
+
+
+def chance(probability: float | None) -> str:
+    """Say a probability in per cent; never a certainty that the model cannot give.
+
+    >>> chance(0.876), chance(0.001), chance(0.9995), chance(None)
+    ('88', '<1', '>99', '–')
+    """
+    if probability is None or math.isnan(probability):
+        return NOTHING
+    if probability < 0.01:
+        return "<1"
+    return ">99" if probability > 0.99 else f"{100 * probability:.0f}"
+
+
+def day(when: date | None) -> str:
+    """Say a date: ``30 September 2026``."""
+    return NOTHING if when is None else f"{when.day} {MONTHS[when.month - 1]} {when.year}"
+
+
+def plain(name: str) -> str:
+    """Turn a rule's or a step's name into words."""
+    return name.replace("_", " ").strip()
+
+
+def listing(parts: Iterable[str]) -> str:
+    """Join parts as prose: ``a, b and c``."""
+    said: Sequence[str] = list(parts)
+    return " and ".join([", ".join(said[:-1]), said[-1]]) if len(said) > 1 else "".join(said)

@@ -1,0 +1,16 @@
+"""Simulated clinics with a known truth: what the software is tested and shown on.
+
+`simulate` writes a drop as clinics would send it and the truth that made it.
+"""
+
+from e2analytics.simulate.settings import SHAPES, Shape, SimulationSettings, SimulationSummary
+from e2analytics.simulate.write import simulate, write_sample
+
+__all__ = [
+    "SHAPES",
+    "Shape",
+    "SimulationSettings",
+    "SimulationSummary",
+    "simulate",
+    "write_sample",
+]

@@ -1,0 +1,368 @@
+"""The tables on disk: Delta Lake, published a run at a time. The only module that touches them.
+
+A run publishes all its tables at once: its row in ``runs`` names the Delta version of every table and
+is written last. Readers read the versions that a published run names, so a killed run leaves nothing
+visible; the next one puts its leftovers back before it writes.
+
+::
+
+    STORE/runs            the manifests
+    STORE/store_info      schema version, check of the key
+    STORE/<table>         as in schemas/contracts; labs by month of the draw
+    STORE/aside/<table>   rows that were read and not accepted, with their fate
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from hashlib import sha256
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError
+from filelock import FileLock, Timeout
+
+from e2analytics.contracts import TABLES, columns_of, schema_of
+from e2analytics.errors import ConfigurationError, StoreError, TooLittleDataError
+from e2analytics.feeds.mapping import PROVENANCE
+from e2analytics.pipeline import CANONICAL, Outputs, Snapshot
+
+SCHEMA_VERSION: Final = 1
+_MONTH: Final = "month"
+_DATED: Final = {"labs": "collected_on"}
+_ROW: Final = PROVENANCE[:3]
+_WAIT_SECONDS: Final = 5
+_TRIES: Final = 3
+
+
+class Store:
+    """A folder, or an address of object storage, that holds the tables.
+
+    Parameters
+    ----------
+    uri
+        A path, or what Delta Lake takes for one (``s3://...``).
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri.rstrip("/")
+
+    # --- opening -----------------------------------------------------------------------------
+
+    def exists(self) -> bool:
+        """Tell whether anything was ever published here."""
+        return self._is_table("runs")
+
+    def check(self, key_check: str | None = None) -> None:
+        """Refuse a store of another version or another key.
+
+        Raises
+        ------
+        StoreError
+            If the store was written by a newer or incompatible e2analytics, or cannot be read.
+        ConfigurationError
+            If it was written under another key.
+        """
+        if not self._is_table("store_info"):
+            return
+        info = self._read("store_info", None).row(0, named=True)
+        if info["schema_version"] != SCHEMA_VERSION:
+            raise StoreError(
+                f"The store {self.uri} has schema version {info['schema_version']}; this e2analytics "
+                f"reads version {SCHEMA_VERSION}. Use the e2analytics that wrote it."
+            )
+        if key_check is not None and info["key_check"] != key_check:
+            raise ConfigurationError(
+                f"The store {self.uri} was written under another key. Set the key it was written "
+                "with, or give another --store; nothing was read or written."
+            )
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the store: one publisher at a time.
+
+        Raises
+        ------
+        StoreError
+            If another run holds it; the message names the process.
+        """
+        folder = self._lock_folder()
+        holder = folder / ".holder"
+        # The operating system drops the lock with the process that held it.
+        lock = FileLock(folder / ".lock", timeout=_WAIT_SECONDS)
+        try:
+            lock.acquire()
+        except Timeout:
+            by = holder.read_text(encoding="utf-8") if holder.is_file() else "another process"
+            raise StoreError(
+                f"The store {self.uri} is in use by {by}. Wait until it is done, then run again."
+            ) from None
+        except OSError as error:
+            raise StoreError(
+                f"The store {self.uri} cannot be written ({error.strerror}). "
+                "Give e2analytics the right to write it, or another --store."
+            ) from None
+        try:
+            holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+    def _lock_folder(self) -> Path:
+        if "://" in self.uri:
+            folder = (
+                Path(tempfile.gettempdir())
+                / f"e2analytics-{sha256(self.uri.encode()).hexdigest()[:12]}"
+            )
+        else:
+            folder = Path(self.uri)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"The store {self.uri} cannot be made ({error.strerror}). Give another --store."
+            ) from None
+        return folder
+
+    # --- reading -----------------------------------------------------------------------------
+
+    def runs(self) -> pl.DataFrame:
+        """Return the published runs, oldest first; none if there is no store yet."""
+        if not self.exists():
+            return pl.DataFrame(schema=schema_of("runs"))
+        return self._read("runs", None).sort("run_id")
+
+    def published(self, as_of: date | None = None) -> dict[str, Any] | None:
+        """Return the manifest of the last published run, or of the last one as of a day."""
+        runs = self.runs()
+        if as_of is not None:
+            runs = runs.filter(pl.col("as_of") <= as_of).sort("as_of", "run_id")
+        return runs.row(-1, named=True) if len(runs) else None
+
+    def first_as_of(self, as_of: date) -> dict[str, Any] | None:
+        """Return the manifest of the first run published with exactly this as-of date."""
+        runs = self.runs().filter(pl.col("as_of") == as_of)
+        return runs.row(0, named=True) if len(runs) else None
+
+    def table(self, name: str, run: Mapping[str, Any]) -> pl.DataFrame:
+        """Return a table as a published run left it."""
+        if name == "runs":
+            return self.runs().filter(pl.col("run_id") <= run["run_id"])
+        version = json.loads(run["table_versions"]).get(name)
+        if version is None:
+            return pl.DataFrame(schema=schema_of(name))
+        return self._read(name, version).select(columns_of(name)).sort(_order(name))
+
+    def snapshot(self) -> Snapshot:
+        """Return the tables of the last published run; none before the first."""
+        run = self.published()
+        if run is None:
+            return Snapshot()
+        versions = json.loads(run["table_versions"])
+        aside = {
+            target: self._read(f"aside/{target}", versions[f"aside/{target}"])
+            for target in CANONICAL
+        }
+        names = [name for name in versions if name in TABLES]
+        return Snapshot({name: self.table(name, run) for name in names}, aside)
+
+    # --- publishing --------------------------------------------------------------------------
+
+    def next_run_id(self) -> str:
+        """Return the name of the next run."""
+        return f"run-{len(self.runs()) + 1:06d}"
+
+    def publish(
+        self,
+        outputs: Outputs,
+        *,
+        run_id: str,
+        as_of: date,
+        key_check: str,
+        started_at: datetime,
+        settings: Mapping[str, Any],
+        inputs: Mapping[str, str],
+    ) -> dict[str, Any]:
+        """Write every table, then the manifest that makes them visible.
+
+        Must be called while :meth:`writing` holds the store. Returns the manifest.
+        """
+        before = self.published()
+        versions = json.loads(before["table_versions"]) if before else {}
+        if not self._is_table("store_info"):
+            info = {"schema_version": [SCHEMA_VERSION], "key_check": [key_check]}
+            write_deltalake(self._path("store_info"), pl.DataFrame(info), mode="overwrite")
+        now = {
+            **{
+                f"aside/{target}": self._merge(f"aside/{target}", rows, versions)
+                for target, rows in outputs.aside.items()
+            },
+            **{
+                name: self._merge(name, frame, versions)
+                if name in CANONICAL
+                else self._replace(name, frame, versions)
+                for name, frame in outputs.tables.items()
+            },
+        }
+        manifest = {
+            "run_id": run_id,
+            "as_of": as_of,
+            "started_at": started_at,
+            "finished_at": datetime.now(UTC),
+            "outcome": outputs.outcome,
+            "package_version": package_version("e2analytics"),
+            "model_id": outputs.model_id,
+            "inputs": json.dumps(inputs, sort_keys=True),
+            "settings": json.dumps(settings, sort_keys=True),
+            "counts": json.dumps(outputs.counts),
+            "timings": json.dumps(outputs.timings),
+            "table_versions": json.dumps(now, sort_keys=True),
+        }
+        row = pl.DataFrame([manifest], schema=schema_of("runs"))
+        write_deltalake(self._path("runs"), row, mode="append")
+        return manifest
+
+    def _merge(self, name: str, frame: pl.DataFrame, versions: Mapping[str, int]) -> int:
+        """Bring a table of source rows up to date: insert, update and delete what changed."""
+        rows = _with_month(name, frame)
+        if name not in versions:
+            return self._overwrite(name, rows)
+        self._put_back(name, versions[name])
+        stored = self._read(name, versions[name])
+        changed = rows.join(stored, on=rows.columns, how="anti", nulls_equal=True)
+        gone = stored.join(rows, on=list(_ROW), how="anti")
+        if changed.is_empty() and gone.is_empty():
+            return versions[name]
+        news = pl.concat(
+            [
+                changed.with_columns(keep=pl.lit(True)),
+                gone.select(changed.columns).with_columns(keep=pl.lit(False)),
+            ]
+        )
+        self._merge_changes(name, news)
+        return self._version(name)
+
+    def _merge_changes(self, name: str, news: pl.DataFrame) -> None:
+        same_row = " AND ".join(f"t.{column} = s.{column}" for column in _ROW)
+        if _MONTH in news.columns:
+            # Naming the months keeps the merge to the partitions it touches.
+            months = ", ".join(f"'{month}'" for month in news[_MONTH].unique().sort())
+            same_row = f"t.{_MONTH} IN ({months}) AND t.{_MONTH} = s.{_MONTH} AND {same_row}"
+        columns = {column: f"s.{column}" for column in news.columns if column != "keep"}
+        for attempt in range(_TRIES):
+            try:
+                (
+                    DeltaTable(self._path(name))
+                    .merge(news, same_row, source_alias="s", target_alias="t")
+                    .when_matched_delete("NOT s.keep")
+                    .when_matched_update(columns, "s.keep")
+                    .when_not_matched_insert(columns, "s.keep")
+                    .execute()
+                )
+                return
+            except CommitFailedError:
+                # Somebody else wrote the same partition in between, a vacuum for example.
+                if attempt == _TRIES - 1:
+                    raise StoreError(
+                        f"The table {name} of {self.uri} was written by somebody else at the same "
+                        "time. Run again; nothing was published."
+                    ) from None
+
+    def _replace(self, name: str, frame: pl.DataFrame, versions: Mapping[str, int]) -> int:
+        """Write a derived table anew, unless it says what it said before."""
+        if name in versions:
+            stored = self._read(name, versions[name]).select(frame.columns).sort(_order(name))
+            if stored.equals(frame.sort(_order(name))):
+                return versions[name]
+        return self._overwrite(name, frame)
+
+    def _overwrite(self, name: str, frame: pl.DataFrame) -> int:
+        partitions = [_MONTH] if _MONTH in frame.columns else None
+        write_deltalake(self._path(name), frame, mode="overwrite", partition_by=partitions)
+        return self._version(name)
+
+    def _put_back(self, name: str, version: int) -> None:
+        """Undo what a run wrote that was killed before it published."""
+        table = DeltaTable(self._path(name))
+        if table.version() != version:
+            table.restore(version)
+
+    # --- Delta -------------------------------------------------------------------------------
+
+    def _path(self, name: str) -> str:
+        return f"{self.uri}/{name}"
+
+    def _is_table(self, name: str) -> bool:
+        return DeltaTable.is_deltatable(self._path(name))
+
+    def _version(self, name: str) -> int:
+        return DeltaTable(self._path(name)).version()
+
+    def _read(self, name: str, version: int | None) -> pl.DataFrame:
+        try:
+            return pl.read_delta(self._path(name), version=version)
+        except (DeltaError, OSError) as error:
+            raise StoreError(
+                f"The table {name} of the store {self.uri} cannot be read "
+                f"({type(error).__name__}). Restore the store from a backup."
+            ) from None
+
+
+def open_published(uri: str, as_of: date | None = None) -> tuple[Store, dict[str, Any]]:
+    """Return a store and the manifest of the run to read.
+
+    Raises
+    ------
+    StoreError
+        If there is no store, or it is of another version.
+    TooLittleDataError
+        If no run was published up to ``as_of``.
+    """
+    store = Store(uri)
+    if not store.exists():
+        raise StoreError(
+            f"There is no store at {uri}. Make one: e2analytics run --drop DIR --store {uri}"
+        )
+    store.check()
+    run = store.published(as_of)
+    if run is None:
+        first = store.runs()["as_of"].min()
+        raise TooLittleDataError(
+            f"The store {uri} has no run up to {as_of}; its first is as of {first}."
+        )
+    return store, run
+
+
+def _with_month(name: str, frame: pl.DataFrame) -> pl.DataFrame:
+    if name not in _DATED:
+        return frame
+    return frame.with_columns(pl.col(_DATED[name]).dt.strftime("%Y-%m").alias(_MONTH))
+
+
+def _order(name: str) -> list[str]:
+    """Return the columns that put a table in one order, whatever order its files are read in."""
+    if name in CANONICAL:
+        return ["source_order", "source_line", "source_part"]
+    return {
+        "files": ["source_order"],
+        "quarantine": ["source_file", "source_line", "rule"],
+        "attrition": ["run_id", "position"],
+        "exposures": ["patient_id", "site", "first_on", "first_scan_id"],
+        "levels": ["patient_id", "site"],
+        "curve": ["site", "outcome", "e2_pg_ml"],
+        "curve_summary": ["site", "outcome"],
+        "cohort": ["patient_id"],
+        "flags": ["patient_id"],
+        "limits": ["adopted_on", "model_id"],
+        "models": ["fitted_as_of", "model_id"],
+    }[name]

@@ -1,0 +1,460 @@
+"""The tables of one published run, made up: 600 men, 206 on an aromatase inhibitor, about 45 flagged.
+
+Every frame keeps its contract (``test_frames.py``). Nothing here is a model: the numbers are only
+plausible enough to look at the page with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.special import ndtr
+
+from e2analytics import contracts
+
+AS_OF = date(2026, 9, 30)
+RUN_ID = "2026-09-30-7c1f"
+MODEL_ID = "model-2026-09"
+CLINICS = ("central", "harbour", "north")
+N_MEN, N_ANASTROZOLE, N_OTHER_INHIBITOR = 600, 200, 6
+LIMIT = 16.0
+FATES = ("duplicate", "superseded", "withdrawn", "set_apart", "quarantined")
+
+Tables = dict[str, pl.DataFrame]
+
+
+def pseudonym(number: int) -> str:
+    return hashlib.sha256(f"man {number}".encode()).hexdigest()[:16]
+
+
+def frame(table: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """Rows as a frame with the contract's columns, types and order."""
+    schema = contracts.TABLES[table].to_schema().dtypes
+    types = {name: dtype.type for name, dtype in schema.items()}
+    return pl.DataFrame(rows, schema=types, orient="row")
+
+
+def empty(table: str) -> pl.DataFrame:
+    return frame(table, [])
+
+
+@pytest.fixture(scope="session")
+def tables() -> Tables:
+    """One published run; copy the dictionary before changing it."""
+    rng = np.random.default_rng(20260930)
+    cohort = cohort_rows(rng)
+    flagged = [flag(man, number) for number, man in enumerate(cohort) if man["tier"] != "none"]
+    rows = {
+        "patients": [patient(number) for number in range(N_MEN)],
+        "files": file_rows(),
+        "quarantine": quarantine_rows(),
+        "attrition": attrition_rows(),
+        "exposures": exposure_rows(rng),
+        "levels": [],
+        "curve": [
+            *curve_rows("lumbar_spine", -1.7),
+            *curve_rows("total_hip", -0.9),
+            *curve_rows("femoral_neck", -1.1),
+            *risk_rows("lumbar_spine"),
+        ],
+        "curve_summary": summary_rows(),
+        "cohort": cohort,
+        "flags": flagged,
+        "limits": [adopted_limit()],
+        "models": [model()],
+        "runs": [run()],
+    }
+    return {name: frame(name, found) for name, found in rows.items()}
+
+
+def run(**changes: Any) -> dict[str, Any]:
+    settings = {
+        "curve": {"site": "lumbar_spine", "outcome": "annual_change_pct", "replicates": 1000}
+    }
+    return {
+        "run_id": RUN_ID,
+        "as_of": AS_OF,
+        "started_at": datetime(2026, 10, 1, 2, 0, tzinfo=UTC),
+        "finished_at": datetime(2026, 10, 1, 2, 4, tzinfo=UTC),
+        "outcome": "incomplete",
+        "package_version": "0.1.0",
+        "model_id": MODEL_ID,
+        "inputs": "{}",
+        "settings": json.dumps(settings),
+        "counts": "{}",
+        "timings": "{}",
+        "table_versions": "{}",
+        **changes,
+    }
+
+
+def model() -> dict[str, Any]:
+    return {
+        "model_id": MODEL_ID,
+        "fitted_as_of": AS_OF,
+        "run_id": RUN_ID,
+        "parameters": "{}",
+    }
+
+
+def adopted_limit() -> dict[str, Any]:
+    return {
+        "adopted_on": date(2026, 6, 30),
+        "lower_limit_pg_ml": LIMIT,
+        "limit_ci_low": None,
+        "limit_ci_high": None,
+        "source": "literature",
+        "model_id": MODEL_ID,
+        "reason": "Mellström 2008; no supported fitted limit yet",
+    }
+
+
+def patient(number: int) -> dict[str, Any]:
+    return {
+        "source_file": "patients-1f0a",
+        "source_line": number + 2,
+        "source_order": 0,
+        "patient_id": pseudonym(number),
+        "namespace": "default",
+        "clinic_id": CLINICS[number % 3],
+        "sex": "M",
+        "birth_date": date(1950 + number % 40, 1 + number % 12, 1 + number % 28),
+        "height_cm": 178.0,
+        "weight_kg": 88.0,
+        "trt_started_on": date(2021, 1, 1),
+        "imputed": "",
+    }
+
+
+def file_rows() -> list[dict[str, Any]]:
+    read = [
+        ("patients", "patients", 603, (0, 0, 0, 3, 0)),
+        ("labs", "labs", 9_412, (120, 64, 7, 22, 96)),
+        ("labs", "labs", 3_030, (2_890, 12, 1, 4, 31)),
+        ("dxa", "dxa", 2_461, (11, 3, 0, 9, 18)),
+        ("medications", "medications", 1_388, (40, 25, 0, 6, 23)),
+    ]
+    rows = []
+    for order, (feed, target, n, left) in enumerate(read):
+        digest = hashlib.sha256(f"{feed} {order}".encode()).hexdigest()
+        fates = dict(zip(FATES, left, strict=True))
+        rows.append(
+            {
+                "source_file": f"{feed}-{digest[:4]}",
+                "sha256": digest,
+                "feed": feed,
+                "target": target,
+                "source_order": order,
+                "run_id": RUN_ID if order > 1 else "2026-08-31-02ab",
+                "refused": None,
+                "rows_read": n,
+                "accepted": n - sum(left),
+                **fates,
+            }
+        )
+    refused = dict.fromkeys(("rows_read", "accepted", *FATES), 0)
+    refused_file = {"source_file": "dxa-9e02", "sha256": "9e02" * 16, "feed": "dxa"}
+    about = {"target": "dxa", "source_order": 5, "run_id": RUN_ID, "refused": "missing_column"}
+    return [*rows, {**refused_file, **about, **refused}]
+
+
+def quarantine_rows() -> list[dict[str, Any]]:
+    made = [
+        (
+            "labs",
+            "labs-b",
+            "unknown_unit",
+            "reject",
+            "unit",
+            "Send the unit as pg/mL or pmol/L.",
+            71,
+        ),
+        ("labs", "labs-b", "orphan", "reject", "patient_id", "Send the man in patients.csv.", 56),
+        ("dxa", "dxa-c", "implausible_bmd", "reject", "bmd_g_cm2", "Check the unit: g/cm2.", 18),
+        (
+            "medications",
+            "med-d",
+            "dose_unreadable",
+            "reject",
+            "dose_mg",
+            "Send mg as a number.",
+            23,
+        ),
+        ("labs", "labs-b", "low_immunoassay", "warn", "value", "Repeat by mass spectrometry.", 140),
+    ]
+    names = ("feed", "source_file", "rule", "severity", "column", "advice")
+    rows = [
+        {**dict(zip(names, what, strict=True)), "source_line": line + 2}
+        for *what, n in made
+        for line in range(n)
+    ]
+    whole = {
+        "feed": "dxa",
+        "source_file": "dxa-9e02",
+        "source_line": None,
+        "rule": "missing_column",
+        "severity": "reject",
+        "column": "bmd_g_cm2",
+        "advice": "Send the file with the column bmd_g_cm2.",
+    }
+    return [*rows, whole]
+
+
+def attrition_rows() -> list[dict[str, Any]]:
+    fates = {name: sum(row[name] for row in file_rows()) for name in FATES}
+    reasons = {
+        "duplicate": "the same row came before",
+        "superseded": "a newer version of the same key came",
+        "withdrawn": "the supplier took it back",
+        "set_apart": "not a man, or nothing this analysis uses",
+        "quarantined": "broke a rule; see the table of rules",
+    }
+    chains = {
+        "rows": (
+            sum(row["rows_read"] for row in file_rows()),
+            [(name, fates[name], reasons[name]) for name in FATES],
+        ),
+        "patients": (
+            600,
+            [
+                ("died_or_left", 9, "died or left the clinic before the as-of date"),
+                ("no_inhibitor", 385, "not on an aromatase inhibitor on the as-of date"),
+                ("not_assessable", 35, "no informative E2, or dose just changed"),
+            ],
+        ),
+        "pairs": (
+            1_214,
+            [
+                ("interval", 122, "less than 0.5 or more than 5 years apart"),
+                ("scanner", 87, "another scanner, or scanner unknown"),
+                ("draws", 214, "fewer than two E2 draws in the interval"),
+                ("coverage", 109, "draws cover less than half of the interval"),
+            ],
+        ),
+    }
+    rows = []
+    for unit, (n, steps) in chains.items():
+        for position, (step, n_out, reason) in enumerate(steps):
+            about = {"run_id": RUN_ID, "position": position, "step": step, "unit": unit}
+            rows.append({**about, "n_in": n, "n_out": n_out, "n_left": n - n_out, "reason": reason})
+            n -= n_out
+    return rows
+
+
+def exposure_rows(rng: np.random.Generator) -> list[dict[str, Any]]:
+    rows = []
+    for number in range(1_214):
+        usable = number % 16 < 9
+        years = float(rng.uniform(0.9, 3.0))
+        e2 = float(np.exp(rng.normal(np.log(24), 0.45)))
+        change = float(rng.normal(-0.4 - 1.7 * max(0.0, np.log(18 / e2)), 1.5))
+        total = change * years
+        first_on = date(2022, 1, 1) + timedelta(days=number)
+        rows.append(
+            {
+                "patient_id": pseudonym(number % N_MEN),
+                "clinic_id": CLINICS[number % 3],
+                "site": contracts.FITTED_SITES[number // N_MEN],
+                "scanner_id": "hologic-1",
+                "first_scan_id": f"scan-{number}",
+                "second_scan_id": f"scan-{number}b",
+                "first_on": first_on,
+                "second_on": first_on + timedelta(days=round(365.25 * years)),
+                "years": years,
+                "first_bmd_g_cm2": 1.02,
+                "second_bmd_g_cm2": 1.02 * float(np.exp(total / 100)),
+                "annual_change_pct": change,
+                "change_pct": total,
+                "precision_cv_pct": 1.9,
+                "lsc_pct": 5.3,
+                "lsc_verdict": "loss"
+                if total < -5.3
+                else "gain"
+                if total > 5.3
+                else "no_measurable_change",
+                "n_draws": 4,
+                "coverage": 0.8,
+                "share_on_drug": 0.4,
+                "weekly_anastrozole_mg": 0.5,
+                "e2_pg_ml": e2,
+                "e2_ci_low_pg_ml": e2 * 0.8,
+                "e2_ci_high_pg_ml": e2 * 1.25,
+                "age_years": 54.0,
+                "usable": usable,
+                "why_not": None if usable else "fewer than two E2 draws in the interval",
+            }
+        )
+    return rows
+
+
+GRID = np.exp(np.linspace(np.log(5.5), np.log(85), 60))
+
+
+def curve_rows(site: str, slope: float) -> list[dict[str, Any]]:
+    """Falls by ``slope`` per unit of log E2 below 18 pg/mL, level above."""
+    estimate = -0.3 + slope * np.logaddexp(0, 6 * np.log(18 / GRID)) / 6
+    return points(site, "annual_change_pct", estimate, spread=1.9)
+
+
+def risk_rows(site: str) -> list[dict[str, Any]]:
+    risk = 0.06 + 0.22 * ndtr(2.2 * np.log(12 / GRID))
+    return points(site, "risk_loss_lsc_2y", risk, spread=0.08)
+
+
+def points(
+    site: str, outcome: str, estimate: np.ndarray[Any, Any], *, spread: float
+) -> list[dict[str, Any]]:
+    n_effective = np.round(260 * np.exp(-0.5 * (np.log(GRID / 24) / 0.45) ** 2)).astype(int)
+    half = 1.96 * spread / np.sqrt(np.maximum(n_effective, 1))
+    return [
+        {
+            "site": site,
+            "outcome": outcome,
+            "e2_pg_ml": float(e2),
+            "estimate": float(mean),
+            "ci_low": float(mean - width),
+            "ci_high": float(mean + width),
+            "band_low": float(mean - 1.45 * width),
+            "band_high": float(mean + 1.45 * width),
+            "n_effective": int(n),
+            "supported": bool(n >= 30),
+            "model_id": MODEL_ID,
+        }
+        for e2, mean, width, n in zip(GRID, estimate, half, n_effective, strict=True)
+    ]
+
+
+def summary_rows() -> list[dict[str, Any]]:
+    spine = summary("lumbar_spine", "annual_change_pct")
+    found = {"lower_limit_pg_ml": 17.2, "lower_limit_ci_low": 14.1, "lower_limit_ci_high": 20.6}
+    nadir = {"nadir_e2_pg_ml": 31.0, "nadir_ci_low": 23.0, "nadir_ci_high": 48.0}
+    limited = {**spine, **found, **nadir, "lower_limit_share": 0.84, "supported": False}
+    limited["why_not"] = "a lower limit in only 84 % of bootstrap replicates; 90 % are needed"
+    hip = summary("total_hip", "annual_change_pct", why_not="no bend: the limit is not defined")
+    risk = {**summary("lumbar_spine", "risk_loss_lsc_2y"), "delta": 0.05}
+    neck = summary("femoral_neck", "annual_change_pct", why_not="both sides uncertain")
+    return [
+        limited,
+        {**hip, "verdict": "rising"},
+        {**neck, "verdict": "inconclusive"},
+        {**risk, "why_not": "lowest supported point not worse than best by enough"},
+    ]
+
+
+def summary(site: str, outcome: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "site": site,
+        "outcome": outcome,
+        "verdict": "low_side_threshold",
+        "explanation": "Bone is lost faster below about 18 pg/mL; above it the curve is level.",
+        "delta": 0.5,
+        "edf": 3.4,
+        "smoothing": 2.1,
+        "covariates": "age, BMI, log testosterone, years on TRT",
+        "n_patients": 338,
+        "n_intervals": 341,
+        "supported": False,
+        "model_id": MODEL_ID,
+        **changes,
+    }
+
+
+def cohort_rows(rng: np.random.Generator) -> list[dict[str, Any]]:
+    anastrozole = [assessed(number, rng) for number in range(N_ANASTROZOLE)]
+    others = range(N_ANASTROZOLE, N_ANASTROZOLE + N_OTHER_INHIBITOR)
+    reason = "other_aromatase_inhibitor"
+    return [*anastrozole, *(not_assessed(number, reason) for number in others)]
+
+
+def not_assessed(number: int, reasons: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "patient_id": pseudonym(number),
+        "clinic_id": CLINICS[number % 3],
+        "as_of": AS_OF,
+        "n_draws": 0,
+        "lower_limit_pg_ml": LIMIT,
+        "limit_source": "literature",
+        "status": "not_assessable",
+        "tier": "none",
+        "reasons": reasons,
+        "grounds": f"no E2 within 180 days; medications-31aa line {number + 2}",
+        "model_id": MODEL_ID,
+        **changes,
+    }
+
+
+def assessed(number: int, rng: np.random.Generator) -> dict[str, Any]:
+    if number % 7 == 3:
+        return not_assessed(number, ["no_recent_e2", "dose_changed"][number % 2])
+    dose = float([0.5, 1.0, 1.0, 1.5, 2.0, 3.5][number % 6])
+    off = float(np.exp(rng.normal(np.log(40), 0.42)))
+    level = off * (1 - 0.78 * dose / (dose + 1.2)) * float(np.exp(rng.normal(0, 0.25)))
+    sd = 0.17 + 0.1 * float(rng.random())
+    below, red = (float(ndtr((np.log(x) - np.log(level)) / sd)) for x in (LIMIT, 10.0))
+    attributable = below * float(ndtr((np.log(off) - np.log(LIMIT)) / 0.25))
+    assay = ["ms", "ms", "ia", "ms", "unknown"][number // 2 % 5]
+    return {
+        **not_assessed(number, reasons_of(assay, number)),
+        "weekly_anastrozole_mg": dose,
+        **last_draw(level, assay, number),
+        "assay": assay,
+        "n_draws": 2 + number % 5,
+        "e2_expected_pg_ml": level,
+        "e2_ci_low": level * float(np.exp(-1.96 * sd)),
+        "e2_ci_high": level * float(np.exp(1.96 * sd)),
+        "e2_off_drug_pg_ml": off,
+        "p_below_range": below,
+        "p_attributable": attributable,
+        "p_below_red_line": red,
+        "status": status_of(below, attributable),
+        "tier": tier_of(below, attributable, red, assay),
+        "grounds": f"E2 in labs-8c1d line {40 + number}; dose in medications-31aa line {number + 2}",
+        "t_score_min": -0.4 - (number % 23) / 10,
+        "z_score_min": 0.2 - (number % 19) / 10,
+        "bmd_change_pct_per_year": None if number % 5 == 0 else 0.6 - (number % 27) / 10,
+        "loss_exceeds_lsc": None if number % 5 == 0 else number % 27 > 21,
+    }
+
+
+def last_draw(level: float, assay: str, number: int) -> dict[str, Any]:
+    seen = round(level * (1.08 if number % 2 else 0.93), 1)
+    drawn_on = AS_OF - timedelta(days=12 + number % 120)
+    if assay == "ia" and seen < 15:
+        return {"last_e2_low_pg_ml": 0.0, "last_e2_high_pg_ml": 15.0, "last_e2_on": drawn_on}
+    return {"last_e2_low_pg_ml": seen, "last_e2_high_pg_ml": seen, "last_e2_on": drawn_on}
+
+
+def reasons_of(assay: str, number: int) -> str:
+    names = ["repeat_by_mass_spectrometry"] if assay != "ms" else []
+    return "; ".join([*names, *(["old_order"] if number % 11 == 0 else [])])
+
+
+def status_of(below: float, attributable: float) -> str:
+    if attributable >= 0.5:
+        return "below_range"
+    return "low_not_attributable" if below >= 0.5 else "in_range"
+
+
+def tier_of(below: float, attributable: float, red: float, assay: str) -> str:
+    if red >= 0.5:
+        return "critical" if assay == "ms" else "high"
+    if attributable >= 0.5:
+        return "high"
+    return "watch" if below >= 0.35 else "none"
+
+
+def flag(man: dict[str, Any], number: int) -> dict[str, Any]:
+    new = number % 4 == 0
+    return {
+        **man,
+        "first_flagged_on": AS_OF if new else AS_OF - timedelta(days=30 * (1 + number % 5)),
+        "state": "new" if new else "open",
+        "review_state": "reviewed" if number % 6 == 1 else "not_reviewed",
+        "review_note": "dose discussed" if number % 6 == 1 else None,
+    }

@@ -1,0 +1,18 @@
+"""The made-up run keeps the contracts, so what the page shows of it is what the store would give."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from e2analytics import contracts
+
+NAMES = (
+    *("patients", "files", "quarantine", "attrition", "exposures", "levels", "curve"),
+    *("curve_summary", "cohort", "flags", "limits", "models", "runs"),
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_frame_keeps_its_contract(tables: dict[str, pl.DataFrame], name: str) -> None:
+    contracts.TABLES[name].validate(tables[name])
