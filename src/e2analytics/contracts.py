@@ -7,17 +7,11 @@ rules set rows apart, these contracts stop the run.
 
 from __future__ import annotations
 
-from collections import Counter
-from pathlib import Path
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
 import pandera.polars as pa
 import polars as pl
-import yaml
-from pandera.errors import SchemaErrors
 from pandera.typing.polars import Series
-
-from e2analytics.errors import ContractError
 
 SITES: Final = ("lumbar_spine", "total_hip", "femoral_neck", "one_third_radius", "total_body")
 FITTED_SITES: Final = ("lumbar_spine", "total_hip", "femoral_neck")
@@ -35,7 +29,7 @@ VERDICTS: Final = (
 )
 OUTCOMES: Final = ("annual_change_pct", "risk_loss_lsc_2y", "bmd_level_g_cm2")
 
-Utc = pl.Datetime("us", "UTC")
+Utc: TypeAlias = Annotated[pl.Datetime, "us", "UTC"]
 
 
 class Table(pa.DataFrameModel):

@@ -28,6 +28,16 @@ from e2analytics.stages.limit import LimitInUse
 from e2analytics.stages.normalise import normalise
 
 CANONICAL: Final = ("patients", "labs", "dxa", "medications", "events", "precision")
+DERIVED: Final = (
+    "exposures",
+    "levels",
+    "curve",
+    "curve_summary",
+    "cohort",
+    "flags",
+    "limits",
+    "models",
+)
 _EVENT_DATE: Final = {
     "labs": "collected_on",
     "dxa": "scanned_on",
@@ -148,7 +158,9 @@ def run(
     as_of: date,
     before: Snapshot | None = None,
     run_id: str = "run-000001",
+    part: str = "all",
     refit: bool = False,
+    adopt: str | None = None,
     step: Step = as_is,
     today: date | None = None,
 ) -> Outputs:
@@ -166,40 +178,98 @@ def run(
         The published state that the sources add to.
     run_id
         Name of this run.
+    part
+        ``ingest`` stops after the rows are taken in; anything else does the rest too.
     refit
         Fit anew, though a model of this month is there.
+    adopt
+        Reason for which the fitted limit is taken into use.
     step
         Wraps every stage.
     today
         The day on which the sources are read; what lies after it and after ``as_of`` cannot be.
+
+    Raises
+    ------
+    ContractError
+        If a table does not keep its contract: a defect of e2analytics.
+    TooLittleDataError
+        If ``adopt`` finds no limit that may be taken into use.
     """
     before = before or Snapshot()
     clock = _Clock(step)
-    read_on = max(as_of, today or date.today())
-    taken = clock(take_in)(sources, before, settings, read_on, run_id)
-    seen = clock(see)(taken, as_of)
-    linked = clock(join)(seen, settings)
-    frozen = None if refit else model_in_force(before.table("models"), as_of)
-    exposed = clock(measure_exposure)(seen, linked, settings, frozen)
-    model_id = frozen["model_id"] if frozen else _name_of_model(exposed, settings, as_of)
-    if frozen:
-        fitted = _fitted_before(before, frozen)
+    taken = clock(take_in)(sources, before, settings, max(as_of, today or date.today()), run_id)
+    if part == "ingest":
+        derived = {name: before.table(name) for name in DERIVED}
+        attrition = account.attrition(
+            run_id, {"rows": (len(taken.lines), account.rows_chain(taken.lines))}
+        )
+        counts = _counts_of_rows(taken, sources)
+        model_id = before.table("models").sort("fitted_as_of")["model_id"].last() or "none"
     else:
-        fitted = clock(fit)(exposed, settings, model_id)
-    models = _with_model(before.table("models"), exposed, fitted, model_id, as_of, run_id)
-    limits = limit.adopt_first(
-        before.table("limits"), fitted.summary, settings.fit, settings.flag, as_of=as_of
-    )
-    limit_in_use = limit.in_use(limits, settings.flag, as_of=as_of)
-    cohort, flags = clock(flag_men)(
-        seen, linked, exposed, before, limit_in_use, models, settings, as_of, model_id
-    )
-    attrition = clock(account_for)(taken, seen, exposed, settings, run_id)
+        derived, attrition, counts, model_id = _analyse(
+            taken,
+            before,
+            settings,
+            as_of=as_of,
+            run_id=run_id,
+            refit=refit,
+            adopt=adopt,
+            clock=clock,
+        )
+        counts = _counts_of_rows(taken, sources) | counts
     tables = {
         **{target: taken.accepted(target) for target in CANONICAL},
         "files": taken.files,
         "quarantine": taken.quarantine,
         "attrition": attrition,
+        **derived,
+    }
+    return Outputs(
+        tables={
+            name: validate.check(frame, TABLES[name], table=name, stage="run")
+            for name, frame in tables.items()
+        },
+        aside={target: taken.aside(target) for target in CANONICAL},
+        outcome="incomplete" if any(file.refused for file in sources.files) else "complete",
+        model_id=str(model_id),
+        counts=counts,
+        timings=clock.seconds,
+    )
+
+
+def _analyse(
+    taken: TakenIn,
+    before: Snapshot,
+    settings: Settings,
+    *,
+    as_of: date,
+    run_id: str,
+    refit: bool,
+    adopt: str | None,
+    clock: _Clock,
+) -> tuple[dict[str, pl.DataFrame], pl.DataFrame, dict[str, int], str]:
+    """Do all that comes after the rows are in; return the derived tables, losses, counts, model."""
+    seen = clock(see)(taken, as_of)
+    linked = clock(join)(seen, settings)
+    frozen = None if refit else model_in_force(before.table("models"), as_of)
+    exposed = clock(measure_exposure)(seen, linked, settings, frozen)
+    model_id = frozen["model_id"] if frozen else _name_of_model(exposed, settings, as_of)
+    fitted = _fitted_before(before, frozen) if frozen else clock(fit)(exposed, settings, model_id)
+    models = _with_model(before.table("models"), exposed, fitted, model_id, as_of, run_id)
+    limits = limit.adopt(
+        before.table("limits"),
+        fitted.summary,
+        settings.fit,
+        settings.flag,
+        as_of=as_of,
+        reason=adopt,
+    )
+    cohort, flags = clock(flag_men)(
+        seen, linked, exposed, before, limits, models, settings, as_of, model_id
+    )
+    attrition = clock(account_for)(taken, seen, exposed, settings, run_id)
+    derived = {
         "exposures": exposed.exposures,
         "levels": exposed.levels,
         "curve": fitted.curve,
@@ -209,17 +279,14 @@ def run(
         "limits": limits,
         "models": models,
     }
-    return Outputs(
-        tables={
-            name: validate.check(frame, TABLES[name], table=name, stage="run")
-            for name, frame in tables.items()
-        },
-        aside={target: taken.aside(target) for target in CANONICAL},
-        outcome="incomplete" if any(file.refused for file in sources.files) else "complete",
-        model_id=model_id,
-        counts=_counts(taken, linked, seen, cohort, flags, sources, settings, as_of),
-        timings=clock.seconds,
-    )
+    gone = flag.men_gone(linked.episodes, seen["events"], settings.flag, as_of)
+    counts = {
+        "men": len(seen["patients"]),
+        "men_on_drug": len(cohort),
+        "men_on_drug_died_or_left": gone,
+        "men_flagged": int((flags["tier"] != "none").sum()),
+    }
+    return derived, attrition, counts, model_id
 
 
 class _Clock:
@@ -278,7 +345,7 @@ def _ledger(before: pl.DataFrame, sources: Sources, run_id: str) -> pl.DataFrame
             }
             for file in sources.files
         ],
-        schema={name: before.schema[name] for name in before.columns[:8]},
+        schema={name: dtype for name, dtype in before.schema.items() if name not in settle.FATES},
     )
     # A file refused before may be read now, because its feed description was mended.
     kept = before.join(new, on="source_file", how="anti")
@@ -383,13 +450,14 @@ def flag_men(
     linked: Linked,
     exposed: Exposed,
     before: Snapshot,
-    limit_in_use: LimitInUse,
+    limits: pl.DataFrame,
     models: pl.DataFrame,
     settings: Settings,
     as_of: date,
     model_id: str,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Judge every man on the drug, and tell which flags are new."""
+    """Judge every man on the drug by the limit in use, and tell which flags are new."""
+    limit_in_use = limit.in_use(limits, settings.flag, as_of=as_of)
     known = flag.Known(
         seen["patients"],
         linked.episodes,
@@ -450,30 +518,15 @@ def account_for(
     return account.attrition(run_id, chains)
 
 
-def _counts(
-    taken: TakenIn,
-    linked: Linked,
-    seen: Mapping[str, pl.DataFrame],
-    cohort: pl.DataFrame,
-    flags: pl.DataFrame,
-    sources: Sources,
-    settings: Settings,
-    as_of: date,
-) -> dict[str, int]:
-    fates = {fate: int(taken.files[fate].sum()) for fate in settle.FATES}
-    gone = flag.men_gone(linked.episodes, seen["events"], settings.flag, as_of)
+def _counts_of_rows(taken: TakenIn, sources: Sources) -> dict[str, int]:
     return {
         "rows_read": int(taken.files["rows_read"].sum()),
-        **fates,
+        **{fate: int(taken.files[fate].sum()) for fate in settle.FATES},
         "rows_read_now": sum(file.rows_read for file in sources.files),
         "files_read_now": sum(file.refused is None for file in sources.files),
         "files_refused_now": sum(file.refused is not None for file in sources.files),
         "files_known": len(sources.known),
         "files_unmatched": len(sources.unmatched),
-        "men": len(seen["patients"]),
-        "men_on_drug": len(cohort),
-        "men_on_drug_died_or_left": gone,
-        "men_flagged": int((flags["tier"] != "none").sum()),
     }
 
 

@@ -336,7 +336,7 @@ def open_published(uri: str, as_of: date | None = None) -> tuple[Store, dict[str
     store.check()
     run = store.published(as_of)
     if run is None:
-        first = store.runs()["as_of"].min()
+        first = store.runs()["as_of"].to_list()[0]
         raise TooLittleDataError(
             f"The store {uri} has no run up to {as_of}; its first is as of {first}."
         )

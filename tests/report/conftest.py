@@ -30,14 +30,12 @@ Tables = dict[str, pl.DataFrame]
 
 
 def pseudonym(number: int) -> str:
-    return hashlib.sha256(f"man {number}".encode()).hexdigest()[:16]
+    return "p" + hashlib.sha256(f"man {number}".encode()).hexdigest()[:20]
 
 
 def frame(table: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
     """Rows as a frame with the contract's columns, types and order."""
-    schema = contracts.TABLES[table].to_schema().dtypes
-    types = {name: dtype.type for name, dtype in schema.items()}
-    return pl.DataFrame(rows, schema=types, orient="row")
+    return pl.DataFrame(rows, schema=contracts.schema_of(table), orient="row")
 
 
 def empty(table: str) -> pl.DataFrame:
@@ -74,9 +72,7 @@ def tables() -> Tables:
 
 
 def run(**changes: Any) -> dict[str, Any]:
-    settings = {
-        "curve": {"site": "lumbar_spine", "outcome": "annual_change_pct", "replicates": 1000}
-    }
+    settings = {"timezone": "UTC", "fit": {"primary_site": "lumbar_spine", "n_replicates": 1000}}
     return {
         "run_id": RUN_ID,
         "as_of": AS_OF,
@@ -87,7 +83,7 @@ def run(**changes: Any) -> dict[str, Any]:
         "model_id": MODEL_ID,
         "inputs": "{}",
         "settings": json.dumps(settings),
-        "counts": "{}",
+        "counts": json.dumps({"men_on_drug_died_or_left": 9, "files_unmatched": 2}),
         "timings": "{}",
         "table_versions": "{}",
         **changes,
@@ -119,7 +115,9 @@ def patient(number: int) -> dict[str, Any]:
     return {
         "source_file": "patients-1f0a",
         "source_line": number + 2,
+        "source_part": 0,
         "source_order": 0,
+        "broken": "",
         "patient_id": pseudonym(number),
         "namespace": "default",
         "clinic_id": CLINICS[number % 3],
@@ -207,43 +205,38 @@ def quarantine_rows() -> list[dict[str, Any]]:
 
 
 def attrition_rows() -> list[dict[str, Any]]:
-    fates = {name: sum(row[name] for row in file_rows()) for name in FATES}
-    reasons = {
-        "duplicate": "the same row came before",
-        "superseded": "a newer version of the same key came",
-        "withdrawn": "the supplier took it back",
-        "set_apart": "not a man, or nothing this analysis uses",
-        "quarantined": "broke a rule; see the table of rules",
-    }
-    chains = {
-        "rows": (
-            sum(row["rows_read"] for row in file_rows()),
-            [(name, fates[name], reasons[name]) for name in FATES],
-        ),
-        "patients": (
-            600,
-            [
-                ("died_or_left", 9, "died or left the clinic before the as-of date"),
-                ("no_inhibitor", 385, "not on an aromatase inhibitor on the as-of date"),
-                ("not_assessable", 35, "no informative E2, or dose just changed"),
-            ],
-        ),
-        "pairs": (
-            1_214,
-            [
-                ("interval", 122, "less than 0.5 or more than 5 years apart"),
-                ("scanner", 87, "another scanner, or scanner unknown"),
-                ("draws", 214, "fewer than two E2 draws in the interval"),
-                ("coverage", 109, "draws cover less than half of the interval"),
-            ],
-        ),
-    }
+    files = file_rows()
+    feeds = sorted(files, key=lambda row: str(row["source_file"]))
+    left = [
+        (f"{fate} ({row['feed']})", row[fate], fate) for fate in FATES for row in feeds if row[fate]
+    ]
+    men = [
+        ("no scan pair", 81, "no scan pair at the primary site"),
+        ("no usable scan pair", 178, "no usable scan pair"),
+        ("covariate missing", 3, "incomplete covariates"),
+    ]
+    pairs = [
+        ("draws cover too little", 59, "draws_cover_too_little"),
+        ("scanner changed", 87, "scanner_changed"),
+        ("too few draws", 113, "too_few_draws"),
+        ("covariate missing", 3, "incomplete covariates"),
+    ]
+    n_rows = sum(row["rows_read"] for row in files)
+    return [
+        *chain(0, "rows", "read", n_rows, left),
+        *chain(100, "patients", "known", N_MEN, men),
+        *chain(200, "pairs", "known", N_MEN, pairs),
+    ]
+
+
+def chain(
+    position: int, unit: str, opening: str, n: int, losses: list[tuple[str, int, str]]
+) -> list[dict[str, Any]]:
     rows = []
-    for unit, (n, steps) in chains.items():
-        for position, (step, n_out, reason) in enumerate(steps):
-            about = {"run_id": RUN_ID, "position": position, "step": step, "unit": unit}
-            rows.append({**about, "n_in": n, "n_out": n_out, "n_left": n - n_out, "reason": reason})
-            n -= n_out
+    for step, n_out, reason in [(opening, 0, ""), *losses]:
+        about = {"run_id": RUN_ID, "position": position + len(rows), "step": step, "unit": unit}
+        rows.append({**about, "n_in": n, "n_out": n_out, "n_left": n - n_out, "reason": reason})
+        n -= n_out
     return rows
 
 
@@ -383,7 +376,7 @@ def not_assessed(number: int, reasons: str, **changes: Any) -> dict[str, Any]:
         "status": "not_assessable",
         "tier": "none",
         "reasons": reasons,
-        "grounds": f"no E2 within 180 days; medications-31aa line {number + 2}",
+        "grounds": f"No E2 on record. Dose [medications-31aa line {number + 2}].",
         "model_id": MODEL_ID,
         **changes,
     }
@@ -391,7 +384,7 @@ def not_assessed(number: int, reasons: str, **changes: Any) -> dict[str, Any]:
 
 def assessed(number: int, rng: np.random.Generator) -> dict[str, Any]:
     if number % 7 == 3:
-        return not_assessed(number, ["no_recent_e2", "dose_changed"][number % 2])
+        return not_assessed(number, ["no_recent_e2", "dose_changed_recently"][number % 2])
     dose = float([0.5, 1.0, 1.0, 1.5, 2.0, 3.5][number % 6])
     off = float(np.exp(rng.normal(np.log(40), 0.42)))
     level = off * (1 - 0.78 * dose / (dose + 1.2)) * float(np.exp(rng.normal(0, 0.25)))
@@ -414,7 +407,7 @@ def assessed(number: int, rng: np.random.Generator) -> dict[str, Any]:
         "p_below_red_line": red,
         "status": status_of(below, attributable),
         "tier": tier_of(below, attributable, red, assay),
-        "grounds": f"E2 in labs-8c1d line {40 + number}; dose in medications-31aa line {number + 2}",
+        "grounds": f"Last E2 [labs-8c1d line {40 + number}]. Dose [medications-31aa line {number + 2}].",
         "t_score_min": -0.4 - (number % 23) / 10,
         "z_score_min": 0.2 - (number % 19) / 10,
         "bmd_change_pct_per_year": None if number % 5 == 0 else 0.6 - (number % 27) / 10,

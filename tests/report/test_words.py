@@ -53,5 +53,5 @@ def test_dates_and_lists_read_as_prose() -> None:
 
 def test_a_reason_nobody_put_into_words_is_shown_by_its_name() -> None:
     said = reasons.in_words("old_order; something_new")
-    assert said == "order older than 400 days without renewal; something new"
+    assert said == "order not renewed for long; something new"
     assert reasons.in_words("") == ""

@@ -99,7 +99,9 @@ class Sources:
         UnreadableError
             If the folder cannot be read.
         """
-        known, unmatched, files = [], [], []
+        known: list[Path] = []
+        unmatched: list[Path] = []
+        files: list[SourceFile] = []
         rows: dict[str, list[pl.DataFrame]] = {}
         seen = set(known_hashes)
         for path in _files(folder):

@@ -109,10 +109,10 @@ def _last_below(log_e2: Array, margin: Array, before: Array) -> Array:
     last = np.where(found, below.shape[1] - 1 - np.argmax(below[:, ::-1], axis=1), 0)
     rows = np.arange(len(margin))
     here, there = margin[rows, last], margin[rows, last + 1]
-    # The next point is above the window's middle, and below the line, only on a needle's tip.
     share = np.divide(here, here - there, out=np.ones_like(here), where=found & (there > 0))
     crossing = log_e2[last] + share * (log_e2[last + 1] - log_e2[last])
-    return np.where(found, crossing, np.nan)
+    # Where a curve is already below in the middle of its best window, that is the limit.
+    return np.where(found, np.minimum(crossing, before), np.nan)
 
 
 def limit(value: float, replicates: Array, beyond: float) -> Limit:

@@ -20,7 +20,8 @@ from typing import Any
 import polars as pl
 
 from e2analytics.errors import ConfigurationError, ContractError, TooLittleDataError
-from e2analytics.report import curves, facts, intake, men
+from e2analytics.report import curves, facts, intake, men, prose
+from e2analytics.report.prose import Rules
 from e2analytics.report.words import MONTHS, count, day
 
 
@@ -48,6 +49,7 @@ class Report:
     counts: men.Counts
     flagged: men.Flagged
     not_assessable: men.NotAssessable
+    methods: tuple[str, ...]
     settings: tuple[tuple[str, str], ...]
 
 
@@ -79,9 +81,14 @@ def build(tables: Mapping[str, pl.DataFrame], *, month: str) -> Report:
     """
     run = _run_of(tables["runs"], _last_day(month))
     _same_day(tables, run["as_of"])
-    settings = json.loads(run["settings"])
+    settings, manifest = json.loads(run["settings"]), json.loads(run["counts"])
+    rules = Rules.of(settings)
     came_in = intake.describe(
-        tables["files"], tables["attrition"], tables["quarantine"], run_id=run["run_id"]
+        tables["files"],
+        tables["attrition"],
+        tables["quarantine"],
+        run_id=run["run_id"],
+        n_unmatched=manifest.get("files_unmatched", 0),
     )
     shape = curves.describe(
         tables["curve"],
@@ -89,9 +96,14 @@ def build(tables: Mapping[str, pl.DataFrame], *, month: str) -> Report:
         tables["exposures"],
         tables["limits"],
         tables["cohort"],
-        primary=_primary(settings),
+        primary_site=rules.fit.primary_site,
+        rules=rules.flag,
     )
-    counts = men.tally(tables["cohort"], tables["patients"])
+    counts = men.tally(
+        tables["cohort"],
+        tables["patients"],
+        n_died_or_left=manifest.get("men_on_drug_died_or_left", 0),
+    )
     flagged = men.flagged(tables["flags"], month=month)
     header = _header(run, tables["models"], came_in, month)
     return Report(
@@ -102,6 +114,7 @@ def build(tables: Mapping[str, pl.DataFrame], *, month: str) -> Report:
         counts=counts,
         flagged=flagged,
         not_assessable=men.not_assessable(tables["cohort"]),
+        methods=prose.methods(rules),
         settings=tuple(_flat(settings)),
     )
 
@@ -145,23 +158,21 @@ def _header(
         package_version=run["package_version"],
         model=model,
         complete=run["outcome"] == "complete",
-        completeness=_completeness(run["outcome"], len(came_in.refusals)),
+        completeness=_completeness(run["outcome"], came_in),
     )
 
 
-def _completeness(outcome: str, n_refused: int) -> str:
+def _completeness(outcome: str, came_in: intake.Intake) -> str:
+    earlier = len(came_in.refusals) - came_in.n_refused_now
+    still = (
+        f" Refused in earlier runs and not sent again: {count(earlier, 'file')}." if earlier else ""
+    )
     if outcome == "complete":
-        return "Complete: every file that came in could be read."
-    if not n_refused:
-        return "Incomplete: the run says so, but names no refused file."
-    files = count(n_refused, "file")
-    return f"Incomplete: {files} could not be used as a whole. What the rest says may change."
-
-
-def _primary(settings: dict[str, Any]) -> tuple[str, str]:
-    chosen = settings.get("curve", {})
-    site, outcome = curves.PRIMARY
-    return chosen.get("site", site), chosen.get("outcome", outcome)
+        return f"Complete: every file of this run could be used.{still}"
+    files = count(came_in.n_refused_now, "file")
+    return (
+        f"Incomplete: {files} of this run could not be used as a whole; figures may change.{still}"
+    )
 
 
 def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

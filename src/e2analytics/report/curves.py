@@ -17,6 +17,7 @@ import polars as pl
 from e2analytics.clinical import DEFAULT_LOWER_LIMIT_E2
 from e2analytics.contracts import FITTED_SITES, OUTCOMES
 from e2analytics.report.words import SITE_NAMES, count, day, interval, level, number, plain, signed
+from e2analytics.settings import FlagSettings
 
 CHANGE, RISK, LEVEL = OUTCOMES
 OUTCOME_NAMES: Final = {
@@ -125,7 +126,7 @@ def describe(
     cohort: pl.DataFrame,
     *,
     primary_site: str,
-    red_line_pg_ml: float,
+    rules: FlagSettings,
 ) -> Curves:
     """Say what the curves of a run show.
 
@@ -136,8 +137,8 @@ def describe(
     primary_site : str
         Site whose annual change was chosen beforehand to give the limit. Where that was not
         fitted, the level of the same site stands in, named cross-sectional and without limits.
-    red_line_pg_ml : float
-        The red line in force.
+    rules : FlagSettings
+        The red line, and the limit of the literature, in force.
     """
     primary = (primary_site, CHANGE)
     drawn = {key: _curve(*key, part, summary) for key, part in _by_curve(curve).items()}
@@ -151,7 +152,7 @@ def describe(
         others=tuple(drawn[key] for key in sorted(drawn, key=_place) if key != chosen),
         unfitted=tuple(f"{_title(*key)}: {unfitted[key]}" for key in sorted(unfitted, key=_place)),
         sites=_sites(exposures),
-        limit=_limit_in_use(limits, cohort, red_line_pg_ml),
+        limit=_limit_in_use(limits, cohort, rules),
     )
 
 
@@ -248,7 +249,8 @@ def _limit_sentence(outcome: str, said: dict[str, Any]) -> str:
     sentence = f"Fitted lower limit {number(limit)} pg/mL (95 % interval {ends})"
     if said["supported"]:
         return f"{sentence}."
-    found = f"it was found in only {100 * said['lower_limit_share']:.0f} % of resampled cohorts"
+    share = number(100 * (said["lower_limit_share"] or 0), 0)
+    found = f"it was found in only {share} % of resampled cohorts"
     return f"{sentence}, not supported and so not taken into use: {why_not or found}."
 
 
@@ -267,22 +269,25 @@ def _alt(title: str, verdict: str, table: tuple[CurveRow, ...]) -> str:
     return f"Line chart: {title} against E2 on a log axis. {verdict}. Estimate and 95 %: {read}."
 
 
-def _limit_in_use(limits: pl.DataFrame, cohort: pl.DataFrame, red_line_pg_ml: float) -> Limit:
+def _limit_in_use(limits: pl.DataFrame, cohort: pl.DataFrame, rules: FlagSettings) -> Limit:
     """Take the limit that the men were judged by; say where it comes from."""
     adopted = limits.row(-1, named=True) if limits.height else None
-    value, source = DEFAULT_LOWER_LIMIT_E2.value, "literature"
+    value, source = rules.literature_limit_pg_ml, "literature"
     if cohort.height:
         value, source = cohort.select("lower_limit_pg_ml", "limit_source").row(0)
     elif adopted:
         value, source = adopted["lower_limit_pg_ml"], adopted["source"]
-    origin = f"from the literature: {DEFAULT_LOWER_LIMIT_E2.source}"
+    cited = value == DEFAULT_LOWER_LIMIT_E2.value
+    origin = (
+        f"from the literature: {DEFAULT_LOWER_LIMIT_E2.source}" if cited else "set by the clinic"
+    )
     if adopted and adopted["source"] == source == "fitted":
         ends = interval(adopted["limit_ci_low"], adopted["limit_ci_high"])
         origin = f"fitted to this store's own data, 95 % interval {ends}, in use since {day(adopted['adopted_on'])}"
     elif source == "fitted":
         origin = "fitted to this store's own data"
     sentence = f"The lower limit in use is {level(value)} pg/mL, {origin}."
-    return Limit(value, red_line_pg_ml, source, sentence)
+    return Limit(value, rules.red_line_pg_ml, source, sentence)
 
 
 def _sites(exposures: pl.DataFrame) -> tuple[SiteData, ...]:

@@ -104,7 +104,12 @@ class Intake:
 
 
 def describe(
-    files: pl.DataFrame, attrition: pl.DataFrame, quarantine: pl.DataFrame, *, run_id: str
+    files: pl.DataFrame,
+    attrition: pl.DataFrame,
+    quarantine: pl.DataFrame,
+    *,
+    run_id: str,
+    n_unmatched: int,
 ) -> Intake:
     """Count what one run read, kept and left out.
 
@@ -114,6 +119,8 @@ def describe(
         As in :mod:`e2analytics.contracts`; ``attrition`` may hold other runs too.
     run_id : str
         The run that the report is about.
+    n_unmatched : int
+        Files that were in the drop and belong to no feed; they were not read.
     """
     steps = attrition.filter(pl.col("run_id") == run_id)
     ledger = [_feed_rows(part, run_id) for _, part in _by_feed(files)]
@@ -129,7 +136,7 @@ def describe(
         rules=_rules(quarantine),
         refusals=_refusals(files, quarantine),
         n_refused_now=files.filter(pl.col("refused").is_not_null(), run_id=run_id).height,
-        left_out=_left_out(total),
+        left_out=_left_out(total) + _unmatched(n_unmatched),
     )
 
 
@@ -171,7 +178,8 @@ def _steps(steps: pl.DataFrame) -> tuple[Step, ...]:
     # The row that opens a chain says how many there were; nobody leaves at it.
     rows = [row for row in steps.iter_rows(named=True) if row["n_out"] or row["reason"]]
     return tuple(
-        _step(label, list(together)) for label, together in groupby(rows, key=lambda row: _label(row))
+        _step(label, list(together))
+        for label, together in groupby(rows, key=lambda row: _label(row))
     )
 
 
@@ -258,4 +266,11 @@ def _left_out(total: FeedRows | None) -> str:
         f"Of {count(total.n_rows, 'row')} read, {accepted:,} are in use. "
         f"{quarantined:,} ({percent(quarantined, total.n_rows)}) wait in quarantine for a correction"
         + (f"; nothing need be done about the rest: {settled}." if settled else ".")
+    )
+
+
+def _unmatched(n_files: int) -> str:
+    files = count(n_files, "file belongs", "files belong")
+    return (
+        f" {files} to no feed and {'was' if n_files == 1 else 'were'} not read." if n_files else ""
     )

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
-from e2analytics.clinical import (
-    DEFAULT_LOWER_LIMIT_E2,
-    E2_CARRY_DAYS,
-    HIGHEST_PLAUSIBLE_LIMIT_E2,
-    LOSS_THAT_MATTERS,
-    LOWEST_PLAUSIBLE_LIMIT_E2,
-    LSC_FACTOR,
-    RED_LINE_E2,
-    STEADY_STATE_DAYS,
-    WASHOUT_DAYS,
-)
+from e2analytics.clinical import LSC_FACTOR
+from e2analytics.settings import FitSettings, FlagSettings, LinkSettings
 
 INTERNAL: Final = "Internal: contains rows about patients; do not send."
 INTENDED_USE: Final = (
@@ -29,7 +22,7 @@ SURROGATE: Final = (
 )
 LEGEND: Final = (
     ("Man", "his pseudonym; whoever holds the key finds the clinic's own number with the command “crosswalk”."),
-    ("Tier", f"■ Critical: E2 probably below {RED_LINE_E2.value:g} pg/mL. ▲ High: below the limit because of the drug. ● Watch: worth a look. Evidence by immunoassay alone never makes a man critical."),
+    ("Tier", "■ Critical: E2 is probably below the red line, or a result by mass spectrometry lies below it. ▲ High: below the limit because of the drug, or below the red line by immunoassay alone. ● Watch: low, but not by the drug."),
     ("Status", "what the model concludes, whatever the tier. Below range by the drug: E2 is probably below the limit, and would not be without the drug. Low, not by the drug: probably below the limit, but the drug is not shown to be why."),
     ("Dose", "anastrozole in force on the as-of date, mg per week."),
     ("Last E2", "as the laboratory reported it (<5.0 is below its detection), with assay (MS mass spectrometry, IA immunoassay, IA? unknown and so read as immunoassay) and date."),
@@ -39,17 +32,10 @@ LEGEND: Final = (
     ("BMD", "change in % per year, and whether the total loss between two scans exceeds the least significant change (LSC); under it his lowest T- and Z-score."),
     ("Flag", "new, open or reopened, with the day he was first flagged; whether a clinician has reviewed it."),
 )  # fmt: skip
-METHODS: Final = (
-    f"E2 of each man. The dose response behind the flags is provisional: log E2 = the man's own level + whether he is on the drug × his own response, both normal, estimated by closed-form shrinkage towards all men. It does not yet model the dose as a curve. Every result is read as its mass-spectrometry equivalent; an unknown assay counts as immunoassay. A dose counts after {STEADY_STATE_DAYS.value:g} days and until {WASHOUT_DAYS.value:g} days after the last one; an E2 speaks for a man for {E2_CARRY_DAYS.value:g} days.",
-    f"Status. Below range: the chance that E2 is below the limit and would not be off the drug is at least 50 %. Low, not by the drug: the chance of being below the limit is at least 50 %, whatever the cause. The limit's own uncertainty is in these chances. Red line: {RED_LINE_E2.value:g} pg/mL.",
-    "The curve. Annual change of BMD of two successive scans of a man, same site and scanner, 0.5 to 5 years apart, against his E2 between them: a penalised spline in log E2, adjusted for covariates chosen beforehand. Uncertainty is by resampling men, not scans. The darker band holds at one E2 at a time, the paler one along the whole curve. Where fewer than 30 men are near an E2, or outside the middle 95 % of E2, nothing is claimed.",
-    f"The verdict is earned by tests of harm on each side; U-shaped needs both, and is never read off a quadratic term. The fitted limit is the lowest E2 above which the curve stays within {LOSS_THAT_MATTERS.value:g} % per year of its best. The first supported one between {LOWEST_PLAUSIBLE_LIMIT_E2.value:g} and {HIGHEST_PLAUSIBLE_LIMIT_E2.value:g} pg/mL is taken into use, and moves afterwards only by a decision (the command “limits adopt”); without one the limit is {DEFAULT_LOWER_LIMIT_E2.value:g} pg/mL.",
-    f"Least significant change (LSC): {LSC_FACTOR.value:g} × the precision of the clinic's scanner, else of ISCD's least acceptable one; it compares the total change between two scans. One man's scan after a year can seldom show the average effect of anastrozole.",
-)  # fmt: skip
 CAVEATS: Final = (
     "Men were not randomised: who gets anastrozole had high E2, more fat or symptoms to begin with (confounding by indication), and part of any fall in E2 is regression to the mean.",
     "No harm of high E2 to bone has been shown in men; nor is it shown to be safe. U shapes are described for other outcomes, mostly by immunoassay.",
-    f"Total E2 is judged. Immunoassay cannot see the danger zone near {RED_LINE_E2.value:g} pg/mL: repeat by mass spectrometry before acting.",
+    "Total E2 is judged. Immunoassay cannot see the danger zone near the red line: repeat by mass spectrometry before acting.",
     "BMD of different makers' scanners is never compared; T-scores are shown as the scanner reported them.",
     "Anastrozole for men is off-label.",
 )  # fmt: skip
@@ -63,3 +49,33 @@ SOURCES: Final = (
     "ISCD official positions: least significant change, scores of men, serial scans. Its table of least acceptable precision (1.9, 1.8, 2.5 %) was not checked against the source.",
     "Simonsohn. Adv Methods Pract Psychol Sci 2018;1:538. Two lines: why a quadratic term is no evidence of a U.",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The settings that the run was made with, as far as its method is told by them."""
+
+    link: LinkSettings
+    fit: FitSettings
+    flag: FlagSettings
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """Read them from the manifest; what it does not name is at its default."""
+        return cls(
+            LinkSettings(**settings.get("link", {})),
+            FitSettings(**settings.get("fit", {})),
+            FlagSettings(**settings.get("flag", {})),
+        )
+
+
+def methods(rules: Rules) -> tuple[str, ...]:
+    """Tell the method with the numbers that were in force."""
+    link, fit, flag = rules.link, rules.fit, rules.flag
+    return (
+        f"E2 of each man. The dose response behind the flags is provisional: log E2 = the man's own level + whether he is on the drug × his own response, both normal, estimated by closed-form shrinkage towards all men. It does not yet model the dose as a curve. Every result is read as its mass-spectrometry equivalent; an unknown assay counts as immunoassay. A dose counts {flag.steady_state_days} days after a change and until {flag.washout_days} days after its end; an E2 speaks for a man for {flag.informative_days} days; an order is old after {flag.old_order_days} days.",
+        f"Status. Below range by the drug: the chance that E2 is below the limit and would not be off the drug is at least {100 * flag.probability:g} %. Low, not by the drug: the chance of being below the limit is at least {100 * flag.probability:g} %, whatever the cause. The limit's own uncertainty is in these chances. The red line is {flag.red_line_pg_ml:g} pg/mL.",
+        f"The curve. Annual change of BMD of two successive scans of a man, same site and scanner, {link.shortest_years:g} to {link.longest_years:g} years apart, against his E2 between them (at least {link.min_draws} results that cover {100 * link.min_coverage:g} % of the time): a penalised spline in log E2, adjusted for covariates chosen beforehand. Uncertainty is by resampling men, not scans, {fit.n_replicates:,} times. The darker band holds at one E2 at a time, the paler one along the whole curve. Where fewer than 30 men are near an E2, or outside the middle 95 % of E2, nothing is claimed.",
+        f"The verdict is earned by tests of harm on each side; U-shaped needs both, and is never read off a quadratic term. The fitted limit is the lowest E2 above which the curve stays within {fit.delta_pct_per_year:g} % per year of its best. The first supported one between {flag.least_limit_pg_ml:g} and {flag.greatest_limit_pg_ml:g} pg/mL is taken into use, and moves afterwards only by a decision (the command “limits adopt”); without one the limit is {flag.literature_limit_pg_ml:g} pg/mL.",
+        f"Least significant change (LSC): {LSC_FACTOR.value:g} × the precision of the clinic's scanner, else of ISCD's least acceptable one; it compares the total change between two scans. One man's scan after a year can seldom show the average effect of anastrozole.",
+    )  # fmt: skip

@@ -127,7 +127,7 @@ def attrition(run_id: str, chains: Mapping[str, tuple[int, list[Loss]]]) -> pl.D
     chains
         By unit: how many came in, and the losses in order.
     """
-    rows = []
+    rows: list[dict[str, object]] = []
     for unit, (n_in, losses) in chains.items():
         rows.append(
             _row(run_id, len(rows), "read" if unit == "rows" else "known", unit, n_in, 0, "")

@@ -204,8 +204,10 @@ def _treated(pairs: pl.DataFrame, episodes: pl.DataFrame) -> pl.DataFrame:
 
 
 def _background(pairs: pl.DataFrame, patients: pl.DataFrame, labs: pl.DataFrame) -> pl.DataFrame:
-    """Return the covariates of each pair, chosen beforehand: all known by its first scan, but for
-    testosterone, which is the mean of its interval."""
+    """Return the covariates of each pair, chosen beforehand.
+
+    All are known by its first scan, but for testosterone, which is the mean of its interval.
+    """
     about = pairs.select("pair", "patient_id", "scanned_on", "scanned_on_2").join(
         patients, on="patient_id", how="left"
     )

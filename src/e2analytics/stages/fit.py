@@ -74,7 +74,9 @@ def fit(
     tell
         Called with the name of each site, to show progress.
     """
-    curves, summaries, quantiles = [], [], ()
+    curves: list[pl.DataFrame] = []
+    summaries: list[dict[str, object]] = []
+    quantiles: tuple[float, ...] = ()
     for site in FITTED_SITES:
         tell(site)
         complete = complete_rows(exposures, levels, site, settings)
@@ -116,9 +118,11 @@ def complete_rows(
 ) -> _Complete:
     """Return the rows of a site that the curve can use: usable, with every covariate in use."""
     if outcome_of(exposures, levels, site) == LEVEL:
-        rows, wanted = levels.filter(pl.col("site") == site), LEVEL_COVARIATES
+        rows = levels.filter(pl.col("site") == site)
+        wanted: tuple[str, ...] = LEVEL_COVARIATES
     else:
-        rows, wanted = exposures.filter((pl.col("site") == site) & pl.col("usable")), COVARIATES
+        rows = exposures.filter((pl.col("site") == site) & pl.col("usable"))
+        wanted = COVARIATES
     missing = {name: rows[name].null_count() / max(len(rows), 1) for name in wanted}
     left_out = {
         name: f"{name} (missing in {share:.0%})"

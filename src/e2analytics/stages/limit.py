@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from e2analytics.errors import TooLittleDataError
 from e2analytics.settings import FitSettings, FlagSettings
 from e2analytics.stages.fit import CHANGE
 
@@ -25,28 +26,43 @@ class LimitInUse(NamedTuple):
     model_id: str | None
 
 
-def adopt_first(
+def adopt(
     limits: pl.DataFrame,
     summary: pl.DataFrame,
     fit_settings: FitSettings,
     settings: FlagSettings,
     *,
     as_of: date,
+    reason: str | None,
 ) -> pl.DataFrame:
-    """Take the first supported fitted limit into use, if it is plausible and none is in use yet."""
-    if not limits.filter(pl.col("adopted_on") <= as_of).is_empty():
-        return limits
+    """Take the fitted limit into use: the first supported one by itself, later ones for a reason.
+
+    Raises
+    ------
+    TooLittleDataError
+        If a reason is given and there is no limit that may be taken into use.
+    """
     found = candidates(summary, fit_settings, settings)
-    first = found.select(
+    if reason is None and not limits.filter(pl.col("adopted_on") <= as_of).is_empty():
+        return limits
+    if reason is not None and found.is_empty():
+        raise TooLittleDataError(
+            f"There is no fitted limit to adopt: that of {fit_settings.primary_site} is not supported "
+            f"or lies outside {settings.least_limit_pg_ml:g}-{settings.greatest_limit_pg_ml:g} pg/mL. "
+            "See: e2analytics limits show"
+        )
+    adopted = found.select(
         pl.lit(as_of).alias("adopted_on"),
         "lower_limit_pg_ml",
         limit_ci_low="lower_limit_ci_low",
         limit_ci_high="lower_limit_ci_high",
         source=pl.lit("fitted"),
         model_id="model_id",
-        reason=pl.lit("first supported fit"),
+        reason=pl.lit(reason or "first supported fit"),
     )
-    return pl.concat([limits, first]).sort("adopted_on", maintain_order=True)
+    # Adopting the same fit again on the same day changes nothing but the reason.
+    kept = limits.join(adopted, on=["adopted_on", "model_id"], how="anti")
+    return pl.concat([kept, adopted]).sort("adopted_on", maintain_order=True)
 
 
 def candidates(

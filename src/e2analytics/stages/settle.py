@@ -118,7 +118,13 @@ def _among_versions(target: str, rows: pl.DataFrame) -> pl.DataFrame:
     if target == "labs":
         preliminary = pl.col("status") == "P"
         behind = preliminary & (~preliminary).any().over(key)
-        age = [~behind, "reported_at", "source_order", "source_line", "source_part"]
+        age: list[pl.Expr | str] = [
+            ~behind,
+            "reported_at",
+            "source_order",
+            "source_line",
+            "source_part",
+        ]
     else:
         age = ["source_order", "source_line", "source_part"]
     said = [name for name in columns_of(target) if name not in _ABOUT_THE_FILE]

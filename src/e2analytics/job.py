@@ -1,0 +1,173 @@
+"""One run over a store: read what is new, run the stages, publish. What flows and commands call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final, Literal, ParamSpec, TypeVar
+
+import polars as pl
+
+from e2analytics import pipeline, pseudonyms
+from e2analytics.errors import E2AnalyticsError, UnforeseenError
+from e2analytics.feeds.description import load_feeds
+from e2analytics.feeds.drop import Sources
+from e2analytics.pipeline import Outputs, Snapshot, Step, as_is
+from e2analytics.settings import Settings
+from e2analytics.store import Store
+
+Part = Literal["all", "ingest", "fit", "flag"]
+
+STEPS: Final = (
+    "snapshot",
+    "read",
+    "take_in",
+    "see",
+    "join",
+    "measure_exposure",
+    "fit",
+    "flag_men",
+    "account_for",
+    "publish",
+)
+"""The steps of a whole run, in order, for a progress bar."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one run is asked to do.
+
+    Attributes
+    ----------
+    store
+        Address of the store.
+    as_of
+        The day on which everything is judged.
+    settings
+        All that a clinic may choose.
+    drop
+        The folder to read; None reads nothing new.
+    part
+        All of it, or one stage.
+    refit
+        Fit anew, though a model of this month is there.
+    adopt
+        Reason for which the fitted limit is taken into use.
+    """
+
+    store: str
+    as_of: date
+    settings: Settings
+    drop: Path | None = None
+    part: Part = "all"
+    refit: bool = False
+    adopt: str | None = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run did: its manifest, what it read, and the tables that it published."""
+
+    manifest: dict[str, Any]
+    sources: Sources
+    outputs: Outputs
+
+
+def perform(job: Job, *, step: Step = as_is, tell: Callable[[str], None] = lambda _: None) -> Done:
+    """Do a job, from the drop to the published run.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    step
+        Wraps every step, for example as a Prefect task.
+    tell
+        Called with the name of every step before it begins.
+
+    Raises
+    ------
+    E2AnalyticsError
+        One of the tree of :mod:`e2analytics.errors`; nothing of the run is then visible.
+    """
+
+    def careful(stage: Callable[P, R], /) -> Callable[P, R]:
+        wrapped = step(without_values(stage))
+
+        @wraps(stage)
+        def told(*args: P.args, **kwargs: P.kwargs) -> R:
+            tell(stage.__name__)
+            return wrapped(*args, **kwargs)
+
+        return told
+
+    started_at = datetime.now(UTC)
+    key_check = _key_check(job)
+    store = Store(job.store)
+    store.check(key_check)
+    with store.writing():
+        before = careful(store.snapshot)()
+        sources = careful(read)(job, before)
+        run_id = store.next_run_id()
+        outputs = pipeline.run(
+            sources,
+            job.settings,
+            as_of=job.as_of,
+            before=before,
+            run_id=run_id,
+            part=job.part,
+            refit=job.refit or job.part == "fit",
+            adopt=job.adopt,
+            step=careful,
+        )
+        manifest = careful(store.publish)(
+            outputs,
+            run_id=run_id,
+            as_of=job.as_of,
+            key_check=key_check or "",
+            started_at=started_at,
+            settings=job.settings.model_dump(mode="json"),
+            inputs={file.source_file: file.sha256 for file in sources.files},
+        )
+    return Done(manifest, sources, outputs)
+
+
+def read(job: Job, before: Snapshot) -> Sources:
+    """Read the new and the changed files of the job's drop."""
+    if job.drop is None:
+        return Sources()
+    files = before.table("files")
+    return Sources.from_drop(
+        job.drop,
+        load_feeds(job.settings.feeds_folder),
+        pseudonyms.read_key(job.drop),
+        # A file that was refused is tried again: its feed description may have been mended.
+        known_hashes=files.filter(pl.col("refused").is_null())["sha256"].to_list(),
+        first_order=len(files),
+    )
+
+
+def _key_check(job: Job) -> str | None:
+    """Return the check of the key; without a drop nothing is read, and no key is needed."""
+    return pseudonyms.key_check(pseudonyms.read_key(job.drop)) if job.drop else None
+
+
+def without_values(stage: Callable[P, R], /) -> Callable[P, R]:
+    """Wrap a stage so that an unforeseen error does not carry a patient's value to a log."""
+
+    @wraps(stage)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return stage(*args, **kwargs)
+        except E2AnalyticsError:
+            raise
+        except Exception as error:
+            raise UnforeseenError.at(stage.__name__, error) from None
+
+    return guarded
