@@ -9,10 +9,9 @@ from __future__ import annotations
 import enum
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -170,33 +169,13 @@ def report(
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Write the monthly report: one HTML page that needs no network."""
-    from e2analytics.report import build, render_html
+    from e2analytics.monthly import last_day, write_report
 
-    last_day = _last_day(month)
-    opened, _ = open_published(store)
-    pinned = opened.first_as_of(last_day)
-    if pinned is None:
-        raise TooLittleDataError(
-            f"No run was published as of {last_day}, the last day of {month}. Make one: "
-            f"e2analytics run --drop DIR --store {store} --as-of {last_day}"
-        )
-    tables = {name: opened.table(name, pinned) for name in TABLES}
-    page = render_html(build(tables, month=month))
-    file = out_folder / f"e2-report-{month}-internal.html"
     try:
-        out_folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UnreadableError(f"{file} cannot be written ({error.strerror}).") from None
-    out.print(f"Report of {month}, from {pinned['run_id']}. Open: {file}")
-
-
-def _last_day(month: str) -> date:
-    try:
-        first = datetime.strptime(month, "%Y-%m").date()
+        last_day(month)
     except ValueError:
         raise typer.BadParameter(f"{month!r} is not a month; write YYYY-MM") from None
-    return pl.Series([first]).dt.month_end()[0]
+    out.print(f"Report of {month}. Open: {write_report(store, month, out_folder)}")
 
 
 class Format(enum.StrEnum):
@@ -275,7 +254,11 @@ def _rows_by_table(opened: Store, published: dict[str, Any]) -> Table:
         dated = newest.get(target)
         latest = opened.table(target, published)[dated].max() if dated else None
         table.add_row(
-            target, f"{accepted:,}", f"{read - accepted:,}", str(len(of_target)), str(latest or "-")
+            target,
+            f"{accepted:,}",
+            f"{read - accepted:,}",
+            str(len(of_target)),
+            "-" if latest is None else f"{latest!s}",
         )
     return table
 
@@ -317,7 +300,7 @@ def _print_limit(opened: Store, published: dict[str, Any]) -> None:
     settings = read_settings()
     adopted = opened.table("limits", published)
     in_use = limit.in_use(adopted, settings.flag, as_of=published["as_of"])
-    since = f" since {adopted['adopted_on'].max()}" if in_use.source == "fitted" else ""
+    since = f" since {adopted['adopted_on'].to_list()[-1]}" if in_use.source == "fitted" else ""
     out.print(f"Limit in use: {in_use.lower_limit_pg_ml:.1f} pg/mL ({in_use.source}{since}).")
 
 
@@ -524,4 +507,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

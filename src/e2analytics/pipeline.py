@@ -480,7 +480,7 @@ def flag_men(
 
 
 def _uncertainty(limit_in_use: LimitInUse, models: pl.DataFrame) -> list[float]:
-    source = models.filter(pl.col("model_id") == limit_in_use.model_id)
+    source = models.filter(pl.col("model_id").eq_missing(pl.lit(limit_in_use.model_id)))
     if source.is_empty():
         return []
     quantiles: list[float] = json.loads(source["parameters"][0])["limit_quantiles_pg_ml"]

@@ -113,7 +113,7 @@ def fit(draws: Draws) -> Shrinkage:
     if n_men < MIN_MEN:
         raise ValueError(f"{n_men} men have an E2 draw; {MIN_MEN} are needed")
     shared = _start(draws, n_men)
-    previous = np.inf
+    previous = np.full(7, np.inf)
     for _ in range(_MAX_ROUNDS):
         shared = _improve(shared, draws)
         now = np.array([*shared.mean, *shared.covariance, shared.variance_ms, shared.variance_ia])
@@ -208,7 +208,8 @@ def _residuals(shared: Shrinkage, draws: Draws, own: _Posterior) -> tuple[Vector
 
 def _expected(shared: Shrinkage, draws: Draws, own: _Posterior) -> Vector:
     level, response = own.mean[draws.man].T
-    return level + draws.on * response + np.where(draws.ms, 0.0, shared.offset_ia)
+    expected: Vector = level + draws.on * response + np.where(draws.ms, 0.0, shared.offset_ia)
+    return expected
 
 
 def _variance(shared: Shrinkage, draws: Draws) -> Vector:
@@ -232,7 +233,7 @@ def _posterior(shared: Shrinkage, draws: Draws) -> _Posterior:
         pull = weight * (expected - offset) + (inside - expected) / variance
         information = prior + _sums(draws, weight)
         score = prior @ prior_mean + _pulls(draws, pull)
-        covariance = np.linalg.inv(information)
+        covariance = np.linalg.inv(information).astype(np.float64)
         mean = np.einsum("nij,nj->ni", covariance, score)
     return _Posterior(mean, covariance)
 

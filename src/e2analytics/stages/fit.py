@@ -26,6 +26,12 @@ from e2analytics.settings import FitSettings
 
 COVARIATES: Final = ("age_years", "bmi_kg_m2", "log_testosterone", "years_on_trt")
 LEVEL_COVARIATES: Final = ("age_years", "bmi_kg_m2")
+NAMES: Final = {
+    "age_years": "age",
+    "bmi_kg_m2": "BMI",
+    "log_testosterone": "log testosterone",
+    "years_on_trt": "years on TRT",
+}
 CHANGE: Final = "annual_change_pct"
 LEVEL: Final = "bmd_level_g_cm2"
 _LIMIT_QUANTILES: Final = np.linspace(0.025, 0.975, 39)
@@ -49,7 +55,7 @@ class _Complete:
 
     @property
     def in_words(self) -> str:
-        used = ", ".join(self.covariates) or "none"
+        used = ", ".join(NAMES[name] for name in self.covariates) or "none"
         return f"{used}; left out: {', '.join(self.left_out)}" if self.left_out else used
 
 
@@ -125,7 +131,7 @@ def complete_rows(
         wanted = COVARIATES
     missing = {name: rows[name].null_count() / max(len(rows), 1) for name in wanted}
     left_out = {
-        name: f"{name} (missing in {share:.0%})"
+        name: f"{NAMES[name]} (missing in {share:.0%})"
         for name, share in missing.items()
         if share > settings.max_missing_covariate
     }

@@ -90,14 +90,13 @@ def cohort(
     quantiles = np.asarray(limit_quantiles_pg_ml or [limit.lower_limit_pg_ml])
     judged = (
         men.with_columns(_probabilities(men, quantiles, settings))
-        .with_columns(_reasons(settings, as_of))
+        .with_columns(_obstacles(settings))
         .with_columns(status=_status(settings))
+        .with_columns(_findings(settings, as_of))
         .with_columns(tier=_tier(settings))
     )
     return judged.with_columns(
-        reasons=pl.concat_list(_NOT_ASSESSABLE + _FURTHER_REASONS)
-        .list.drop_nulls()
-        .list.join(_SEPARATOR),
+        reasons=pl.concat_list(_NOT_ASSESSABLE + _FINDINGS).list.drop_nulls().list.join(_SEPARATOR),
         grounds=_grounds(),
         e2_expected_pg_ml=pl.col("on_mean").exp(),
         e2_ci_low=(pl.col("on_mean") - _Z95 * pl.col("on_sd")).exp(),
@@ -258,10 +257,9 @@ def _probabilities(
     return [pl.Series(name, values).fill_nan(None) for name, values in columns.items()]
 
 
-def _reasons(settings: FlagSettings, as_of: date) -> list[pl.Expr]:
-    order_age = (pl.lit(as_of) - pl.col("ordered_on")).dt.total_days()
-    below = pl.col("p_below_range") >= settings.probability
-    reasons = {
+def _obstacles(settings: FlagSettings) -> list[pl.Expr]:
+    """Name what keeps a man from being assessed, a column each."""
+    obstacles = {
         "other_aromatase_inhibitor": pl.col("other_drug"),
         "dose_unknown": pl.col("unknown_dose"),
         "dose_changed_recently": pl.col("days_since_change") < settings.steady_state_days,
@@ -269,8 +267,18 @@ def _reasons(settings: FlagSettings, as_of: date) -> list[pl.Expr]:
         "no_e2_at_this_dose": (pl.col("recent") > 0) & (pl.col("at_this_dose") == 0),
         "only_uninformative_e2": (pl.col("at_this_dose") > 0) & (pl.col("informative") == 0),
         "no_dose_response": pl.col("on_mean").is_null() & (pl.col("n_draws") > 0),
-        "below_range_by_the_drug": pl.col("p_attributable") >= settings.probability,
-        "low_without_the_drug": below & (pl.col("p_attributable") < settings.probability),
+    }
+    return _named(obstacles)
+
+
+def _findings(settings: FlagSettings, as_of: date) -> list[pl.Expr]:
+    """Name what was found of a man, assessed or not, a column each."""
+    order_age = (pl.lit(as_of) - pl.col("ordered_on")).dt.total_days()
+    unassessed = pl.col("status") == "not_assessable"
+    findings = {
+        "below_range_by_the_drug": pl.col("status") == "below_range",
+        "low_without_the_drug": pl.col("status") == "low_not_attributable",
+        "perhaps_below_range": unassessed & (pl.col("p_below_range") >= settings.probability),
         "probably_below_red_line": pl.col("p_below_red_line") >= settings.probability,
         "result_below_red_line": pl.col("ms_below_red_line"),
         "repeat_by_mass_spectrometry": _by_immunoassay_alone(),
@@ -278,12 +286,17 @@ def _reasons(settings: FlagSettings, as_of: date) -> list[pl.Expr]:
         "old_order": order_age > settings.old_order_days,
         "overlapping_orders": pl.col("overlap"),
     }
-    return [pl.when(is_so).then(pl.lit(name)).alias(name) for name, is_so in reasons.items()]
+    return _named(findings)
 
 
-_FURTHER_REASONS: Final = (
+def _named(conditions: dict[str, pl.Expr]) -> list[pl.Expr]:
+    return [pl.when(is_so).then(pl.lit(name)).alias(name) for name, is_so in conditions.items()]
+
+
+_FINDINGS: Final = (
     "below_range_by_the_drug",
     "low_without_the_drug",
+    "perhaps_below_range",
     "probably_below_red_line",
     "result_below_red_line",
     "repeat_by_mass_spectrometry",
