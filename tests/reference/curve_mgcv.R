@@ -20,7 +20,7 @@ fit <- gam(y ~ s(x, bs = "ps", k = k, m = c(2, 2)) + z, method = "REML", weights
 at <- log(c(7, 10, 14, 20, 28, 40, 60)); reference <- log(30)
 terms <- function(e2) predict(fit, data.frame(x = e2, z = I(matrix(0, length(e2), 2))), type = "lpmatrix")
 D <- terms(at) - terms(rep(reference, length(at)))
-number <- function(v) paste0("[", paste(formatC(v, digits = 17, format = "g"), collapse = ", "), "]")
+number <- function(v) paste0("[", paste(formatC(v, digits = 17, format = "g", width = 1), collapse = ", "), "]")
 fields <- list(lower = lower, upper = upper, n_basis = k, at_log_e2 = at, reference_log_e2 = reference,
   contrast = as.numeric(D %*% coef(fit)), contrast_se = sqrt(rowSums((D %*% vcov(fit)) * D)),
   level = as.numeric(terms(reference) %*% coef(fit)),
@@ -28,4 +28,4 @@ fields <- list(lower = lower, upper = upper, n_basis = k, at_log_e2 = at, refere
   smoothing = fit$sp / fit$smooth[[1]]$S.scale)
 writeLines(paste0("{\n", paste0("  \"", names(fields), "\": ", sapply(fields, number), collapse = ",\n"), "\n}"),
            "curve_mgcv.json")
-write.csv(format(data.frame(x, z, w, y), digits = 17), "curve_mgcv_data.csv", row.names = FALSE, quote = FALSE)
+write.csv(data.frame(lapply(data.frame(x, z, w, y), formatC, digits = 17, format = "g", width = 1)), "curve_mgcv_data.csv", row.names = FALSE, quote = FALSE)

@@ -45,6 +45,11 @@ def empty(table: str) -> pl.DataFrame:
 @pytest.fixture(scope="session")
 def tables() -> Tables:
     """One published run; copy the dictionary before changing it."""
+    return published_run()
+
+
+def published_run() -> Tables:
+    """The tables of the run, by name."""
     rng = np.random.default_rng(20260930)
     cohort = cohort_rows(rng)
     flagged = [flag(man, number) for number, man in enumerate(cohort) if man["tier"] != "none"]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from e2analytics import contracts
 from e2analytics.report import flow, intake
+from e2analytics.report.broken_rules import Refusal
 from e2analytics.report.words import plain
 
 RUN_ID = "run"
@@ -110,9 +111,7 @@ def test_a_feed_with_a_row_of_no_fate_does_not_add_up(tables: dict[str, pl.DataF
 
 def test_a_refused_file_is_told_with_its_advice(tables: dict[str, pl.DataFrame]) -> None:
     advice = "Send the file with the column bmd_g_cm2."
-    assert describe(tables).refusals == (
-        intake.Refusal("dxa-9e02", "dxa", "missing column", advice),
-    )
+    assert describe(tables).refusals == (Refusal("dxa-9e02", "dxa", "missing column", advice),)
 
 
 def test_rules_are_counted_by_feed_with_whole_files_first(tables: dict[str, pl.DataFrame]) -> None:

@@ -47,27 +47,26 @@ def _checked(content: bytes) -> bytes:
 
 
 def _header(text: bytes) -> list[str]:
-    names = [name.strip() for name in _fields(text.splitlines()[0])]
+    names = [name.strip() for name in _fields(text.partition(b"\n")[0])]
+    if not names:
+        raise RefusedFileError("missing_column", "its first line is not a header")
     if len(set(names)) < len(names):
         raise RefusedFileError("duplicate_column", "two columns of the header have the same name")
     return names
 
 
 def _fields(line: bytes) -> list[str]:
-    return next(csv.reader([line.decode()]), [])
+    try:
+        return next(csv.reader([line.decode().rstrip("\r\n")], strict=True), [])
+    except csv.Error:
+        raise RefusedFileError("not_rectangular", "a quote is not closed") from None
 
 
 def _parse(text: bytes, names: list[str]) -> pl.DataFrame:
     try:
-        rows = pl.read_csv(
-            text,
-            has_header=False,
-            skip_lines=1,
-            new_columns=names,
-            schema=dict.fromkeys(names, pl.String),
-            raise_if_empty=False,
-        )
-    except pl.exceptions.ComputeError:
+        rows = pl.read_csv(text, infer_schema=False, raise_if_empty=False)
+        rows.columns = names
+    except pl.exceptions.PolarsError:
         # Not chained: the reader's message quotes the line.
         raise RefusedFileError(
             "not_rectangular", "a line has more fields than the header, or a quote is not closed"

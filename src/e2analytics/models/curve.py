@@ -14,7 +14,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from e2analytics.errors import TooLittleDataError
 from e2analytics.models import intervals, precision, smooth
@@ -28,9 +28,9 @@ from e2analytics.models.sweet_spot import Limit
 
 MIN_PATIENTS = 30
 
-# Knots are spread over all but the outermost 0.5 % of exposures on either side: one man far out
-# would stretch them and blur the bend. The supported range lies well inside.
-_KNOT_RANGE = (0.005, 0.995)
+# Grid and knots leave out the outermost 0.5 % of exposures on either side: one man far out would
+# stretch them and blur the bend. The supported range lies well inside.
+_BULK = (0.005, 0.995)
 # Exposures that hardly differ still get a basis, as wide as this share of their size.
 _LEAST_RANGE = 1e-3
 
@@ -198,25 +198,16 @@ def fit_curve(data: CurveData, settings: CurveSettings) -> CurveFit:
         return describe(data, settings, rows, precision.estimate(rows, data.sampling_variance))
 
 
-def basis_over(log_e2: Array, n_basis: int) -> Basis:
-    """Spread the knots over the bulk of the exposures ``log_e2`` of shape (n,)."""
-    lower, upper = (float(end) for end in np.quantile(log_e2, _KNOT_RANGE))
-    if upper - lower < _LEAST_RANGE * max(1.0, abs(upper)):
-        middle, half = (lower + upper) / 2, _LEAST_RANGE * max(1.0, abs(upper))
-        lower, upper = middle - half, middle + half
-    return Basis(lower, upper, n_basis)
-
-
 def rows_of(data: CurveData, n_basis: int) -> Rows:
     """Average a basis over each row's exposure and put the rows in order."""
-    basis = basis_over(data.log_e2, n_basis)
+    basis = _basis(data, n_basis)
     averaged = basis.averaged(data.log_e2_mean, data.log_e2_sd, data.episode_weight)
     return smooth.arrange(basis, averaged, data.covariates, data.outcome)
 
 
 def describe(data: CurveData, settings: CurveSettings, rows: Rows, known: Precision) -> CurveFit:
     """Do the work of ``fit_curve`` on rows whose weights are known, however few the men."""
-    grid = np.linspace(rows.basis.lower, rows.basis.upper, settings.n_grid)
+    grid = np.linspace(*_range(data.log_e2), settings.n_grid)
     curves = smooth.fit(
         rows, known.weight, data.patient, grid, settings.n_replicates, settings.seed
     )
@@ -257,3 +248,20 @@ def describe(data: CurveData, settings: CurveSettings, rows: Rows, known: Precis
         replicates=curves.replicates,
         lower_limit_replicates=judgement.lower_limit_replicates,
     )
+
+
+def _range(log_e2: Array) -> tuple[float, float]:
+    """Where the bulk of the exposures lies, log pg/mL."""
+    lower, upper = np.quantile(log_e2, _BULK).tolist()
+    least = _LEAST_RANGE * max(1.0, abs(upper))
+    if upper - lower < least:
+        return lower - least, upper + least
+    return lower, upper
+
+
+def _basis(data: CurveData, n_basis: int) -> Basis:
+    """Spread the knots over the bulk of the exposures and what doubt adds on either side."""
+    lower, upper = _range(data.log_e2)
+    # A basis is constant beyond its ends. Posteriors that reach beyond would pull the end flat.
+    doubt = float(np.mean(data.log_e2_sd[data.episode_weight > 0]))
+    return Basis(lower - doubt, upper + doubt, n_basis)

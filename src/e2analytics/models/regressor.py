@@ -19,7 +19,7 @@ from sklearn.utils.validation import (
     check_is_fitted,
     validate_data,
 )
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from e2analytics.models import smooth
 from e2analytics.models.curve import (
@@ -124,8 +124,6 @@ class SweetSpotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         )
         patient = _codes(groups, len(rows))
         told = weight > 0
-        if not told.any():
-            raise ValueError("every sample_weight is zero: there is nothing to fit")
         data = CurveData.at_points(
             log_e2=rows[told, 0],
             outcome=outcome.astype(np.float64)[told],

@@ -12,15 +12,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 import altair as alt
 import vl_convert
 from altair.typing import ChartType
 
-from e2analytics.report.curves import CHANGE, LEVEL, Curve, Limit, Point
+from e2analytics.report.curve_words import CHANGE, LEVEL
+from e2analytics.report.curves import Curve, Limit, Point
 from e2analytics.report.words import interval, level, number
 
 # Okabe and Ito's palette: told apart by the colour-blind, and by lightness when printed grey.
@@ -32,6 +33,8 @@ PALE: Final = "#EEEEEE"
 
 TICKS_PG_ML: Final = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 25, 30, 40, 50, 60, 80, 100, 150, 200)
 LEAST_MEN: Final = 30
+BESIDE: Final = 1.07
+"""Ratio of E2 that is shown beyond the red line, where the curve does not reach it."""
 WIDTH: Final = 940
 HEIGHT: Final = 360
 FONT_SIZE: Final = 14
@@ -40,16 +43,52 @@ ROOM_FOR_WORDS: Final = 0.1
 ROOM_FOR_LABEL: Final = 0.35
 """Share of the axis that the label of the fitted limit needs."""
 
-Points = tuple[Point, ...]
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The points of a curve and the stretch of E2 that its picture shows, the red line included."""
+
+    points: tuple[Point, ...]
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, curve: Curve, limit: Limit) -> Self:
+        """Show the whole curve, and the red line even where it lies beyond."""
+        first, last = curve.points[0].e2_pg_ml, curve.points[-1].e2_pg_ml
+        red = limit.red_line_pg_ml
+        return cls(curve.points, min(first, red / BESIDE), max(last, red * BESIDE))
+
+    @property
+    def unsupported(self) -> list[tuple[float, float]]:
+        """Stretches of E2 without support, from the first to the last of the picture."""
+        ends = [self.low, *(p.e2_pg_ml for p in self.points if p.supported), self.high]
+        if len(ends) == 2:
+            return [(self.low, self.high)]
+        spans = [(self.low, ends[1]), *self._holes(), (ends[-2], self.high)]
+        return [(low, high) for low, high in spans if low < high]
+
+    def _holes(self) -> list[tuple[float, float]]:
+        places = [place for place, point in enumerate(self.points) if point.supported]
+        return [
+            (self.points[before].e2_pg_ml, self.points[after].e2_pg_ml)
+            for before, after in pairwise(places)
+            if after > before + 1
+        ]
+
+    def place(self, e2_pg_ml: float) -> float:
+        """Find how far along the axis an E2 is, from 0 to 1."""
+        return math.log(e2_pg_ml / self.low) / math.log(self.high / self.low)
 
 
 def main_svg(curve: Curve, limit: Limit) -> str:
     """Draw the primary curve with its bands and limits, and under it the men behind each E2."""
-    shape = [*_shape(curve), *_words_on_ground(curve.points), *_limits(curve, limit)]
+    course = Course.of(curve, limit)
+    shape = [*_shape(curve, course), *_words_on_ground(course), *_limits(curve, course, limit)]
     return _svg(
         alt.vconcat(
             alt.layer(*shape).properties(width=WIDTH, height=HEIGHT),
-            alt.layer(*_support(curve.points)).properties(width=WIDTH, height=110),
+            alt.layer(*_support(course)).properties(width=WIDTH, height=110),
             spacing=8,
         ),
         name=curve.name,
@@ -58,27 +97,29 @@ def main_svg(curve: Curve, limit: Limit) -> str:
 
 def small_svg(curve: Curve, limit: Limit) -> str:
     """Draw one of the other curves, small: the shape, its bands and the red line."""
-    layers = [*_shape(curve), *_red_line(curve.points, limit)]
+    course = Course.of(curve, limit)
+    red_line = [] if curve.outcome == LEVEL else _red_line(course, limit)
+    layers = [*_shape(curve, course), *red_line]
     return _svg(alt.layer(*layers).properties(width=330, height=200), name=curve.name)
 
 
-def _shape(curve: Curve) -> list[ChartType]:
+def _shape(curve: Curve, course: Course) -> list[ChartType]:
     """Draw the bands and the curve where it is supported, and its course elsewhere in grey."""
     low, high = y_domain(curve.points)
     scale = alt.Scale(domain=[low, high], nice=False, zero=False)
-    x = _x(curve.points)
+    x = _x(course)
 
     def y(field: str) -> alt.Y:
         return alt.Y(f"{field}:Q", scale=scale, title=curve.y_title)
 
     claimed = _chart(asdict(point) for point in curve.points if point.supported)
-    course = _chart(asdict(point) for point in curve.points)
+    whole = _chart(asdict(point) for point in curve.points)
     pale = claimed.mark_area(clip=True, color=BLUE, opacity=0.18)
     dark = claimed.mark_area(clip=True, color=BLUE, opacity=0.34)
-    dashes = course.mark_line(clip=True, color=GREY, strokeDash=[3, 4], strokeWidth=1.5)
+    dashes = whole.mark_line(clip=True, color=GREY, strokeDash=[3, 4], strokeWidth=1.5)
     line = claimed.mark_line(clip=True, color=BLUE, strokeWidth=3)
     return [
-        *_ground(curve.points),
+        *_ground(course),
         *(_no_change() if curve.outcome == CHANGE and low < 0 < high else []),
         pale.encode(x=x, y=y("band_low"), y2="band_high:Q"),
         dark.encode(x=x, y=y("ci_low"), y2="ci_high:Q"),
@@ -87,7 +128,7 @@ def _shape(curve: Curve) -> list[ChartType]:
     ]
 
 
-def _limits(curve: Curve, limit: Limit) -> list[ChartType]:
+def _limits(curve: Curve, course: Course, limit: Limit) -> list[ChartType]:
     """Draw the red line, the limit in use and the fitted one, each labelled at its own height.
 
     A cross-sectional curve gives no limit, and is not judged by one.
@@ -97,107 +138,100 @@ def _limits(curve: Curve, limit: Limit) -> list[ChartType]:
     in_use = limit.lower_limit_pg_ml
     label = f"limit in use {level(in_use)}"
     return [
-        *_red_line(curve.points, limit, label=f"red line {level(limit.red_line_pg_ml)}"),
-        *_rule(curve.points, in_use, colour=BLACK, dash=[], label=label, row=1),
-        *_fitted_limit(curve),
+        *_red_line(course, limit, label=f"red line {level(limit.red_line_pg_ml)}"),
+        *_rule(course, in_use, colour=BLACK, dash=[], label=label, row=1),
+        *_fitted_limit(curve, course),
     ]
 
 
-def _red_line(points: Points, limit: Limit, *, label: str = "") -> list[ChartType]:
+def _red_line(course: Course, limit: Limit, *, label: str = "") -> list[ChartType]:
     e2 = limit.red_line_pg_ml
-    return _rule(points, e2, colour=VERMILLION, dash=[7, 4], label=label, row=0)
+    return _rule(course, e2, colour=VERMILLION, dash=[7, 4], label=label, row=0)
 
 
 def _rule(
-    points: Points, e2_pg_ml: float, *, colour: str, dash: list[int], label: str, row: int
+    course: Course, e2_pg_ml: float, *, colour: str, dash: list[int], label: str, row: int
 ) -> list[ChartType]:
-    if not points[0].e2_pg_ml <= e2_pg_ml <= points[-1].e2_pg_ml:
+    if not course.low <= e2_pg_ml <= course.high:
         return []
     base = _chart([{"e2_pg_ml": e2_pg_ml, "label": label}])
     rule = base.mark_rule(color=colour, strokeWidth=2, strokeDash=dash)
     text = base.mark_text(
         align="left", dx=6, color=BLACK, fontSize=FONT_SIZE, fontWeight="bold"
     ).encode(text="label:N", y=alt.value(14 + 20 * row))
-    return [rule.encode(x=_x(points)), text.encode(x=_x(points))]
+    return [rule.encode(x=_x(course)), text.encode(x=_x(course))]
 
 
-def _fitted_limit(curve: Curve) -> list[ChartType]:
+def _fitted_limit(curve: Curve, course: Course) -> list[ChartType]:
     """Draw the fitted limit as a diamond on its interval, labelled towards the emptier side."""
-    limit, points = curve.fitted_limit_pg_ml, curve.points
+    limit = curve.fitted_limit_pg_ml
     if limit is None:
         return []
     ends = curve.fitted_limit_ci_pg_ml or (limit, limit)
-    low, high = (min(max(end, points[0].e2_pg_ml), points[-1].e2_pg_ml) for end in ends)
-    label = f"fitted limit {number(limit)} (95 %: {interval(*ends)})"
-    leftwards = _place(high, points) > 1 - ROOM_FOR_LABEL
+    between = f" (95 %: {interval(*ends)})" if curve.fitted_limit_ci_pg_ml else ""
+    low, high = (min(max(end, course.low), course.high) for end in ends)
+    label = f"fitted limit {number(limit)}{between}"
+    leftwards = course.place(high) > 1 - ROOM_FOR_LABEL
     align: Literal["left", "right"] = "right" if leftwards else "left"
     base = _chart([{"e2_pg_ml": limit, "low": low, "high": high, "label": label}])
     y = alt.value(HEIGHT - 14)
     diamond = base.mark_point(shape="diamond", size=110, filled=True, opacity=1, color=BLACK)
     words = base.mark_text(align=align, dx=-8 if leftwards else 8, fontSize=FONT_SIZE, color=BLACK)
     return [
-        base.mark_rule(color=BLACK, strokeWidth=2).encode(x=_x(points, "low"), x2="high:Q", y=y),
-        diamond.encode(x=_x(points), y=y),
-        words.encode(x=_x(points, "low" if leftwards else "high"), text="label:N", y=y),
+        base.mark_rule(color=BLACK, strokeWidth=2).encode(x=_x(course, "low"), x2="high:Q", y=y),
+        diamond.encode(x=_x(course), y=y),
+        words.encode(x=_x(course, "low" if leftwards else "high"), text="label:N", y=y),
     ]
 
 
-def _support(points: Points) -> list[ChartType]:
+def _support(course: Course) -> list[ChartType]:
     """Draw how many men are near each E2, and how many are needed."""
     axis = alt.Axis(tickCount=3, format="d")
     y = alt.Y("n_effective:Q", title="men near this E2", axis=axis)
-    men = _chart(asdict(point) for point in points).mark_area(
+    men = _chart(asdict(point) for point in course.points).mark_area(
         color=GREY, opacity=0.45, line={"color": GREY}
     )
-    least = _chart([{"n_effective": LEAST_MEN, "label": f"{LEAST_MEN} men: least for support"}])
-    words = least.mark_text(align="left", dy=-8, dx=6, fontSize=13, color=BLACK)
+    least = _chart(
+        [{"n_effective": LEAST_MEN, "label": f"dashed: {LEAST_MEN} men, the least for support"}]
+    )
+    words = least.mark_text(align="left", dx=6, fontSize=13, color=BLACK)
     return [
-        *_ground(points),
-        men.encode(x=_x(points), y=y),
+        *_ground(course),
+        men.encode(x=_x(course), y=y),
         least.mark_rule(color=BLACK, strokeDash=[4, 3]).encode(y=y),
-        words.encode(x=alt.value(0), y=y, text="label:N"),
+        words.encode(x=alt.value(0), y=alt.value(12), text="label:N"),
     ]
 
 
-def _ground(points: Points) -> list[ChartType]:
+def _ground(course: Course) -> list[ChartType]:
     """Grey the ground where there are too few men; the curve claims nothing there."""
-    spans = [{"low": low, "high": high} for low, high in unsupported_spans(points)]
+    spans = [{"low": low, "high": high} for low, high in course.unsupported]
     if not spans:
         return []
-    return [_chart(spans).mark_rect(color=PALE).encode(x=_x(points, "low"), x2="high:Q")]
+    return [_chart(spans).mark_rect(color=PALE).encode(x=_x(course, "low"), x2="high:Q")]
 
 
-def _words_on_ground(points: Points) -> list[ChartType]:
-    """Name the grey ground where there is room for the words."""
-    middles = [
-        {"middle": math.sqrt(low * high), "label": "too few men:|no claim"}
-        for low, high in unsupported_spans(points)
-        if _place(high, points) - _place(low, points) > ROOM_FOR_WORDS
-    ]
-    if not middles:
-        return []
-    words = _chart(middles).mark_text(fontSize=FONT_SIZE, color=GREY, lineBreak="|")
-    return [words.encode(x=_x(points, "middle"), y=alt.value(60), text="label:N")]
+def _words_on_ground(course: Course) -> list[ChartType]:
+    """Name the grey ground where there is room, beside the supported stretch."""
+    layers: list[ChartType] = []
+    for low, high in course.unsupported:
+        if course.place(high) - course.place(low) < ROOM_FOR_WORDS:
+            continue
+        leftmost = low == course.low
+        base = _chart([{"beside": high if leftmost else low, "label": "too few men:|no claim"}])
+        align: Literal["left", "right"] = "right" if leftmost else "left"
+        words = base.mark_text(
+            align=align, dx=-8 if leftmost else 8, fontSize=FONT_SIZE, color=GREY, lineBreak="|"
+        )
+        layers.append(words.encode(x=_x(course, "beside"), y=alt.value(60), text="label:N"))
+    return layers
 
 
 def _no_change() -> list[ChartType]:
     return [_chart([{"level": 0}]).mark_rule(color=GREY, strokeWidth=1).encode(y="level:Q")]
 
 
-def unsupported_spans(points: Points) -> list[tuple[float, float]]:
-    """Find the stretches of E2, pg/mL, between supported points and the ends of the grid."""
-    spans: list[tuple[float, float]] = []
-    for before, after in pairwise(points):
-        if before.supported and after.supported:
-            continue
-        if spans and spans[-1][1] == before.e2_pg_ml:
-            spans[-1] = (spans[-1][0], after.e2_pg_ml)
-        else:
-            spans.append((before.e2_pg_ml, after.e2_pg_ml))
-    return spans
-
-
-def y_domain(points: Points) -> tuple[float, float]:
+def y_domain(points: tuple[Point, ...]) -> tuple[float, float]:
     """Span what is claimed, with room for labels; what is not claimed may leave the picture."""
     claimed = [end for p in points if p.supported for end in (p.band_low, p.band_high)]
     drawn = claimed or [point.estimate for point in points]
@@ -206,18 +240,11 @@ def y_domain(points: Points) -> tuple[float, float]:
     return low - 0.18 * room, high + 0.2 * room
 
 
-def _place(e2_pg_ml: float, points: Points) -> float:
-    """Find how far along the axis an E2 is, from 0 to 1."""
-    low, high = points[0].e2_pg_ml, points[-1].e2_pg_ml
-    return math.log(e2_pg_ml / low) / math.log(high / low)
-
-
-def _x(points: Points, field: str = "e2_pg_ml") -> alt.X:
-    low, high = points[0].e2_pg_ml, points[-1].e2_pg_ml
-    ticks = [tick for tick in TICKS_PG_ML if low <= tick <= high]
+def _x(course: Course, field: str = "e2_pg_ml") -> alt.X:
+    ticks = [tick for tick in TICKS_PG_ML if course.low <= tick <= course.high]
     return alt.X(
         f"{field}:Q",
-        scale=alt.Scale(type="log", domain=[low, high], nice=False),
+        scale=alt.Scale(type="log", domain=[course.low, course.high], nice=False),
         axis=alt.Axis(values=ticks, format="d", title="E2, pg/mL (log axis)"),
     )
 

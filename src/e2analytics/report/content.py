@@ -22,7 +22,7 @@ import polars as pl
 from e2analytics.errors import ConfigurationError, ContractError, TooLittleDataError
 from e2analytics.report import curves, facts, intake, men, prose
 from e2analytics.report.prose import Rules
-from e2analytics.report.words import MONTHS, count, day
+from e2analytics.report.words import MONTHS, NOTHING, count, day
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def build(tables: Mapping[str, pl.DataFrame], *, month: str) -> Report:
         tables["curve"],
         tables["curve_summary"],
         tables["exposures"],
-        tables["limits"],
+        tables["limits"].filter(pl.col("adopted_on") <= run["as_of"]),
         tables["cohort"],
         primary_site=rules.fit.primary_site,
         rules=rules.flag,
@@ -169,7 +169,7 @@ def _completeness(outcome: str, came_in: intake.Intake) -> str:
     )
     if outcome == "complete":
         return f"Complete: every file of this run could be used.{still}"
-    files = count(came_in.n_refused_now, "file")
+    files = count(came_in.n_refused_now, "file") if came_in.n_refused_now else "some files"
     return (
         f"Incomplete: {files} of this run could not be used as a whole; figures may change.{still}"
     )
@@ -181,4 +181,4 @@ def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, s
         if isinstance(value, Mapping):
             yield from _flat(value, f"{above}{name}.")
         else:
-            yield f"{above}{name}", str(value)
+            yield f"{above}{name}", NOTHING if value is None else str(value)

@@ -16,25 +16,11 @@ import polars as pl
 
 from e2analytics.clinical import DEFAULT_LOWER_LIMIT_E2
 from e2analytics.contracts import FITTED_SITES, OUTCOMES
-from e2analytics.report.words import SITE_NAMES, count, day, interval, level, number, plain, signed
+from e2analytics.report import curve_words
+from e2analytics.report.curve_words import AXIS_TITLES, CHANGE, LEVEL, RISK
+from e2analytics.report.words import SITE_NAMES, day, interval, level, number, plain, signed
 from e2analytics.settings import FlagSettings
 
-CHANGE, RISK, LEVEL = OUTCOMES
-OUTCOME_NAMES: Final = {
-    CHANGE: "BMD change, % per year",
-    RISK: "risk of a measured loss of at least the LSC in 2 years, %",
-    LEVEL: "BMD level, g/cm² (cross-sectional)",
-}
-AXIS_TITLES: Final = {CHANGE: "BMD change, %/year", RISK: "risk in 2 years, %", LEVEL: "BMD, g/cm²"}
-VERDICT_NAMES: Final = {
-    "u_shaped": "U-shaped: harm on both sides, best in between",
-    "low_side_threshold": "Harm at low E2, then a plateau",
-    "rising": "Harm at low E2, no plateau seen in these data",
-    "high_side_threshold": "A plateau, then harm at high E2",
-    "falling": "Harm at high E2, no plateau seen in these data",
-    "flat": "No difference that matters at any E2 seen",
-    "inconclusive": "Inconclusive: these data do not settle the shape",
-}
 TABLE_E2_PG_ML: Final = (6.0, 8.0, 10.0, 12.0, 16.0, 20.0, 25.0, 30.0, 40.0, 60.0, 80.0)
 
 
@@ -148,9 +134,11 @@ def describe(
     return Curves(
         primary=drawn[chosen] if chosen else None,
         cross_sectional=chosen is not None and chosen[1] == LEVEL,
-        why_none=f"{_title(*primary)} was not fitted: {missing}.",
+        why_none=f"{curve_words.title(*primary)} was not fitted: {missing}.",
         others=tuple(drawn[key] for key in sorted(drawn, key=_place) if key != chosen),
-        unfitted=tuple(f"{_title(*key)}: {unfitted[key]}" for key in sorted(unfitted, key=_place)),
+        unfitted=tuple(
+            f"{curve_words.title(*key)}: {unfitted[key]}" for key in sorted(unfitted, key=_place)
+        ),
         sites=_sites(exposures),
         limit=_limit_in_use(limits, cohort, rules),
     )
@@ -165,10 +153,6 @@ def _place(key: tuple[str, str]) -> tuple[int, str, str]:
     return OUTCOMES.index(key[1]), *key
 
 
-def _title(site: str, outcome: str) -> str:
-    return f"{SITE_NAMES[site]}, {OUTCOME_NAMES[outcome]}"
-
-
 def _unfitted(summary: pl.DataFrame) -> dict[tuple[str, str], str]:
     rows = summary.filter(pl.col("verdict").is_null())
     told = rows.select("site", "outcome", pl.col("why_not").fill_null("no reason given"))
@@ -181,9 +165,10 @@ def _curve(site: str, outcome: str, curve: pl.DataFrame, summary: pl.DataFrame) 
     points = tuple(_point(row, outcome) for row in curve.iter_rows(named=True))
     limit = said.get("lower_limit_pg_ml") if outcome != LEVEL else None
     ends = (said.get("lower_limit_ci_low"), said.get("lower_limit_ci_high"))
-    verdict = VERDICT_NAMES.get(said.get("verdict") or "", "No verdict")
-    title = _title(site, outcome)
+    verdict = curve_words.verdict(outcome, said.get("verdict"))
+    title = curve_words.title(site, outcome)
     table = _table(points, outcome)
+    readings = [f"{row.estimate} ({row.pointwise}) at {row.e2} pg/mL" for row in table]
     return Curve(
         name=f"{site}-{outcome}".replace("_", "-"),
         title=title,
@@ -195,9 +180,9 @@ def _curve(site: str, outcome: str, curve: pl.DataFrame, summary: pl.DataFrame) 
         fitted_limit_ci_pg_ml=(ends[0], ends[1]) if limit and ends[0] and ends[1] else None,
         verdict=verdict,
         explanation=said.get("explanation") or "",
-        limit_sentence=_limit_sentence(outcome, said),
-        data_sentence=_data_sentence(outcome, said),
-        alt=_alt(title, verdict, table),
+        limit_sentence=curve_words.limit(outcome, said),
+        data_sentence=curve_words.data(outcome, said),
+        alt=curve_words.picture(title, verdict, readings),
     )
 
 
@@ -225,7 +210,7 @@ def _table(points: tuple[Point, ...], outcome: str) -> tuple[CurveRow, ...]:
         for e2 in TABLE_E2_PG_ML
     }
     said = signed if outcome == CHANGE else number
-    decimals = 2 if outcome == LEVEL else 1
+    decimals = 3 if outcome == LEVEL else 1
     return tuple(
         CurveRow(
             e2=number(point.e2_pg_ml),
@@ -236,37 +221,6 @@ def _table(points: tuple[Point, ...], outcome: str) -> tuple[CurveRow, ...]:
         )
         for point in sorted(nearest, key=lambda point: point.e2_pg_ml)
     )
-
-
-def _limit_sentence(outcome: str, said: dict[str, Any]) -> str:
-    if outcome == LEVEL:
-        return "A cross-sectional curve compares different men at one time: it gives no limit."
-    why_not = plain(said.get("why_not") or "").rstrip(".")
-    limit = said.get("lower_limit_pg_ml")
-    if limit is None:
-        return f"No lower limit could be fitted: {why_not or 'no reason given'}."
-    ends = interval(said["lower_limit_ci_low"], said["lower_limit_ci_high"])
-    sentence = f"Fitted lower limit {number(limit)} pg/mL (95 % interval {ends})"
-    if said["supported"]:
-        return f"{sentence}."
-    share = number(100 * (said["lower_limit_share"] or 0), 0)
-    found = f"it was found in only {share} % of resampled cohorts"
-    return f"{sentence}, not supported and so not taken into use: {why_not or found}."
-
-
-def _data_sentence(outcome: str, said: dict[str, Any]) -> str:
-    if not said:
-        return ""
-    men = count(said["n_patients"], "man", "men")
-    rows = "" if outcome == LEVEL else f" with {count(said['n_intervals'], 'usable scan pair')}"
-    return f"Rests on {men}{rows}; adjusted for {plain(said['covariates'])}."
-
-
-def _alt(title: str, verdict: str, table: tuple[CurveRow, ...]) -> str:
-    if not table:
-        return f"Line chart: {title} against E2. No part of the curve has enough men behind it."
-    read = "; ".join(f"{row.estimate} ({row.pointwise}) at {row.e2} pg/mL" for row in table)
-    return f"Line chart: {title} against E2 on a log axis. {verdict}. Estimate and 95 %: {read}."
 
 
 def _limit_in_use(limits: pl.DataFrame, cohort: pl.DataFrame, rules: FlagSettings) -> Limit:

@@ -93,7 +93,8 @@ def _what_the_curve_says(curves: Curves) -> Fact:
     if curve is None:
         return Fact("No curve yet", f"{curves.why_none} {curves.limit.sentence}")
     said = (f"{curve.title}.", curve.data_sentence, curve.limit_sentence, curves.limit.sentence)
-    return Fact(curve.verdict, " ".join(part for part in said if part))
+    headline = f"Cross-sectional only: {curve.verdict}" if curves.cross_sectional else curve.verdict
+    return Fact(headline, " ".join(part for part in said if part))
 
 
 def _data_headline(intake: Intake) -> str:

@@ -17,6 +17,13 @@ from typing import Any, Final
 import polars as pl
 
 from e2analytics.report import reasons
+from e2analytics.report.broken_rules import (
+    Refusal,
+    RuleCount,
+    count_by_rule,
+    feed_and_table,
+    refusals,
+)
 from e2analytics.report.words import count, listing, percent, plain
 
 FATES: Final = ("accepted", "duplicate", "superseded", "withdrawn", "set_apart", "quarantined")
@@ -69,28 +76,6 @@ class FeedRows:
 
 
 @dataclass(frozen=True, slots=True)
-class RuleCount:
-    """Rows of one feed that broke one rule, and what the supplier can do."""
-
-    feed: str
-    rule: str
-    column: str
-    what_happened: str
-    n: int
-    advice: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A file that could not be used as a whole."""
-
-    source_file: str
-    feed: str
-    rule: str
-    advice: str
-
-
-@dataclass(frozen=True, slots=True)
 class Intake:
     """What came in and what was left out; empty tuples where there is nothing to say."""
 
@@ -123,7 +108,8 @@ def describe(
         Files that were in the drop and belong to no feed; they were not read.
     """
     steps = attrition.filter(pl.col("run_id") == run_id)
-    ledger = [_feed_rows(part, run_id) for _, part in _by_feed(files)]
+    named = files.with_columns(feed=feed_and_table())
+    ledger = [_feed_rows(part, run_id) for _, part in _by_feed(named)]
     total = _feed_rows(files, run_id, name="all feeds") if ledger else None
     return Intake(
         chains=tuple(
@@ -133,8 +119,8 @@ def describe(
         ),
         feeds=tuple(ledger),
         total=total,
-        rules=_rules(quarantine),
-        refusals=_refusals(files, quarantine),
+        rules=count_by_rule(quarantine, files),
+        refusals=refusals(files, quarantine),
         n_refused_now=files.filter(pl.col("refused").is_not_null(), run_id=run_id).height,
         left_out=_left_out(total) + _unmatched(n_unmatched),
     )
@@ -206,53 +192,6 @@ def _adds_up(steps: pl.DataFrame) -> bool:
     each = (steps["n_in"] - steps["n_out"] == steps["n_left"]).all()
     joined = pairwise(zip(steps["n_in"], steps["n_left"], strict=True))
     return bool(each) and all(before[1] == after[0] for before, after in joined)
-
-
-def _rules(quarantine: pl.DataFrame) -> tuple[RuleCount, ...]:
-    # A whole file counts as one, apart from its rows: it never had any that were read.
-    counted = (
-        quarantine.with_columns(whole_file=pl.col("source_line").is_null())
-        .group_by("feed", "rule", "severity", "column", "advice", "whole_file")
-        .len("n")
-        .sort(
-            "whole_file", "severity", "n", "feed", "rule", "column", "advice",
-            descending=[True, False, True, False, False, False, False],
-        )
-    )  # fmt: skip
-    return tuple(
-        RuleCount(
-            feed=row["feed"],
-            rule=plain(row["rule"]),
-            column=row["column"] or "",
-            what_happened=_what_happened(row["severity"], whole_file=row["whole_file"]),
-            n=row["n"],
-            advice=row["advice"],
-        )
-        for row in counted.iter_rows(named=True)
-    )
-
-
-def _what_happened(severity: str, *, whole_file: bool) -> str:
-    if whole_file:
-        return "whole file refused" if severity == "reject" else "whole file in doubt"
-    return "row left out" if severity == "reject" else "row used, in doubt"
-
-
-def _refusals(files: pl.DataFrame, quarantine: pl.DataFrame) -> tuple[Refusal, ...]:
-    advice = (
-        quarantine.filter(pl.col("source_line").is_null())
-        .sort("advice")
-        .unique(["source_file", "rule"], keep="first", maintain_order=True)
-        .select("source_file", pl.col("rule").alias("refused"), "advice")
-    )
-    refused = files.filter(pl.col("refused").is_not_null()).sort("source_file")
-    told = refused.join(
-        advice, on=["source_file", "refused"], how="left", maintain_order="left", validate="1:1"
-    )
-    return tuple(
-        Refusal(row["source_file"], row["feed"], plain(row["refused"]), row["advice"] or "")
-        for row in told.iter_rows(named=True)
-    )
 
 
 def _left_out(total: FeedRows | None) -> str:

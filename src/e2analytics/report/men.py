@@ -31,6 +31,10 @@ from e2analytics.report.words import (
 OPEN_TIERS: Final = ("critical", "high", "watch")
 REVIEW_NAMES: Final = {"not_reviewed": "not reviewed", "reviewed": "reviewed"}
 OTHER_INHIBITOR: Final = "other_aromatase_inhibitor"
+ESTIMATES: Final = (
+    *("e2_expected_pg_ml", "e2_ci_low", "e2_ci_high", "e2_off_drug_pg_ml"),
+    *("p_below_range", "p_attributable", "p_below_red_line"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +145,12 @@ def still_open(flags: pl.DataFrame) -> pl.DataFrame:
     return flags.filter(pl.col("state") != "resolved")
 
 
-def flagged(flags: pl.DataFrame, *, month: str) -> Flagged:
-    """List the men with an open flag: the most pressing first.
+def most_pressing_first(flags: pl.DataFrame) -> pl.DataFrame:
+    """Order flags by tier; within it, those most likely below the red line first.
 
-    Within a tier, those most likely below the red line come first, then those most likely low
-    because of the drug.
+    Then come those most likely low because of the drug, and men without an estimate last.
     """
-    listed = still_open(flags)
-    ordered = listed.sort(
+    return flags.sort(
         pl.col("tier").cast(pl.Enum(TIERS)),
         "p_below_red_line",
         "p_attributable",
@@ -156,7 +158,12 @@ def flagged(flags: pl.DataFrame, *, month: str) -> Flagged:
         descending=[False, True, True, False],
         nulls_last=True,
     )
-    men = tuple(_man(row) for row in ordered.iter_rows(named=True))
+
+
+def flagged(flags: pl.DataFrame, *, month: str) -> Flagged:
+    """List the men with an open flag, the most pressing first."""
+    listed = most_pressing_first(still_open(flags))
+    men = tuple(_man(row) for row in listed.iter_rows(named=True))
     first_flagged = listed["first_flagged_on"].dt.strftime("%Y-%m") == month
     return Flagged(
         pressing=tuple(man for man in men if man.tier in ("critical", "high")),
@@ -197,6 +204,9 @@ def _clinic_tiers(flags: pl.DataFrame, clinic_id: str) -> ClinicTiers:
 
 
 def _man(row: dict[str, Any]) -> FlaggedMan:
+    if OTHER_INHIBITOR in reasons.split(row["reasons"]):
+        # The model knows anastrozole alone: its level would reassure where a result does not.
+        row = row | dict.fromkeys(ESTIMATES)
     return FlaggedMan(
         patient_id=row["patient_id"],
         clinic_id=row["clinic_id"],

@@ -22,14 +22,14 @@ SURROGATE: Final = (
 )
 LEGEND: Final = (
     ("Man", "his pseudonym; whoever holds the key finds the clinic's own number with the command “crosswalk”."),
-    ("Tier", "■ Critical: E2 is probably below the red line, or a result by mass spectrometry lies below it. ▲ High: below the limit because of the drug, or below the red line by immunoassay alone. ● Watch: low, but not by the drug."),
+    ("Tier", "■ Critical: E2 is probably below the red line, or a result by mass spectrometry lies below it. ▲ High: below the limit because of the drug, or below the red line by immunoassay alone. ● Watch: probably low, but not by the drug, or not assessable today."),
     ("Status", "what the model concludes, whatever the tier. Below range by the drug: E2 is probably below the limit, and would not be without the drug. Low, not by the drug: probably below the limit, but the drug is not shown to be why."),
     ("Dose", "anastrozole in force on the as-of date, mg per week."),
     ("Last E2", "as the laboratory reported it (<5.0 is below its detection), with assay (MS mass spectrometry, IA immunoassay, IA? unknown and so read as immunoassay) and date."),
     ("E2 now", "the man's own level at his present dose, with its 95 % interval: an estimate, not the next laboratory value."),
-    ("Off drug", "the same, were he not on the drug."),
+    ("Off drug", "the same, were he not on the drug. No estimate is shown for men on another aromatase inhibitor."),
     ("Chance", "in per cent, that his E2 is below the limit in use; that it is so because of the drug; that it is below the red line."),
-    ("BMD", "change in % per year, and whether the total loss between two scans exceeds the least significant change (LSC); under it his lowest T- and Z-score."),
+    ("BMD", "change at the primary site in % per year, and whether the loss between two scans at any site exceeds the least significant change (LSC); below, his lowest T- and Z-score."),
     ("Flag", "new, open or reopened, with the day he was first flagged; whether a clinician has reviewed it."),
 )  # fmt: skip
 CAVEATS: Final = (

@@ -10,12 +10,12 @@ from typing import Final
 from e2analytics.report.words import plain
 
 NOTES: Final = {
-    "below_range_by_the_drug": "below the range because of the drug",
-    "low_without_the_drug": "low, and would be without the drug",
-    "probably_below_red_line": "probably below the red line",
-    "result_below_red_line": "a result by mass spectrometry lies below the red line",
-    "repeat_by_mass_spectrometry": "immunoassay alone: repeat by mass spectrometry",
-    "bone_loss_exceeds_lsc": "bone loss beyond the least significant change",
+    "below_range_by_the_drug": "below range by the drug",
+    "low_without_the_drug": "low without the drug",
+    "probably_below_red_line": "probably below red line",
+    "result_below_red_line": "MS result below red line",
+    "repeat_by_mass_spectrometry": "immunoassay alone: repeat by MS",
+    "bone_loss_exceeds_lsc": "bone loss beyond LSC",
     "old_order": "order not renewed for long",
     "overlapping_orders": "overlapping orders",
 }
@@ -26,6 +26,7 @@ CAUSES: Final = {
     "dose_unknown": "dose unknown",
     "dose_changed_recently": "dose changed too recently for a steady state",
     "no_recent_e2": "no recent E2",
+    "no_e2_at_this_dose": "no E2 at the present dose yet",
     "only_uninformative_e2": "recent E2 only as “<” or “>” a level that does not tell",
     "no_dose_response": "too few men to estimate a level from his results",
 }

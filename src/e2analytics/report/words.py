@@ -6,6 +6,7 @@ Months are written out here and not by the locale, so that every machine makes t
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Final
@@ -15,6 +16,7 @@ MONTHS: Final = (
     *("January", "February", "March", "April", "May", "June", "July"),
     *("August", "September", "October", "November", "December"),
 )
+ABBREVIATIONS: Final = r"\b(e2|bmd|bmi|dxa|lsc|trt)\b"
 SITE_NAMES: Final = {
     "lumbar_spine": "Lumbar spine",
     "total_hip": "Total hip",
@@ -125,8 +127,12 @@ def day(when: date | None) -> str:
 
 
 def plain(name: str) -> str:
-    """Turn a rule's or a step's name into words."""
-    return name.replace("_", " ").strip()
+    """Turn a rule's or a step's name into words.
+
+    >>> plain("no_recent_e2"), plain("impossible_bmd")
+    ('no recent E2', 'impossible BMD')
+    """
+    return re.sub(ABBREVIATIONS, lambda found: found[0].upper(), name.replace("_", " ")).strip()
 
 
 def listing(parts: Iterable[str]) -> str:

@@ -1,0 +1,67 @@
+"""What tests share: a simulated clinic, and a key."""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from e2analytics.feeds.description import TEXT_COLUMNS, load_feeds
+from e2analytics.feeds.drop import Sources, empty_rows
+from e2analytics.pipeline import Outputs
+from e2analytics.pipeline import run as run_pipeline
+from e2analytics.settings import FitSettings, Settings
+from e2analytics.simulate import SimulationSettings, simulate
+
+os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
+os.environ["DO_NOT_TRACK"] = "1"
+
+KEY = b"the key of the tests, long enough"
+AS_OF = date(2026, 9, 30)
+# Tests of what happens around the curve need not wait for 1,000 replicates.
+QUICK = Settings(fit=FitSettings(n_replicates=100))
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the settings of whoever runs the tests out of them."""
+    for name in list(os.environ):
+        if name.startswith("E2ANALYTICS_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A simulated clinic of 600 men with planted defects: ``drop`` and ``truth``."""
+    folder = tmp_path_factory.mktemp("clinic")
+    simulate(folder, SimulationSettings(patients=600, shape="threshold", seed=7))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sources(clinic: Path) -> Sources:
+    return Sources.from_drop(clinic / "drop", load_feeds(), KEY)
+
+
+@pytest.fixture(scope="session")
+def outputs(sources: Sources) -> Outputs:
+    return run_pipeline(sources, QUICK, as_of=AS_OF, today=AS_OF)
+
+
+def text_rows(target: str, *rows: dict[str, str | None]) -> pl.DataFrame:
+    """Return text rows of a table as a feed would give them, one file, a line each."""
+    unknown = {name for row in rows for name in row} - set(TEXT_COLUMNS[target])
+    assert not unknown, unknown
+    known = {
+        "source_file": "test-file",
+        "source_part": 0,
+        "source_order": 0,
+        "namespace": "default",
+        "imputed": "",
+    }
+    filled = [{**known, "source_line": line, **row} for line, row in enumerate(rows, start=2)]
+    empty = empty_rows(target)
+    return pl.DataFrame(filled, schema=empty.schema) if filled else empty

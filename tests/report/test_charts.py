@@ -1,0 +1,127 @@
+"""The pictures: the same bytes each time, and nothing claimed where nothing is known."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import polars as pl
+import pytest
+
+from e2analytics.report import charts
+from e2analytics.report.content import Report, build
+from e2analytics.report.curve_words import LEVEL
+from e2analytics.report.curves import Curve, Limit, Point
+
+
+@pytest.fixture(scope="module")
+def report(tables: dict[str, pl.DataFrame]) -> Report:
+    return build(tables, month="2026-09")
+
+
+@pytest.fixture(scope="module")
+def curve(report: Report) -> Curve:
+    assert report.curves.primary is not None
+    return report.curves.primary
+
+
+@pytest.fixture(scope="module")
+def limit(report: Report) -> Limit:
+    return report.curves.limit
+
+
+def points(*supported: bool) -> tuple[Point, ...]:
+    return tuple(
+        Point(10.0 + place, -1.0, -2.0, 0.0, -3.0, 1.0, 50, known)
+        for place, known in enumerate(supported)
+    )
+
+
+def course(*supported: bool) -> charts.Course:
+    return charts.Course(points(*supported), low=9.0, high=10.0 + len(supported))
+
+
+def words_of(svg: str) -> list[str]:
+    return re.findall(r"<t(?:ext|span)[^>]*>([^<]+)</", svg)
+
+
+def test_a_picture_is_the_same_bytes_each_time(curve: Curve, limit: Limit) -> None:
+    first, second = (charts.main_svg(curve, limit) for _ in range(2))
+    assert first == second
+
+
+def test_two_pictures_share_no_ids(report: Report, curve: Curve, limit: Limit) -> None:
+    pictures = [charts.main_svg(curve, limit)]
+    pictures += [charts.small_svg(other, limit) for other in report.curves.others]
+    ids = [name for svg in pictures for name in set(re.findall(r'id="([^"]+)"', svg))]
+    assert len(ids) == len(set(ids)) > 0
+    for svg in pictures:
+        used = set(re.findall(r"url\(#([^)]+)\)", svg))
+        assert used == set(re.findall(r'id="([^"]+)"', svg))
+
+
+def test_limits_are_labelled_in_words_and_the_axes_carry_units(curve: Curve, limit: Limit) -> None:
+    words = words_of(charts.main_svg(curve, limit))
+    for expected in (
+        "red line 10",
+        "limit in use 16",
+        "fitted limit 17.2 (95 %: 14.1 to 20.6)",
+        "E2, pg/mL (log axis)",
+        "BMD change, %/year",
+        "too few men:",
+    ):
+        assert expected in words
+
+
+def test_a_cross_sectional_curve_is_not_judged_by_a_limit(curve: Curve, limit: Limit) -> None:
+    words = words_of(charts.main_svg(replace(curve, outcome=LEVEL), limit))
+    assert not [word for word in words if "limit" in word or "red line" in word]
+
+
+def test_the_red_line_is_shown_even_where_the_curve_does_not_reach_it(
+    curve: Curve, limit: Limit
+) -> None:
+    high = replace(curve, points=tuple(p for p in curve.points if p.e2_pg_ml > 14))
+    shown = charts.Course.of(high, limit)
+    assert shown.low < limit.red_line_pg_ml
+    assert "red line 10" in words_of(charts.main_svg(high, limit))
+
+
+def test_a_limit_outside_the_picture_is_not_drawn(curve: Curve, limit: Limit) -> None:
+    words = words_of(charts.main_svg(curve, replace(limit, lower_limit_pg_ml=200.0)))
+    assert "limit in use 200" not in words
+
+
+def test_a_fitted_limit_without_an_interval_is_drawn(curve: Curve, limit: Limit) -> None:
+    words = words_of(charts.main_svg(replace(curve, fitted_limit_ci_pg_ml=None), limit))
+    assert "fitted limit 17.2" in words
+
+
+def test_a_curve_without_any_support_is_drawn(curve: Curve, limit: Limit) -> None:
+    nowhere = tuple(replace(point, supported=False) for point in curve.points)
+    svg = charts.main_svg(replace(curve, points=nowhere), limit)
+    assert "too few men:" in words_of(svg)
+    assert charts.BLUE not in svg
+
+
+@pytest.mark.parametrize(
+    ("supported", "spans"),
+    [
+        ((True, True), [(9.0, 10.0), (11.0, 12.0)]),
+        ((False, True, True), [(9.0, 11.0), (12.0, 13.0)]),
+        ((True, False, True), [(9.0, 10.0), (10.0, 12.0), (12.0, 13.0)]),
+        ((False, False), [(9.0, 12.0)]),
+        ((False, True, False), [(9.0, 11.0), (11.0, 13.0)]),
+    ],
+)
+def test_the_ground_is_grey_between_supported_points_that_are_not_neighbours(
+    supported: tuple[bool, ...], spans: list[tuple[float, float]]
+) -> None:
+    assert course(*supported).unsupported == spans
+
+
+def test_the_picture_spans_what_is_claimed() -> None:
+    low, high = charts.y_domain(points(True, True))
+    assert low < -3.0 < 1.0 < high
+    low, high = charts.y_domain(points(False, False))
+    assert low < -1.0 < high

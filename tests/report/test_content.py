@@ -1,0 +1,146 @@
+"""The Report object: the right run, the right month, and five sentences whatever the data."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from e2analytics import contracts
+from e2analytics.errors import ConfigurationError, ContractError, TooLittleDataError
+from e2analytics.report.content import Report, build
+
+Tables = dict[str, pl.DataFrame]
+MONTH = "2026-09"
+
+
+@pytest.fixture(scope="module")
+def report(tables: Tables) -> Report:
+    return build(tables, month=MONTH)
+
+
+def without(tables: Tables, *names: str) -> Tables:
+    return {**tables, **{name: contracts.TABLES[name].empty() for name in names}}
+
+
+def with_runs(tables: Tables, *changes: dict[str, Any]) -> Tables:
+    types = tables["runs"].schema
+    rows = [
+        tables["runs"].with_columns(
+            pl.lit(value, dtype=types[name]).alias(name) for name, value in change.items()
+        )
+        for change in changes
+    ]
+    return {**tables, "runs": pl.concat(rows)}
+
+
+def test_the_header_names_month_day_run_model_and_version(report: Report) -> None:
+    header = report.header
+    assert (header.month_name, header.as_of) == ("September 2026", "30 September 2026")
+    assert (header.run_id, header.package_version) == ("2026-09-30-7c1f", "0.1.0")
+    assert header.model == "model-2026-09, fitted as of 30 September 2026"
+
+
+def test_the_same_tables_give_the_same_report(tables: Tables, report: Report) -> None:
+    assert build(tables, month=MONTH) == report
+
+
+def test_row_order_of_the_tables_does_not_matter(tables: Tables, report: Report) -> None:
+    shuffled = {
+        name: frame if name == "limits" else frame.sample(fraction=1, shuffle=True, seed=1)
+        for name, frame in tables.items()
+    }
+    assert build(shuffled, month=MONTH) == report
+
+
+def test_the_first_run_published_for_the_last_day_of_the_month_is_reported(tables: Tables) -> None:
+    later = tables["runs"]["finished_at"][0] + timedelta(days=1)
+    runs = with_runs(
+        tables, {"run_id": "again", "finished_at": later}, {}, {"as_of": date(2026, 8, 31)}
+    )
+    assert build(runs, month=MONTH).header.run_id == "2026-09-30-7c1f"
+
+
+def test_a_month_without_a_run_says_which_run_is_missing(tables: Tables) -> None:
+    with pytest.raises(TooLittleDataError, match="e2analytics run --as-of 2026-02-28"):
+        build(tables, month="2026-02")
+
+
+@pytest.mark.parametrize("month", ["2026", "2026-13", "2026-9", "september", "2026-09-30"])
+def test_what_is_not_a_month_is_refused(tables: Tables, month: str) -> None:
+    with pytest.raises(ConfigurationError, match="YYYY-MM"):
+        build(tables, month=month)
+
+
+@pytest.mark.parametrize("name", ["cohort", "flags"])
+def test_tables_of_another_day_are_refused(tables: Tables, name: str) -> None:
+    other_day = tables[name].with_columns(as_of=pl.lit(date(2026, 8, 31)))
+    with pytest.raises(ContractError, match="as_of is the run's"):
+        build({**tables, name: other_day}, month=MONTH)
+
+
+def test_an_incomplete_run_says_how_many_files_are_missing(report: Report) -> None:
+    assert not report.header.complete
+    assert report.header.completeness == (
+        "Incomplete: 1 file of this run could not be used as a whole; figures may change."
+    )
+
+
+def test_a_complete_run_still_tells_of_files_refused_before(tables: Tables) -> None:
+    files = tables["files"].with_columns(run_id=pl.lit("an earlier run"))
+    complete = with_runs({**tables, "files": files}, {"outcome": "complete"})
+    assert build(complete, month=MONTH).header.completeness == (
+        "Complete: every file of this run could be used. "
+        "Refused in earlier runs and not sent again: 1 file."
+    )
+
+
+def test_the_five_things_carry_numbers_with_their_denominators(report: Report) -> None:
+    assessed, low, flagged, curve, data = report.facts
+    assert assessed.headline == "171 of 200 men on anastrozole assessed"
+    assert "9 men on such a drug died or left" in assessed.sentence
+    assert "of 171 (23 %) assessed men, E2 is probably below 16 pg/mL" in low.sentence
+    total, n_critical = report.flagged.total.total, report.flagged.total.by_tier[0]
+    assert flagged.headline == f"{total} men to review, {n_critical} critical"
+    assert curve.headline == "Faster bone loss at low E2, then a plateau"
+    assert "The lower limit in use is 16 pg/mL" in curve.sentence
+    assert data.headline == "Incomplete: 1 file refused"
+    assert "2 files belong to no feed and were not read." in data.sentence
+
+
+def test_the_method_is_told_with_the_settings_that_were_in_force(tables: Tables) -> None:
+    strict = with_runs(tables, {"settings": '{"flag": {"red_line_pg_ml": 12, "washout_days": 21}}'})
+    found = build(strict, month=MONTH)
+    told = " ".join(found.methods)
+    assert "The red line is 12 pg/mL" in told
+    assert "until 21 days after its end" in told
+    assert ("flag.washout_days", "21") in found.settings
+    assert "critical (E2 probably below 12 pg/mL)" in found.facts[2].sentence
+
+
+@pytest.mark.parametrize(
+    ("missing", "place", "headline"),
+    [
+        (("cohort", "flags"), 0, "No man on anastrozole"),
+        (("cohort", "flags"), 1, "Nobody to judge"),
+        (("flags",), 2, "No man is flagged"),
+        (("curve", "curve_summary", "exposures"), 3, "No curve yet"),
+        (("files", "quarantine", "attrition"), 4, "What was left out"),
+    ],
+)
+def test_there_are_five_things_to_say_even_of_nothing(
+    tables: Tables, missing: tuple[str, ...], place: int, headline: str
+) -> None:
+    facts = build(without(tables, *missing), month=MONTH).facts
+    assert len(facts) == 5
+    assert facts[place].headline == headline
+
+
+def test_a_limit_adopted_after_the_month_is_not_its_limit(tables: Tables) -> None:
+    later = tables["limits"].with_columns(
+        adopted_on=pl.lit(date(2026, 10, 15)), lower_limit_pg_ml=21.0, source=pl.lit("fitted")
+    )
+    both = {**without(tables, "cohort", "flags"), "limits": pl.concat([tables["limits"], later])}
+    assert build(both, month=MONTH).curves.limit.lower_limit_pg_ml == 16.0

@@ -1,0 +1,173 @@
+"""What is said of the curve, and above all what is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+import pytest
+
+from e2analytics import contracts
+from e2analytics.clinical import DEFAULT_LOWER_LIMIT_E2
+from e2analytics.report import curves
+from e2analytics.report.curve_words import CHANGE, LEVEL, RISK
+from e2analytics.settings import FlagSettings
+
+Tables = dict[str, pl.DataFrame]
+SPINE = (pl.col("site") == "lumbar_spine") & (pl.col("outcome") == CHANGE)
+
+
+def describe(
+    tables: Tables, *, primary_site: str = "lumbar_spine", **rules: float
+) -> curves.Curves:
+    names = ("curve", "curve_summary", "exposures", "limits", "cohort")
+    frames = [tables[name] for name in names]
+    return curves.describe(*frames, primary_site=primary_site, rules=FlagSettings(**rules))
+
+
+def with_summary(tables: Tables, **changes: Any) -> Tables:
+    """The tables with the primary summary's columns changed."""
+    summary = tables["curve_summary"]
+    changed = summary.with_columns(
+        pl.when(SPINE).then(pl.lit(value, dtype=summary.schema[name])).otherwise(name).alias(name)
+        for name, value in changes.items()
+    )
+    return {**tables, "curve_summary": changed}
+
+
+def primary(tables: Tables) -> curves.Curve:
+    found = describe(tables).primary
+    assert found is not None
+    return found
+
+
+def test_the_curve_chosen_beforehand_is_shown_first_and_the_others_after_it(tables: Tables) -> None:
+    found = describe(tables)
+    titles = [curve.title for curve in found.others]
+    assert found.primary is not None
+    assert found.primary.title == "Lumbar spine, BMD change, % per year"
+    assert titles[0].startswith("Femoral neck, BMD change")
+    assert titles[-1].startswith("Lumbar spine, risk")
+    hip = describe(tables, primary_site="total_hip").primary
+    assert hip is not None
+    assert hip.title.startswith("Total hip")
+
+
+def test_a_supported_limit_is_said_with_its_interval(tables: Tables) -> None:
+    said = primary(with_summary(tables, supported=True, why_not=None)).limit_sentence
+    assert said == "Fitted lower limit 17.2 pg/mL (95 % interval 14.1 to 20.6)."
+
+
+def test_a_limit_that_too_few_resamples_have_is_said_not_to_be_in_use(tables: Tables) -> None:
+    said = primary(with_summary(tables, why_not=None)).limit_sentence
+    assert said.endswith(
+        "not supported and so not taken into use: it was found in only 84 % of resampled cohorts."
+    )
+
+
+def test_why_there_is_no_limit_is_said_without_repeating_the_verdict(tables: Tables) -> None:
+    why = "the verdict is rising: no harm at low E2 with a bend is shown"
+    said = primary(with_summary(tables, lower_limit_pg_ml=None, why_not=why)).limit_sentence
+    assert said == "No lower limit could be fitted: no harm at low E2 with a bend is shown."
+
+
+def test_nothing_is_read_off_the_curve_where_it_is_not_supported(tables: Tables) -> None:
+    supported = tables["curve"].filter(SPINE & pl.col("supported"))["e2_pg_ml"]
+    read = [float(row.e2) for row in primary(tables).table]
+    assert read == sorted(set(read))
+    assert supported.min() - 0.05 <= read[0] <= read[-1] <= supported.max() + 0.05  # type: ignore[operator]
+
+
+def test_a_curve_without_any_support_has_no_table_and_says_so(tables: Tables) -> None:
+    nowhere = {**tables, "curve": tables["curve"].with_columns(supported=pl.lit(False))}
+    found = primary(nowhere)
+    assert found.table == ()
+    assert "No part of the curve has enough men" in found.alt
+
+
+def test_risks_are_shown_in_per_cent(tables: Tables) -> None:
+    risk = describe(tables).others[-1]
+    estimates = tables["curve"].filter(pl.col("outcome") == RISK)["estimate"]
+    assert [point.estimate for point in risk.points] == pytest.approx((100 * estimates).to_list())
+
+
+def test_a_cross_sectional_curve_stands_in_and_gives_no_limit(tables: Tables) -> None:
+    level = pl.lit(LEVEL).alias("outcome")
+    levels = {
+        **tables,
+        "curve": tables["curve"].filter(SPINE).with_columns(level),
+        "curve_summary": tables["curve_summary"].filter(SPINE).with_columns(level),
+    }
+
+    found = describe(levels)
+
+    assert found.cross_sectional
+    assert found.primary is not None
+    assert "cross-sectional" in found.primary.title
+    assert found.primary.fitted_limit_pg_ml is None
+    assert found.primary.verdict == "Lower BMD at low E2, then a plateau"
+    assert "gives no limit" in found.primary.limit_sentence
+
+
+def test_a_curve_that_was_not_fitted_says_why(tables: Tables) -> None:
+    few = with_summary(tables, verdict=None, why_not="12 men, 30 are the least")
+    unfitted = {**few, "curve": contracts.TABLES["curve"].empty()}
+
+    found = describe(unfitted)
+
+    assert found.primary is None
+    assert found.why_none == (
+        "Lumbar spine, BMD change, % per year was not fitted: 12 men, 30 are the least."
+    )
+    assert found.others == ()
+
+
+def test_the_limit_in_use_is_that_of_the_literature_with_its_source(tables: Tables) -> None:
+    limit = describe(tables).limit
+    assert limit.lower_limit_pg_ml == 16.0
+    assert DEFAULT_LOWER_LIMIT_E2.source in limit.sentence
+
+
+def test_a_limit_that_the_clinic_set_is_not_given_a_source_that_is_not_its_own(
+    tables: Tables,
+) -> None:
+    empty = {name: contracts.TABLES[name].empty() for name in ("cohort", "limits")}
+    limit = describe({**tables, **empty}, literature_limit_pg_ml=18.0).limit
+    assert limit.sentence == "The lower limit in use is 18 pg/mL, set by the clinic."
+
+
+def test_a_fitted_limit_in_use_says_since_when(tables: Tables) -> None:
+    fitted = pl.lit("fitted")
+    limits = tables["limits"].with_columns(source=fitted, limit_ci_low=14.0, limit_ci_high=19.5)
+    cohort = tables["cohort"].with_columns(limit_source=fitted)
+    limit = describe({**tables, "limits": limits, "cohort": cohort}).limit
+    assert limit.sentence == (
+        "The lower limit in use is 16 pg/mL, fitted to this store's own data, "
+        "95 % interval 14.0 to 19.5, in use since 30 June 2026."
+    )
+
+
+def test_what_the_curves_rest_on_is_counted_from_usable_pairs(tables: Tables) -> None:
+    spine = describe(tables).sites[0]
+    pairs = tables["exposures"].filter(pl.col("site") == "lumbar_spine")
+    usable = pairs.filter("usable")
+    assert (spine.n_pairs, spine.n_usable) == (f"{pairs.height:,}", f"{usable.height:,}")
+    assert spine.n_men == f"{usable['patient_id'].n_unique():,}"
+
+
+def test_no_scan_pairs_at_all_leave_no_row() -> None:
+    frames = {
+        name: contracts.TABLES[name].empty()
+        for name in ("curve", "curve_summary", "exposures", "limits", "cohort")
+    }
+    found = describe(frames)
+    assert found.sites == ()
+    assert found.why_none.endswith("was not fitted: there is no usable scan pair yet.")
+
+
+@pytest.mark.parametrize("verdict", [*contracts.VERDICTS, None])
+def test_every_verdict_has_words(tables: Tables, verdict: str | None) -> None:
+    said = primary(with_summary(tables, verdict=verdict)).verdict
+    assert said[0].isupper()
+    assert "{" not in said
+    assert "_" not in said

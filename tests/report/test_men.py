@@ -1,0 +1,135 @@
+"""Who is listed, in which order, and what is said of him."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import polars as pl
+import pytest
+
+from e2analytics.report import men
+
+Tables = dict[str, pl.DataFrame]
+MONTH = "2026-09"
+
+
+def flagged(flags: pl.DataFrame) -> men.Flagged:
+    return men.flagged(flags, month=MONTH)
+
+
+def first_man(tables: Tables, **changes: Any) -> men.FlaggedMan:
+    """The first flagged man of the run with some of his columns changed."""
+    types = tables["flags"].schema
+    one = tables["flags"].head(1).with_columns(
+        pl.lit(value, dtype=types[name]).alias(name) for name, value in changes.items()
+    )  # fmt: skip
+    found = flagged(one)
+    return [*found.pressing, *found.watch][0]
+
+
+def test_every_open_flag_is_listed_once(tables: Tables) -> None:
+    found = flagged(tables["flags"])
+
+    listed = [man.patient_id for man in (*found.pressing, *found.watch)]
+
+    assert sorted(listed) == sorted(tables["flags"]["patient_id"])
+    assert found.total.total == len(listed) == sum(clinic.total for clinic in found.clinics)
+
+
+def test_critical_men_come_first_and_among_them_those_most_likely_below_the_red_line() -> None:
+    flags = pl.DataFrame(
+        {
+            "patient_id": ["watch", "high", "low_chance", "no_chance", "high_chance"],
+            "tier": ["watch", "high", "critical", "critical", "critical"],
+            "p_below_red_line": [0.9, 0.9, 0.6, None, 0.8],
+        }
+    )
+
+    ordered = men.most_pressing_first(flags.with_columns(p_attributable=pl.lit(0.5)))
+
+    expected = ["high_chance", "low_chance", "no_chance", "high", "watch"]
+    assert ordered["patient_id"].to_list() == expected
+
+
+def test_a_resolved_flag_is_counted_and_not_listed(tables: Tables) -> None:
+    flags = tables["flags"]
+    resolved = flags.with_columns(
+        state=pl.when(pl.int_range(pl.len()) < 3).then(pl.lit("resolved")).otherwise("state")
+    )
+
+    found = flagged(resolved)
+
+    assert found.n_resolved == 3
+    assert found.total.total == flags.height - 3
+
+
+def test_flags_count_as_of_the_month_when_the_man_was_first_flagged_in_it(tables: Tables) -> None:
+    first = tables["flags"]["first_flagged_on"]
+    in_september = ((first.dt.year() == 2026) & (first.dt.month() == 9)).sum()
+    assert flagged(tables["flags"]).n_first_flagged == in_september > 0
+    assert men.flagged(tables["flags"], month="2025-09").n_first_flagged == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"last_e2_low_pg_ml": 0.0, "last_e2_high_pg_ml": 5.0}, {"last_e2": "<5.0"}),
+        ({"last_e2_on": None, "assay": None}, {"last_e2_about": "no draw"}),
+        (
+            {"last_e2_on": date(2026, 9, 14), "assay": "unknown"},
+            {"last_e2_about": "IA?, 2026-09-14"},
+        ),
+        ({"loss_exceeds_lsc": True}, {"bmd_verdict": "loss > LSC"}),
+        ({"loss_exceeds_lsc": False}, {"bmd_verdict": "no loss > LSC"}),
+        ({"loss_exceeds_lsc": None}, {"bmd_verdict": "no scan pair"}),
+        ({"t_score_min": None, "z_score_min": None}, {"scores": ""}),
+        ({"weekly_anastrozole_mg": None}, {"weekly_mg": "–"}),
+        ({"review_note": None}, {"note": ""}),
+    ],
+)
+def test_what_is_said_of_a_man(
+    tables: Tables, change: dict[str, Any], said: dict[str, str]
+) -> None:
+    man = first_man(tables, **change)
+    assert {name: getattr(man, name) for name in said} == said
+
+
+def test_no_estimate_is_shown_where_the_model_does_not_know_the_drug(tables: Tables) -> None:
+    man = first_man(tables, reasons="other_aromatase_inhibitor; result_below_red_line")
+
+    shown = (man.e2_expected, man.e2_interval, man.e2_off_drug)
+    chances = (man.chance_below_range, man.chance_attributable, man.chance_below_red_line)
+
+    assert {*shown, *chances} == {"–"}
+    assert man.last_e2 != "–"
+
+
+def test_men_are_counted_by_what_can_be_said_of_them(tables: Tables) -> None:
+    counts = men.tally(tables["cohort"], tables["patients"], n_died_or_left=9)
+
+    assert (counts.n_known, counts.n_anastrozole, counts.n_other_inhibitor) == (600, 200, 6)
+    judged = counts.n_below_range + counts.n_low_not_attributable + counts.n_in_range
+    assert counts.n_assessed == judged == 171
+
+
+def test_a_man_with_two_reasons_is_one_man_and_counts_under_both() -> None:
+    cohort = pl.DataFrame(
+        {
+            "patient_id": ["a", "b", "c"],
+            "clinic_id": ["north", "north", "south"],
+            "status": ["not_assessable", "not_assessable", "in_range"],
+            "reasons": ["no_recent_e2; dose_unknown; old_order", "no_recent_e2", "old_order"],
+        }
+    )
+
+    found = men.not_assessable(cohort)
+
+    assert (found.n_men, found.n_in_cohort) == (2, 3)
+    assert found.reasons == (men.Group("no recent E2", 2), men.Group("dose unknown", 1))
+    assert found.clinics == (men.Group("north", 2),)
+
+
+def test_a_man_without_a_reason_is_not_lost() -> None:
+    man = {"patient_id": "a", "clinic_id": "north", "status": "not_assessable", "reasons": ""}
+    assert men.not_assessable(pl.DataFrame([man])).reasons == (men.Group("no reason given", 1),)

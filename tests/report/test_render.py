@@ -1,0 +1,216 @@
+"""The page: one file, inert, accessible, the same bytes, and readable when there is nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from e2analytics import contracts
+from e2analytics.report import build, render_html
+
+Tables = dict[str, pl.DataFrame]
+MONTH = "2026-09"
+CONFTEST = Path(__file__).with_name("conftest.py")
+ATTACK = "<script>document.title='owned'</script>"
+VOID = {"meta", "br", "col", "hr", "img", "input", "link"}
+
+
+class Outline(HTMLParser):
+    """Collects what the tests ask of a page, and that every element is closed."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def named(self, name: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.tags if tag == name]
+
+
+def page_of(tables: Tables) -> str:
+    return render_html(build(tables, month=MONTH))
+
+
+@pytest.fixture(scope="module")
+def page(tables: Tables) -> str:
+    return page_of(tables)
+
+
+def test_the_page_loads_nothing_and_runs_nothing(page: str) -> None:
+    outline = Outline(page)
+    assert not outline.named("script")
+    assert not outline.named("link")
+    assert not outline.named("img")
+    assert not [a for _, attrs in outline.tags for a in attrs if a in ("src", "href", "xlink:href")]
+    assert not [a for _, attrs in outline.tags for a in attrs if a.startswith("on")]
+    assert set(re.findall(r"url\(([^)]{5})", page)) <= {"#lumb", "#tota", "#femo"}
+    assert "@import" not in page
+    assert "default-src 'none'" in page
+
+
+def test_every_element_is_closed_and_no_id_is_used_twice(page: str) -> None:
+    outline = Outline(page)
+    ids = [attributes["id"] for _, attributes in outline.tags if "id" in attributes]
+    assert outline.open == []
+    assert len(ids) == len(set(ids))
+
+
+def test_headings_tables_and_pictures_can_be_read_aloud(page: str) -> None:
+    outline = Outline(page)
+    assert outline.named("html") == [{"lang": "en"}]
+    assert len(outline.named("h1")) == 1
+    assert len(outline.named("table")) == len(outline.named("caption")) > 5
+    assert all("scope" in attributes for attributes in outline.named("th"))
+    pictures = [attrs for _, attrs in outline.tags if attrs.get("role") == "img"]
+    assert len(pictures) == len(re.findall("<svg", page)) == 7
+    assert all(attributes["aria-label"] for attributes in pictures)
+
+
+def test_no_heading_level_is_skipped(page: str) -> None:
+    levels = [int(level) for level in re.findall(r"<h([1-6])", page)]
+    assert all(below <= above + 1 for above, below in pairwise(levels))
+
+
+def test_the_reader_is_warned_before_anything_else(page: str) -> None:
+    body = page.split("<body>")[1]
+    assert body.index("Internal: contains rows about patients; do not send.") < body.index("<h1>")
+    assert "not a medical device" in body
+    assert "TRAVERSE" in body
+    assert "provisional" in body
+
+
+def test_every_man_with_an_open_flag_is_on_the_page_once(page: str, tables: Tables) -> None:
+    for man in tables["flags"]["patient_id"]:
+        assert page.count(man) == 1
+
+
+def test_men_who_are_not_flagged_are_not_on_the_page(page: str, tables: Tables) -> None:
+    flagged = set(tables["flags"]["patient_id"])
+    assert not [
+        man for man in tables["patients"]["patient_id"] if man not in flagged and man in page
+    ]
+
+
+def test_no_time_of_day_is_on_the_page(page: str) -> None:
+    assert not re.search(r"\b\d\d:\d\d\b", page)
+
+
+def test_hundreds_of_flagged_men_are_all_listed(tables: Tables) -> None:
+    flags = tables["flags"]
+    many = pl.concat(
+        flags.with_columns(patient_id=pl.col("patient_id") + f"-{copy}") for copy in range(10)
+    )
+    page = page_of({**tables, "flags": many})
+    assert page.count('<tbody class="man">') == 10 * flags.height
+
+
+def test_text_from_suppliers_is_inert(tables: Tables) -> None:
+    attack = pl.lit(ATTACK)
+    attacked = {
+        **tables,
+        "cohort": tables["cohort"].with_columns(clinic_id=attack, reasons=attack),
+        "flags": tables["flags"].with_columns(
+            clinic_id=attack, reasons=attack, grounds=attack, review_note=attack
+        ),
+        "files": tables["files"].with_columns(feed=attack),
+        "quarantine": tables["quarantine"].with_columns(
+            feed=attack, rule=attack, column=attack, advice=attack
+        ),
+        "attrition": tables["attrition"].with_columns(step=attack, reason=attack),
+        "curve_summary": tables["curve_summary"].with_columns(
+            explanation=attack, why_not=attack, covariates=attack
+        ),
+        "runs": tables["runs"].with_columns(run_id=attack, package_version=attack),
+    }
+    for name in ("attrition", "files"):
+        attacked[name] = attacked[name].with_columns(run_id=attack)
+
+    page = page_of(attacked)
+
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert not Outline(page).named("script")
+
+
+@pytest.mark.parametrize(
+    ("missing", "sentence"),
+    [
+        (("cohort", "flags"), "No man has an open flag on 30 September 2026."),
+        (("cohort", "flags"), "No man is on an aromatase inhibitor."),
+        (("patients", "cohort", "flags"), "Of 0 men known, none is on anastrozole."),
+        (("flags",), "No man has an open flag"),
+        (("curve", "curve_summary"), "No curve this month."),
+        (("exposures", "curve", "curve_summary"), "No man has two DXA scans of the same site"),
+        (("quarantine",), "Nothing is in quarantine: no row broke a rule."),
+        (("files", "quarantine"), "No file has been read yet."),
+        (("attrition",), "This run counted no steps from rows to men."),
+        (("limits", "models"), "The lower limit in use is 16 pg/mL"),
+    ],
+)
+def test_what_is_not_there_is_said_in_a_sentence(
+    tables: Tables, missing: tuple[str, ...], sentence: str
+) -> None:
+    empty = {name: contracts.TABLES[name].empty() for name in missing}
+    page = page_of({**tables, **empty})
+    assert sentence in page
+    assert Outline(page).open == []
+    assert "None" not in page
+    assert "nan" not in re.findall(r">([^<]*)<", page)
+
+
+def test_a_run_of_nothing_at_all_is_a_page(tables: Tables) -> None:
+    nothing = {name: contracts.TABLES[name].empty() for name in tables if name != "runs"}
+    page = page_of({**nothing, "runs": tables["runs"]})
+    assert Outline(page).open == []
+    assert page.count("<svg") == 0
+
+
+def test_when_all_could_be_assessed_the_page_says_so(tables: Tables) -> None:
+    assessed = tables["cohort"].filter(pl.col("status") != "not_assessable")
+    page = page_of({**tables, "cohort": assessed})
+    assert "Every man on an aromatase inhibitor could be assessed (171)." in page
+
+
+def test_a_chain_that_does_not_add_up_says_so(tables: Tables) -> None:
+    wrong = tables["attrition"].with_columns(n_out=pl.col("n_out") + 1)
+    assert page_of({**tables, "attrition": wrong}).count("It does not add up: report this.") == 3
+
+
+def test_another_process_makes_the_same_bytes(page: str) -> None:
+    code = (
+        "import importlib.util, sys\n"
+        f"spec = importlib.util.spec_from_file_location('made_up', {str(CONFTEST)!r})\n"
+        "made_up = importlib.util.module_from_spec(spec)\n"
+        "spec.loader.exec_module(made_up)\n"
+        "from e2analytics.report import build, render_html\n"
+        f"page = render_html(build(made_up.published_run(), month={MONTH!r}))\n"
+        "sys.stdout.buffer.write(page.encode())\n"
+    )
+    other = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONHASHSEED": "123"},
+        capture_output=True,
+        check=True,
+    )
+    assert other.stdout.decode() == page

@@ -1,0 +1,156 @@
+"""Settle: every source row has exactly one fate."""
+
+from datetime import UTC, date, datetime
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from e2analytics.stages.normalise import normalise
+from e2analytics.stages.settle import FATES, settle, standings
+from e2analytics.stages.validate import judge
+from tests.conftest import text_rows
+
+MAN = {"patient_id": "p1", "clinic_id": "c", "sex": "M", "birth_date": "1970-01-01"}
+RESULT = {
+    "result_id": "r1",
+    "patient_id": "p1",
+    "collected_at": "2024-03-01",
+    "test_name": "estradiol",
+    "value": "20",
+    "unit": "pg/mL",
+}
+
+
+def rows(target: str, *changes: dict[str, str | None]) -> pl.DataFrame:
+    base = MAN if target == "patients" else RESULT
+    text = text_rows(target, *({**base, **change} for change in changes))
+    return judge(target, normalise(target, text, timezone="UTC"), today=date(2024, 6, 1))
+
+
+def fates(*results: dict[str, str | None], patients: pl.DataFrame | None = None) -> list[str]:
+    people = rows("patients", {}) if patients is None else patients
+    return settle("labs", rows("labs", *results), standings(people))["fate"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("results", "expected"),
+    [
+        ([{}], ["accepted"]),
+        # The first row that says what the newest says is kept; whoever repeats it moves nothing.
+        ([{}, {}], ["accepted", "duplicate"]),
+        ([{"value": "20"}, {"value": "21"}], ["superseded", "accepted"]),
+        # Newest report wins, wherever it stands.
+        (
+            [
+                {"value": "21", "status": "C", "reported_at": "2024-03-09"},
+                {"value": "20", "reported_at": "2024-03-02"},
+            ],
+            ["accepted", "superseded"],
+        ),
+        # A preliminary result never replaces a final one.
+        (
+            [
+                {"value": "20", "reported_at": "2024-03-02"},
+                {"value": "19", "status": "P", "reported_at": "2024-03-09"},
+            ],
+            ["accepted", "superseded"],
+        ),
+        ([{"status": "P"}, {"value": "21"}], ["superseded", "accepted"]),
+        # A cancellation withdraws every version of the key ...
+        (
+            [{"reported_at": "2024-03-02"}, {"status": "X", "value": None, "reported_at": "2024-03-03"}],
+            ["withdrawn", "withdrawn"],
+        ),
+        ([{"status": "X"}], ["withdrawn"]),
+        # ... until a newer correction comes.
+        (
+            [
+                {"reported_at": "2024-03-02"},
+                {"status": "X", "reported_at": "2024-03-03"},
+                {"status": "C", "value": "22", "reported_at": "2024-03-04"},
+            ],
+            ["superseded", "superseded", "accepted"],
+        ),
+        # A correction that cannot be read does not take the good result away.
+        (
+            [{"reported_at": "2024-03-02"}, {"value": "QNS", "reported_at": "2024-03-03"}],
+            ["accepted", "quarantined"],
+        ),
+        ([{"test_name": "cortisol"}], ["set_apart"]),
+        ([{"patient_id": "nobody"}], ["quarantined"]),
+    ],
+)
+def test_versions_of_one_key(results: list[dict[str, str | None]], expected: list[str]):
+    assert fates(*results) == expected
+
+
+def test_a_womans_rows_are_set_apart_even_if_they_break_a_rule():
+    woman = rows("patients", {"sex": "F"})
+
+    assert fates({}, {"value": "9999999"}, patients=woman) == ["set_apart", "set_apart"]
+
+
+@pytest.mark.parametrize("other", [{"birth_date": "1971-01-01"}, {"sex": "F"}])
+def test_one_number_with_two_identities_keeps_all_its_rows_out(other: dict[str, str | None]):
+    people = rows("patients", {}, other)
+    standing = standings(people)
+
+    assert fates({}, patients=people) == ["quarantined"]
+    assert settle("patients", people, standing)["fate"].to_list() == ["quarantined"] * 2
+
+
+def test_a_new_weight_replaces_the_old_one():
+    people = rows("patients", {"weight_kg": "90"}, {"weight_kg": "80"})
+
+    assert settle("patients", people, standings(people))["fate"].to_list() == [
+        "superseded",
+        "accepted",
+    ]
+
+
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "result_id": st.sampled_from(["r1", "r2", None]),
+                "patient_id": st.sampled_from(["p1", "p2", "nobody", None]),
+                "value": st.sampled_from(["20", "21", "<5", "QNS", None, "-1"]),
+                "unit": st.sampled_from(["pg/mL", "IU/L", None]),
+                "status": st.sampled_from(["F", "C", "P", "X", "?", None]),
+                "reported_at": st.sampled_from(["2024-03-02", "2024-03-03", "soon", None]),
+                "test_name": st.sampled_from(["estradiol", "cortisol", None]),
+            }
+        ),
+        max_size=12,
+    )
+)
+def test_every_row_has_exactly_one_fate_and_every_key_at_most_one_version(
+    results: list[dict[str, str | None]],
+):
+    people = rows("patients", {}, {"patient_id": "p2", "sex": "F"})
+
+    settled = settle("labs", rows("labs", *results), standings(people))
+
+    assert sorted(settled["source_line"]) == list(range(2, len(results) + 2))
+    assert settled["fate"].is_in(FATES).all()
+    accepted = settled.filter(pl.col("fate") == "accepted")
+    assert not accepted.select("namespace", "result_id").is_duplicated().any()
+    assert accepted["status"].is_in(["F", "C", "P"]).all()
+
+
+def test_times_of_report_are_compared_as_instants():
+    results = rows(
+        "labs",
+        {"value": "20", "reported_at": "2024-03-02T10:00+02:00"},
+        {"value": "21", "reported_at": "2024-03-02T09:00Z"},
+    )
+
+    settled = settle("labs", results, standings(rows("patients", {})))
+
+    assert settled["reported_at"].to_list() == [
+        datetime(2024, 3, 2, 8, tzinfo=UTC),
+        datetime(2024, 3, 2, 9, tzinfo=UTC),
+    ]
+    assert settled["fate"].to_list() == ["superseded", "accepted"]

@@ -1,0 +1,156 @@
+"""Validate: which named rules a row breaks."""
+
+from datetime import date
+
+import polars as pl
+import pytest
+
+from e2analytics.contracts import Precision
+from e2analytics.errors import ContractError
+from e2analytics.rules import ROW_RULES
+from e2analytics.stages.normalise import normalise
+from e2analytics.stages.validate import check, judge
+from tests.conftest import text_rows
+
+GOOD: dict[str, dict[str, str]] = {
+    "patients": {"patient_id": "p1", "clinic_id": "c", "sex": "M", "birth_date": "1970-01-01"},
+    "labs": {
+        "result_id": "r",
+        "patient_id": "p1",
+        "collected_at": "2024-03-01",
+        "test_name": "estradiol",
+        "value": "20",
+        "unit": "pg/mL",
+    },
+    "dxa": {
+        "scan_id": "s",
+        "patient_id": "p1",
+        "scanned_on": "2024-03-01",
+        "site": "total_hip",
+        "bmd_g_cm2": "0.95",
+    },
+    "medications": {
+        "order_id": "o",
+        "patient_id": "p1",
+        "drug": "anastrozole",
+        "dose_mg": "0.5",
+        "doses_per_week": "2",
+        "started_on": "2024-03-01",
+    },
+    "events": {"event_id": "e", "patient_id": "p1", "kind": "fracture", "occurred_on": "2024-03-01"},
+    "precision": {"clinic_id": "c", "scanner_id": "x", "site": "total_hip", "cv_pct": "1.2"},
+}
+
+
+def judged(target: str, **changes: str | None) -> dict[str, object]:
+    rows = text_rows(target, {**GOOD[target], **changes})
+    return judge(target, normalise(target, rows, timezone="UTC"), today=date(2024, 6, 1)).row(
+        0, named=True
+    )
+
+
+@pytest.mark.parametrize("target", GOOD)
+def test_a_good_row_breaks_no_rule(target: str):
+    row = judged(target)
+
+    assert (row["broken"], row["reject"]) == ("", None)
+
+
+@pytest.mark.parametrize(
+    ("target", "changes", "rule"),
+    [
+        ("patients", {"sex": "U"}, "unknown_sex"),
+        ("patients", {"sex": None}, "missing_sex"),
+        ("patients", {"birth_date": "1970-13-01"}, "unreadable_birth_date"),
+        ("patients", {"birth_date": "1870-01-01"}, "impossible_birth_date"),
+        ("patients", {"clinic_id": None}, "missing_clinic_id"),
+        ("labs", {"patient_id": None}, "missing_patient_id"),
+        ("labs", {"collected_at": None}, "missing_collected_at"),
+        ("labs", {"collected_at": "03/01/2024"}, "unreadable_collected_at"),
+        ("labs", {"collected_at": "2199-01-01"}, "impossible_collected_at"),
+        ("labs", {"collected_at": "1899-12-31"}, "impossible_collected_at"),
+        ("labs", {"value": None}, "missing_value"),
+        ("labs", {"value": "QNS"}, "unreadable_value"),
+        ("labs", {"value": "-3"}, "impossible_value"),
+        ("labs", {"value": "0"}, "impossible_value"),
+        ("labs", {"value": "<0"}, "impossible_value"),
+        ("labs", {"value": "99999"}, "impossible_value"),
+        ("labs", {"unit": None}, "missing_unit"),
+        ("labs", {"unit": "IU/L"}, "unknown_unit"),
+        ("labs", {"status": "Z"}, "unknown_status"),
+        ("dxa", {"site": "elbow"}, "unknown_site"),
+        ("dxa", {"bmd_g_cm2": "12"}, "impossible_bmd"),
+        ("dxa", {"bmd_g_cm2": "0"}, "impossible_bmd"),
+        ("dxa", {"bmd_g_cm2": "nan"}, "unreadable_bmd_g_cm2"),
+        ("medications", {"stopped_on": "2024-02-01"}, "stopped_before_started"),
+        ("medications", {"dose_mg": "-1"}, "negative_dose"),
+        ("medications", {"started_on": None}, "missing_started_on"),
+        ("events", {"kind": "party"}, "unknown_kind"),
+        ("precision", {"cv_pct": "45"}, "impossible_precision"),
+    ],
+)
+def test_a_row_that_breaks_a_rule_is_rejected_by_its_name(
+    target: str, changes: dict[str, str | None], rule: str
+):
+    row = judged(target, **changes)
+
+    assert row["reject"] == rule
+    assert rule in str(row["broken"]).split()
+
+
+@pytest.mark.parametrize(
+    ("target", "changes", "rule", "column", "left"),
+    [
+        ("patients", {"height_cm": "17.8"}, "implausible_height", "height_cm", None),
+        ("patients", {"height_cm": "tall"}, "unreadable_height_cm", "height_cm", None),
+        ("dxa", {"bmd_g_cm2": "1.7"}, "implausible_bmd", "bmd_g_cm2", 1.7),
+        ("medications", {"doses_per_week": None}, "dose_unknown", "weekly_dose_mg", None),
+        ("medications", {"dose_mg": "lots"}, "dose_unknown", "weekly_dose_mg", None),
+        ("medications", {"dose_mg": "500"}, "implausible_weekly_dose", "weekly_dose_mg", None),
+    ],
+)
+def test_a_doubt_lets_a_row_in_and_is_named(
+    target: str, changes: dict[str, str | None], rule: str, column: str, left: float | None
+):
+    row = judged(target, **changes)
+
+    assert (row["broken"], row["reject"], row[column]) == (rule, None, left)
+
+
+def test_a_cancelled_result_needs_no_value():
+    assert judged("labs", status="X", value=None, unit=None)["reject"] is None
+
+
+def test_another_analyte_is_set_apart_and_not_judged():
+    row = judged("labs", test_name="Cortisol", value="rubbish", unit="furlong")
+
+    assert (row["apart"], row["broken"], row["reject"]) == ("other_analyte", "", None)
+
+
+def test_every_rule_has_advice_and_a_name_of_its_own():
+    for rules in ROW_RULES.values():
+        assert all(rule.advice.endswith(".") for rule in rules)
+        assert len({rule.name for rule in rules}) == len(rules)
+
+
+def test_a_broken_contract_is_told_by_counts_and_never_by_value():
+    row = {
+        "source_file": "f",
+        "source_line": 2,
+        "source_part": 0,
+        "source_order": 0,
+        "broken": "",
+        "namespace": "n",
+        "clinic_id": "c",
+        "scanner_id": "SECRET",
+        "site": "SECRET-SITE",
+        "cv_pct": -1.0,
+    }
+
+    with pytest.raises(ContractError) as wrong:
+        check(pl.DataFrame([row, row]), Precision, table="precision", stage="run")
+
+    assert "SECRET" not in str(wrong.value)
+    assert "cv_pct greater_than(0): 2" in str(wrong.value)
+    assert str(wrong.value).startswith("run does not satisfy precision; failing cases by check:")
+    assert wrong.value.__cause__ is None
