@@ -97,6 +97,24 @@ def test_a_fitted_limit_without_an_interval_is_drawn(curve: Curve, limit: Limit)
     assert "fitted limit 17.2" in words
 
 
+def test_a_curve_without_a_fitted_limit_names_none(curve: Curve, limit: Limit) -> None:
+    words = words_of(charts.main_svg(replace(curve, fitted_limit_pg_ml=None), limit))
+    assert not [word for word in words if word.startswith("fitted limit")]
+
+
+def test_the_label_of_a_high_limit_stays_in_the_picture(curve: Curve, limit: Limit) -> None:
+    high = replace(curve, fitted_limit_pg_ml=60.0, fitted_limit_ci_pg_ml=(45.0, 300.0))
+    svg = charts.main_svg(high, limit)
+    label = re.search(r"<text ([^>]*)>fitted limit 60.0", svg)
+    assert label is not None
+    assert 'text-anchor="end"' in label[1]
+
+
+def test_small_pictures_of_levels_carry_no_line_to_be_judged_by(curve: Curve, limit: Limit) -> None:
+    assert charts.VERMILLION in charts.small_svg(curve, limit)
+    assert charts.VERMILLION not in charts.small_svg(replace(curve, outcome=LEVEL), limit)
+
+
 def test_a_curve_without_any_support_is_drawn(curve: Curve, limit: Limit) -> None:
     nowhere = tuple(replace(point, supported=False) for point in curve.points)
     svg = charts.main_svg(replace(curve, points=nowhere), limit)

@@ -117,7 +117,10 @@ def test_the_method_is_told_with_the_settings_that_were_in_force(tables: Tables)
     assert "The red line is 12 pg/mL" in told
     assert "until 21 days after its end" in told
     assert ("flag.washout_days", "21") in found.settings
-    assert "critical (E2 probably below 12 pg/mL)" in found.facts[2].sentence
+    assert (
+        "critical (E2 probably, or a mass-spectrometry result, below 12 pg/mL)"
+        in found.facts[2].sentence
+    )
 
 
 @pytest.mark.parametrize(
@@ -144,3 +147,21 @@ def test_a_limit_adopted_after_the_month_is_not_its_limit(tables: Tables) -> Non
     )
     both = {**without(tables, "cohort", "flags"), "limits": pl.concat([tables["limits"], later])}
     assert build(both, month=MONTH).curves.limit.lower_limit_pg_ml == 16.0
+
+
+def test_a_curve_without_a_summary_still_gives_a_fact(tables: Tables) -> None:
+    fact = build(without(tables, "curve_summary"), month=MONTH).facts[3]
+    assert fact.headline == "No verdict"
+
+
+def test_resolved_flags_are_told_even_where_none_is_open(tables: Tables) -> None:
+    resolved = tables["flags"].with_columns(state=pl.lit("resolved"))
+    fact = build({**tables, "flags": resolved}, month=MONTH).facts[2]
+    assert fact.sentence == f"No flag is open. {resolved.height} flags resolved."
+
+
+def test_men_on_another_inhibitor_are_told_only_where_there_are_any(tables: Tables) -> None:
+    anastrozole = tables["cohort"].filter(pl.col("reasons") != "other_aromatase_inhibitor")
+    assert (
+        "letrozole" not in build({**tables, "cohort": anastrozole}, month=MONTH).facts[0].sentence
+    )

@@ -65,10 +65,22 @@ def test_a_limit_that_too_few_resamples_have_is_said_not_to_be_in_use(tables: Ta
     )
 
 
-def test_why_there_is_no_limit_is_said_without_repeating_the_verdict(tables: Tables) -> None:
-    why = "the verdict is rising: no harm at low E2 with a bend is shown"
-    said = primary(with_summary(tables, lower_limit_pg_ml=None, why_not=why)).limit_sentence
-    assert said == "No lower limit could be fitted: no harm at low E2 with a bend is shown."
+@pytest.mark.parametrize(
+    ("why_not", "said"),
+    [
+        (
+            "the verdict is rising: no harm at low E2 with a bend is shown",
+            "No lower limit could be fitted: bone loss does not level off within these data.",
+        ),
+        (
+            "the lowest supported E2 is not worse than best by delta.",
+            "No lower limit could be fitted: the lowest supported E2 is not worse than best by delta.",
+        ),
+    ],
+)
+def test_why_there_is_no_limit_is_said_in_words(tables: Tables, why_not: str, said: str) -> None:
+    rising = with_summary(tables, lower_limit_pg_ml=None, verdict="rising", why_not=why_not)
+    assert primary(rising).limit_sentence == said
 
 
 def test_nothing_is_read_off_the_curve_where_it_is_not_supported(tables: Tables) -> None:
@@ -171,3 +183,22 @@ def test_every_verdict_has_words(tables: Tables, verdict: str | None) -> None:
     assert said[0].isupper()
     assert "{" not in said
     assert "_" not in said
+
+
+def test_a_curve_without_a_summary_is_shown_without_a_verdict(tables: Tables) -> None:
+    found = primary({**tables, "curve_summary": contracts.TABLES["curve_summary"].empty()})
+    assert found.verdict == "No verdict"
+    assert found.limit_sentence == "No lower limit could be fitted: no reason given."
+    assert found.data_sentence == ""
+
+
+def test_a_limit_fitted_and_not_on_record_still_says_that_it_was_fitted(tables: Tables) -> None:
+    cohort = tables["cohort"].with_columns(limit_source=pl.lit("fitted"))
+    limit = describe({**tables, "cohort": cohort}).limit
+    assert limit.sentence.endswith("is 16 pg/mL, fitted to this store's own data.")
+
+
+def test_before_anyone_is_on_the_drug_the_adopted_limit_is_in_use(tables: Tables) -> None:
+    limits = tables["limits"].with_columns(lower_limit_pg_ml=18.5, source=pl.lit("fitted"))
+    nobody = contracts.TABLES["cohort"].empty()
+    assert describe({**tables, "limits": limits, "cohort": nobody}).limit.lower_limit_pg_ml == 18.5

@@ -6,12 +6,11 @@ Out   words; a verdict is about bone, and a cross-sectional curve is given no li
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from e2analytics.contracts import OUTCOMES
-from e2analytics.report.words import SITE_NAMES, count, interval, number
+from e2analytics.report.words import SITE_NAMES, count, interval, number, plain
 
 CHANGE, RISK, LEVEL = OUTCOMES
 OUTCOME_NAMES: Final = {
@@ -29,6 +28,13 @@ VERDICT_NAMES: Final = {
     "falling": "{harm} at high E2, no plateau seen in these data",
     "flat": "no difference that matters at any E2 seen",
     "inconclusive": "inconclusive: these data do not settle the shape",
+}
+NO_LIMIT_NAMES: Final = {
+    "rising": "bone loss does not level off within these data",
+    "high_side_threshold": "no harm is shown at low E2",
+    "falling": "no harm is shown at low E2",
+    "flat": "no E2 seen makes a difference that matters",
+    "inconclusive": "the shape is not settled",
 }
 COVARIATE_NAMES: Final = {
     "age_years": "age",
@@ -67,8 +73,11 @@ def limit(outcome: str, said: Mapping[str, Any]) -> str:
 
 
 def _why(said: Mapping[str, Any]) -> str:
-    """Say why there is no limit; the verdict itself stands beside it already."""
-    return re.sub(r"^the verdict is \w+: ", "", said.get("why_not") or "").rstrip(".")
+    """Say why there is no limit; one that only repeats the verdict is said in its words."""
+    why_not = (said.get("why_not") or "").rstrip(".")
+    if why_not.startswith("the verdict is "):
+        return NO_LIMIT_NAMES.get(said["verdict"], plain(why_not))
+    return str(why_not)
 
 
 def data(outcome: str, said: Mapping[str, Any]) -> str:

@@ -82,7 +82,7 @@ def _who_is_flagged(flagged: Flagged, curves: Curves, month_name: str) -> Fact:
         return Fact("No man is flagged", f"No flag is open.{closed}")
     return Fact(
         f"{count(flagged.total.total, 'man', 'men')} to review, {n_critical:,} critical",
-        f"Open flags: {n_critical:,} critical (E2 probably below {level(curves.limit.red_line_pg_ml)} pg/mL), "
+        f"Open flags: {n_critical:,} critical (E2 probably, or a mass-spectrometry result, below {level(curves.limit.red_line_pg_ml)} pg/mL), "
         f"{n_high:,} high, {n_watch:,} watch. {flagged.n_first_flagged:,} were first flagged in "
         f"{month_name}; {flagged.n_not_reviewed:,} are not reviewed yet.{closed}",
     )

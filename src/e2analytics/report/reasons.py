@@ -12,6 +12,7 @@ from e2analytics.report.words import plain
 NOTES: Final = {
     "below_range_by_the_drug": "below range by the drug",
     "low_without_the_drug": "low without the drug",
+    "perhaps_below_range": "perhaps below range",
     "probably_below_red_line": "probably below red line",
     "result_below_red_line": "MS result below red line",
     "repeat_by_mass_spectrometry": "immunoassay alone: repeat by MS",
