@@ -52,11 +52,6 @@ OLD_ORDER_DAYS: Final = Cited(
 LSC_FACTOR: Final = Cited(
     2.77, "1", "ISCD: 1.96 x sqrt(2), least significant change at 95 %", "high"
 )
-MAX_PRECISION_CV: Final = {
-    site: Cited(value, "%", "ISCD minimum acceptable precision of a technologist", "unconfirmed")
-    for site, value in {"lumbar_spine": 1.9, "total_hip": 1.8, "femoral_neck": 2.5}.items()
-}
-
 LOSS_THAT_MATTERS: Final = Cited(
     0.5, "%/year", "house rule (delta): a mean difference worth acting on", "low"
 )

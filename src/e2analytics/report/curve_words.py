@@ -36,12 +36,6 @@ NO_LIMIT_NAMES: Final = {
     "flat": "no E2 seen makes a difference that matters",
     "inconclusive": "the shape is not settled",
 }
-COVARIATE_NAMES: Final = {
-    "age_years": "age",
-    "bmi_kg_m2": "BMI",
-    "log_testosterone": "log testosterone",
-    "years_on_trt": "years on testosterone",
-}
 
 
 def title(site: str, outcome: str) -> str:
@@ -86,13 +80,7 @@ def data(outcome: str, said: Mapping[str, Any]) -> str:
         return ""
     men = count(said["n_patients"], "man", "men")
     rows = "" if outcome == LEVEL else f" with {count(said['n_intervals'], 'usable scan pair')}"
-    return f"Rests on {men}{rows}; adjusted for {_covariates(said['covariates'])}."
-
-
-def _covariates(text: str) -> str:
-    for name, words in COVARIATE_NAMES.items():
-        text = text.replace(name, words)
-    return text
+    return f"Rests on {men}{rows}; adjusted for {said['covariates']}."
 
 
 def picture(name: str, shape: str, readings: Sequence[str]) -> str:

@@ -141,7 +141,8 @@ def complete_rows(
 
 def _data(complete: _Complete, outcome: str) -> CurveData:
     rows = complete.rows
-    covariates = rows.select(complete.covariates).to_numpy().astype(float).reshape(len(rows), -1)
+    names = complete.covariates
+    covariates = rows.select(names).to_numpy().astype(float).reshape(len(rows), len(names))
     patient = (rows["patient_id"].rank("dense").cast(pl.Int64) - 1).to_numpy()
     if outcome == LEVEL:
         return CurveData.at_points(

@@ -1,0 +1,263 @@
+"""The whole of it without Prefect: fates against the answer key, increments, as-of."""
+
+import json
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from e2analytics.feeds.description import load_feeds
+from e2analytics.feeds.drop import Sources
+from e2analytics.pipeline import CANONICAL, Outputs, Snapshot, run
+from e2analytics.stages.settle import FATES
+from tests.conftest import AS_OF, KEY, QUICK
+
+
+def snapshot(outputs: Outputs) -> Snapshot:
+    return Snapshot(outputs.tables, outputs.aside)
+
+
+def read(folder: Path, before: Outputs | None = None) -> Sources:
+    files = before.tables["files"] if before else pl.DataFrame({"sha256": [], "refused": []})
+    return Sources.from_drop(
+        folder,
+        load_feeds(),
+        KEY,
+        known_hashes=files.filter(pl.col("refused").is_null())["sha256"].to_list(),
+        first_order=len(files),
+    )
+
+
+def add(before: Outputs | None, folder: Path, as_of: date = AS_OF) -> Outputs:
+    known = snapshot(before) if before else None
+    return run(read(folder, before), QUICK, as_of=as_of, before=known, today=AS_OF)
+
+
+def drop(folder: Path, **files: str) -> Path:
+    folder.mkdir(parents=True)
+    for name, text in files.items():
+        (folder / f"{name}.csv").write_text(text)
+    return folder
+
+
+def test_every_row_has_the_fate_that_the_simulator_planted(clinic: Path, outputs: Outputs):
+    answers = pl.read_csv(clinic / "truth" / "defects.csv")
+    files = outputs.tables["files"].select("source_file", "target")
+    settled = pl.concat(
+        [
+            pl.concat([outputs.tables[t].with_columns(fate=pl.lit("accepted")), outputs.aside[t]], how="diagonal")
+            .select("source_file", "source_line", "fate")
+            .join(files, on="source_file")
+            for t in CANONICAL
+        ]
+    ).with_columns(file=pl.col("target") + ".csv")
+
+    judged = settled.join(answers, left_on=["file", "source_line"], right_on=["file", "line"], how="left")
+
+    # What the answer key does not name is a good row.
+    expected = pl.col("expected_fate").fill_null("accepted")
+    wrong = judged.filter(pl.col("fate") != expected)
+    assert wrong.select("file", "source_line", "fate", "expected_fate").rows() == []
+    assert len(answers) == judged["expected_fate"].is_not_null().sum()
+
+
+def test_rows_read_are_the_sum_of_the_fates_by_file_and_in_the_attrition(
+    clinic: Path, outputs: Outputs
+):
+    files = outputs.tables["files"]
+    lines = sum(len(p.read_text().splitlines()) - 1 for p in (clinic / "drop").glob("*.csv"))
+    rows = outputs.tables["attrition"].filter(pl.col("unit") == "rows")
+
+    assert files["rows_read"].sum() == lines
+    assert (files["rows_read"] == files.select(pl.sum_horizontal(FATES)).to_series()).all()
+    assert rows["n_in"][0] == lines
+    assert rows["n_out"].sum() == lines - rows["n_left"][-1]
+    assert rows["n_left"][-1] == files["accepted"].sum()
+
+
+@pytest.mark.parametrize("unit", ["rows", "patients", "pairs"])
+def test_each_chain_of_the_attrition_links_up(outputs: Outputs, unit: str):
+    chain = outputs.tables["attrition"].filter(pl.col("unit") == unit).sort("position")
+
+    assert (chain["n_left"] == chain["n_in"] - chain["n_out"]).all()
+    assert chain["n_in"][1:].to_list() == chain["n_left"][:-1].to_list()
+
+
+def test_the_chains_end_at_what_the_primary_curve_used(outputs: Outputs):
+    ends = {
+        unit: outputs.tables["attrition"].filter(pl.col("unit") == unit)["n_left"][-1]
+        for unit in ("patients", "pairs")
+    }
+    primary = outputs.tables["curve_summary"].filter(pl.col("site") == "lumbar_spine")
+
+    assert ends == {"patients": primary["n_patients"][0], "pairs": primary["n_intervals"][0]}
+
+
+def test_quarantine_has_a_line_for_every_row_that_waits_and_no_value(outputs: Outputs):
+    rejected = outputs.tables["quarantine"].filter(pl.col("severity") == "reject")
+    waiting = rejected.select("source_file", "source_line").unique()
+
+    assert len(waiting) == outputs.tables["files"]["quarantined"].sum()
+    assert outputs.tables["quarantine"].columns == [
+        "feed",
+        "source_file",
+        "source_line",
+        "rule",
+        "severity",
+        "column",
+        "advice",
+    ]
+
+
+def test_every_man_on_the_drug_has_one_status_and_one_tier(clinic: Path, outputs: Outputs):
+    cohort = outputs.tables["cohort"]
+    men = pl.read_csv(clinic / "truth" / "men.csv")
+
+    assert cohort["patient_id"].is_unique().all()
+    # Anastrozole in force at the end, still in care, and those within 14 days of washing out.
+    on_file = men.filter(pl.col("in_care") & (pl.col("on_drug") | pl.col("other_inhibitor")))
+    assert len(on_file) <= len(cohort) <= len(on_file) + 10
+
+
+def test_the_same_drop_twice_changes_nothing(clinic: Path, outputs: Outputs):
+    again = add(outputs, clinic / "drop")
+
+    assert again.counts["rows_read_now"] == 0
+    assert again.counts["files_known"] == 6
+    for name, table in outputs.tables.items():
+        assert_frame_equal(again.tables[name], table, check_row_order=False)
+
+
+def test_the_same_rows_under_another_name_are_duplicates(
+    clinic: Path, outputs: Outputs, tmp_path: Path
+):
+    text = (clinic / "drop" / "dxa.csv").read_text()
+    folder = drop(tmp_path / "again", dxa_resent=text + "\n")
+
+    again = add(outputs, folder)
+
+    assert again.tables["dxa"].select("scan_id").sort("scan_id").equals(
+        outputs.tables["dxa"].select("scan_id").sort("scan_id")
+    )
+    assert again.counts["accepted"] == outputs.counts["accepted"]
+
+
+PATIENT = "patient_id,clinic_id,sex,birth_date\nP1,C1,M,1970-01-01\n"
+LAB_HEAD = "result_id,patient_id,collected_at,test_name,value,unit,status,reported_at\n"
+FIRST = LAB_HEAD + "R1,P1,2024-03-01T08:00,Estradiol,20,pg/mL,F,2024-03-02\n"
+CORRECTED = LAB_HEAD + "R1,P1,2024-03-01T08:00,Estradiol,12,pg/mL,C,2024-03-09\n"
+
+
+def test_a_correction_wins_and_the_old_version_is_kept(tmp_path: Path):
+    first = add(None, drop(tmp_path / "1", patients=PATIENT, labs=FIRST))
+    second = add(first, drop(tmp_path / "2", labs=CORRECTED))
+
+    assert second.tables["labs"]["value_low"].to_list() == [12.0]
+    old = second.aside["labs"]
+    assert old.select("value_low", "fate").rows() == [(20.0, "superseded")]
+
+
+def test_corrections_in_the_wrong_order_come_to_the_same(tmp_path: Path):
+    first = add(None, drop(tmp_path / "1", patients=PATIENT, labs=CORRECTED))
+    second = add(first, drop(tmp_path / "2", labs=FIRST))
+
+    assert second.tables["labs"]["value_low"].to_list() == [12.0]
+
+
+def test_an_orphan_waits_and_comes_in_with_its_patient(tmp_path: Path):
+    first = add(None, drop(tmp_path / "1", labs=FIRST))
+    second = add(first, drop(tmp_path / "2", patients=PATIENT))
+
+    assert first.tables["quarantine"]["rule"].to_list() == ["unknown_patient"]
+    assert first.tables["labs"].is_empty()
+    assert second.tables["quarantine"].is_empty()
+    assert second.tables["labs"]["value_low"].to_list() == [20.0]
+
+
+def test_a_second_identity_takes_a_patients_rows_out(tmp_path: Path):
+    first = add(None, drop(tmp_path / "1", patients=PATIENT, labs=FIRST))
+    second = add(first, drop(tmp_path / "2", patients=PATIENT.replace("1970", "1980")))
+
+    assert second.tables["labs"].is_empty()
+    assert set(second.tables["quarantine"]["rule"]) == {"conflicting_identity"}
+    assert second.counts["quarantined"] == 3
+
+
+def test_a_refused_file_stores_nothing_and_the_others_go_on(tmp_path: Path):
+    folder = drop(tmp_path / "1", patients=PATIENT, labs=FIRST.replace("value", "result"))
+
+    made = add(None, folder)
+
+    assert made.outcome == "incomplete"
+    assert len(made.tables["patients"]) == 1
+    assert made.tables["quarantine"].select("rule", "source_line").rows() == [("missing_column", None)]
+    assert made.counts["rows_read"] == 1
+    # It is refused again until it is mended.
+    assert add(made, folder).outcome == "incomplete"
+
+
+def test_what_happens_after_the_as_of_date_is_kept_and_not_seen(clinic: Path, outputs: Outputs):
+    earlier = date(2025, 3, 31)
+
+    before = add(None, clinic / "drop", earlier)
+
+    assert before.counts["accepted"] == outputs.counts["accepted"]
+    assert before.tables["cohort"]["last_e2_on"].max() <= earlier
+    assert before.tables["exposures"]["second_on"].max() <= earlier
+
+
+def test_a_model_is_kept_for_its_month_and_scores_new_data(clinic: Path, outputs: Outputs):
+    same_month = run(
+        Sources(), QUICK, as_of=date(2026, 9, 30), before=snapshot(outputs), today=AS_OF
+    )
+    next_month = run(
+        Sources(), QUICK, as_of=date(2026, 10, 1), before=snapshot(outputs), today=date(2026, 10, 1)
+    )
+    forced = run(
+        Sources(), QUICK, as_of=AS_OF, before=snapshot(outputs), refit=True, today=AS_OF
+    )
+
+    assert same_month.model_id == outputs.model_id
+    assert "fit" not in same_month.timings
+    assert next_month.model_id != outputs.model_id
+    assert len(next_month.tables["models"]) == 2
+    # The same data and settings give the same model under the same name.
+    assert forced.model_id == outputs.model_id
+    assert_frame_equal(forced.tables["curve"], outputs.tables["curve"])
+
+
+def test_the_limit_of_a_refit_moves_nothing(outputs: Outputs):
+    later = run(
+        Sources(), QUICK, as_of=date(2026, 10, 1), before=snapshot(outputs), today=date(2026, 10, 1)
+    )
+
+    assert_frame_equal(later.tables["limits"], outputs.tables["limits"])
+    assert later.tables["cohort"]["lower_limit_pg_ml"].unique().to_list() == (
+        outputs.tables["cohort"]["lower_limit_pg_ml"].unique().to_list()
+    )
+
+
+def test_an_empty_world_has_a_reason_for_everything():
+    nothing = run(Sources(), QUICK, as_of=AS_OF, today=AS_OF)
+
+    assert nothing.tables["cohort"].is_empty()
+    assert nothing.tables["curve_summary"]["verdict"].null_count() == 3
+    assert nothing.tables["curve_summary"]["why_not"].null_count() == 0
+    assert nothing.counts["rows_read"] == 0
+
+
+def test_the_truth_is_recovered(clinic: Path, outputs: Outputs):
+    primary = outputs.tables["curve_summary"].filter(pl.col("site") == "lumbar_spine").row(0, named=True)
+    truth = pl.read_csv(clinic / "truth" / "curve.csv").filter(pl.col("site") == "lumbar_spine")
+    best = truth["annual_change_pct"].max()
+    true_limit = truth.filter(pl.col("annual_change_pct") < best - 0.5)["e2_pg_ml"].max()
+
+    assert primary["verdict"] == "low_side_threshold"
+    assert primary["lower_limit_ci_low"] < true_limit < primary["lower_limit_ci_high"]
+
+
+def test_the_manifest_numbers_can_be_written_as_json(outputs: Outputs):
+    assert json.loads(json.dumps(outputs.counts)) == outputs.counts
+    assert outputs.timings.keys() >= {"take_in", "fit", "flag_men"}
