@@ -47,14 +47,19 @@ def test_every_row_has_the_fate_that_the_simulator_planted(clinic: Path, outputs
     files = outputs.tables["files"].select("source_file", "target")
     settled = pl.concat(
         [
-            pl.concat([outputs.tables[t].with_columns(fate=pl.lit("accepted")), outputs.aside[t]], how="diagonal")
+            pl.concat(
+                [outputs.tables[t].with_columns(fate=pl.lit("accepted")), outputs.aside[t]],
+                how="diagonal",
+            )
             .select("source_file", "source_line", "fate")
             .join(files, on="source_file")
             for t in CANONICAL
         ]
     ).with_columns(file=pl.col("target") + ".csv")
 
-    judged = settled.join(answers, left_on=["file", "source_line"], right_on=["file", "line"], how="left")
+    judged = settled.join(
+        answers, left_on=["file", "source_line"], right_on=["file", "line"], how="left"
+    )
 
     # What the answer key does not name is a good row.
     expected = pl.col("expected_fate").fill_null("accepted")
@@ -138,8 +143,11 @@ def test_the_same_rows_under_another_name_are_duplicates(
 
     again = add(outputs, folder)
 
-    assert again.tables["dxa"].select("scan_id").sort("scan_id").equals(
-        outputs.tables["dxa"].select("scan_id").sort("scan_id")
+    assert (
+        again.tables["dxa"]
+        .select("scan_id")
+        .sort("scan_id")
+        .equals(outputs.tables["dxa"].select("scan_id").sort("scan_id"))
     )
     assert again.counts["accepted"] == outputs.counts["accepted"]
 
@@ -192,7 +200,9 @@ def test_a_refused_file_stores_nothing_and_the_others_go_on(tmp_path: Path):
 
     assert made.outcome == "incomplete"
     assert len(made.tables["patients"]) == 1
-    assert made.tables["quarantine"].select("rule", "source_line").rows() == [("missing_column", None)]
+    assert made.tables["quarantine"].select("rule", "source_line").rows() == [
+        ("missing_column", None)
+    ]
     assert made.counts["rows_read"] == 1
     # It is refused again until it is mended.
     assert add(made, folder).outcome == "incomplete"
@@ -215,9 +225,7 @@ def test_a_model_is_kept_for_its_month_and_scores_new_data(clinic: Path, outputs
     next_month = run(
         Sources(), QUICK, as_of=date(2026, 10, 1), before=snapshot(outputs), today=date(2026, 10, 1)
     )
-    forced = run(
-        Sources(), QUICK, as_of=AS_OF, before=snapshot(outputs), refit=True, today=AS_OF
-    )
+    forced = run(Sources(), QUICK, as_of=AS_OF, before=snapshot(outputs), refit=True, today=AS_OF)
 
     assert same_month.model_id == outputs.model_id
     assert "fit" not in same_month.timings
@@ -249,7 +257,9 @@ def test_an_empty_world_has_a_reason_for_everything():
 
 
 def test_the_truth_is_recovered(clinic: Path, outputs: Outputs):
-    primary = outputs.tables["curve_summary"].filter(pl.col("site") == "lumbar_spine").row(0, named=True)
+    primary = (
+        outputs.tables["curve_summary"].filter(pl.col("site") == "lumbar_spine").row(0, named=True)
+    )
     truth = pl.read_csv(clinic / "truth" / "curve.csv").filter(pl.col("site") == "lumbar_spine")
     best = truth["annual_change_pct"].max()
     true_limit = truth.filter(pl.col("annual_change_pct") < best - 0.5)["e2_pg_ml"].max()

@@ -16,7 +16,11 @@ def test_a_pseudonym_is_stable_and_depends_on_key_namespace_and_number():
     one = pseudonym(KEY, "clinic", "7")
 
     assert one == pseudonym(KEY, "clinic", "7")
-    others = {pseudonym(KEY, "lab", "7"), pseudonym(KEY, "clinic", "8"), pseudonym(b"f" * 16, "clinic", "7")}
+    others = {
+        pseudonym(KEY, "lab", "7"),
+        pseudonym(KEY, "clinic", "8"),
+        pseudonym(b"f" * 16, "clinic", "7"),
+    }
     assert len(others | {one}) == 4
     # Not to be confused by where the namespace ends.
     assert pseudonym(KEY, "ab", "c") != pseudonym(KEY, "a", "bc")

@@ -14,7 +14,9 @@ MOLAR_TO_MASS = {
 }
 
 
-@pytest.mark.parametrize("analyte", [name for name, e in ANALYTES.items() if "molar_mass_g_mol" in e])
+@pytest.mark.parametrize(
+    "analyte", [name for name, e in ANALYTES.items() if "molar_mass_g_mol" in e]
+)
 def test_molar_factors_are_molar_mass_arithmetic(analyte: str):
     entry = ANALYTES[analyte]
     molar = {unit: facts["factor"] for unit, facts in entry["units"].items() if "mol" in unit}
@@ -26,12 +28,16 @@ def test_molar_factors_are_molar_mass_arithmetic(analyte: str):
 
 
 def test_ten_pg_ml_of_estradiol_are_36_7_pmol_l():
-    assert 10 / ANALYTES["estradiol"]["units"]["pmol/L"]["factor"] == pytest.approx(36.7134, abs=1e-4)
+    assert 10 / ANALYTES["estradiol"]["units"]["pmol/L"]["factor"] == pytest.approx(
+        36.7134, abs=1e-4
+    )
 
 
 def mod_10(digits: str) -> int:
     """LOINC's check digit: double every second digit from the right, sum the digits."""
-    doubled = "".join(str(int(d) * (2 if i % 2 == 0 else 1)) for i, d in enumerate(reversed(digits)))
+    doubled = "".join(
+        str(int(d) * (2 if i % 2 == 0 else 1)) for i, d in enumerate(reversed(digits))
+    )
     return -sum(map(int, doubled)) % 10
 
 
@@ -61,4 +67,9 @@ def test_sites_are_those_of_the_contract_and_their_ranges_are_nested():
 
     assert set(table["site"]) == set(SITES)
     for row in table.iter_rows(named=True):
-        assert row["least_possible"] < row["least_plausible"] < row["most_plausible"] < row["most_possible"]
+        assert (
+            row["least_possible"]
+            < row["least_plausible"]
+            < row["most_plausible"]
+            < row["most_possible"]
+        )

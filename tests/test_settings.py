@@ -20,7 +20,9 @@ def test_the_environment_wins_over_the_file_and_keywords_over_both(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     file = tmp_path / "e2.toml"
-    file.write_text('timezone = "Europe/Berlin"\n[flag]\nliterature_limit_pg_ml = 14\nred_line_pg_ml = 9\n')
+    file.write_text(
+        'timezone = "Europe/Berlin"\n[flag]\nliterature_limit_pg_ml = 14\nred_line_pg_ml = 9\n'
+    )
     monkeypatch.setenv("E2ANALYTICS_FLAG__LITERATURE_LIMIT_PG_ML", "15")
 
     settings = read_settings(file)

@@ -2,16 +2,36 @@
 
 The same stages that the nightly flow runs, without Prefect and without a store::
 
-    from e2analytics import Settings, Sources, run
+    from e2analytics import Settings, Sources, load_feeds, run
 
     outputs = run(Sources.from_drop(folder, load_feeds(), key), Settings(), as_of=date(2026, 9, 30))
     outputs.tables["cohort"]
 """
 
-from e2analytics.feeds.description import load_feeds
-from e2analytics.feeds.drop import Sources
-from e2analytics.models.regressor import SweetSpotRegressor
-from e2analytics.pipeline import Outputs, run
-from e2analytics.settings import Settings
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from e2analytics.feeds.description import load_feeds
+    from e2analytics.feeds.drop import Sources
+    from e2analytics.models.regressor import SweetSpotRegressor
+    from e2analytics.pipeline import Outputs, run
+    from e2analytics.settings import Settings
 
 __all__ = ["Outputs", "Settings", "Sources", "SweetSpotRegressor", "load_feeds", "run"]
+
+_HOME = {
+    "Outputs": "pipeline",
+    "Settings": "settings",
+    "Sources": "feeds.drop",
+    "SweetSpotRegressor": "models.regressor",
+    "load_feeds": "feeds.description",
+    "run": "pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for: scikit-learn alone takes two seconds that a command need not wait."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

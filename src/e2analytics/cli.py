@@ -1,28 +1,20 @@
 """The command line: parses, calls one function, prints one summary.
 
 Progress and messages go to standard error, results to standard output. The terminal may name the
-files that its user gave; nothing here names a patient.
+files that its user gave; nothing here names a patient. What a verb needs is imported when it runs, so
+that ``--help`` does not wait for it.
 """
 
 from __future__ import annotations
 
 import enum
-import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import polars as pl
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from e2analytics import progress
-from e2analytics.contracts import TABLES
 from e2analytics.errors import (
     EXIT_INCOMPLETE,
     E2AnalyticsError,
@@ -30,38 +22,22 @@ from e2analytics.errors import (
     UnforeseenError,
     UnreadableError,
 )
-from e2analytics.job import STEPS, Done, Job, Part, perform
-from e2analytics.settings import quiet_prefect, read_settings
-from e2analytics.stages import limit
-from e2analytics.stages.fit import CHANGE
-from e2analytics.store import Store, open_published
+
+if TYPE_CHECKING:
+    from e2analytics.job import Done, Part
 
 # Rich tracebacks can print local variables: patients.
 app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=True,
-    help=__doc__.splitlines()[0],
     add_completion=False,
+    help="Find the men on testosterone whose anastrozole pushes estradiol below a protective range.",
+    epilog="A message says where, which rule, how many and what to do next. Exit codes: 0 done, 2 "
+    "wrong usage, 10 unreadable, 11 published without a refused file, 12 too little data, 13 store, "
+    "14 configuration or key, 1 unforeseen.",
 )
 limits_app = typer.Typer(no_args_is_help=True, help="The limit of E2 that flags are judged by.")
 app.add_typer(limits_app, name="limits")
-
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
-
-DEFAULT_STORE = "store"
-_STEP_NAMES = {
-    "snapshot": "Opening the store",
-    "read": "Reading the drop",
-    "take_in": "Normalising and checking rows",
-    "see": "Taking the as-of view",
-    "join": "Linking doses, draws and scans",
-    "measure_exposure": "Estimating each man's estradiol",
-    "fit": "Fitting the curves (1,000 bootstrap replicates)",
-    "flag_men": "Flagging",
-    "account_for": "Accounting for every row",
-    "publish": "Publishing",
-}
 
 
 def _as_date(text: str) -> date:
@@ -69,6 +45,11 @@ def _as_date(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is not a date; write YYYY-MM-DD") from None
+
+
+def _as_month(text: str) -> str:
+    _as_date(f"{text}-01")
+    return text
 
 
 StoreOption = Annotated[str, typer.Option("--store", help="Folder or address of the store.")]
@@ -82,25 +63,37 @@ ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="TOML file; by default e2analytics.toml, if there.")
 ]
 DropOption = Annotated[Path, typer.Option("--drop", help="Folder of suppliers' files.")]
+DEFAULT_STORE = "store"
 
 
 @app.command()
 def run(
     drop: DropOption,
-    store: StoreOption = DEFAULT_STORE,
+    store: def _as_month(text: str) -> str:
+    _as_date(f"{text}-01")
+    return text
+
+
+StoreOption = DEFAULT_STORE,
     as_of: AsOfOption = None,
     config: ConfigOption = None,
     refit: Annotated[bool, typer.Option("--refit", help="Fit anew, whatever the month.")] = False,
 ) -> None:
     """Run the whole nightly flow, in Prefect, once: read, check, fit, flag, publish."""
-    # The settings and the store are looked at first: a mistake need not wait for Prefect.
-    settings = read_settings(config)
+    from e2analytics import progress
+    from e2analytics.job import Job, check
+    from e2analytics.settings import quiet_prefect, read_settings
+    from e2analytics.terminal import print_done, progress_bar
+
     day = as_of or date.today()
-    Job(store=store, as_of=day, settings=settings, drop=drop)
-    with _progress() as tell:
+    # A mistake need not wait for Prefect.
+    check(Job(store=store, as_of=day, settings=read_settings(config), drop=drop))
+    with progress_bar() as tell:
         tell(_prefect_starts())
-        nightly = _load_nightly()
-        with progress.watched_by(lambda step: tell(_STEP_NAMES.get(step, step))):
+        quiet_prefect()
+        from flows.nightly import nightly
+
+        with progress.watched_by(tell):
             done = nightly(
                 drop=str(drop),
                 store=store,
@@ -108,45 +101,85 @@ def run(
                 config=str(config) if config else None,
                 refit=refit,
             )
-    _summarise(done, store)
+    print_done(done, store)
+    _exit_if_incomplete(done)
+
+
+def _prefect_starts() -> str:
+    # The terminal shows progress and a summary; a deployment's log keeps what Prefect says.
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
+    if os.environ.get("PREFECT_API_URL"):
+        return "Connecting to Prefect"
+    return (
+        "Starting a Prefect server for this run (about 15 s; PREFECT_API_URL names a running one)"
+    )
+
+
+def _exit_if_incomplete(done: Done) -> None:
+    if done.outputs.outcome == "incomplete":
+        raise typer.Exit(EXIT_INCOMPLETE)
 
 
 @app.command()
 def ingest(
     drop: Annotated[Path, typer.Argument(help="Folder of suppliers' files.")],
-    store: StoreOption = DEFAULT_STORE,
+    store: def _as_month(text: str) -> str:
+    _as_date(f"{text}-01")
+    return text
+
+
+StoreOption = DEFAULT_STORE,
     as_of: AsOfOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Only read a drop: check its rows and publish them; nothing is fitted or flagged."""
-    _one_stage("ingest", store, as_of, config, drop=drop)
+    _one_part("ingest", store, as_of, config, drop=drop)
 
 
 @app.command()
 def fit(
-    store: StoreOption = DEFAULT_STORE, as_of: AsOfOption = None, config: ConfigOption = None
+    store: def _as_month(text: str) -> str:
+    _as_date(f"{text}-01")
+    return text
+
+
+StoreOption = DEFAULT_STORE, as_of: AsOfOption = None, config: ConfigOption = None
 ) -> None:
     """Fit the curves anew to what the store holds, and flag with them."""
-    done = _one_stage("fit", store, as_of, config)
-    fitted = done.outputs.tables["curve_summary"].filter(pl.col("verdict").is_not_null())
-    if fitted.is_empty():
-        raise TooLittleDataError(
-            "No curve could be fitted: "
-            + "; ".join(done.outputs.tables["curve_summary"]["why_not"].unique().sort())
-        )
+    done = _one_part("fit", store, as_of, config)
+    summary = done.outputs.tables["curve_summary"]
+    if summary["verdict"].is_null().all():
+        reasons = "; ".join(summary["why_not"].unique().sort())
+        raise TooLittleDataError(f"No curve could be fitted: {reasons}")
 
 
 @app.command(name="flag")
 def flag_(
-    store: StoreOption = DEFAULT_STORE, as_of: AsOfOption = None, config: ConfigOption = None
+    store: def _as_month(text: str) -> str:
+    _as_date(f"{text}-01")
+    return text
+
+
+StoreOption = DEFAULT_STORE, as_of: AsOfOption = None, config: ConfigOption = None
 ) -> None:
     """Only flag: judge the men that the store holds as of a day."""
-    _one_stage("flag", store, as_of, config)
+    _one_part("flag", store, as_of, config)
 
 
-def _one_stage(
-    part: Part, store: str, as_of: date | None, config: Path | None, drop: Path | None = None
+def _one_part(
+    part: Part,
+    store: str,
+    as_of: date | None,
+    config: Path | None,
+    *,
+    drop: Path | None = None,
+    adopt: str | None = None,
 ) -> Done:
+    from e2analytics.job import Job, perform
+    from e2analytics.settings import read_settings
+    from e2analytics.store import open_published
+    from e2analytics.terminal import print_done, progress_bar
+
     if drop is None:
         open_published(store)
     job = Job(
@@ -155,27 +188,34 @@ def _one_stage(
         settings=read_settings(config),
         drop=drop,
         part=part,
+        adopt=adopt,
     )
-    with _progress() as tell:
-        done = perform(job, tell=lambda step: tell(_STEP_NAMES.get(step, step)))
-    _summarise(done, store)
+    with progress_bar() as tell:
+        done = perform(job, tell=tell)
+    print_done(done, store)
+    _exit_if_incomplete(done)
     return done
 
 
 @app.command()
 def report(
-    month: Annotated[str, typer.Option("--month", help="YYYY-MM.")],
+    month: Annotated[
+        str, typer.Option("--month", parser=_as_month, metavar="YYYY-MM", help="A complete month.")
+    ],
     out_folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")],
-    store: StoreOption = DEFAULT_STORE,
+    store: def _as_month(text: str) -> str:
+    _as_date(f"{text}-01")
+    return text
+
+
+StoreOption = DEFAULT_STORE,
 ) -> None:
     """Write the monthly report: one HTML page that needs no network."""
-    from e2analytics.monthly import last_day, write_report
+    from e2analytics.monthly import write_report
+    from e2analytics.terminal import out
 
-    try:
-        last_day(month)
-    except ValueError:
-        raise typer.BadParameter(f"{month!r} is not a month; write YYYY-MM") from None
-    out.print(f"Report of {month}. Open: {write_report(store, month, out_folder)}")
+    file = write_report(store, month, out_folder)
+    out.print(f"Report of {month}. Open: {file}")
 
 
 class Format(enum.StrEnum):
@@ -188,13 +228,22 @@ class Format(enum.StrEnum):
 
 @app.command()
 def export(
-    table: Annotated[str, typer.Argument(help=f"One of: {', '.join(TABLES)}.")],
+    table: Annotated[str, typer.Argument(help="Name of a table, as in schemas/contracts/.")],
     file: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
-    store: StoreOption = DEFAULT_STORE,
+    store: def _as_month(text: str) -> str:
+    _as_date(f"{text}-01")
+    return text
+
+
+StoreOption = DEFAULT_STORE,
     format: Annotated[Format, typer.Option("--format", help="Of the file.")] = Format.csv,
     as_of: AsOfOption = None,
 ) -> None:
     """Write a table of the store to a file, as it is or as it was as of a day."""
+    from e2analytics.contracts import TABLES
+    from e2analytics.store import open_published
+    from e2analytics.terminal import err
+
     if table not in TABLES:
         raise typer.BadParameter(f"there is no table {table}; there are {', '.join(TABLES)}")
     opened, published = open_published(store, as_of)
@@ -215,112 +264,56 @@ def export(
 
 
 @app.command()
-def status(store: StoreOption = DEFAULT_STORE) -> None:
+def status(store: def _as_month(text: str) -> str:
+    _as_date(f"{text}-01")
+    return text
+
+
+StoreOption = DEFAULT_STORE, config: ConfigOption = None) -> None:
     """Show the last runs, row counts, freshness of each feed, the limit in use and open flags."""
-    opened, published = open_published(store)
-    runs = Table(
-        "run", "as of", "finished (UTC)", "outcome", "rows read", "flagged", title="Last runs"
-    )
-    for manifest in opened.runs().tail(5).iter_rows(named=True):
-        counts = json.loads(manifest["counts"])
-        runs.add_row(
-            manifest["run_id"],
-            str(manifest["as_of"]),
-            f"{manifest['finished_at']:%Y-%m-%d %H:%M}",
-            manifest["outcome"],
-            f"{counts['rows_read_now']:,}",
-            str(counts.get("men_flagged", "-")),
-        )
-    out.print(runs)
-    out.print(_rows_by_table(opened, published))
-    _print_limit(opened, published)
-    flags = opened.table("flags", published).filter(pl.col("tier") != "none")
-    tiers = ", ".join(f"{count} {tier}" for tier, count in _by_tier(flags)) or "none"
-    out.print(f"Open flags: {tiers}.")
+    from e2analytics.settings import read_settings
+    from e2analytics.store import open_published
+    from e2analytics.terminal import print_status
 
-
-def _rows_by_table(opened: Store, published: dict[str, Any]) -> Table:
-    files = opened.table("files", published)
-    newest = {
-        "labs": "collected_on",
-        "dxa": "scanned_on",
-        "medications": "started_on",
-        "events": "occurred_on",
-    }
-    table = Table("table", "accepted", "not accepted", "files", "newest event", title="Rows")
-    for target in files["target"].unique().sort():
-        of_target = files.filter(pl.col("target") == target)
-        accepted, read = int(of_target["accepted"].sum()), int(of_target["rows_read"].sum())
-        dated = newest.get(target)
-        latest = opened.table(target, published)[dated].max() if dated else None
-        table.add_row(
-            target,
-            f"{accepted:,}",
-            f"{read - accepted:,}",
-            str(len(of_target)),
-            "-" if latest is None else f"{latest!s}",
-        )
-    return table
-
-
-def _by_tier(flags: pl.DataFrame) -> list[tuple[str, int]]:
-    counts = dict(flags.group_by("tier").len().rows())
-    return [(tier, counts[tier]) for tier in ("critical", "high", "watch") if tier in counts]
+    print_status(*open_published(store), read_settings(config))
 
 
 @limits_app.command("show")
-def limits_show(store: StoreOption = DEFAULT_STORE, config: ConfigOption = None) -> None:
+def limits_show(store: def _as_month(text: str) -> str:
+    _as_date(f"{text}-01")
+    return text
+
+
+StoreOption = DEFAULT_STORE, config: ConfigOption = None) -> None:
     """Show the fitted limits beside the one in use."""
-    opened, published = open_published(store)
-    _print_limit(opened, published)
-    table = Table(
-        "site", "lower limit, pg/mL", "95 % interval", "verdict", "supported", title="Fitted"
-    )
-    for row in opened.table("curve_summary", published).iter_rows(named=True):
-        if row["outcome"] != CHANGE:
-            continue
-        value, low, high = (
-            row[name] for name in ("lower_limit_pg_ml", "lower_limit_ci_low", "lower_limit_ci_high")
-        )
-        table.add_row(
-            row["site"],
-            f"{value:.1f}" if value is not None else "none",
-            f"{low:.1f} to {high:.1f}" if value is not None else row["why_not"] or "",
-            row["verdict"] or "not fitted",
-            "yes" if row["supported"] else "no",
-        )
-    out.print(table)
-    settings = read_settings(config)
-    found = limit.candidates(opened.table("curve_summary", published), settings.fit, settings.flag)
-    if len(found):
-        out.print("To take the fitted limit into use: e2analytics limits adopt --reason TEXT")
+    from e2analytics.settings import read_settings
+    from e2analytics.store import open_published
+    from e2analytics.terminal import print_limits
 
-
-def _print_limit(opened: Store, published: dict[str, Any]) -> None:
-    settings = read_settings()
-    adopted = opened.table("limits", published)
-    in_use = limit.in_use(adopted, settings.flag, as_of=published["as_of"])
-    since = f" since {adopted['adopted_on'].to_list()[-1]}" if in_use.source == "fitted" else ""
-    out.print(f"Limit in use: {in_use.lower_limit_pg_ml:.1f} pg/mL ({in_use.source}{since}).")
+    print_limits(*open_published(store), read_settings(config))
 
 
 @limits_app.command("adopt")
 def limits_adopt(
     reason: Annotated[str, typer.Option("--reason", help="Why; kept with the limit.")],
-    store: StoreOption = DEFAULT_STORE,
+    store: def _as_month(text: str) -> str:
+    _as_date(f"{text}-01")
+    return text
+
+
+StoreOption = DEFAULT_STORE,
     as_of: AsOfOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Take the fitted limit into use from this day on, and flag by it."""
+    from e2analytics.settings import read_settings
+    from e2analytics.store import open_published
+    from e2analytics.terminal import print_limit_in_use
+
     if not reason.strip():
         raise typer.BadParameter("give a reason; it is kept with the limit")
-    open_published(store)
-    settings = read_settings(config)
-    job = Job(store=store, as_of=as_of or date.today(), settings=settings, adopt=reason.strip())
-    with _progress() as tell:
-        done = perform(job, tell=lambda step: tell(_STEP_NAMES.get(step, step)))
-    _summarise(done, store)
-    _print_limit(Store(store), done.manifest)
+    _one_part("flag", store, as_of, config, adopt=reason.strip())
+    print_limit_in_use(*open_published(store), read_settings(config))
 
 
 class Shape(enum.StrEnum):
@@ -336,12 +329,8 @@ class Shape(enum.StrEnum):
 def simulate(
     folder: Annotated[Path, typer.Argument(help="Folder to write drop/ and truth/ to.")],
     patients: Annotated[int, typer.Option("--patients", help="Men.")] = 600,
-    shape: Annotated[
-        Shape, typer.Option("--shape", help="True curve of E2 and bone.")
-    ] = Shape.threshold,
-    seed: Annotated[
-        int, typer.Option("--seed", help="The same seed gives the same files.")
-    ] = 20260930,
+    shape: Annotated[Shape, typer.Option("--shape", help="True curve.")] = Shape.threshold,
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same files.")] = 20260930,
     on_drug_share: Annotated[
         float, typer.Option("--on-drug-share", help="Men on anastrozole; 0.03 is general practice.")
     ] = 0.35,
@@ -355,6 +344,7 @@ def simulate(
     """Write a cohort with a known truth: synthetic files only."""
     from e2analytics.simulate import SimulationSettings, write_sample
     from e2analytics.simulate import simulate as write_cohort
+    from e2analytics.terminal import out
 
     try:
         settings = SimulationSettings(
@@ -372,138 +362,35 @@ def simulate(
         raise UnreadableError(f"{folder} cannot be written ({error.strerror}).") from None
     rows = sum(sum(fates.values()) for fates in made.rows.values())
     out.print(
-        f"{made.men:,} men, {made.men_on_drug:,} on anastrozole, {made.men_attributable:,} pushed below "
-        f"16 pg/mL by it; {rows:,} rows. Drop: {made.drop}  Truth: {made.truth}"
+        f"{made.men:,} men, {made.men_on_drug:,} on anastrozole, {made.men_attributable:,} pushed "
+        f"below 16 pg/mL by it; {rows:,} rows. Drop: {made.drop}   Truth: {made.truth}"
     )
 
 
 @app.command()
 def schemas() -> None:
-    """Write schemas/contracts/ anew from the table contracts."""
+    """Write schemas/contracts/ anew from the table contracts and the rules."""
     from e2analytics.contract_files import write_contracts
+    from e2analytics.terminal import out
 
     for file in write_contracts():
-        out.print(str(file))
-
-
-# --- what every verb shares ------------------------------------------------------------------
-
-
-def _prefect_starts() -> str:
-    if os.environ.get("PREFECT_API_URL"):
-        return "Connecting to Prefect"
-    return "Starting a Prefect server of its own (about 15 s; PREFECT_API_URL names a running one)"
-
-
-def _load_nightly() -> Any:
-    quiet_prefect()
-    # The terminal shows progress and a summary instead; a deployment keeps Prefect's logs.
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
-    from flows.nightly import nightly
-
-    return nightly
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """Show on standard error how far a run has come; yields what to call with every step's name."""
-    columns = (
-        SpinnerColumn(),
-        BarColumn(bar_width=24),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=err, transient=True) as bars:
-        bar = bars.add_task("Starting", total=len(STEPS) + 1)
-
-        def tell(step: str) -> None:
-            if not err.is_terminal:
-                err.print(f"{step} ...")
-            bars.update(bar, description=step, advance=1)
-
-        yield tell
-
-
-def _summarise(done: Done, store: str) -> None:
-    counts, outputs = done.outputs.counts, done.outputs
-    manifest = done.manifest
-    out.print(f"{manifest['run_id']} as of {manifest['as_of']}: {manifest['outcome']}.")
-    out.print(_files_in_words(done))
-    out.print(
-        f"All rows ever read: {counts['rows_read']:,} = "
-        + " + ".join(
-            f"{counts[fate]:,} {fate.replace('_', ' ')}"
-            for fate in (
-                "accepted",
-                "duplicate",
-                "superseded",
-                "withdrawn",
-                "set_apart",
-                "quarantined",
-            )
-        )
-        + "."
-    )
-    for row in outputs.tables["curve_summary"].iter_rows(named=True):
-        out.print(_curve_in_words(row))
-    if "men" in counts:
-        tiers = ", ".join(f"{n} {tier}" for tier, n in _by_tier(outputs.tables["flags"])) or "none"
-        out.print(
-            f"{counts['men']:,} men, {counts['men_on_drug']:,} on an aromatase inhibitor; flagged: {tiers}."
-        )
-    out.print(f"Store: {store}  (tables: e2analytics export --help; overview: e2analytics status)")
-    refused = [file for file in done.sources.files if file.refused]
-    for file in refused:
-        assert file.refused is not None  # noqa: S101 - chosen so in the line above
-        err.print(f"REFUSED {file.path}: {file.refused}. Nothing of it was stored.")
-    for path in done.sources.unmatched:
-        err.print(f"Not read, no feed describes it: {path}")
-    if refused:
-        err.print(f"The run was published without {len(refused)} file(s); send them again, mended.")
-        raise typer.Exit(EXIT_INCOMPLETE)
-
-
-def _files_in_words(done: Done) -> str:
-    counts = done.outputs.counts
-    parts = [f"Read {counts['files_read_now']} file(s) with {counts['rows_read_now']:,} rows"]
-    if counts["files_known"]:
-        parts.append(f"{counts['files_known']} file(s) known already")
-    if counts["files_refused_now"]:
-        parts.append(f"{counts['files_refused_now']} refused")
-    return ", ".join(parts) + "."
-
-
-def _curve_in_words(row: dict[str, Any]) -> str:
-    head = f"{row['site'].replace('_', ' ')}, {row['outcome']}: "
-    if row["verdict"] is None:
-        return head + f"not fitted; {row['why_not']}"
-    text = head + f"{row['verdict']} ({row['n_intervals']:,} rows of {row['n_patients']:,} men)"
-    if row["lower_limit_pg_ml"] is not None:
-        text += (
-            f", lower limit {row['lower_limit_pg_ml']:.1f} pg/mL "
-            f"({row['lower_limit_ci_low']:.1f} to {row['lower_limit_ci_high']:.1f})"
-        )
-    if row["upper_limit_pg_ml"] is not None:
-        text += (
-            f", upper limit {row['upper_limit_pg_ml']:.1f} pg/mL "
-            f"({row['upper_limit_ci_low']:.1f} to {row['upper_limit_ci_high']:.1f})"
-        )
-    return text + "."
+        out.print(f"{file}")
 
 
 def main() -> None:
     """Run the command line, turning our own errors into exit codes."""
-    quiet_prefect()
     try:
         app()
     except E2AnalyticsError as error:
-        err.print(f"{type(error).__name__}: {error}", markup=False)
-        raise SystemExit(error.exit_code) from None
+        _stop(error)
     except Exception as error:
         # Whatever this is, its message may hold a value of a patient.
-        unforeseen = UnforeseenError.at("e2analytics", error)
-        err.print(f"{type(unforeseen).__name__}: {unforeseen}", markup=False)
-        raise SystemExit(unforeseen.exit_code) from None
+        _stop(UnforeseenError.at("e2analytics", error))
+
+
+def _stop(error: E2AnalyticsError) -> None:
+    typer.echo(f"{type(error).__name__}: {error}", err=True)
+    raise SystemExit(error.exit_code) from None
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, ParamSpec, TypeVar
 import polars as pl
 
 from e2analytics import pipeline, pseudonyms
-from e2analytics.errors import E2AnalyticsError, UnforeseenError
+from e2analytics.errors import E2AnalyticsError, UnforeseenError, UnreadableError
 from e2analytics.feeds.description import load_feeds
 from e2analytics.feeds.drop import Sources
 from e2analytics.pipeline import Outputs, Snapshot, Step, as_is
@@ -108,9 +108,8 @@ def perform(job: Job, *, step: Step = as_is, tell: Callable[[str], None] = lambd
         return told
 
     started_at = datetime.now(UTC)
-    key_check = _key_check(job)
+    key_check = check(job)
     store = Store(job.store)
-    store.check(key_check)
     with store.writing():
         before = careful(store.snapshot)()
         sources = careful(read)(job, before)
@@ -153,9 +152,20 @@ def read(job: Job, before: Snapshot) -> Sources:
     )
 
 
-def _key_check(job: Job) -> str | None:
-    """Return the check of the key; without a drop nothing is read, and no key is needed."""
-    return pseudonyms.key_check(pseudonyms.read_key(job.drop)) if job.drop else None
+def check(job: Job) -> str | None:
+    """Refuse a job that cannot succeed, before anything is read; return the check of its key.
+
+    Raises
+    ------
+    E2AnalyticsError
+        If the drop is no folder, the key is missing or another one, the store of another version.
+    """
+    if job.drop is not None and not job.drop.is_dir():
+        raise UnreadableError(f"There is no folder {job.drop}. Give a folder of files with --drop.")
+    # Without a drop nothing is read, and no key is needed.
+    key_check = pseudonyms.key_check(pseudonyms.read_key(job.drop)) if job.drop else None
+    Store(job.store).check(key_check)
+    return key_check
 
 
 def without_values(stage: Callable[P, R], /) -> Callable[P, R]:

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from e2analytics.contracts import TABLES
-from e2analytics.errors import TooLittleDataError, UnreadableError
+from e2analytics.errors import ConfigurationError, TooLittleDataError, UnreadableError
 from e2analytics.report import build, render_html
 from e2analytics.store import open_published
 
@@ -40,13 +40,18 @@ def write_report(store: str, month: str, folder: Path) -> Path:
 
     Raises
     ------
+    ConfigurationError
+        If ``month`` is not one.
     TooLittleDataError
         If no run was published as of that day.
     UnreadableError
         If the page cannot be written.
     """
+    try:
+        day = last_day(month)
+    except ValueError:
+        raise ConfigurationError(f"{month!r} is not a month; write YYYY-MM.") from None
     opened, _ = open_published(store)
-    day = last_day(month)
     pinned = opened.first_as_of(day)
     if pinned is None:
         raise TooLittleDataError(

@@ -68,7 +68,9 @@ def test_the_posterior_is_the_textbook_one_where_nothing_is_censored():
 
     found = shrinkage.levels(shared, draws)
 
-    prior = np.array([[shared.covariance[0], shared.covariance[1]], [shared.covariance[1], shared.covariance[2]]])
+    prior = np.array(
+        [[shared.covariance[0], shared.covariance[1]], [shared.covariance[1], shared.covariance[2]]]
+    )
     for man in range(5):
         his = draws.man == man
         z = np.column_stack([np.ones(his.sum()), draws.on[his]])
@@ -87,10 +89,16 @@ def test_a_censored_draw_moves_a_man_by_what_it_tells():
     shared = shrinkage.Shrinkage((3.5, -0.9), (0.16, 0.0, 0.09), 0.06, 0.16, 0.0, 99, 999, 9)
 
     def off(low: float, high: float) -> float:
-        one = Draws(np.array([0]), np.array([low]), np.array([high]), np.zeros(1), np.ones(1, bool), 1)
+        one = Draws(
+            np.array([0]), np.array([low]), np.array([high]), np.zeros(1), np.ones(1, bool), 1
+        )
         return float(shrinkage.levels(shared, one).off_mean[0])
 
-    exact, below_5, below_200 = off(np.log(5), np.log(5)), off(-np.inf, np.log(5)), off(-np.inf, np.log(200))
+    exact, below_5, below_200 = (
+        off(np.log(5), np.log(5)),
+        off(-np.inf, np.log(5)),
+        off(-np.inf, np.log(200)),
+    )
 
     assert below_5 < exact < 3.5
     assert below_200 == pytest.approx(3.5, abs=0.001)

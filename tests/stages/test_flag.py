@@ -91,7 +91,10 @@ def judge(
         exposures=empty_table("exposures"),
         dxa=empty_table("dxa"),
         events=pl.DataFrame(
-            [{"patient_id": "p1", "kind": kind, "occurred_on": when} for kind, when in events or []],
+            [
+                {"patient_id": "p1", "kind": kind, "occurred_on": when}
+                for kind, when in events or []
+            ],
             schema={"patient_id": pl.String, "kind": pl.String, "occurred_on": pl.Date},
         ),
     )

@@ -13,7 +13,9 @@ from e2analytics.stages import limit
 TODAY = date(2024, 6, 30)
 
 
-def summary(value: float | None, *, site: str = "lumbar_spine", supported: bool = True, model: str = "m1"):
+def summary(
+    value: float | None, *, site: str = "lumbar_spine", supported: bool = True, model: str = "m1"
+):
     return pl.DataFrame(
         [
             {
@@ -30,7 +32,9 @@ def summary(value: float | None, *, site: str = "lumbar_spine", supported: bool 
     )
 
 
-def adopt(limits: pl.DataFrame, found: pl.DataFrame, as_of: date = TODAY, reason: str | None = None):
+def adopt(
+    limits: pl.DataFrame, found: pl.DataFrame, as_of: date = TODAY, reason: str | None = None
+):
     return limit.adopt(limits, found, FitSettings(), FlagSettings(), as_of=as_of, reason=reason)
 
 

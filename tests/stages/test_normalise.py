@@ -115,7 +115,9 @@ def test_a_time_becomes_an_instant_and_a_local_date(
     ],
 )
 def test_a_sig_says_how_often_or_leaves_the_dose_unknown(sig: str, per_week: float | None):
-    order = text_rows("medications", {"drug": "Anastrozole 1 mg tablet", "dose_mg": "0.5", "sig": sig})
+    order = text_rows(
+        "medications", {"drug": "Anastrozole 1 mg tablet", "dose_mg": "0.5", "sig": sig}
+    )
 
     row = normalise("medications", order, timezone="UTC")
 

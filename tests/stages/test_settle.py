@@ -60,7 +60,10 @@ def fates(*results: dict[str, str | None], patients: pl.DataFrame | None = None)
         ([{"status": "P"}, {"value": "21"}], ["superseded", "accepted"]),
         # A cancellation withdraws every version of the key ...
         (
-            [{"reported_at": "2024-03-02"}, {"status": "X", "value": None, "reported_at": "2024-03-03"}],
+            [
+                {"reported_at": "2024-03-02"},
+                {"status": "X", "value": None, "reported_at": "2024-03-03"},
+            ],
             ["withdrawn", "withdrawn"],
         ),
         ([{"status": "X"}], ["withdrawn"]),

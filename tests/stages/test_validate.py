@@ -37,7 +37,12 @@ GOOD: dict[str, dict[str, str]] = {
         "doses_per_week": "2",
         "started_on": "2024-03-01",
     },
-    "events": {"event_id": "e", "patient_id": "p1", "kind": "fracture", "occurred_on": "2024-03-01"},
+    "events": {
+        "event_id": "e",
+        "patient_id": "p1",
+        "kind": "fracture",
+        "occurred_on": "2024-03-01",
+    },
     "precision": {"clinic_id": "c", "scanner_id": "x", "site": "total_hip", "cv_pct": "1.2"},
 }
 

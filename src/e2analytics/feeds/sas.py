@@ -8,12 +8,15 @@ Out   every column as text, missing null, whole numbers without a decimal point,
 from __future__ import annotations
 
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import polars as pl
 
 from e2analytics.errors import RefusedFileError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _HEADER = b"HEADER RECORD*******LIBRARY HEADER RECORD!!!!!!!"
 # pandas returns the zeros of XPORT as 5.4e-79, the smallest number of IBM's format.
@@ -28,6 +31,8 @@ def read(content: bytes) -> pl.DataFrame:
     RefusedFileError
         With the rule that the file breaks.
     """
+    import pandas as pd  # a second that only those who read SAS need to wait
+
     if not content.strip():
         raise RefusedFileError("empty_file", "it holds nothing")
     if not content.startswith(_HEADER):
@@ -46,7 +51,7 @@ def read(content: bytes) -> pl.DataFrame:
 
 
 def _as_text(values: pd.Series[float]) -> pl.Series:
-    if not pd.api.types.is_numeric_dtype(values):
+    if values.dtype.kind not in "fiu":
         return pl.Series(values.to_list(), dtype=pl.String).str.strip_chars().replace("", None)
     numbers = values.to_numpy(dtype=float)
     numbers = np.where(np.abs(numbers) < _IBM_ZERO, 0.0, numbers)

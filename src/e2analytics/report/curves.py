@@ -55,7 +55,6 @@ class Limit:
 
     lower_limit_pg_ml: float
     red_line_pg_ml: float
-    source: str
     sentence: str
 
 
@@ -241,7 +240,7 @@ def _limit_in_use(limits: pl.DataFrame, cohort: pl.DataFrame, rules: FlagSetting
     elif source == "fitted":
         origin = "fitted to this store's own data"
     sentence = f"The lower limit in use is {level(value)} pg/mL, {origin}."
-    return Limit(value, rules.red_line_pg_ml, source, sentence)
+    return Limit(value, rules.red_line_pg_ml, sentence)
 
 
 def _sites(exposures: pl.DataFrame) -> tuple[SiteData, ...]:

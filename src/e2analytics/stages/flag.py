@@ -73,6 +73,7 @@ def cohort(
     men = (
         present.join(known.patients.select("patient_id", "clinic_id"), on="patient_id")
         .join(known.men, on="patient_id", how="left")
+        .with_columns(_unless_other_drug())
         .join(_last_draw(known.draws), on="patient_id", how="left")
         .join(_recent(known.draws, present, limit, settings, as_of), on="patient_id", how="left")
         .join(_bone(known.exposures, primary_site), on="patient_id", how="left")
@@ -103,6 +104,12 @@ def cohort(
         e2_ci_high=(pl.col("on_mean") + _Z95 * pl.col("on_sd")).exp(),
         e2_off_drug_pg_ml=pl.col("off_mean").exp(),
     ).select(columns_of("cohort"))
+
+
+def _unless_other_drug() -> list[pl.Expr]:
+    """Leave out what the model says of men on another aromatase inhibitor: it knows anastrozole."""
+    names = ("off_mean", "off_sd", "on_mean", "on_sd", "covariance")
+    return [pl.when(~pl.col("other_drug")).then(name).alias(name) for name in names]
 
 
 def men_gone(
@@ -266,7 +273,9 @@ def _obstacles(settings: FlagSettings) -> list[pl.Expr]:
         "no_recent_e2": pl.col("recent") == 0,
         "no_e2_at_this_dose": (pl.col("recent") > 0) & (pl.col("at_this_dose") == 0),
         "only_uninformative_e2": (pl.col("at_this_dose") > 0) & (pl.col("informative") == 0),
-        "no_dose_response": pl.col("on_mean").is_null() & (pl.col("n_draws") > 0),
+        "no_dose_response": ~pl.col("other_drug")
+        & pl.col("on_mean").is_null()
+        & (pl.col("n_draws") > 0),
     }
     return _named(obstacles)
 
@@ -343,7 +352,7 @@ def _grounds() -> pl.Expr:
     last = (
         pl.when(pl.col("last_e2_high_pg_ml").is_null())
         .then(pl.format(">{}", pl.col("last_e2_low_pg_ml").round(1)))
-        .when(pl.col("last_e2_low_pg_ml") < pl.col("last_e2_high_pg_ml"))
+        .when(pl.col("last_e2_low_pg_ml") == 0)
         .then(pl.format("<{}", pl.col("last_e2_high_pg_ml").round(1)))
         .otherwise(pl.col("last_e2_high_pg_ml").round(1).cast(pl.String))
     )

@@ -1,0 +1,214 @@
+"""What the terminal shows: progress on standard error, results on standard output, in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import polars as pl
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from e2analytics.job import STEPS, Done
+from e2analytics.settings import Settings
+from e2analytics.stages import limit
+from e2analytics.stages.fit import CHANGE
+from e2analytics.stages.settle import FATES
+from e2analytics.store import Store
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+STEP_NAMES: Final = {
+    "snapshot": "Opening the store",
+    "read": "Reading the drop",
+    "take_in": "Normalising and checking rows",
+    "see": "Taking the as-of view",
+    "join": "Linking doses, draws and scans",
+    "measure_exposure": "Estimating each man's estradiol",
+    "fit": "Fitting the curves with their bootstrap",
+    "flag_men": "Flagging",
+    "account_for": "Accounting for every row",
+    "publish": "Publishing",
+}
+_NEWEST: Final = {
+    "labs": "collected_on",
+    "dxa": "scanned_on",
+    "medications": "started_on",
+    "events": "occurred_on",
+}
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str], None]]:
+    """Show on standard error how far a run has come; yields what to call when a step begins."""
+    columns = (
+        SpinnerColumn(),
+        BarColumn(bar_width=24),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as bars:
+        bar = bars.add_task("Starting", total=len(STEPS) + 1)
+
+        def tell(step: str) -> None:
+            words = STEP_NAMES.get(step, step)
+            if not err.is_terminal:
+                err.print(f"{words} ...")
+            bars.update(bar, description=words, advance=1)
+
+        yield tell
+
+
+def print_done(done: Done, store: str) -> None:
+    """Sum up a run: what was read and what became of it, the curves, the flags, what to do next."""
+    counts = done.outputs.counts
+    out.print(
+        f"{done.manifest['run_id']} as of {done.manifest['as_of']}: {done.manifest['outcome']}."
+    )
+    out.print(_files(counts))
+    fates = " + ".join(f"{counts[fate]:,} {fate.replace('_', ' ')}" for fate in FATES)
+    out.print(f"All rows ever read: {counts['rows_read']:,} = {fates}.")
+    for row in done.outputs.tables["curve_summary"].iter_rows(named=True):
+        out.print(_curve(row))
+    if "men" in counts:
+        flagged = _tiers(done.outputs.tables["flags"])
+        out.print(
+            f"{counts['men']:,} men, {counts['men_on_drug']:,} on an aromatase inhibitor; "
+            f"flagged: {flagged}."
+        )
+    out.print(f"Store: {store}   (overview: e2analytics status --store {store})")
+    _print_what_was_not_read(done)
+
+
+def _print_what_was_not_read(done: Done) -> None:
+    for file in done.sources.files:
+        if file.refused:
+            err.print(f"REFUSED {file.path}: {file.refused}. Nothing of it was stored.")
+    for path in done.sources.unmatched:
+        err.print(f"Not read, no feed describes it: {path}")
+    if refused := done.outputs.counts["files_refused_now"]:
+        err.print(f"The run was published without {refused} file(s): mend them and run again.")
+
+
+def _files(counts: dict[str, int] | Any) -> str:
+    parts = [f"Read {counts['files_read_now']} file(s) with {counts['rows_read_now']:,} rows"]
+    if counts["files_known"]:
+        parts.append(f"{counts['files_known']} known already")
+    if counts["files_refused_now"]:
+        parts.append(f"{counts['files_refused_now']} refused")
+    if counts["files_unmatched"]:
+        parts.append(f"{counts['files_unmatched']} of no feed")
+    return ", ".join(parts) + "."
+
+
+def _curve(row: dict[str, Any]) -> str:
+    head = f"{row['site'].replace('_', ' ')}, {row['outcome']}: "
+    if row["verdict"] is None:
+        return head + f"not fitted; {row['why_not']}"
+    text = head + f"{row['verdict']} ({row['n_intervals']:,} rows of {row['n_patients']:,} men)"
+    for side in ("lower", "upper"):
+        if row[f"{side}_limit_pg_ml"] is not None:
+            text += f", {side} limit {_with_interval(row, side)} pg/mL"
+    return text + "."
+
+
+def _with_interval(row: dict[str, Any], side: str) -> str:
+    value, low, high = (
+        row[name]
+        for name in (f"{side}_limit_pg_ml", f"{side}_limit_ci_low", f"{side}_limit_ci_high")
+    )
+    return f"{value:.1f} ({low:.1f} to {high:.1f})"
+
+
+def print_status(store: Store, published: dict[str, Any], settings: Settings) -> None:
+    """Show the last runs, the rows of every table, the limit in use and the open flags."""
+    out.print(_runs(store))
+    out.print(_rows(store, published))
+    print_limit_in_use(store, published, settings)
+    out.print(f"Flagged men: {_tiers(store.table('flags', published))}.")
+
+
+def _runs(store: Store) -> Table:
+    table = Table(
+        "run", "as of", "finished (UTC)", "outcome", "rows read", "flagged", title="Last runs"
+    )
+    for manifest in store.runs().tail(5).iter_rows(named=True):
+        counts = json.loads(manifest["counts"])
+        table.add_row(
+            manifest["run_id"],
+            f"{manifest['as_of']}",
+            f"{manifest['finished_at']:%Y-%m-%d %H:%M}",
+            manifest["outcome"],
+            f"{counts['rows_read_now']:,}",
+            f"{counts.get('men_flagged', '-')}",
+        )
+    return table
+
+
+def _rows(store: Store, published: dict[str, Any]) -> Table:
+    files = store.table("files", published)
+    table = Table(
+        "feed", "table", "files", "accepted", "not accepted", "newest event", title="Rows"
+    )
+    for feed, target in files.select("feed", "target").unique().sort("feed", "target").rows():
+        of_feed = files.filter((pl.col("feed") == feed) & (pl.col("target") == target))
+        accepted, read = int(of_feed["accepted"].sum()), int(of_feed["rows_read"].sum())
+        table.add_row(
+            feed,
+            target,
+            f"{len(of_feed)}",
+            f"{accepted:,}",
+            f"{read - accepted:,}",
+            _newest(store.table(target, published), of_feed, target),
+        )
+    return table
+
+
+def _newest(rows: pl.DataFrame, files: pl.DataFrame, target: str) -> str:
+    if target not in _NEWEST:
+        return "-"
+    days = rows.filter(pl.col("source_file").is_in(files["source_file"].to_list()))[_NEWEST[target]]
+    return f"{days.sort().to_list()[-1]}" if len(days) else "-"
+
+
+def _tiers(flags: pl.DataFrame) -> str:
+    counts = dict(flags.group_by("tier").len().rows())
+    tiers = [f"{counts[tier]} {tier}" for tier in ("critical", "high", "watch") if tier in counts]
+    return ", ".join(tiers) or "none"
+
+
+def print_limit_in_use(store: Store, published: dict[str, Any], settings: Settings) -> None:
+    """Show the limit that flags are judged by, and since when."""
+    adopted = store.table("limits", published)
+    in_use = limit.in_use(adopted, settings.flag, as_of=published["as_of"])
+    since = (
+        f", since {adopted['adopted_on'].to_list()[-1]}: {adopted['reason'].to_list()[-1]}"
+        if in_use.source == "fitted"
+        else ""
+    )
+    out.print(f"Limit in use: {in_use.lower_limit_pg_ml:.1f} pg/mL ({in_use.source}{since}).")
+
+
+def print_limits(store: Store, published: dict[str, Any], settings: Settings) -> None:
+    """Show the fitted limits beside the one in use."""
+    print_limit_in_use(store, published, settings)
+    table = Table(
+        "site", "lower limit, pg/mL (95 %)", "supported", "verdict", "why not", title="Fitted"
+    )
+    summary = store.table("curve_summary", published)
+    for row in summary.filter(pl.col("outcome") == CHANGE).iter_rows(named=True):
+        found = row["lower_limit_pg_ml"] is not None
+        table.add_row(
+            row["site"],
+            _with_interval(row, "lower") if found else "none",
+            "yes" if row["supported"] else "no",
+            row["verdict"] or "not fitted",
+            row["why_not"] or "",
+        )
+    out.print(table)
+    if len(limit.candidates(summary, settings.fit, settings.flag)):
+        out.print("To take the fitted limit into use: e2analytics limits adopt --reason TEXT")

@@ -1,0 +1,240 @@
+"""The store: published by run, idempotent, as it was, and safe from a kill."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from deltalake import DeltaTable
+from polars.testing import assert_frame_equal
+
+from e2analytics.errors import ConfigurationError, StoreError, TooLittleDataError
+from e2analytics.feeds.drop import Sources
+from e2analytics.pipeline import Outputs, run
+from e2analytics.store import SCHEMA_VERSION, Store, open_published
+from tests.conftest import AS_OF, QUICK
+
+
+def publish(store: Store, outputs: Outputs, as_of: date = AS_OF) -> dict[str, object]:
+    with store.writing():
+        return store.publish(
+            outputs,
+            run_id=store.next_run_id(),
+            as_of=as_of,
+            key_check="check",
+            started_at=datetime.now(UTC),
+            settings={},
+            inputs={},
+        )
+
+
+@pytest.fixture
+def store(tmp_path: Path, outputs: Outputs) -> Store:
+    made = Store(str(tmp_path / "store"))
+    publish(made, outputs)
+    return made
+
+
+def versions(store: Store) -> dict[str, int]:
+    published = store.published()
+    assert published is not None
+    return dict(json.loads(published["table_versions"]))
+
+
+def test_tables_come_back_as_they_went_in(store: Store, outputs: Outputs):
+    published = store.published()
+    assert published is not None
+
+    for name, frame in outputs.tables.items():
+        assert_frame_equal(store.table(name, published), frame, check_row_order=False)
+    back = store.snapshot()
+    for name, frame in outputs.aside.items():
+        assert_frame_equal(back.aside[name], frame, check_row_order=False, check_column_order=False)
+
+
+def test_labs_are_partitioned_by_month(store: Store):
+    assert DeltaTable(f"{store.uri}/labs").metadata().partition_columns == ["month"]
+
+
+def test_the_same_again_writes_nothing_but_its_manifest(store: Store):
+    first = versions(store)
+    again = run(
+        Sources(), QUICK, as_of=AS_OF, before=store.snapshot(), run_id="run-000001", today=AS_OF
+    )
+
+    publish(store, again)
+
+    assert versions(store) == first
+    assert len(store.runs()) == 2
+
+
+def test_a_change_touches_its_own_table_only(store: Store, outputs: Outputs):
+    first = versions(store)
+    labs = outputs.tables["labs"]
+    fewer = {**outputs.tables, "labs": labs.head(len(labs) - 3)}
+
+    publish(store, Outputs(fewer, outputs.aside, "complete", "m", {}, {}))
+
+    assert {name for name, version in versions(store).items() if version != first[name]} == {"labs"}
+    assert len(store.snapshot().tables["labs"]) == len(labs) - 3
+
+
+def test_a_version_is_read_as_it_was_as_of_a_day(store: Store, outputs: Outputs):
+    labs = outputs.tables["labs"]
+    corrected = labs.with_columns(value_low=pl.col("value_low") + 1)
+    later = date(2026, 10, 31)
+    publish(
+        store,
+        Outputs({**outputs.tables, "labs": corrected}, outputs.aside, "complete", "m", {}, {}),
+        later,
+    )
+
+    then, now = open_published(store.uri, AS_OF)[1], open_published(store.uri)[1]
+
+    assert_frame_equal(store.table("labs", then), labs, check_row_order=False)
+    assert_frame_equal(store.table("labs", now), corrected, check_row_order=False)
+    assert open_published(store.uri, date(2026, 10, 15))[1]["run_id"] == "run-000001"
+    with pytest.raises(
+        TooLittleDataError, match="no run up to 2020-01-01; its first is as of 2026-09-30"
+    ):
+        open_published(store.uri, date(2020, 1, 1))
+
+
+def test_a_report_pins_the_first_run_of_its_day(store: Store, outputs: Outputs):
+    publish(store, outputs)
+
+    pinned = store.first_as_of(AS_OF)
+
+    assert pinned is not None
+    assert pinned["run_id"] == "run-000001"
+    assert store.first_as_of(date(2026, 8, 31)) is None
+
+
+KILLED = """
+import os, pickle, signal, sys
+from datetime import UTC, date, datetime
+from e2analytics.store import Store
+outputs, at = pickle.load(open(sys.argv[2], "rb")), sys.argv[3]
+store, replace = Store(sys.argv[1]), Store._replace
+def killed_at(self, name, frame, versions):
+    if name == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(self, name, frame, versions)
+Store._replace = killed_at
+with store.writing():
+    store.publish(outputs, run_id="run-000002", as_of=date(2026, 10, 31), key_check="check",
+                  started_at=datetime.now(UTC), settings={}, inputs={})
+"""
+
+
+@pytest.mark.parametrize("at", ["files", "cohort"])
+def test_a_killed_run_leaves_the_last_published_state(
+    store: Store, outputs: Outputs, tmp_path: Path, at: str
+):
+    import pickle
+
+    before = store.snapshot()
+    labs = outputs.tables["labs"]
+    spoilt = {
+        **outputs.tables,
+        "labs": labs.with_columns(value_low=pl.lit(1.0)),
+        "quarantine": outputs.tables["quarantine"].head(1),
+    }
+    (tmp_path / "outputs").write_bytes(
+        pickle.dumps(Outputs(spoilt, outputs.aside, "complete", "m", {}, {}))
+    )
+
+    killed = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", KILLED, store.uri, str(tmp_path / "outputs"), at],
+        check=False,
+        env={**os.environ},
+    )
+
+    assert killed.returncode == -signal.SIGKILL
+    # Readers see the run before, though labs were written.
+    assert DeltaTable(f"{store.uri}/labs").version() > versions(store)["labs"]
+    assert_frame_equal(store.snapshot().tables["labs"], before.tables["labs"])
+    # The lock went with its process, and the next run puts the leftovers back.
+    publish(store, outputs)
+    for name, frame in before.tables.items():
+        assert_frame_equal(store.snapshot().tables[name], frame)
+
+
+def test_the_first_run_may_be_killed_too(outputs: Outputs, tmp_path: Path):
+    store = Store(str(tmp_path / "store"))
+    with store.writing():
+        store._merge("labs", outputs.tables["labs"].head(3), {})
+    assert not store.exists()
+
+    publish(store, outputs)
+
+    assert len(store.snapshot().tables["labs"]) == len(outputs.tables["labs"])
+
+
+HOLDER = """
+import sys, time
+from e2analytics.store import Store
+with Store(sys.argv[1]).writing():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_publisher_is_told_who_holds_the_store(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("e2analytics.store._WAIT_SECONDS", 0.2)
+    with subprocess.Popen(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", HOLDER, store.uri], stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(StoreError, match=f"in use by process {holder.pid} on"), store.writing():
+            pass
+        holder.kill()
+
+    with store.writing():
+        pass
+
+
+def test_another_key_is_refused(store: Store):
+    store.check("check")
+    with pytest.raises(ConfigurationError, match="written under another key"):
+        store.check("another")
+
+
+def test_another_version_is_refused(store: Store):
+    info = pl.DataFrame({"schema_version": [SCHEMA_VERSION + 1], "key_check": ["check"]})
+    info.write_delta(f"{store.uri}/store_info", mode="overwrite")
+
+    with pytest.raises(StoreError, match=f"schema version {SCHEMA_VERSION + 1}"):
+        store.check("check")
+
+
+def test_no_store_is_told_with_what_to_do(tmp_path: Path):
+    with pytest.raises(StoreError, match="Make one: e2analytics run"):
+        open_published(str(tmp_path / "nothing"))
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_a_store_that_cannot_be_made_is_told(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+
+    with (
+        pytest.raises(StoreError, match="cannot be made"),
+        Store(f"{tmp_path}/file/store").writing(),
+    ):
+        pass
+
+
+def test_a_damaged_table_is_told_by_name(store: Store):
+    for file in Path(store.uri, "dxa").glob("*.parquet"):
+        file.unlink()
+
+    with pytest.raises(StoreError, match="The table dxa of the store"):
+        store.snapshot()
