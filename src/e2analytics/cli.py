@@ -69,12 +69,7 @@ DEFAULT_STORE = "store"
 @app.command()
 def run(
     drop: DropOption,
-    store: def _as_month(text: str) -> str:
-    _as_date(f"{text}-01")
-    return text
-
-
-StoreOption = DEFAULT_STORE,
+    store: StoreOption = DEFAULT_STORE,
     as_of: AsOfOption = None,
     config: ConfigOption = None,
     refit: Annotated[bool, typer.Option("--refit", help="Fit anew, whatever the month.")] = False,
@@ -123,12 +118,7 @@ def _exit_if_incomplete(done: Done) -> None:
 @app.command()
 def ingest(
     drop: Annotated[Path, typer.Argument(help="Folder of suppliers' files.")],
-    store: def _as_month(text: str) -> str:
-    _as_date(f"{text}-01")
-    return text
-
-
-StoreOption = DEFAULT_STORE,
+    store: StoreOption = DEFAULT_STORE,
     as_of: AsOfOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -138,12 +128,7 @@ StoreOption = DEFAULT_STORE,
 
 @app.command()
 def fit(
-    store: def _as_month(text: str) -> str:
-    _as_date(f"{text}-01")
-    return text
-
-
-StoreOption = DEFAULT_STORE, as_of: AsOfOption = None, config: ConfigOption = None
+    store: StoreOption = DEFAULT_STORE, as_of: AsOfOption = None, config: ConfigOption = None
 ) -> None:
     """Fit the curves anew to what the store holds, and flag with them."""
     done = _one_part("fit", store, as_of, config)
@@ -155,12 +140,7 @@ StoreOption = DEFAULT_STORE, as_of: AsOfOption = None, config: ConfigOption = No
 
 @app.command(name="flag")
 def flag_(
-    store: def _as_month(text: str) -> str:
-    _as_date(f"{text}-01")
-    return text
-
-
-StoreOption = DEFAULT_STORE, as_of: AsOfOption = None, config: ConfigOption = None
+    store: StoreOption = DEFAULT_STORE, as_of: AsOfOption = None, config: ConfigOption = None
 ) -> None:
     """Only flag: judge the men that the store holds as of a day."""
     _one_part("flag", store, as_of, config)
@@ -203,12 +183,7 @@ def report(
         str, typer.Option("--month", parser=_as_month, metavar="YYYY-MM", help="A complete month.")
     ],
     out_folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")],
-    store: def _as_month(text: str) -> str:
-    _as_date(f"{text}-01")
-    return text
-
-
-StoreOption = DEFAULT_STORE,
+    store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Write the monthly report: one HTML page that needs no network."""
     from e2analytics.monthly import write_report
@@ -230,12 +205,7 @@ class Format(enum.StrEnum):
 def export(
     table: Annotated[str, typer.Argument(help="Name of a table, as in schemas/contracts/.")],
     file: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
-    store: def _as_month(text: str) -> str:
-    _as_date(f"{text}-01")
-    return text
-
-
-StoreOption = DEFAULT_STORE,
+    store: StoreOption = DEFAULT_STORE,
     format: Annotated[Format, typer.Option("--format", help="Of the file.")] = Format.csv,
     as_of: AsOfOption = None,
 ) -> None:
@@ -264,12 +234,7 @@ StoreOption = DEFAULT_STORE,
 
 
 @app.command()
-def status(store: def _as_month(text: str) -> str:
-    _as_date(f"{text}-01")
-    return text
-
-
-StoreOption = DEFAULT_STORE, config: ConfigOption = None) -> None:
+def status(store: StoreOption = DEFAULT_STORE, config: ConfigOption = None) -> None:
     """Show the last runs, row counts, freshness of each feed, the limit in use and open flags."""
     from e2analytics.settings import read_settings
     from e2analytics.store import open_published
@@ -279,12 +244,7 @@ StoreOption = DEFAULT_STORE, config: ConfigOption = None) -> None:
 
 
 @limits_app.command("show")
-def limits_show(store: def _as_month(text: str) -> str:
-    _as_date(f"{text}-01")
-    return text
-
-
-StoreOption = DEFAULT_STORE, config: ConfigOption = None) -> None:
+def limits_show(store: StoreOption = DEFAULT_STORE, config: ConfigOption = None) -> None:
     """Show the fitted limits beside the one in use."""
     from e2analytics.settings import read_settings
     from e2analytics.store import open_published
@@ -296,12 +256,7 @@ StoreOption = DEFAULT_STORE, config: ConfigOption = None) -> None:
 @limits_app.command("adopt")
 def limits_adopt(
     reason: Annotated[str, typer.Option("--reason", help="Why; kept with the limit.")],
-    store: def _as_month(text: str) -> str:
-    _as_date(f"{text}-01")
-    return text
-
-
-StoreOption = DEFAULT_STORE,
+    store: StoreOption = DEFAULT_STORE,
     as_of: AsOfOption = None,
     config: ConfigOption = None,
 ) -> None:

@@ -166,7 +166,6 @@ def test_an_assessable_man(
         ([order()], [draw(value_low=0.0, value_high=24.0)], "only_uninformative_e2"),
         ([order(started_on=ago(13))], [draw()], "dose_changed_recently"),
         ([order(weekly_dose_mg=None)], [draw()], "dose_unknown"),
-        ([order(drug="letrozole")], [draw()], "other_aromatase_inhibitor"),
         ([order(started_on=ago(25))], [draw()], "no_e2_at_this_dose"),
         ([order(stopped_on=ago(10))], [draw()], "dose_changed_recently"),
     ],
@@ -179,6 +178,18 @@ def test_a_man_who_cannot_be_assessed_says_why_and_danger_is_not_hidden(
 
     assert (calm["status"], calm["tier"]) == ("not_assessable", "none")
     assert reason in calm["reasons"].split("; ")
+    assert (danger["status"], danger["tier"]) == ("not_assessable", "critical")
+
+
+def test_a_man_on_another_inhibitor_has_no_estimate_and_his_danger_is_seen_in_his_result():
+    letrozole = [order(drug="letrozole")]
+
+    calm = judge(letrozole, man=DANGER).row(0, named=True)
+    danger = judge(letrozole, [draw(value_low=8.0, value_high=8.0)]).row(0, named=True)
+
+    assert (calm["status"], calm["tier"]) == ("not_assessable", "none")
+    assert calm["reasons"] == "other_aromatase_inhibitor"
+    assert (calm["e2_expected_pg_ml"], calm["p_below_range"]) == (None, None)
     assert (danger["status"], danger["tier"]) == ("not_assessable", "critical")
 
 
