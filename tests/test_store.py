@@ -26,6 +26,7 @@ def publish(store: Store, outputs: Outputs, as_of: date = AS_OF) -> dict[str, ob
             outputs,
             run_id=store.next_run_id(),
             as_of=as_of,
+            part="all",
             key_check="check",
             started_at=datetime.now(UTC),
             settings={},
@@ -127,7 +128,7 @@ def killed_at(self, name, frame, versions):
     return replace(self, name, frame, versions)
 Store._replace = killed_at
 with store.writing():
-    store.publish(outputs, run_id="run-000002", as_of=date(2026, 10, 31), key_check="check",
+    store.publish(outputs, run_id="run-000002", as_of=date(2026, 10, 31), part="all", key_check="check",
                   started_at=datetime.now(UTC), settings={}, inputs={})
 """
 

@@ -48,8 +48,10 @@ def _as_date(text: str) -> date:
 
 
 def _as_month(text: str) -> str:
-    _as_date(f"{text}-01")
-    return text
+    try:
+        return f"{date.fromisoformat(f'{text}-01'):%Y-%m}"
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a month; write YYYY-MM") from None
 
 
 StoreOption = Annotated[str, typer.Option("--store", help="Folder or address of the store.")]

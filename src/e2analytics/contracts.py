@@ -27,6 +27,7 @@ VERDICTS: Final = (
     "flat",
     "inconclusive",
 )
+PARTS: Final = ("all", "ingest", "fit", "flag")
 OUTCOMES: Final = ("annual_change_pct", "risk_loss_lsc_2y", "bmd_level_g_cm2")
 
 Utc: TypeAlias = Annotated[pl.Datetime, "us", "UTC"]
@@ -403,6 +404,7 @@ class Runs(Table):
     as_of: Series[pl.Date]
     started_at: Series[Utc]
     finished_at: Series[Utc]
+    part: Series[str] = pa.Field(isin=PARTS, description="All of it, or one stage.")
     outcome: Series[str] = pa.Field(isin=["complete", "incomplete"])
     package_version: Series[str]
     model_id: Series[str]

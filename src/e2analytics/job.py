@@ -129,6 +129,7 @@ def perform(job: Job, *, step: Step = as_is, tell: Callable[[str], None] = lambd
             outputs,
             run_id=run_id,
             as_of=job.as_of,
+            part=job.part,
             key_check=key_check or "",
             started_at=started_at,
             settings=job.settings.model_dump(mode="json"),

@@ -150,8 +150,8 @@ class Store:
         return runs.row(-1, named=True) if len(runs) else None
 
     def first_as_of(self, as_of: date) -> dict[str, Any] | None:
-        """Return the manifest of the first run published with exactly this as-of date."""
-        runs = self.runs().filter(pl.col("as_of") == as_of)
+        """Return the manifest of the first run that judged everything as of exactly this day."""
+        runs = self.runs().filter((pl.col("as_of") == as_of) & (pl.col("part") != "ingest"))
         return runs.row(0, named=True) if len(runs) else None
 
     def table(self, name: str, run: Mapping[str, Any]) -> pl.DataFrame:
@@ -188,6 +188,7 @@ class Store:
         *,
         run_id: str,
         as_of: date,
+        part: str,
         key_check: str,
         started_at: datetime,
         settings: Mapping[str, Any],
@@ -219,6 +220,7 @@ class Store:
             "as_of": as_of,
             "started_at": started_at,
             "finished_at": datetime.now(UTC),
+            "part": part,
             "outcome": outputs.outcome,
             "package_version": package_version("e2analytics"),
             "model_id": outputs.model_id,

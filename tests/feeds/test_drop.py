@@ -59,6 +59,8 @@ def test_the_same_content_is_read_once(tmp_path: Path):
 
 def test_a_file_that_no_feed_describes_is_reported(tmp_path: Path):
     (tmp_path / "invoice.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "README.md").write_text("What this is.")
+    (tmp_path / ".DS_Store").write_text("")
 
     assert [path.name for path in read(tmp_path).unmatched] == ["invoice.csv"]
 

@@ -28,6 +28,8 @@ READERS: Final[Mapping[str, Callable[[bytes], pl.DataFrame]]] = {
     "sas": sas.read,
 }
 _HASH_DIGITS = 12
+_NO_DATA = (".", "readme")
+"""How the names of files begin that come with data and are none: hidden ones, and a README."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,9 @@ def _files(folder: Path) -> list[Path]:
     return [
         path
         for path in entries
-        if path.is_file() and path.name != MARKER_NAME and not path.name.startswith(".")
+        if path.is_file()
+        and path.name != MARKER_NAME
+        and not path.name.lower().startswith(_NO_DATA)
     ]
 
 

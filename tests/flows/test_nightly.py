@@ -1,0 +1,122 @@
+"""The flows in a real Prefect server: what they do, and what they leave behind there."""
+
+import logging
+import shutil
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
+
+from e2analytics.errors import UnforeseenError
+from e2analytics.store import Store
+from flows.monthly import monthly
+from flows.nightly import nightly
+from tests.conftest import AS_OF
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def published(clinic: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that the nightly flow published from a simulated drop."""
+    folder = tmp_path_factory.mktemp("flows")
+    nightly(drop=str(clinic / "drop"), store=str(folder / "store"), as_of=AS_OF)
+    return folder
+
+
+def test_the_nightly_flow_publishes_what_the_pipeline_makes(published: Path, clinic: Path):
+    store = Store(str(published / "store"))
+    run = store.published()
+
+    assert run is not None
+    assert (run["outcome"], run["as_of"]) == ("complete", AS_OF)
+    lines = sum(len(p.read_text().splitlines()) - 1 for p in (clinic / "drop").glob("*.csv"))
+    assert store.table("files", run)["rows_read"].sum() == lines
+    assert len(store.table("cohort", run)) > 100
+
+
+def test_the_monthly_flow_writes_the_report_of_its_month(published: Path):
+    file = monthly(store=str(published / "store"), out=str(published / "reports"), month="2026-09")
+
+    assert Path(file).read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def database() -> bytes:
+    url = PREFECT_API_DATABASE_CONNECTION_URL.value()
+    assert url is not None
+    path = Path(url.partition(":///")[2])
+    parts = [path, *path.parent.glob(path.name + "-*")]
+    return b"".join(part.read_bytes() for part in parts if part.is_file())
+
+
+def test_prefects_database_knows_no_patient(published: Path, clinic: Path):
+    store = Store(str(published / "store"))
+    patients = pl.read_csv(clinic / "drop" / "patients.csv", infer_schema=False)
+    run = store.published()
+    assert run is not None
+    pseudonyms = store.table("patients", run)["patient_id"]
+
+    kept = database()
+
+    # The database is the right one: it knows the flow and its tasks.
+    assert b"e2-nightly" in kept
+    assert b"measure_exposure" in kept
+    named = [*patients["patient_id"], *pseudonyms, *patients["birth_date"].unique()]
+    assert [name for name in named if name.encode() in kept] == []
+
+
+POISON = "SECRET-VALUE-12.34"
+
+
+def test_an_unforeseen_error_says_where_and_carries_no_value(
+    clinic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError(POISON)
+
+    monkeypatch.setattr("e2analytics.stages.link.pairs", broken)
+    shutil.copytree(clinic / "drop", tmp_path / "drop")
+
+    with (
+        caplog.at_level(logging.DEBUG),
+        pytest.raises(UnforeseenError, match="join failed with ValueError"),
+    ):
+        nightly(drop=str(tmp_path / "drop"), store=str(tmp_path / "store"), as_of=AS_OF)
+
+    assert POISON not in caplog.text
+    assert POISON.encode() not in database()
+    assert not Store(str(tmp_path / "store")).exists()
+
+
+def test_a_refused_file_is_named_in_the_log_by_feed_and_hash(
+    clinic: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    shutil.copytree(clinic / "drop", tmp_path / "drop")
+    (tmp_path / "drop" / "labs-of-Mr-Smith.csv").write_text("result_id\nR1\n")
+
+    with caplog.at_level(logging.INFO):
+        done = nightly(drop=str(tmp_path / "drop"), store=str(tmp_path / "store"), as_of=AS_OF)
+
+    assert done.outputs.outcome == "incomplete"
+    assert "missing_column" in caplog.text
+    assert "Smith" not in caplog.text
+
+
+def test_the_deployments_name_flows_that_are_there_and_parameters_they_take():
+    deployments = yaml.safe_load((REPOSITORY / "prefect.yaml").read_text())["deployments"]
+
+    assert [deployment["name"] for deployment in deployments] == ["nightly", "monthly"]
+    flows = {"flows/nightly.py:nightly": nightly, "flows/monthly.py:monthly": monthly}
+    for deployment in deployments:
+        flow = flows[deployment["entrypoint"]]
+        assert set(deployment["parameters"]) <= set(flow.parameters.properties)
+        assert all({"cron", "timezone"} <= set(schedule) for schedule in deployment["schedules"])
+
+
+def test_the_day_is_todays_by_default(clinic: Path, tmp_path: Path):
+    done = nightly(drop=str(clinic / "drop"), store=str(tmp_path / "store"))
+
+    assert done.manifest["as_of"] == date.today()

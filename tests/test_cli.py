@@ -1,0 +1,229 @@
+"""The command line: what it prints, and its exit codes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from e2analytics import cli
+
+REPOSITORY = Path(__file__).parents[1]
+KEY = "a key for the tests of the terminal"
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Run the command line in process; return exit code, standard output, standard error."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["e2analytics", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+    printed = capsys.readouterr()
+    code = stopped.value.code
+    return (code if isinstance(code, int) else 0), printed.out, printed.err
+
+
+@pytest.fixture(scope="module")
+def store(clinic: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store made by ingest and fit."""
+    address = str(tmp_path_factory.mktemp("cli") / "store")
+    for arguments in (
+        ["ingest", str(clinic / "drop"), "--store", address, "--as-of", "2026-09-30"],
+        ["fit", "--store", address, "--as-of", "2026-09-30"],
+    ):
+        command = [sys.executable, "-m", "e2analytics", *arguments]
+        made = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        assert made.returncode == 0, made.stderr
+    return address
+
+
+@pytest.mark.parametrize(
+    "verb",
+    ["run", "ingest", "fit", "flag", "report", "export", "status", "simulate", "schemas", "limits"],
+)
+def test_every_verb_has_help(capsys: pytest.CaptureFixture[str], verb: str):
+    code, out, _ = call(capsys, verb, "--help")
+
+    assert code == 0
+    assert "Usage: e2analytics" in out
+
+
+def test_status_tells_runs_rows_limit_and_flags(capsys: pytest.CaptureFixture[str], store: str):
+    code, out, _ = call(capsys, "status", "--store", store)
+
+    assert code == 0
+    assert "run-000002" in out
+    assert "Limit in use:" in out
+    assert "critical" in out
+
+
+@pytest.mark.parametrize(
+    ("format", "read"), [("csv", pl.read_csv), ("parquet", pl.read_parquet), ("json", pl.read_json)]
+)
+def test_export_writes_a_table(
+    capsys: pytest.CaptureFixture[str], store: str, tmp_path: Path, format: str, read: object
+):
+    file = tmp_path / f"cohort.{format}"
+
+    code, _, err = call(
+        capsys, "export", "cohort", "--store", store, "--format", format, "-o", str(file)
+    )
+
+    assert code == 0
+    assert callable(read)
+    frame = read(file)
+    assert f"{len(frame):,} rows of cohort, run-000002 as of 2026-09-30" in err
+    assert {"patient_id", "status", "tier", "p_attributable"} <= set(frame.columns)
+
+
+def test_report_writes_a_page_and_says_where(
+    capsys: pytest.CaptureFixture[str], store: str, tmp_path: Path
+):
+    code, out, _ = call(
+        capsys, "report", "--month", "2026-09", "--store", store, "--out", str(tmp_path)
+    )
+
+    assert code == 0
+    file = tmp_path / "e2-report-2026-09-internal.html"
+    assert str(file) in out
+    # The first run of that day only took rows in; the report is that of the first that judged them.
+    assert "run-000002" in file.read_text(encoding="utf-8")
+
+
+def test_limits_are_shown_and_adopted_for_a_reason(capsys: pytest.CaptureFixture[str], store: str):
+    code, out, _ = call(capsys, "limits", "show", "--store", store)
+    assert code == 0
+    assert "Limit in use: " in out
+    assert "first supported fit" in out
+
+    code, _, _ = call(capsys, "limits", "adopt", "--reason", "  ", "--store", store)
+    assert code == 2
+
+    code, out, _ = call(
+        capsys, "limits", "adopt", "--reason", "agreed", "--store", store, "--as-of", "2026-09-30"
+    )
+    assert code == 0
+    assert "agreed" in out
+
+
+def test_simulate_writes_the_same_bytes_for_the_same_seed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    for folder in ("a", "b"):
+        code, _, _ = call(
+            capsys,
+            "simulate",
+            str(tmp_path / folder),
+            "--patients",
+            "120",
+            "--shape",
+            "u",
+            "--seed",
+            "3",
+        )
+        assert code == 0
+
+    files = [
+        path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()
+    ]
+    assert files
+    assert all(
+        (tmp_path / "a" / f).read_bytes() == (tmp_path / "b" / f).read_bytes() for f in files
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["run", "--drop", "/nowhere"], 10, "There is no folder /nowhere"),
+        (["run"], 2, "--drop"),
+        (["run", "--drop", ".", "--as-of", "yesterday"], 2, "YYYY-MM-DD"),
+        (["simulate", "x", "--patients", "3"], 2, "patients must lie in"),
+        (["status", "--store", "/nowhere"], 13, "There is no store at /nowhere"),
+        (["flag", "--store", "/nowhere"], 13, "There is no store at /nowhere"),
+        (["export", "secrets", "-o", "x"], 2, "there is no table secrets"),
+        (["report", "--month", "2026-13", "--out", "x"], 2, "is not a month"),
+        (["run", "--drop", ".", "--config", "/nowhere.toml"], 10, "no configuration file"),
+    ],
+)
+def test_a_mistake_has_its_exit_code_and_says_what_to_do(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, told: str
+):
+    got, out, err = call(capsys, *arguments)
+
+    assert got == code
+    assert told in " ".join((out + err).split())
+
+
+def test_real_files_need_a_key(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    (tmp_path / "patients.csv").write_text("patient_id,clinic_id,sex,birth_date\n")
+
+    code, _, err = call(capsys, "ingest", str(tmp_path), "--store", str(tmp_path / "store"))
+
+    assert code == 14
+    assert "There is no key" in err
+
+
+def test_another_key_is_refused_before_anything_is_written(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    clinic: Path,
+    store: str,
+):
+    monkeypatch.setenv("E2ANALYTICS_KEY", KEY)
+
+    code, _, err = call(capsys, "ingest", str(clinic / "drop"), "--store", store)
+
+    assert code == 14
+    assert "written under another key" in err
+
+
+def test_a_refused_file_is_exit_11_and_named_on_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("E2ANALYTICS_KEY", KEY)
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    (drop / "patients.csv").write_text("patient_id,clinic_id,sex,birth_date\nP1,C,M,1970-01-01\n")
+    (drop / "labs.csv").write_text("")
+
+    code, out, err = call(
+        capsys, "ingest", str(drop), "--store", str(tmp_path / "store"), "--as-of", "2024-01-01"
+    )
+
+    assert code == 11
+    assert "incomplete" in out
+    assert f"REFUSED {drop / 'labs.csv'}: empty_file" in err
+
+
+def test_too_little_data_to_fit_is_exit_12(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("E2ANALYTICS_KEY", KEY)
+    (tmp_path / "drop").mkdir()
+    (tmp_path / "drop" / "patients.csv").write_text(
+        "patient_id,clinic_id,sex,birth_date\nP1,C,M,1970-01-01\n"
+    )
+    address = str(tmp_path / "store")
+    call(capsys, "ingest", str(tmp_path / "drop"), "--store", address)
+
+    code, _, err = call(capsys, "fit", "--store", address)
+
+    assert code == 12
+    assert "No curve could be fitted" in err
+
+
+def test_an_unforeseen_error_is_exit_1_and_keeps_its_message_to_itself(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, store: str
+):
+    def broken(*_: object) -> None:
+        raise RuntimeError("SECRET")
+
+    monkeypatch.setattr("e2analytics.terminal.print_status", broken)
+
+    code, out, err = call(capsys, "status", "--store", store)
+
+    assert code == 1
+    assert "RuntimeError at" in err
+    assert "SECRET" not in out + err
