@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 from pathlib import Path
 
+import polars as pl
+
 from e2analytics.contracts import TABLES
 from e2analytics.errors import ConfigurationError, TooLittleDataError, UnreadableError
 from e2analytics.report import build, render_html
@@ -58,7 +60,10 @@ def write_report(store: str, month: str, folder: Path) -> Path:
             f"No run was published as of {day}, the last day of {month}. Make one: "
             f"e2analytics run --drop DIR --store {store} --as-of {day}"
         )
-    page = render_html(build({name: opened.table(name, pinned) for name in TABLES}, month=month))
+    tables = {name: opened.table(name, pinned) for name in TABLES}
+    this_run = pl.col("run_id") == pinned["run_id"]
+    tables["runs"] = tables["runs"].filter(this_run)
+    page = render_html(build(tables, month=month))
     file = folder / f"e2-report-{month}-internal.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)
