@@ -457,12 +457,14 @@ def flag_men(
     model_id: str,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Judge every man on the drug by the limit in use, and tell which flags are new."""
+    now = link.at_present_dose(linked.draws, linked.episodes, as_of)
+    men = expose.respond(now, exposed.shared).men if exposed.shared else exposed.men
     limit_in_use = limit.in_use(limits, settings.flag, as_of=as_of)
     known = flag.Known(
         seen["patients"],
         linked.episodes,
         linked.draws,
-        exposed.men,
+        men,
         exposed.exposures,
         seen["dxa"],
         seen["events"],

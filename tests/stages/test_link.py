@@ -121,6 +121,32 @@ def test_a_draw_under_another_inhibitor_is_marked():
     assert found.select("on_drug", "on_other").row(0) == (False, True)
 
 
+def test_a_mans_draws_at_another_dose_do_not_speak_for_his_present_one():
+    spells = link.episodes(
+        orders(
+            ("anastrozole", 0, 100, 2.0),
+            ("anastrozole", 100, 300, 0.5),
+            ("anastrozole", 400, None, 2.0),
+        )
+    )
+    labs = pl.DataFrame(
+        {
+            "patient_id": ["p1"] * 4,
+            "analyte": ["estradiol"] * 4,
+            "collected_on": [day(-5), day(50), day(200), day(500)],
+        }
+    )
+    drawn = link.draws(labs, spells, FlagSettings())
+
+    def kept(as_of: int) -> list[date]:
+        return link.at_present_dose(drawn, spells, day(as_of))["collected_on"].to_list()
+
+    # At 2 mg the draws at 2 mg and off the drug count; at 0.5 mg those at 0.5 mg; off it all do.
+    assert kept(510) == [day(-5), day(50), day(500)]
+    assert kept(250) == [day(-5), day(200)]
+    assert kept(350) == [day(-5), day(50), day(200), day(500)]
+
+
 def scans(*rows: tuple[int, str | None]) -> pl.DataFrame:
     """Spine scans of one man: day, scanner."""
     return pl.DataFrame(

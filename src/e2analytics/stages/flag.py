@@ -200,8 +200,6 @@ def _recent(
     )
     red = settings.red_line_pg_ml
     wholly_below = (pl.col("value_high") < red) | ((pl.col("value_high") == red) & censored)
-    # The provisional dose response knows on and off, not how much: a draw at another dose does not
-    # say what E2 is at this one.
     at_this_dose = (
         ~pl.col("in_transition")
         & ~pl.col("on_other")

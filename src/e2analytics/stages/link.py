@@ -10,6 +10,7 @@ Joins are equi-joins and filters: as-of joins need sorted input and only warn wh
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Final
 
 import polars as pl
@@ -63,7 +64,9 @@ def _merge_renewals(orders: pl.DataFrame) -> pl.DataFrame:
 
 
 def draws(labs: pl.DataFrame, spells: pl.DataFrame, settings: FlagSettings) -> pl.DataFrame:
-    """Return the E2 draws with ``on_drug``, ``in_transition`` and ``on_other`` of their day.
+    """Return the E2 draws with the drug of their day.
+
+    ``on_drug``, ``weekly_anastrozole_mg`` (null off it, or unknown), ``in_transition``, ``on_other``.
 
     A draw is in transition within the days to steady state after a start or a change, and within the
     days of washout after an end. Off treatment is a dose of zero, not a missing row.
@@ -71,7 +74,10 @@ def draws(labs: pl.DataFrame, spells: pl.DataFrame, settings: FlagSettings) -> p
     e2 = labs.filter(pl.col("analyte") == ESTRADIOL).with_row_index("draw")
     held = (
         e2.select("draw", "patient_id", "collected_on")
-        .join(spells.select("patient_id", "drug", "started_on", "ended_on"), on="patient_id")
+        .join(
+            spells.select("patient_id", "drug", "started_on", "ended_on", "weekly_dose_mg"),
+            on="patient_id",
+        )
         .filter(pl.col("collected_on") >= pl.col("started_on"))
     )
     since_start = (pl.col("collected_on") - pl.col("started_on")).dt.total_days()
@@ -80,6 +86,7 @@ def draws(labs: pl.DataFrame, spells: pl.DataFrame, settings: FlagSettings) -> p
     anastrozole = pl.col("drug") == ANASTROZOLE
     state = held.group_by("draw").agg(
         on_drug=(in_force & anastrozole).any(),
+        weekly_anastrozole_mg=pl.col("weekly_dose_mg").filter(in_force & anastrozole).first(),
         settling=(in_force & (since_start < settings.steady_state_days)).any(),
         washing_out=(~in_force & (since_end < settings.washout_days)).any(),
         on_other=(~anastrozole & (in_force | (since_end < settings.washout_days))).any(),
@@ -89,6 +96,26 @@ def draws(labs: pl.DataFrame, spells: pl.DataFrame, settings: FlagSettings) -> p
         .with_columns(pl.col("on_drug", "settling", "washing_out", "on_other").fill_null(False))
         .with_columns(in_transition=pl.col("settling") | pl.col("washing_out"))
         .drop("settling", "washing_out")
+    )
+
+
+def at_present_dose(draws: pl.DataFrame, spells: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    """Leave out a man's draws on the drug at another dose than the one in force.
+
+    The provisional dose response knows on and off, not how much: what E2 was at 2 mg a week would be
+    taken for what it is at 0.25.
+    """
+    in_force = pl.col("ended_on").is_null() | (pl.col("ended_on") > pl.lit(as_of))
+    present = spells.filter(
+        (pl.col("drug") == ANASTROZOLE) & (pl.col("started_on") <= pl.lit(as_of)) & in_force
+    ).select("patient_id", present_mg="weekly_dose_mg")
+    elsewhere = pl.col("on_drug") & (
+        pl.col("weekly_anastrozole_mg").ne_missing(pl.col("present_mg"))
+    )
+    return (
+        draws.join(present, on="patient_id", how="left", validate="m:1", maintain_order="left")
+        .filter(~(elsewhere & pl.col("present_mg").is_not_null()))
+        .drop("present_mg")
     )
 
 
