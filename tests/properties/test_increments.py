@@ -1,0 +1,116 @@
+"""Increments: in how many drops, and in which order, rows come in does not matter."""
+
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from e2analytics.errors import RefusedFileError
+from e2analytics.feeds.drop import SourceFile, Sources
+from e2analytics.pipeline import Outputs, Snapshot, run
+from tests.conftest import AS_OF, QUICK, text_rows
+
+PATIENTS = [
+    {"patient_id": "p1", "clinic_id": "c", "sex": "M", "birth_date": "1970-01-01"},
+    {"patient_id": "p2", "clinic_id": "c", "sex": "F", "birth_date": "1970-01-01"},
+    {"patient_id": "p3", "clinic_id": "c", "sex": "M", "birth_date": "1970-02-30"},
+]
+
+results = st.fixed_dictionaries(
+    {
+        "result_id": st.sampled_from(["r1", "r2", "r3"]),
+        "patient_id": st.sampled_from(["p1", "p2", "p3", "nobody"]),
+        "value": st.sampled_from(["20", "<5", "QNS"]),
+        "status": st.sampled_from(["F", "C", "P", "X"]),
+    }
+)
+
+
+def file(target: str, order: int, rows: list[dict[str, str]]) -> tuple[SourceFile, pl.DataFrame]:
+    name = f"{target}-{order}"
+    text = text_rows(target, *rows).with_columns(
+        source_file=pl.lit(name), source_order=pl.lit(order, dtype=pl.Int64)
+    )
+    return SourceFile(Path(name), name, name, "test", target, order, len(rows)), text
+
+
+def add(before: Outputs | None, *files: tuple[SourceFile, pl.DataFrame]) -> Outputs:
+    rows: dict[str, list[pl.DataFrame]] = {}
+    for source, text in files:
+        rows.setdefault(source.target, []).append(text)
+    sources = Sources(
+        {target: pl.concat(frames) for target, frames in rows.items()},
+        tuple(source for source, _ in files),
+    )
+    known = Snapshot(before.tables, before.aside) if before else None
+    return run(sources, QUICK, as_of=AS_OF, before=known, part="ingest", today=date(2026, 9, 30))
+
+
+def current(outputs: Outputs) -> list[tuple[object, ...]]:
+    labs = outputs.tables["labs"]
+    return (
+        labs.select("result_id", "patient_id", "value_high", "status", "reported_at")
+        .sort("result_id")
+        .rows()
+    )
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(results, max_size=8), st.integers(0, 8), st.booleans(), st.booleans())
+def test_two_drops_come_to_the_same_as_one(
+    drawn: list[dict[str, str]], cut: int, backwards: bool, patients_last: bool
+):
+    # Every report has a time of its own: where two are of one time, the later file counts.
+    reports = [
+        {
+            **row,
+            "collected_at": "2024-03-01",
+            "test_name": "estradiol",
+            "unit": "pg/mL",
+            "reported_at": f"2024-03-02T08:{minute:02}",
+        }
+        for minute, row in enumerate(drawn)
+    ]
+    first, second = reports[:cut], reports[cut:]
+    if backwards:
+        first, second = second, first
+
+    at_once = add(None, file("patients", 0, PATIENTS), file("labs", 1, reports))
+    people, one, other = (
+        file("patients", 0, PATIENTS),
+        file("labs", 1, first),
+        file("labs", 2, second),
+    )
+    if patients_last:
+        in_two = add(add(None, one), other, people)
+    else:
+        in_two = add(add(None, people, one), other)
+
+    assert current(in_two) == current(at_once)
+    assert in_two.counts["rows_read"] == at_once.counts["rows_read"] == len(reports) + 3
+    for made in (at_once, in_two):
+        files = made.tables["files"]
+        fates = ["accepted", "duplicate", "superseded", "withdrawn", "set_apart", "quarantined"]
+        assert files["rows_read"].sum() == sum(files[fate].sum() for fate in fates)
+
+
+def test_a_refused_file_is_mended_under_another_hash_and_counts_once():
+    refused = SourceFile(
+        file("labs", 0, [])[0].path,
+        "labs-bad",
+        "bad",
+        "test",
+        "labs",
+        0,
+        refused=RefusedFileError("empty_file", "it holds nothing"),
+    )
+    first = run(Sources(files=(refused,)), QUICK, as_of=AS_OF, part="ingest", today=AS_OF)
+
+    second = add(first, file("patients", 1, PATIENTS[:1]))
+
+    assert first.outcome == "incomplete"
+    assert second.outcome == "complete"
+    assert second.counts["rows_read"] == 1
+    assert second.tables["quarantine"]["rule"].to_list() == ["empty_file"]
