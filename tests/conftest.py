@@ -11,10 +11,10 @@ import pytest
 
 from e2analytics.feeds.description import TEXT_COLUMNS, load_feeds
 from e2analytics.feeds.drop import Sources, empty_rows
-from e2analytics.pipeline import Outputs
 from e2analytics.pipeline import run as run_pipeline
 from e2analytics.settings import FitSettings, Settings
 from e2analytics.simulate import SimulationSettings, simulate
+from e2analytics.state import Outputs
 
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"

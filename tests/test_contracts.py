@@ -4,8 +4,8 @@ import pytest
 
 from e2analytics.contract_files import as_yaml
 from e2analytics.contracts import TABLES
-from e2analytics.pipeline import CANONICAL, DERIVED, Outputs
 from e2analytics.reference import schemas_folder
+from e2analytics.state import CANONICAL, DERIVED, Outputs
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -9,7 +9,8 @@ import pytest
 
 from e2analytics.feeds.description import load_feeds
 from e2analytics.feeds.drop import Sources
-from e2analytics.pipeline import Outputs, run
+from e2analytics.pipeline import run
+from e2analytics.state import Outputs
 from tests.conftest import AS_OF, KEY, QUICK
 
 NHANES = Path(__file__).parents[2] / "shared" / "data" / "nhanes_2017_2020"

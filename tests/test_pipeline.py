@@ -10,8 +10,9 @@ from polars.testing import assert_frame_equal
 
 from e2analytics.feeds.description import load_feeds
 from e2analytics.feeds.drop import Sources
-from e2analytics.pipeline import CANONICAL, Outputs, Snapshot, run
+from e2analytics.pipeline import run
 from e2analytics.stages.settle import FATES
+from e2analytics.state import CANONICAL, Outputs, Snapshot
 from tests.conftest import AS_OF, KEY, QUICK
 
 

@@ -15,7 +15,8 @@ from polars.testing import assert_frame_equal
 
 from e2analytics.errors import ConfigurationError, StoreError, TooLittleDataError
 from e2analytics.feeds.drop import Sources
-from e2analytics.pipeline import Outputs, run
+from e2analytics.pipeline import run
+from e2analytics.state import Outputs
 from e2analytics.store import SCHEMA_VERSION, Store, open_published
 from tests.conftest import AS_OF, QUICK
 

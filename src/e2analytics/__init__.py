@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from e2analytics.feeds.description import load_feeds
     from e2analytics.feeds.drop import Sources
     from e2analytics.models.regressor import SweetSpotRegressor
-    from e2analytics.pipeline import Outputs, run
+    from e2analytics.pipeline import run
     from e2analytics.settings import Settings
+    from e2analytics.state import Outputs
 
 __all__ = ["Outputs", "Settings", "Sources", "SweetSpotRegressor", "load_feeds", "run"]
 
 _HOME = {
-    "Outputs": "pipeline",
+    "Outputs": "state",
     "Settings": "settings",
     "Sources": "feeds.drop",
     "SweetSpotRegressor": "models.regressor",

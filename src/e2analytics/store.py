@@ -34,7 +34,7 @@ from filelock import FileLock, Timeout
 from e2analytics.contracts import TABLES, columns_of, schema_of
 from e2analytics.errors import ConfigurationError, StoreError, TooLittleDataError
 from e2analytics.feeds.mapping import PROVENANCE
-from e2analytics.pipeline import CANONICAL, Outputs, Snapshot
+from e2analytics.state import CANONICAL, Outputs, Snapshot
 
 SCHEMA_VERSION: Final = 1
 _MONTH: Final = "month"

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from e2analytics.errors import RefusedFileError
 from e2analytics.feeds.drop import SourceFile, Sources
-from e2analytics.pipeline import Outputs, Snapshot, run
+from e2analytics.pipeline import run
+from e2analytics.state import Outputs, Snapshot
 from tests.conftest import AS_OF, QUICK, text_rows
 
 PATIENTS = [

@@ -8,10 +8,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from e2analytics.pipeline import Outputs, empty_table
 from e2analytics.pseudonyms import pseudonym
 from e2analytics.settings import LinkSettings
 from e2analytics.stages import expose
+from e2analytics.state import Outputs, empty_table
 from tests.conftest import KEY
 
 ZERO = date(2024, 1, 1)

@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from e2analytics.pipeline import Outputs, empty_table
 from e2analytics.settings import FitSettings
 from e2analytics.stages import fit
+from e2analytics.state import Outputs, empty_table
 
 QUICK = FitSettings(n_replicates=100)
 

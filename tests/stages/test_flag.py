@@ -6,10 +6,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from e2analytics.pipeline import empty_table
 from e2analytics.settings import FlagSettings
 from e2analytics.stages import flag, link
 from e2analytics.stages.limit import LimitInUse
+from e2analytics.state import empty_table
 
 AS_OF = date(2024, 12, 31)
 LIMIT = LimitInUse(16.0, "literature", None)

@@ -5,9 +5,9 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
-from e2analytics.pipeline import empty_table
 from e2analytics.settings import FlagSettings, LinkSettings
 from e2analytics.stages import link
+from e2analytics.state import empty_table
 
 ZERO = date(2024, 1, 1)
 
