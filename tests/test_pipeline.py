@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 from e2analytics.feeds.description import load_feeds
 from e2analytics.feeds.drop import Sources
 from e2analytics.pipeline import run
+from e2analytics.settings import FitSettings, Settings
 from e2analytics.stages.settle import FATES
 from e2analytics.state import CANONICAL, Outputs, Snapshot
 from tests.conftest import AS_OF, KEY, QUICK
@@ -235,6 +236,60 @@ def test_a_model_is_kept_for_its_month_and_scores_new_data(clinic: Path, outputs
     # The same data and settings give the same model under the same name.
     assert forced.model_id == outputs.model_id
     assert_frame_equal(forced.tables["curve"], outputs.tables["curve"])
+
+
+def test_a_thin_first_run_does_not_keep_the_month_without_a_curve(clinic: Path, tmp_path: Path):
+    text = (clinic / "drop" / "patients.csv").read_text()
+    thin = add(None, drop(tmp_path / "1", patients=text))
+
+    whole = add(thin, clinic / "drop")
+
+    assert thin.tables["curve"].is_empty()
+    assert whole.tables["curve_summary"]["verdict"].null_count() == 0
+    assert "fit" in whole.timings
+
+
+def test_other_fit_settings_fit_anew(outputs: Outputs):
+    wider = Settings(fit=FitSettings(n_replicates=100, delta_pct_per_year=1.0))
+
+    made = run(Sources(), wider, as_of=AS_OF, before=snapshot(outputs), today=AS_OF)
+
+    assert made.tables["curve_summary"]["delta"].unique().to_list() == [1.0]
+    assert made.model_id != outputs.model_id
+
+
+def test_the_uncertainty_of_the_limit_is_that_of_its_own_curve(outputs: Outputs):
+    limits = outputs.tables["limits"]
+    assert limits["site"].to_list() == ["lumbar_spine"]
+    models = outputs.tables["models"]
+    none = models.with_columns(
+        parameters=pl.lit(
+            json.dumps({**json.loads(models["parameters"][0]), "limit_quantiles_pg_ml": {}})
+        )
+    )
+    sure = Snapshot({**outputs.tables, "models": none}, outputs.aside)
+
+    with_it, without = (
+        outputs.tables["cohort"],
+        run(Sources(), QUICK, as_of=AS_OF, before=sure, today=AS_OF).tables["cohort"],
+    )
+
+    values = json.loads(models["parameters"][0])["limit_quantiles_pg_ml"]["lumbar_spine"]
+    low, high = limits["limit_ci_low"][0], limits["limit_ci_high"][0]
+    # Forty values at 1.25, 3.75 ... 98.75 %: the ends of the 95 % interval lie between the outer two.
+    assert (
+        values[0]
+        <= low
+        <= values[1]
+        < limits["lower_limit_pg_ml"][0]
+        < values[-2]
+        <= high
+        <= values[-1]
+    )
+    # Near the limit the doubt about it pulls probabilities towards a half.
+    near = (without["p_below_range"] - 0.5).abs()
+    assert (with_it["p_below_range"] - without["p_below_range"]).abs().max() > 0.01
+    assert ((with_it["p_below_range"] - 0.5).abs() - near).mean() < 0
 
 
 def test_the_limit_of_a_refit_moves_nothing(outputs: Outputs):

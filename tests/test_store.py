@@ -107,6 +107,33 @@ def test_a_version_is_read_as_it_was_as_of_a_day(store: Store, outputs: Outputs)
         open_published(store.uri, date(2020, 1, 1))
 
 
+def test_a_run_as_of_an_earlier_day_sees_and_changes_nothing_that_comes_after(
+    store: Store, outputs: Outputs
+):
+    earlier, later = date(2025, 3, 31), date(2026, 10, 1)
+    first = store.snapshot(later).tables
+
+    def night(as_of: date) -> Outputs:
+        before = store.snapshot(as_of)
+        made = run(
+            Sources(), QUICK, as_of=as_of, before=before, run_id=store.next_run_id(), today=later
+        )
+        publish(store, made, as_of)
+        return made
+
+    back = night(earlier)
+    forth = night(later)
+
+    # The earlier day has a model, curves and flags of its own ...
+    assert back.tables["curve"]["model_id"].unique().to_list() == [back.model_id]
+    assert back.model_id.startswith("2025-03-31")
+    assert back.tables["flags"]["first_flagged_on"].unique().to_list() == [earlier]
+    # ... and the later one goes on from the last day before it.
+    known = forth.tables["flags"].join(first["flags"], on="patient_id", suffix="_before")
+    assert (known["first_flagged_on"] == known["first_flagged_on_before"]).all()
+    assert len(known) == len(first["flags"])
+
+
 def test_a_report_pins_the_first_run_of_its_day(store: Store, outputs: Outputs):
     publish(store, outputs)
 

@@ -44,6 +44,9 @@ STEADY_STATE_DAYS: Final = Cited(
 WASHOUT_DAYS: Final = Cited(
     14.0, "days", "five half-lives are 10 days, recovery of E2 lags", "medium"
 )
+RENEWAL_GAP_DAYS: Final = Cited(
+    6.0, "days", "anastrozole label: suppression holds up to 6 days after stopping", "high"
+)
 E2_CARRY_DAYS: Final = Cited(180.0, "days", "house rule: how long one E2 speaks for a man", "low")
 OLD_ORDER_DAYS: Final = Cited(
     400.0, "days", "house rule: a yearly renewal with a month's grace", "low"

@@ -366,6 +366,7 @@ class Limits(Table):
     """Limits taken into use, oldest first; the last one counts. Grain: adopted_on, model_id."""
 
     adopted_on: Series[pl.Date]
+    site: Series[str] = pa.Field(isin=FITTED_SITES, description="Whose curve it is of.")
     lower_limit_pg_ml: Series[float]
     limit_ci_low: Series[float] = pa.Field(nullable=True)
     limit_ci_high: Series[float] = pa.Field(nullable=True)

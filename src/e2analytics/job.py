@@ -112,7 +112,7 @@ def perform(job: Job, *, step: Step = as_is, tell: Callable[[str], None] = lambd
     key_check = check(job)
     store = Store(job.store)
     with store.writing():
-        before = careful(store.snapshot)()
+        before = careful(store.snapshot)(job.as_of)
         sources = careful(read)(job, before)
         run_id = store.next_run_id()
         outputs = pipeline.run(

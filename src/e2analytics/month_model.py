@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
+from typing import Any
 
 import polars as pl
 
@@ -29,22 +30,51 @@ class MonthModel:
     shared
         The dose response; None if too few men had a draw.
     limit_quantiles_pg_ml
-        Of the bootstrap of the primary curve's lower limit; empty if it has none.
+        By site: equally probable values of its curve's lower limit; empty if it has none.
+    fit_settings
+        How it was fitted; with other settings it is not in force.
     """
 
     model_id: str
     shared: Shrinkage | None
-    limit_quantiles_pg_ml: tuple[float, ...]
+    limit_quantiles_pg_ml: Mapping[str, tuple[float, ...]]
+    fit_settings: Mapping[str, Any]
 
 
-def in_force(models: pl.DataFrame, as_of: date) -> MonthModel | None:
-    """Return the newest model fitted in the month of ``as_of``, up to that day; None: fit one."""
-    fitted = pl.col("fitted_as_of")
-    this_month = models.filter((fitted >= as_of.replace(day=1)) & (fitted <= as_of))
-    if this_month.is_empty():
+def in_force(
+    models: pl.DataFrame, summary: pl.DataFrame, settings: Settings, as_of: date
+) -> MonthModel | None:
+    """Return the model of the month of ``as_of`` that the curves are of; None: fit one.
+
+    Parameters
+    ----------
+    models
+        All models ever fitted.
+    summary
+        The curves of the run before. A model without a fitted curve is none: there may be enough data
+        by now.
+    settings
+        A model that was fitted under other settings is not in force.
+    as_of
+        The day.
+    """
+    fitted = summary.filter(pl.col("verdict").is_not_null())["model_id"].unique().to_list()
+    day = pl.col("fitted_as_of")
+    this_month = models.filter(
+        (day >= as_of.replace(day=1)) & (day <= as_of) & pl.col("model_id").is_in(fitted)
+    )
+    if len(this_month) != 1:
         return None
-    newest = this_month.sort("fitted_as_of").row(-1, named=True)
-    return _from_json(newest["model_id"], newest["parameters"])
+    model = _from_json(this_month["model_id"][0], this_month["parameters"][0])
+    return model if model.fit_settings == settings_of_fit(settings) else None
+
+
+def settings_of_fit(settings: Settings) -> dict[str, Any]:
+    """Return the settings that a fit depends on, as JSON has them."""
+    kept = settings.model_dump(mode="json", include={"link", "fit"})
+    # Which curve gives the limit is chosen after all are fitted.
+    del kept["fit"]["primary_site"]
+    return kept
 
 
 def name(frames: Iterable[pl.DataFrame], settings: Settings, as_of: date) -> str:
@@ -61,7 +91,8 @@ def record(models: pl.DataFrame, model: MonthModel, *, as_of: date, run_id: str)
         return models
     parameters = {
         "dose_response": asdict(model.shared) if model.shared else None,
-        "limit_quantiles_pg_ml": list(model.limit_quantiles_pg_ml),
+        "limit_quantiles_pg_ml": model.limit_quantiles_pg_ml,
+        "fit_settings": model.fit_settings,
     }
     row = {
         "model_id": model.model_id,
@@ -72,12 +103,15 @@ def record(models: pl.DataFrame, model: MonthModel, *, as_of: date, run_id: str)
     return pl.concat([models, pl.DataFrame([row], schema=models.schema)])
 
 
-def limit_uncertainty(models: pl.DataFrame, model_id: str | None) -> tuple[float, ...]:
-    """Return the quantiles of a fitted limit, pg/mL; none for one from the literature."""
+def limit_uncertainty(
+    models: pl.DataFrame, model_id: str | None, site: str | None
+) -> tuple[float, ...]:
+    """Return equally probable values of a fitted limit, pg/mL; none for one from the literature."""
     source = models.filter(pl.col("model_id").eq_missing(pl.lit(model_id)))
     if source.is_empty():
         return ()
-    return _from_json(source["model_id"][0], source["parameters"][0]).limit_quantiles_pg_ml
+    model = _from_json(source["model_id"][0], source["parameters"][0])
+    return model.limit_quantiles_pg_ml.get(str(site), ())
 
 
 def _from_json(model_id: str, text: str) -> MonthModel:
@@ -86,7 +120,8 @@ def _from_json(model_id: str, text: str) -> MonthModel:
     return MonthModel(
         model_id,
         Shrinkage(**{**shared, **_tuples(shared)}) if shared else None,
-        tuple(parameters["limit_quantiles_pg_ml"]),
+        {site: tuple(values) for site, values in parameters["limit_quantiles_pg_ml"].items()},
+        parameters["fit_settings"],
     )
 
 

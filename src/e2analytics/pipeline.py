@@ -167,13 +167,17 @@ def _analyse(
     """Do all that comes after the rows are in; return the derived tables, losses, counts, model."""
     seen = clock(see)(taken, as_of)
     linked = clock(join)(seen, settings)
-    model = None if refit else month_model.in_force(before.table("models"), as_of)
+    model = None
+    if not refit:
+        curves = before.table("curve_summary")
+        model = month_model.in_force(before.table("models"), curves, settings, as_of)
     exposed = clock(measure_exposure)(seen, linked, settings, model)
     if model is None:
         frames = (exposed.exposures, exposed.levels, exposed.men)
         model_id = month_model.name(frames, settings, as_of)
         curve, summary, quantiles = clock(fit)(exposed, settings, model_id)
-        model = MonthModel(model_id, exposed.shared, quantiles)
+        how = month_model.settings_of_fit(settings)
+        model = MonthModel(model_id, exposed.shared, quantiles, how)
     else:
         curve, summary = before.table("curve"), before.table("curve_summary")
     models = month_model.record(before.table("models"), model, as_of=as_of, run_id=run_id)
@@ -244,7 +248,7 @@ def join(seen: Mapping[str, pl.DataFrame], settings: Settings) -> Linked:
     return Linked(
         episodes,
         link.draws(seen["labs"], episodes, settings.flag),
-        link.pairs(seen["dxa"], seen["precision"], settings.link),
+        link.pairs(seen["dxa"], seen["patients"], seen["precision"], settings.link),
     )
 
 
@@ -301,7 +305,7 @@ def flag_men(
     cohort = flag.cohort(
         known,
         limit_in_use,
-        month_model.limit_uncertainty(models, limit_in_use.model_id),
+        month_model.limit_uncertainty(models, limit_in_use.model_id, limit_in_use.site),
         settings.flag,
         primary_site=settings.fit.primary_site,
         as_of=as_of,

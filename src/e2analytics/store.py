@@ -39,6 +39,7 @@ from e2analytics.state import CANONICAL, Outputs, Snapshot
 SCHEMA_VERSION: Final = 1
 _MONTH: Final = "month"
 _DATED: Final = {"labs": "collected_on"}
+_OF_NO_DAY: Final = (*CANONICAL, "files", "quarantine", "models", "limits")
 _ROW: Final = PROVENANCE[:3]
 _WAIT_SECONDS: Final = 5
 _TRIES: Final = 3
@@ -163,8 +164,12 @@ class Store:
             return pl.DataFrame(schema=schema_of(name))
         return self._read(name, version).select(columns_of(name)).sort(_order(name))
 
-    def snapshot(self) -> Snapshot:
-        """Return the tables of the last published run; none before the first."""
+    def snapshot(self, as_of: date | None = None) -> Snapshot:
+        """Return what is known before a run: all rows, models and limits; none before the first.
+
+        What depends on the day (flags, curves) is that of the last run as of ``as_of`` or before, so
+        that a run as of an earlier day neither sees nor changes what comes after it.
+        """
         run = self.published()
         if run is None:
             return Snapshot()
@@ -173,8 +178,11 @@ class Store:
             target: self._read(f"aside/{target}", versions[f"aside/{target}"])
             for target in CANONICAL
         }
-        names = [name for name in versions if name in TABLES]
-        return Snapshot({name: self.table(name, run) for name in names}, aside)
+        tables = {name: self.table(name, run) for name in versions if name in _OF_NO_DAY}
+        if that_day := self.published(as_of):
+            of_a_day = [name for name in versions if name in TABLES and name not in _OF_NO_DAY]
+            tables |= {name: self.table(name, that_day) for name in of_a_day}
+        return Snapshot(tables, aside)
 
     # --- publishing --------------------------------------------------------------------------
 

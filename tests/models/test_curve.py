@@ -168,7 +168,7 @@ def test_men_too_thinly_spread_get_a_curve_and_no_claim(cohort):
     assert fit.supported.sum() < 10
     assert fit.verdict is Verdict.INCONCLUSIVE
     assert fit.lower_limit.why_not == "too few men at any E2: nothing is supported"
-    assert np.isnan(fit.lower_limit_replicates).all()
+    assert fit.lower_limit.quantiles_pg_ml == ()
 
 
 def test_fewer_than_thirty_men_are_refused(cohort):

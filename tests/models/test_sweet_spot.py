@@ -95,7 +95,7 @@ def test_the_interval_is_corrected_for_the_bias_of_replicates():
     rng = np.random.default_rng(0)
     replicates = rng.normal(0.5, 1, 20_000)
 
-    low, high = sweet_spot.bias_corrected_interval(0.0, replicates)
+    low, high = sweet_spot.bias_corrected_quantiles(0.0, replicates, np.array([0.025, 0.975]))
 
     # Replicates lie half a unit too high: the interval moves down by as much again.
     assert low == pytest.approx(-0.5 - 1.96, abs=0.1)

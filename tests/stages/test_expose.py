@@ -57,7 +57,9 @@ def spell(
 MAN = {
     "patient_id": "p1",
     "n_draws": 5,
+    "n_on": 2,
     "n_ms": 5,
+    "n_ms_on": 2,
     "off_mean": log(40),
     "off_sd": 0.2,
     "on_mean": log(10),

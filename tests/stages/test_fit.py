@@ -51,7 +51,7 @@ def test_too_few_men_are_no_error_but_a_reason():
     assert fitted.curve.is_empty()
     assert fitted.summary["verdict"].to_list() == [None, None, None]
     assert fitted.summary["why_not"].str.contains("at least 30 men").all()
-    assert fitted.limit_quantiles_pg_ml == ()
+    assert fitted.limit_quantiles_pg_ml == {}
 
 
 def test_scans_that_cannot_be_paired_give_levels_and_pairs_give_changes(outputs: Outputs):

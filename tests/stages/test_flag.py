@@ -12,7 +12,7 @@ from e2analytics.stages.limit import LimitInUse
 from e2analytics.state import empty_table
 
 AS_OF = date(2024, 12, 31)
-LIMIT = LimitInUse(16.0, "literature", None)
+LIMIT = LimitInUse(16.0, "literature", None, None)
 
 
 def ago(days: int) -> date:
@@ -55,7 +55,9 @@ def own(off: float = 3.7, on: float = 3.2, sd: float = 0.1, n_ms: int = 4) -> di
     return {
         "patient_id": "p1",
         "n_draws": 4,
+        "n_on": 3,
         "n_ms": n_ms,
+        "n_ms_on": n_ms,
         "off_mean": off,
         "off_sd": sd,
         "on_mean": on,
@@ -168,6 +170,7 @@ def test_an_assessable_man(
         ([order(weekly_dose_mg=None)], [draw()], "dose_unknown"),
         ([order(started_on=ago(25))], [draw()], "no_e2_at_this_dose"),
         ([order(stopped_on=ago(10))], [draw()], "dose_changed_recently"),
+        ([order(stopped_on=ago(14))], [draw()], "dose_changed_recently"),
     ],
 )
 def test_a_man_who_cannot_be_assessed_says_why_and_danger_is_not_hidden(
@@ -220,7 +223,7 @@ def test_an_order_not_renewed_for_400_days_is_old():
     [
         ([("died", ago(10))], False),
         ([("left_clinic", ago(10))], False),
-        # A new order after he left: he came back.
+        # A new order after he left, or a renewal of the old one: he came back.
         ([("left_clinic", ago(310))], True),
         ([("fracture", ago(10))], True),
     ],
@@ -229,6 +232,32 @@ def test_men_who_died_or_left_are_not_in_the_cohort(
     events: list[tuple[str, date]], in_cohort: bool
 ):
     assert len(judge(events=events)) == int(in_cohort)
+
+
+def test_a_renewal_after_he_left_brings_a_man_back():
+    renewed = [order(stopped_on=ago(100)), order(started_on=ago(100), source_line=3)]
+
+    assert len(judge(renewed, events=[("left_clinic", ago(200))])) == 1
+    assert len(judge(renewed, events=[("left_clinic", ago(50))])) == 0
+
+
+def test_mass_spectrometry_off_the_drug_does_not_speak_for_his_e2_on_it():
+    man = {**own(off=3.7, on=2.0, n_ms=0), "n_ms": 1}
+
+    row = judge(draws=[draw(assay="ia")], man=man).row(0, named=True)
+
+    assert (row["status"], row["tier"]) == ("below_range", "high")
+    assert "repeat_by_mass_spectrometry" in row["reasons"].split("; ")
+
+
+def test_a_forgotten_order_of_another_inhibitor_does_not_silence_a_man():
+    both = [order(), order(drug="letrozole", started_on=ago(1800), source_line=3)]
+
+    calm, danger = judge(both), judge(both, man=DANGER)
+
+    assert (calm["status"][0], calm["tier"][0]) == ("not_assessable", "watch")
+    assert "two_aromatase_inhibitors" in calm["reasons"][0].split("; ")
+    assert (danger["status"][0], danger["tier"][0]) == ("not_assessable", "critical")
 
 
 def test_grounds_name_the_rows_they_rest_on_and_no_unknown_is_lost():
@@ -258,7 +287,14 @@ def test_a_flag_is_new_then_open_then_resolved_then_reopened():
     assert flag.flags(fine, none, as_of=AS_OF).is_empty()
 
 
-def test_a_man_who_left_the_cohort_keeps_no_flag():
+def test_the_flag_of_a_man_who_left_the_cohort_is_resolved_and_reopens_with_him():
+    tomorrow, later = AS_OF + timedelta(days=1), AS_OF + timedelta(days=2)
     flagged = flag.flags(judge(man=LOW_BY_DRUG), empty_table("flags"), as_of=AS_OF)
 
-    assert flag.flags(judge([order(stopped_on=ago(15))]), flagged, as_of=AS_OF).is_empty()
+    gone = flag.flags(judge([order(stopped_on=ago(15))]), flagged, as_of=tomorrow)
+    back = flag.flags(judge(man=LOW_BY_DRUG), gone, as_of=later)
+
+    assert gone.select("state", "tier", "reasons", "as_of", "first_flagged_on").rows() == [
+        ("resolved", "none", "no_longer_in_cohort", tomorrow, AS_OF)
+    ]
+    assert back.select("state", "first_flagged_on").rows() == [("reopened", AS_OF)]

@@ -10,6 +10,7 @@ from e2analytics.stages import link
 from e2analytics.state import empty_table
 
 ZERO = date(2024, 1, 1)
+PATIENTS = pl.DataFrame({"patient_id": ["p1"], "clinic_id": ["c1"]})
 
 
 def day(number: int | None) -> date | None:
@@ -61,6 +62,25 @@ def spells(*rows: tuple[str, int, int | None, float | None]) -> list[tuple[objec
         (
             [("anastrozole", 0, 60, 1.0), ("anastrozole", 60, None, 1.0)],
             [("anastrozole", 0, None, 1.0, False)],
+        ),
+        # Also one that is a few days late: E2 stays suppressed for six.
+        (
+            [("anastrozole", 0, 60, 1.0), ("anastrozole", 66, 120, 1.0)],
+            [("anastrozole", 0, 120, 1.0, False)],
+        ),
+        (
+            [("anastrozole", 0, 60, 1.0), ("anastrozole", 67, 120, 1.0)],
+            [("anastrozole", 0, 60, 1.0, False), ("anastrozole", 67, 120, 1.0, False)],
+        ),
+        # Entered in error: never in force, it replaces nothing.
+        (
+            [("anastrozole", 0, None, 1.0), ("anastrozole", 30, 30, 2.0)],
+            [("anastrozole", 0, None, 1.0, False)],
+        ),
+        # A hold: 0 mg ends the spell and is none.
+        (
+            [("anastrozole", 0, None, 1.0), ("anastrozole", 30, None, 0.0)],
+            [("anastrozole", 0, 30, 1.0, False)],
         ),
         # Two orders of one day: the later row counts.
         (
@@ -141,6 +161,9 @@ def test_a_mans_draws_at_another_dose_do_not_speak_for_his_present_one():
     def kept(as_of: int) -> list[date]:
         return link.at_present_dose(drawn, spells, day(as_of))["collected_on"].to_list()
 
+    # No draw at 1 mg yet: the others stay, or a danger that they show would be hidden.
+    doubled = link.episodes(orders(("anastrozole", 0, 100, 2.0), ("anastrozole", 100, None, 4.0)))
+    assert len(link.at_present_dose(drawn, doubled, day(120))) == 4
     # At 2 mg the draws at 2 mg and off the drug count; at 0.5 mg those at 0.5 mg; off it all do.
     assert kept(510) == [day(-5), day(50), day(500)]
     assert kept(250) == [day(-5), day(200)]
@@ -187,16 +210,24 @@ def scans(*rows: tuple[int, str | None]) -> pl.DataFrame:
 def test_each_scan_is_paired_with_the_next_one_that_can_be_compared(
     given: list[tuple[int, str | None]], expected: list[tuple[str, str, str | None]]
 ):
-    found = link.pairs(scans(*given), empty_table("precision"), LinkSettings())
+    found = link.pairs(scans(*given), PATIENTS, empty_table("precision"), LinkSettings())
 
     assert found.select("scan_id", "scan_id_2", "why_not").rows() == expected
 
 
 def test_a_scanners_own_precision_counts_else_the_worst_that_is_allowed():
-    own = pl.DataFrame({"scanner_id": ["A"], "site": ["lumbar_spine"], "cv_pct": [1.2]})
+    # Another clinic's scanner has the same name.
+    own = pl.DataFrame(
+        {
+            "clinic_id": ["c1", "c2", "c2"],
+            "scanner_id": ["A", "A", "B"],
+            "site": ["lumbar_spine"] * 3,
+            "cv_pct": [1.2, 1.8, 0.5],
+        }
+    )
 
-    measured = link.pairs(scans((0, "A"), (365, "A")), own, LinkSettings())
-    unknown = link.pairs(scans((0, "B"), (365, "B")), own, LinkSettings())
+    measured = link.pairs(scans((0, "A"), (365, "A")), PATIENTS, own, LinkSettings())
+    unknown = link.pairs(scans((0, "B"), (365, "B")), PATIENTS, own, LinkSettings())
 
     # ISCD: LSC = 2.77 x precision; 1.9 % is the worst allowed at the spine.
     assert measured["lsc_pct"][0] == pytest.approx(3.324)
@@ -206,4 +237,4 @@ def test_a_scanners_own_precision_counts_else_the_worst_that_is_allowed():
 def test_a_date_that_the_feed_made_up_makes_no_pair():
     made_up = scans((0, "A"), (365, "A")).with_columns(imputed=pl.lit("scanned_on"))
 
-    assert link.pairs(made_up, empty_table("precision"), LinkSettings()).is_empty()
+    assert link.pairs(made_up, PATIENTS, empty_table("precision"), LinkSettings()).is_empty()

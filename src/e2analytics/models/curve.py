@@ -151,8 +151,6 @@ class CurveFit:
         Shape of benefit against E2, and the same in words.
     nadir, lower_limit, upper_limit : Limit
     replicates : array of shape (R, g)
-    lower_limit_replicates : array of shape (R,)
-        pg/mL; NaN where a replicate has no crossing.
     """
 
     e2_pg_ml: Array
@@ -175,7 +173,6 @@ class CurveFit:
     lower_limit: Limit
     upper_limit: Limit
     replicates: Array
-    lower_limit_replicates: Array
 
 
 def fit_curve(data: CurveData, settings: CurveSettings) -> CurveFit:
@@ -246,7 +243,6 @@ def describe(data: CurveData, settings: CurveSettings, rows: Rows, known: Precis
         lower_limit=judgement.lower_limit,
         upper_limit=judgement.upper_limit,
         replicates=curves.replicates,
-        lower_limit_replicates=judgement.lower_limit_replicates,
     )
 
 

@@ -26,14 +26,13 @@ _HAS_UPPER = (Verdict.U_SHAPED, Verdict.HIGH_SIDE_THRESHOLD)
 
 @dataclass(frozen=True)
 class Judgement:
-    """Verdict and limits; ``lower_limit_replicates`` of shape (R,) in pg/mL, NaN for none."""
+    """Verdict and limits."""
 
     verdict: Verdict
     explanation: str
     nadir: Limit
     lower_limit: Limit
     upper_limit: Limit
-    lower_limit_replicates: Array
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,6 @@ def judge(
         nadir=_nadir(verdict, spot, resampled),
         lower_limit=_lower(verdict, benefit, spot, resampled, delta),
         upper_limit=_upper(verdict, benefit, spot, resampled, delta),
-        lower_limit_replicates=np.exp(resampled.lower_log_e2),
     )
 
 
@@ -163,4 +161,4 @@ def _nothing(n_replicates: int) -> Judgement:
     none = np.full(n_replicates, np.nan)
     nowhere = sweet_spot.no_limit(none, why_not)
     explanation = "Too few men at any E2 to speak about the shape."
-    return Judgement(Verdict.INCONCLUSIVE, explanation, nowhere, nowhere, nowhere, none)
+    return Judgement(Verdict.INCONCLUSIVE, explanation, nowhere, nowhere, nowhere)

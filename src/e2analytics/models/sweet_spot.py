@@ -19,7 +19,8 @@ SHARE_SUPPORTED = 0.9
 """A limit is supported if at least this share of replicates has one."""
 
 _ONE_SIDED = float(norm.ppf(0.95))
-_LOW_TAIL, _HIGH_TAIL = float(norm.ppf(0.025)), float(norm.ppf(0.975))
+_TAILS = np.array([0.025, 0.975])
+_INSIDE = (np.arange(40) + 0.5) / 40
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ class SweetSpots:
 class Limit:
     """One E2 level with its bootstrap interval, pg/mL, or the reason why there is none.
 
-    ``share`` is the share of replicates that have such a level.
+    ``share`` is the share of replicates that have such a level; ``quantiles_pg_ml`` are equally
+    probable values of the level, by the same correction as the interval.
     """
 
     value_pg_ml: float | None
@@ -56,6 +58,7 @@ class Limit:
     share: float
     supported: bool
     why_not: str | None
+    quantiles_pg_ml: tuple[float, ...] = ()
 
 
 def find(log_e2: Array, benefit: Array, delta: float, window_ratio: float = 1.5) -> SweetSpots:
@@ -134,7 +137,8 @@ def limit(value: float, replicates: Array, beyond: float) -> Limit:
     """
     share = float(np.mean(~np.isnan(replicates)))
     levels = np.where(np.isnan(replicates), beyond, replicates)
-    low, high = bias_corrected_interval(value, levels)
+    low, high = bias_corrected_quantiles(value, levels, _TAILS)
+    inside = bias_corrected_quantiles(value, levels, _INSIDE)
     return Limit(
         value_pg_ml=float(np.exp(value)),
         ci_low=float(np.exp(low)),
@@ -142,6 +146,7 @@ def limit(value: float, replicates: Array, beyond: float) -> Limit:
         share=share,
         supported=share >= SHARE_SUPPORTED,
         why_not=None,
+        quantiles_pg_ml=tuple(np.exp(inside).tolist()),
     )
 
 
@@ -165,11 +170,10 @@ def is_worse_by(loss: float, replicates: Array, delta: float) -> bool:
     return bool(loss - _ONE_SIDED * float(np.std(replicates)) > delta)
 
 
-def bias_corrected_interval(value: float, replicates: Array) -> tuple[float, float]:
-    """95 % bias-corrected percentile interval from replicates of shape (r,)."""
+def bias_corrected_quantiles(value: float, replicates: Array, probabilities: Array) -> Array:
+    """Bias-corrected percentiles of replicates of shape (r,), at ``probabilities`` of shape (q,)."""
     n = len(replicates)
     below = float(np.mean(replicates < value) + np.mean(replicates == value) / 2)
     shift = 2 * float(norm.ppf(np.clip(below, 0.5 / n, 1 - 0.5 / n)))
-    tails = norm.cdf(np.array([shift + _LOW_TAIL, shift + _HIGH_TAIL]))
-    low, high = np.quantile(replicates, tails).tolist()
-    return low, high
+    corrected: Array = np.quantile(replicates, norm.cdf(shift + norm.ppf(probabilities)))
+    return corrected

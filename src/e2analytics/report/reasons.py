@@ -17,6 +17,8 @@ NOTES: Final = {
     "result_below_red_line": "MS result below red line",
     "repeat_by_mass_spectrometry": "immunoassay alone: repeat by MS",
     "bone_loss_exceeds_lsc": "bone loss beyond LSC",
+    "two_aromatase_inhibitors": "two aromatase inhibitors on file",
+    "no_longer_in_cohort": "off the drug, or left",
     "old_order": "order not renewed for long",
     "overlapping_orders": "overlapping orders",
 }

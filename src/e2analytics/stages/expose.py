@@ -43,17 +43,35 @@ def respond(draws: pl.DataFrame, shared: shrinkage.Shrinkage | None = None) -> R
     shared
         A model fitted before; None fits one, if 30 men have a draw.
     """
-    used = draws.filter(
-        ~pl.col("in_transition")
-        & ~pl.col("on_other")
-        & ~pl.col("imputed").str.contains("collected_at", literal=True)
-    ).with_columns(man=pl.col("patient_id").rank("dense").cast(pl.Int64) - 1)
-    arrays = _arrays(used)
-    if shared is None and arrays.n_men >= shrinkage.MIN_MEN:
-        shared = shrinkage.fit(arrays)
+    used = (
+        draws.filter(
+            ~pl.col("in_transition")
+            & ~pl.col("on_other")
+            & ~pl.col("imputed").str.contains("collected_at", literal=True)
+        )
+        # One order, so that sums are the same to the last digit.
+        .sort("patient_id", "collected_at", "result_id", "source_order", "source_line")
+        .with_columns(man=pl.col("patient_id").rank("dense").cast(pl.Int64) - 1)
+    )
+    if shared is None:
+        shared = _fit(used)
     if shared is None:
         return Response(None, _men(used, None))
-    return Response(shared, _men(used, shrinkage.levels(shared, arrays)))
+    return Response(shared, _men(used, shrinkage.levels(shared, _arrays(used))))
+
+
+def _fit(used: pl.DataFrame) -> shrinkage.Shrinkage | None:
+    """Fit what the men have in common; None if too few of them have a draw.
+
+    Draws of an unknown assay count as immunoassay, but where there are known ones they must not say
+    how immunoassay differs: many of them are mass spectrometry.
+    """
+    known = used.filter(pl.col("assay") != "unknown")
+    enough = (known["assay"] == "ia").sum() >= shrinkage.MIN_MEN
+    taken = known if enough else used
+    taken = taken.with_columns(man=pl.col("patient_id").rank("dense").cast(pl.Int64) - 1)
+    arrays = _arrays(taken)
+    return shrinkage.fit(arrays) if arrays.n_men >= shrinkage.MIN_MEN else None
 
 
 def _arrays(used: pl.DataFrame) -> shrinkage.Draws:
@@ -71,7 +89,9 @@ def _men(used: pl.DataFrame, levels: shrinkage.Levels | None) -> pl.DataFrame:
     men = used.group_by("man").agg(
         pl.col("patient_id").first(),
         n_draws=pl.len().cast(pl.Int64),
+        n_on=pl.col("on_drug").sum().cast(pl.Int64),
         n_ms=(pl.col("assay") == "ms").sum().cast(pl.Int64),
+        n_ms_on=((pl.col("assay") == "ms") & pl.col("on_drug")).sum().cast(pl.Int64),
     )
     names = ["off_mean", "off_sd", "on_mean", "on_sd", "covariance"]
     if levels is None:
@@ -206,7 +226,8 @@ def _treated(pairs: pl.DataFrame, episodes: pl.DataFrame) -> pl.DataFrame:
 def _background(pairs: pl.DataFrame, patients: pl.DataFrame, labs: pl.DataFrame) -> pl.DataFrame:
     """Return the covariates of each pair, chosen beforehand.
 
-    All are known by its first scan, but for testosterone, which is the mean of its interval.
+    Age and time on TRT are those of its first scan, BMI is the one measured nearest to it, and
+    testosterone the mean of its interval.
     """
     about = pairs.select("pair", "patient_id", "scanned_on", "scanned_on_2").join(
         patients, on="patient_id", how="left"
@@ -229,7 +250,8 @@ def _background(pairs: pl.DataFrame, patients: pl.DataFrame, labs: pl.DataFrame)
             & pl.col("collected_on").is_between("scanned_on", "scanned_on_2")
             & (pl.col("value_low") > 0)
         )
-        .group_by("pair")
+        .sort("pair", "collected_on", "value_low")
+        .group_by("pair", maintain_order=True)
         .agg(log_testosterone=pl.col("value_low").log().mean())
     )
     away = (pl.col("collected_on") - since).dt.total_days().abs()

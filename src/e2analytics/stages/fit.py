@@ -34,15 +34,14 @@ NAMES: Final = {
 }
 CHANGE: Final = "annual_change_pct"
 LEVEL: Final = "bmd_level_g_cm2"
-_LIMIT_QUANTILES: Final = np.linspace(0.025, 0.975, 39)
 
 
 class Fitted(NamedTuple):
-    """What was learnt of every site, and the uncertainty of the primary site's lower limit."""
+    """What was learnt of every site, with equally probable values of its lower limit."""
 
     curve: pl.DataFrame
     summary: pl.DataFrame
-    limit_quantiles_pg_ml: tuple[float, ...]
+    limit_quantiles_pg_ml: Mapping[str, tuple[float, ...]]
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def fit(
     """
     curves: list[pl.DataFrame] = []
     summaries: list[dict[str, object]] = []
-    quantiles: tuple[float, ...] = ()
+    quantiles: dict[str, tuple[float, ...]] = {}
     for site in FITTED_SITES:
         tell(site)
         complete = complete_rows(exposures, levels, site, settings)
@@ -102,8 +101,8 @@ def fit(
             continue
         curves.append(_curve(fitted, about))
         summaries.append(_summary(fitted, about, delta, complete))
-        if site == settings.primary_site and outcome == CHANGE:
-            quantiles = _limit_quantiles(fitted)
+        if outcome == CHANGE:
+            quantiles[site] = fitted.lower_limit.quantiles_pg_ml
     empty = pl.DataFrame(schema=schema_of("curve"))
     return Fitted(
         pl.concat([empty, *curves]),
@@ -235,11 +234,3 @@ def _not_fitted(
         "supported": False,
         "why_not": why_not,
     }
-
-
-def _limit_quantiles(fitted: CurveFit) -> tuple[float, ...]:
-    """Sum up the bootstrap of the lower limit, over which the flags integrate."""
-    found = fitted.lower_limit_replicates[np.isfinite(fitted.lower_limit_replicates)]
-    if fitted.lower_limit.value_pg_ml is None or len(found) == 0:
-        return ()
-    return tuple(float(value) for value in np.quantile(found, _LIMIT_QUANTILES))

@@ -35,6 +35,7 @@ _NOT_ASSESSABLE: Final = (
     "only_uninformative_e2",
     "no_dose_response",
 )
+_COUNTS: Final = ("n_draws", "n_on", "n_ms", "n_ms_on", "recent", "at_this_dose", "informative")
 _NOT_COMPARABLE: Final = (
     "scanner_unknown",
     "scanner_changed",
@@ -80,7 +81,7 @@ def cohort(
         .join(_scores(known.dxa), on="patient_id", how="left")
         .sort("patient_id")
         .with_columns(
-            pl.col("n_draws", "n_ms", "recent", "at_this_dose", "informative").fill_null(0),
+            pl.col(_COUNTS).fill_null(0),
             pl.col("ms_below_red_line").fill_null(False),
             lower_limit_pg_ml=pl.lit(limit.lower_limit_pg_ml),
             limit_source=pl.lit(limit.source),
@@ -107,9 +108,13 @@ def cohort(
 
 
 def _unless_other_drug() -> list[pl.Expr]:
-    """Leave out what the model says of men on another aromatase inhibitor: it knows anastrozole."""
+    """Leave out what the model says of men on another aromatase inhibitor: it knows anastrozole.
+
+    A man who takes both keeps his estimate: a forgotten order must not silence it.
+    """
     names = ("off_mean", "off_sd", "on_mean", "on_sd", "covariance")
-    return [pl.when(~pl.col("other_drug")).then(name).alias(name) for name in names]
+    known = pl.col("takes_anastrozole") | ~pl.col("other_drug")
+    return [pl.when(known).then(name).alias(name) for name in names]
 
 
 def men_gone(
@@ -136,7 +141,9 @@ def _on_drug(episodes: pl.DataFrame, settings: FlagSettings, as_of: date) -> pl.
         .agg(
             weekly_anastrozole_mg=pl.col("weekly_dose_mg").filter(anastrozole).sum(),
             unknown_dose=(anastrozole & pl.col("weekly_dose_mg").is_null()).any(),
+            takes_anastrozole=anastrozole.any(),
             other_drug=(pl.col("drug") != ANASTROZOLE).any(),
+            stopped=~pl.col("in_force").any(),
             days_since_change=pl.col("since_change").min(),
             overlap=pl.col("overlap").any(),
             spell_started_on=pl.col("started_on").max(),
@@ -155,7 +162,7 @@ def _gone(on_drug: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     # A man with a new order after he left has come back.
     return (
         on_drug.join(ended.select("patient_id", "kind", "occurred_on"), on="patient_id")
-        .filter((pl.col("kind") == "died") | (pl.col("occurred_on") >= pl.col("spell_started_on")))
+        .filter((pl.col("kind") == "died") | (pl.col("occurred_on") >= pl.col("ordered_on")))
         .select("patient_id")
         .unique()
     )
@@ -267,7 +274,8 @@ def _obstacles(settings: FlagSettings) -> list[pl.Expr]:
     obstacles = {
         "other_aromatase_inhibitor": pl.col("other_drug"),
         "dose_unknown": pl.col("unknown_dose"),
-        "dose_changed_recently": pl.col("days_since_change") < settings.steady_state_days,
+        "dose_changed_recently": pl.col("stopped")
+        | (pl.col("days_since_change") < settings.steady_state_days),
         "no_recent_e2": pl.col("recent") == 0,
         "no_e2_at_this_dose": (pl.col("recent") > 0) & (pl.col("at_this_dose") == 0),
         "only_uninformative_e2": (pl.col("at_this_dose") > 0) & (pl.col("informative") == 0),
@@ -290,6 +298,7 @@ def _findings(settings: FlagSettings, as_of: date) -> list[pl.Expr]:
         "result_below_red_line": pl.col("ms_below_red_line"),
         "repeat_by_mass_spectrometry": _by_immunoassay_alone(),
         "bone_loss_exceeds_lsc": pl.col("loss_exceeds_lsc"),
+        "two_aromatase_inhibitors": pl.col("takes_anastrozole") & pl.col("other_drug"),
         "old_order": order_age > settings.old_order_days,
         "overlapping_orders": pl.col("overlap"),
     }
@@ -308,13 +317,16 @@ _FINDINGS: Final = (
     "result_below_red_line",
     "repeat_by_mass_spectrometry",
     "bone_loss_exceeds_lsc",
+    "two_aromatase_inhibitors",
     "old_order",
     "overlapping_orders",
 )
 
 
 def _by_immunoassay_alone() -> pl.Expr:
-    return (pl.col("n_draws") > 0) & (pl.col("n_ms") == 0)
+    """Tell whether mass spectrometry says nothing of his E2 on the drug."""
+    none_on_drug = (pl.col("n_on") > 0) & (pl.col("n_ms_on") == 0)
+    return (pl.col("n_draws") > 0) & ((pl.col("n_ms") == 0) | none_on_drug)
 
 
 def _status(settings: FlagSettings) -> pl.Expr:
@@ -332,7 +344,11 @@ def _status(settings: FlagSettings) -> pl.Expr:
 def _tier(settings: FlagSettings) -> pl.Expr:
     danger = (pl.col("p_below_red_line") >= settings.probability).fill_null(False)
     low = (pl.col("p_below_range") >= settings.probability).fill_null(False)
-    watched = low | (pl.col("status") == "low_not_attributable")
+    watched = (
+        low
+        | (pl.col("status") == "low_not_attributable")
+        | pl.col("two_aromatase_inhibitors").is_not_null()
+    )
     return (
         # Evidence by immunoassay alone never exceeds high.
         pl.when(pl.col("ms_below_red_line") | (danger & ~_by_immunoassay_alone()))
@@ -394,25 +410,40 @@ def flags(cohort: pl.DataFrame, before: pl.DataFrame, *, as_of: date) -> pl.Data
     cohort
         The men on the as-of date.
     before
-        The flags of the run before.
+        The flags as of the last day before it.
     as_of
         The day.
     """
-    earlier = before.filter(pl.col("first_flagged_on") <= as_of).select(
-        "patient_id", "first_flagged_on", "state", "review_state", "review_note"
+    life = ["first_flagged_on", "state", "review_state", "review_note"]
+    earlier = before.filter(pl.col("first_flagged_on") <= as_of)
+    here = (
+        cohort.join(earlier.select("patient_id", *life), on="patient_id", how="left")
+        .filter((pl.col("tier") != "none") | pl.col("first_flagged_on").is_not_null())
+        .with_columns(
+            pl.col("first_flagged_on").fill_null(as_of),
+            pl.col("review_state").fill_null("not_reviewed"),
+            state=_state(as_of),
+        )
     )
-    together = cohort.join(earlier, on="patient_id", how="left").filter(
-        (pl.col("tier") != "none") | pl.col("first_flagged_on").is_not_null()
+    # Off the drug, or gone: the flag is resolved and its history stays.
+    gone = earlier.join(cohort, on="patient_id", how="anti").with_columns(
+        pl.lit(as_of).alias("as_of"),
+        tier=pl.lit("none"),
+        reasons=pl.lit("no_longer_in_cohort"),
+        state=pl.lit("resolved"),
     )
-    was_resolved = pl.col("state") == "resolved"
-    return together.with_columns(
-        pl.col("first_flagged_on").fill_null(as_of),
-        pl.col("review_state").fill_null("not_reviewed"),
-        state=pl.when(pl.col("tier") == "none")
+    columns = columns_of("flags")
+    return pl.concat([here.select(columns), gone.select(columns)]).sort("patient_id")
+
+
+def _state(as_of: date) -> pl.Expr:
+    came_back = pl.col("state").is_in(["resolved", "reopened"])
+    return (
+        pl.when(pl.col("tier") == "none")
         .then(pl.lit("resolved"))
         .when(pl.col("first_flagged_on").fill_null(as_of) == as_of)
         .then(pl.lit("new"))
-        .when(was_resolved | (pl.col("state") == "reopened"))
+        .when(came_back)
         .then(pl.lit("reopened"))
-        .otherwise(pl.lit("open")),
-    ).select(*cohort.columns, "first_flagged_on", "state", "review_state", "review_note")
+        .otherwise(pl.lit("open"))
+    )

@@ -24,6 +24,7 @@ class LimitInUse(NamedTuple):
     lower_limit_pg_ml: float
     source: str
     model_id: str | None
+    site: str | None
 
 
 def adopt(
@@ -53,6 +54,7 @@ def adopt(
         )
     adopted = found.select(
         pl.lit(as_of).alias("adopted_on"),
+        "site",
         "lower_limit_pg_ml",
         limit_ci_low="lower_limit_ci_low",
         limit_ci_high="lower_limit_ci_high",
@@ -83,6 +85,6 @@ def in_use(limits: pl.DataFrame, settings: FlagSettings, *, as_of: date) -> Limi
     """Return the limit in use on a day: the last one adopted, else that of the literature."""
     adopted = limits.filter(pl.col("adopted_on") <= as_of)
     if adopted.is_empty():
-        return LimitInUse(settings.literature_limit_pg_ml, "literature", None)
+        return LimitInUse(settings.literature_limit_pg_ml, "literature", None, None)
     last = adopted.row(-1, named=True)
-    return LimitInUse(last["lower_limit_pg_ml"], last["source"], last["model_id"])
+    return LimitInUse(last["lower_limit_pg_ml"], last["source"], last["model_id"], last["site"])

@@ -27,12 +27,14 @@ def episodes(medications: pl.DataFrame) -> pl.DataFrame:
     """Return the spells of aromatase inhibitors at one dose.
 
     An order is in force from its start until it is stopped or a later order of the same drug replaces
-    it; ``overlap`` marks one that was replaced before it was stopped. A renewal at the same dose goes
-    on with the spell, whose ``ordered_on`` is that of its last order.
+    it; ``overlap`` marks one that was replaced before it was stopped. A renewal at the same dose, a few
+    days late at the most, goes on with the spell, whose ``ordered_on`` is that of its last order.
     """
-    orders = medications.filter(pl.col("drug_class") == "aromatase_inhibitor").sort(
-        "patient_id", "drug", "started_on", "source_order", "source_line"
-    )
+    orders = medications.filter(
+        (pl.col("drug_class") == "aromatase_inhibitor")
+        # Stopped on its first day, an order was never in force and replaces nothing.
+        & pl.col("stopped_on").ne_missing(pl.col("started_on"))
+    ).sort("patient_id", "drug", "started_on", "source_order", "source_line")
     next_start = pl.col("started_on").shift(-1).over("patient_id", "drug")
     in_force = orders.with_columns(
         ended_on=pl.min_horizontal("stopped_on", next_start),
@@ -40,15 +42,18 @@ def episodes(medications: pl.DataFrame) -> pl.DataFrame:
         & pl.col("stopped_on").is_not_null(),
     ).filter(
         # Two orders of one day: the later row replaces the earlier before it was ever in force.
-        pl.col("ended_on").is_null() | (pl.col("ended_on") > pl.col("started_on"))
+        pl.col("ended_on").is_null() | (pl.col("ended_on") > pl.col("started_on")),
+        # A dose of 0 mg holds the drug: it ends the spell before it and is none itself.
+        pl.col("weekly_dose_mg").ne_missing(pl.lit(0.0)),
     )
     return _merge_renewals(in_force)
 
 
 def _merge_renewals(orders: pl.DataFrame) -> pl.DataFrame:
     group = ["patient_id", "drug"]
+    gap = (pl.col("started_on") - pl.col("ended_on").shift(1).over(group)).dt.total_days()
     goes_on = (pl.col("weekly_dose_mg") == pl.col("weekly_dose_mg").shift(1).over(group)) & (
-        pl.col("started_on") == pl.col("ended_on").shift(1).over(group)
+        gap <= clinical.RENEWAL_GAP_DAYS.value
     )
     return (
         orders.with_columns(spell=(~goes_on.fill_null(False)).cum_sum().over(group))
@@ -100,26 +105,29 @@ def draws(labs: pl.DataFrame, spells: pl.DataFrame, settings: FlagSettings) -> p
 
 
 def at_present_dose(draws: pl.DataFrame, spells: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Leave out a man's draws on the drug at another dose than the one in force.
+    """Leave out a man's draws on the drug at another dose, if he has one at the dose in force.
 
     The provisional dose response knows on and off, not how much: what E2 was at 2 mg a week would be
-    taken for what it is at 0.25.
+    taken for what it is at 0.25. A man who has no draw at his present dose keeps the others: he cannot
+    be assessed by them, but a danger that they show must be seen.
     """
     in_force = pl.col("ended_on").is_null() | (pl.col("ended_on") > pl.lit(as_of))
     present = spells.filter(
         (pl.col("drug") == ANASTROZOLE) & (pl.col("started_on") <= pl.lit(as_of)) & in_force
     ).select("patient_id", present_mg="weekly_dose_mg")
-    elsewhere = pl.col("on_drug") & (
-        pl.col("weekly_anastrozole_mg").ne_missing(pl.col("present_mg"))
-    )
+    settled = pl.col("on_drug") & ~pl.col("in_transition") & ~pl.col("on_other")
+    here = settled & (pl.col("weekly_anastrozole_mg") == pl.col("present_mg")).fill_null(False)
+    elsewhere = pl.col("on_drug") & ~here
     return (
         draws.join(present, on="patient_id", how="left", validate="m:1", maintain_order="left")
-        .filter(~(elsewhere & pl.col("present_mg").is_not_null()))
+        .filter(~(elsewhere & here.any().over("patient_id")))
         .drop("present_mg")
     )
 
 
-def pairs(dxa: pl.DataFrame, precision: pl.DataFrame, settings: LinkSettings) -> pl.DataFrame:
+def pairs(
+    dxa: pl.DataFrame, patients: pl.DataFrame, precision: pl.DataFrame, settings: LinkSettings
+) -> pl.DataFrame:
     """Return each scan with the next one it can be compared with, and why it cannot.
 
     ``why_not`` is null where the two scans are of one man, site, scanner and region, and lie
@@ -150,7 +158,13 @@ def pairs(dxa: pl.DataFrame, precision: pl.DataFrame, settings: LinkSettings) ->
     chosen = candidates.sort(pl.col("why_not").is_not_null(), "years", "scan_id_2").unique(
         "first", keep="first", maintain_order=True
     )
-    return _with_precision(chosen, precision).sort("patient_id", "site", "scanned_on")
+    of_clinic = chosen.join(
+        patients.select("patient_id", "clinic_id"),
+        on="patient_id",
+        how="left",
+        maintain_order="left",
+    )
+    return _with_precision(of_clinic, precision).sort("patient_id", "site", "scanned_on")
 
 
 def _not_comparable(settings: LinkSettings) -> pl.Expr:
@@ -168,13 +182,15 @@ def _not_comparable(settings: LinkSettings) -> pl.Expr:
 
 def _with_precision(chosen: pl.DataFrame, precision: pl.DataFrame) -> pl.DataFrame:
     """Add the precision error of the scanner: the clinic's own, else the worst that ISCD allows."""
-    # A scanner that two clinics measured: the worse figure, so that no loss is claimed too soon.
-    own = precision.group_by("scanner_id", "site").agg(own_cv_pct=pl.col("cv_pct").max())
+    own = precision.group_by("clinic_id", "scanner_id", "site").agg(
+        own_cv_pct=pl.col("cv_pct").max()
+    )
     worst = reference.sites().select("site", "max_precision_cv_pct")
+    scanner = ["clinic_id", "scanner_id", "site"]
     return (
-        chosen.join(own, on=["scanner_id", "site"], how="left", maintain_order="left")
+        chosen.join(own, on=scanner, how="left", maintain_order="left")
         .join(worst, on="site", how="left", maintain_order="left")
         .with_columns(precision_cv_pct=pl.coalesce("own_cv_pct", "max_precision_cv_pct"))
         .with_columns(lsc_pct=clinical.LSC_FACTOR.value * pl.col("precision_cv_pct"))
-        .drop("own_cv_pct", "max_precision_cv_pct")
+        .drop("own_cv_pct", "max_precision_cv_pct", "clinic_id")
     )
