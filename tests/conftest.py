@@ -61,6 +61,7 @@ def text_rows(target: str, *rows: dict[str, str | None]) -> pl.DataFrame:
         "source_order": 0,
         "namespace": "default",
         "imputed": "",
+        "short_line": False,
     }
     filled = [{**known, "source_line": line, **row} for line, row in enumerate(rows, start=2)]
     empty = empty_rows(target)

@@ -22,14 +22,8 @@ def snapshot(outputs: Outputs) -> Snapshot:
 
 
 def read(folder: Path, before: Outputs | None = None) -> Sources:
-    files = before.tables["files"] if before else pl.DataFrame({"sha256": [], "refused": []})
-    return Sources.from_drop(
-        folder,
-        load_feeds(),
-        KEY,
-        known_hashes=files.filter(pl.col("refused").is_null())["sha256"].to_list(),
-        first_order=len(files),
-    )
+    ledger = before.tables["files"] if before else None
+    return Sources.from_drop(folder, load_feeds(), KEY, ledger=ledger)
 
 
 def add(before: Outputs | None, folder: Path, as_of: date = AS_OF) -> Outputs:

@@ -59,6 +59,13 @@ def test_a_mistake_is_told_with_its_name(tmp_path: Path, text: str, told: str):
     assert told in str(wrong.value)
 
 
+def test_a_variable_that_cannot_be_read_is_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("E2ANALYTICS_FIT", "garbage")
+
+    with pytest.raises(ConfigurationError, match="E2ANALYTICS"):
+        read_settings()
+
+
 def test_a_file_that_is_not_there_is_told():
     with pytest.raises(UnreadableError, match="no configuration file"):
         read_settings(Path("/nowhere/e2.toml"))

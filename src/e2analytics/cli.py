@@ -54,7 +54,15 @@ def _as_month(text: str) -> str:
         raise typer.BadParameter(f"{text!r} is not a month; write YYYY-MM") from None
 
 
-StoreOption = Annotated[str, typer.Option("--store", help="Folder or address of the store.")]
+def _not_empty(text: str) -> str:
+    if not text.strip():
+        raise typer.BadParameter("give a folder or an address; it is empty")
+    return text
+
+
+StoreOption = Annotated[
+    str, typer.Option("--store", callback=_not_empty, help="Folder or address of the store.")
+]
 AsOfOption = Annotated[
     date | None,
     typer.Option(
@@ -104,7 +112,7 @@ def run(
 
 def _prefect_starts() -> str:
     # The terminal shows progress and a summary; a deployment's log keeps what Prefect says.
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     if os.environ.get("PREFECT_API_URL"):
         return "Connecting to Prefect"
     return (
@@ -229,7 +237,9 @@ def export(
             case Format.json:
                 frame.write_json(file)
     except OSError as error:
-        raise UnreadableError(f"{file} cannot be written ({error.strerror}).") from None
+        raise UnreadableError(
+            f"{file} cannot be written ({error.strerror or 'no such folder'})."
+        ) from None
     err.print(
         f"{len(frame):,} rows of {table}, {published['run_id']} as of {published['as_of']}: {file}"
     )
@@ -340,7 +350,9 @@ def main() -> None:
         app()
     except E2AnalyticsError as error:
         _stop(error)
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # a panic of polars or Delta Lake is no Exception
         # Whatever this is, its message may hold a value of a patient.
         _stop(UnforeseenError.at("e2analytics", error))
 

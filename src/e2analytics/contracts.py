@@ -186,7 +186,10 @@ class Files(Table):
     feed: Series[str]
     target: Series[str] = pa.Field(description="Table its rows go to.")
     source_order: Series[pl.Int64] = pa.Field(ge=0)
-    run_id: Series[str] = pa.Field(description="Run that read it.")
+    run_id: Series[str] = pa.Field(description="Run that read it last.")
+    described_by: Series[str] = pa.Field(
+        description="Digest of the feed description and the reference tables it was read with."
+    )
     refused: Series[str] = pa.Field(nullable=True, description="Rule by which it was refused.")
     rows_read: Series[pl.Int64] = pa.Field(ge=0)
     accepted: Series[pl.Int64] = pa.Field(ge=0)

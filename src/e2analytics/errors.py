@@ -95,6 +95,6 @@ class UnforeseenError(E2AnalyticsError):
         own = [frame for frame in frames if "e2analytics" in frame.filename] or frames[-1:]
         places = " < ".join(f"{Path(f.filename).name}:{f.lineno}" for f in reversed(own[-4:]))
         return cls(
-            f"{stage} failed with {type(error).__name__} at {places}. Nothing of this run was "
-            "published; report this line to the makers of e2analytics."
+            f"{stage} failed with {type(error).__name__} at {places}. Report this line to the makers "
+            "of e2analytics; `e2analytics status` shows the last run that was published."
         )

@@ -38,12 +38,14 @@ def take_in(
     sources: Sources, before: Snapshot, settings: Settings, read_on: date, run_id: str
 ) -> TakenIn:
     """Normalise and judge what is new, then give every row ever read its fate."""
+    read_again = [file.source_file for file in sources.files if not file.refused]
     judged = {}
     for target in CANONICAL:
         text = sources.rows[target] if target in sources.rows else empty_rows(target)
         new = normalise(target, text, timezone=settings.timezone)
         new = validate.judge(target, new, today=read_on)
-        judged[target] = pl.concat([before.rows(target), new], how="diagonal")
+        old = before.rows(target).filter(~pl.col("source_file").is_in(read_again))
+        judged[target] = pl.concat([old, new], how="diagonal")
     standing = settle.standings(judged["patients"])
     settled = {target: settle.settle(target, rows, standing) for target, rows in judged.items()}
     lines = account.lines(settled)
@@ -68,6 +70,7 @@ def _ledger(before: pl.DataFrame, sources: Sources, run_id: str) -> pl.DataFrame
                 "target": file.target,
                 "source_order": file.source_order,
                 "run_id": run_id,
+                "described_by": file.described_by,
                 "refused": file.refused.rule if file.refused else None,
                 "rows_read": file.rows_read,
             }
@@ -75,7 +78,12 @@ def _ledger(before: pl.DataFrame, sources: Sources, run_id: str) -> pl.DataFrame
         ],
         schema={name: dtype for name, dtype in before.schema.items() if name not in settle.FATES},
     )
-    # A file refused before may be read now, because its feed description was mended.
+    # A file refused before may be read now; one read before and refused now keeps what it brought.
+    read_before = before.filter(pl.col("refused").is_null())
+    refused_now = new.filter(pl.col("refused").is_not_null())
+    new = new.join(
+        refused_now.join(read_before, on="source_file", how="semi"), on="source_file", how="anti"
+    )
     kept = before.join(new, on="source_file", how="anti")
     return pl.concat([kept, new], how="diagonal").sort("source_order")
 

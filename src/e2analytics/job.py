@@ -9,8 +9,6 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Final, Literal, ParamSpec, TypeVar
 
-import polars as pl
-
 from e2analytics import pipeline, pseudonyms
 from e2analytics.errors import E2AnalyticsError, UnforeseenError, UnreadableError
 from e2analytics.feeds.description import load_feeds
@@ -143,14 +141,11 @@ def read(job: Job, before: Snapshot) -> Sources:
     """Read the new and the changed files of the job's drop."""
     if job.drop is None:
         return Sources()
-    files = before.table("files")
     return Sources.from_drop(
         job.drop,
         load_feeds(job.settings.feeds_folder),
         pseudonyms.read_key(job.drop),
-        # A file that was refused is tried again: its feed description may have been mended.
-        known_hashes=files.filter(pl.col("refused").is_null())["sha256"].to_list(),
-        first_order=len(files),
+        ledger=before.table("files"),
     )
 
 
@@ -177,9 +172,9 @@ def without_values(stage: Callable[P, R], /) -> Callable[P, R]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return stage(*args, **kwargs)
-        except E2AnalyticsError:
+        except (E2AnalyticsError, KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
-        except Exception as error:
+        except BaseException as error:  # a panic of polars or Delta Lake is no Exception
             raise UnforeseenError.at(stage.__name__, error) from None
 
     return guarded

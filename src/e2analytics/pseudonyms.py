@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
@@ -90,8 +91,22 @@ def pseudonym(key: bytes, namespace: str, identifier: str) -> str:
     return "p" + hmac.new(key, message, hashlib.sha256).hexdigest()[:_DIGITS]
 
 
-def pseudonymise(rows: pl.DataFrame, key: bytes, namespace: str) -> pl.DataFrame:
-    """Replace ``patient_id`` of ``rows`` by pseudonyms; null stays null."""
+def pseudonymise(
+    rows: pl.DataFrame, key: bytes, namespace: str, id_prefixes: Mapping[str, str] | None = None
+) -> pl.DataFrame:
+    """Replace ``patient_id`` of ``rows`` by pseudonyms; null stays null.
+
+    Parameters
+    ----------
+    rows
+        Rows with a ``patient_id``.
+    key
+        The clinic's key.
+    namespace
+        Whose numbering it is.
+    id_prefixes
+        Further columns that a feed made of the patient's number, with what stands before it.
+    """
     identifiers = rows["patient_id"].drop_nulls().unique()
     names = pl.DataFrame(
         {
@@ -104,4 +119,8 @@ def pseudonymise(rows: pl.DataFrame, key: bytes, namespace: str) -> pl.DataFrame
         rows.join(names, on="patient_id", how="left", maintain_order="left")
         .with_columns(patient_id="pseudonym")
         .drop("pseudonym")
+        .with_columns(
+            pl.concat_str(pl.lit(prefix), "patient_id").alias(name)
+            for name, prefix in (id_prefixes or {}).items()
+        )
     )

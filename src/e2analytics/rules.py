@@ -7,7 +7,7 @@ must be there has a rule of its own. ``reject`` keeps a row out; ``warn`` lets i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, Literal
 
@@ -18,6 +18,7 @@ from e2analytics.contracts import SITES
 Severity = Literal["reject", "warn"]
 
 EARLIEST_EVENT: Final = date(1987, 1, 1)  # the first clinical DXA scanners
+EARLIEST_TRT: Final = date(1940, 1, 1)  # testosterone has been made since 1935
 EARLIEST_BIRTH: Final = date(1900, 1, 1)
 TOMORROW: Final = "tomorrow"
 """Name of a column that ``validate`` adds: the first day that cannot have happened yet."""
@@ -52,6 +53,9 @@ FILE_RULES: Final = {
         FileRule("duplicate_column", "Give every column a name of its own."),
         FileRule(
             "not_rectangular", "A line has too many fields or an open quote. Export it again."
+        ),
+        FileRule(
+            "unreadable_file", "Give e2analytics the right to read the file, or send it again."
         ),
         FileRule("missing_column", "Add the column, with the header name of the feed description."),
         FileRule("not_sas_transport", "Send a SAS transport file (XPORT, version 5)."),
@@ -120,10 +124,24 @@ def _within(column: str, low: pl.Expr, high: pl.Expr, *, name: str, severity: Se
     )
 
 
+_WHOLE: Final = Rule(
+    "short_line",
+    "",
+    "reject",
+    "The line has fewer fields than the header. Write every field, an empty one too.",
+    ~pl.col("short_line"),
+)
 _SOMEBODY: Final = _given("patient_id", "the patient's number")
 _WITHDRAWN: Final = pl.col("status") == "X"
 
+
+def _unless_withdrawn(rule: Rule) -> Rule:
+    # A cancelled result need not say anything but its number.
+    return replace(rule, keeps=_WITHDRAWN | rule.keeps)
+
+
 PATIENT_RULES: Final = (
+    _WHOLE,
     _SOMEBODY,
     _given("clinic_id", "the clinic"),
     Rule("missing_sex", "sex", "reject", "Give the sex as M or F.", _written("sex")),
@@ -136,13 +154,20 @@ PATIENT_RULES: Final = (
     _readable("weight_kg", "the weight in kg as a number", "warn"),
     _within("weight_kg", pl.lit(30), pl.lit(350), name="implausible_weight", severity="warn"),
     _readable("trt_started_on", "dates as YYYY-MM-DD", "warn"),
+    Rule(
+        "implausible_trt_started_on",
+        "trt_started_on",
+        "warn",
+        "Check the start of testosterone: before it was in use, or in the future.",
+        pl.col("trt_started_on").is_between(EARLIEST_TRT, pl.col(TOMORROW)),
+    ),
 )
 
 LAB_RULES: Final = (
-    _SOMEBODY,
+    _WHOLE,
     _given("result_id", "the laboratory's number of the result"),
-    _given("test_name", "the name of the test"),
-    *_collected(),
+    *(_unless_withdrawn(rule) for rule in (_SOMEBODY, _given("test_name", "the name of the test"))),
+    *(_unless_withdrawn(rule) for rule in _collected()),
     Rule(
         "missing_value",
         "value",
@@ -187,6 +212,7 @@ LAB_RULES: Final = (
 )
 
 DXA_RULES: Final = (
+    _WHOLE,
     _SOMEBODY,
     _given("scan_id", "the scanner's number of the scan"),
     *_date("scanned_on", "the date of the scan"),
@@ -220,12 +246,15 @@ DXA_RULES: Final = (
         name="implausible_bmd",
         severity="warn",
     ),
+    _within("t_score", pl.lit(-10), pl.lit(10), name="implausible_t_score", severity="warn"),
     _readable("t_score", "the T-score as a number", "warn"),
+    _within("z_score", pl.lit(-10), pl.lit(10), name="implausible_z_score", severity="warn"),
     _readable("z_score", "the Z-score as a number", "warn"),
     _readable("body_fat_pct", "the body fat in % as a number", "warn"),
 )
 
 MEDICATION_RULES: Final = (
+    _WHOLE,
     _SOMEBODY,
     _given("order_id", "the number of the order"),
     Rule("missing_drug", "drug", "reject", "Give the drug.", _written("raw_drug")),
@@ -274,6 +303,7 @@ EVENT_KINDS: Final = (
 )
 
 EVENT_RULES: Final = (
+    _WHOLE,
     _SOMEBODY,
     _given("event_id", "the number of the event"),
     _given("kind", "the kind of event"),
@@ -288,6 +318,7 @@ EVENT_RULES: Final = (
 )
 
 PRECISION_RULES: Final = (
+    _WHOLE,
     _given("clinic_id", "the clinic"),
     _given("scanner_id", "the scanner"),
     _given("site", "the site"),

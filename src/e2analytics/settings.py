@@ -18,6 +18,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -131,8 +132,10 @@ def read_settings(config: Path | None = None, **overrides: Any) -> Settings:
 
     try:
         return FromFile(**overrides)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{file} is not TOML: {error}.") from None
+    except SettingsError as error:
+        raise ConfigurationError(f"A variable E2ANALYTICS_* cannot be read: {error}.") from None
     except ValidationError as error:
         problems = "\n".join(
             f"  {'.'.join(map(str, problem['loc']))}: {problem['msg']}"

@@ -24,11 +24,11 @@ from datetime import UTC, date, datetime
 from hashlib import sha256
 from importlib.metadata import version as package_version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import polars as pl
 from deltalake import DeltaTable, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import CommitFailedError
 from filelock import FileLock, Timeout
 
 from e2analytics.contracts import TABLES, columns_of, schema_of
@@ -73,8 +73,13 @@ class Store:
         ConfigurationError
             If it was written under another key.
         """
-        if not self._is_table("store_info"):
+        if not self.exists():
             return
+        if not self._is_table("store_info"):
+            raise StoreError(
+                f"The store {self.uri} has lost its table store_info, which tells its key and version. "
+                "Restore it from a backup."
+            )
         info = self._read("store_info", None).row(0, named=True)
         if info["schema_version"] != SCHEMA_VERSION:
             raise StoreError(
@@ -208,9 +213,6 @@ class Store:
         """
         before = self.published()
         versions = json.loads(before["table_versions"]) if before else {}
-        if not self._is_table("store_info"):
-            info = {"schema_version": [SCHEMA_VERSION], "key_check": [key_check]}
-            write_deltalake(self._path("store_info"), pl.DataFrame(info), mode="overwrite")
         now = {
             **{
                 f"aside/{target}": self._merge(f"aside/{target}", rows, versions)
@@ -238,8 +240,10 @@ class Store:
             "timings": json.dumps(outputs.timings),
             "table_versions": json.dumps(now, sort_keys=True),
         }
-        row = pl.DataFrame([manifest], schema=schema_of("runs"))
-        write_deltalake(self._path("runs"), row, mode="append")
+        if not before:
+            info = {"schema_version": [SCHEMA_VERSION], "key_check": [key_check]}
+            self._write("store_info", pl.DataFrame(info), "overwrite")
+        self._write("runs", pl.DataFrame([manifest], schema=schema_of("runs")), "append")
         return manifest
 
     def _merge(self, name: str, frame: pl.DataFrame, versions: Mapping[str, int]) -> int:
@@ -271,14 +275,15 @@ class Store:
         columns = {column: f"s.{column}" for column in news.columns if column != "keep"}
         for attempt in range(_TRIES):
             try:
-                (
-                    DeltaTable(self._path(name))
-                    .merge(news, same_row, source_alias="s", target_alias="t")
-                    .when_matched_delete("NOT s.keep")
-                    .when_matched_update(columns, "s.keep")
-                    .when_not_matched_insert(columns, "s.keep")
-                    .execute()
-                )
+                with self._told(name, "written"):
+                    (
+                        DeltaTable(self._path(name))
+                        .merge(news, same_row, source_alias="s", target_alias="t")
+                        .when_matched_delete("NOT s.keep")
+                        .when_matched_update(columns, "s.keep")
+                        .when_not_matched_insert(columns, "s.keep")
+                        .execute()
+                    )
                 return
             except CommitFailedError:
                 # Somebody else wrote the same partition in between, a vacuum for example.
@@ -297,8 +302,7 @@ class Store:
         return self._overwrite(name, frame)
 
     def _overwrite(self, name: str, frame: pl.DataFrame) -> int:
-        partitions = [_MONTH] if _MONTH in frame.columns else None
-        write_deltalake(self._path(name), frame, mode="overwrite", partition_by=partitions)
+        self._write(name, frame, "overwrite")
         return self._version(name)
 
     def _put_back(self, name: str, version: int) -> None:
@@ -313,18 +317,34 @@ class Store:
         return f"{self.uri}/{name}"
 
     def _is_table(self, name: str) -> bool:
-        return DeltaTable.is_deltatable(self._path(name))
+        with self._told(name, "read"):
+            return DeltaTable.is_deltatable(self._path(name))
 
     def _version(self, name: str) -> int:
-        return DeltaTable(self._path(name)).version()
+        with self._told(name, "read"):
+            return DeltaTable(self._path(name)).version()
 
     def _read(self, name: str, version: int | None) -> pl.DataFrame:
-        try:
+        with self._told(name, "read"):
             return pl.read_delta(self._path(name), version=version)
-        except (DeltaError, OSError) as error:
+
+    def _write(self, name: str, frame: pl.DataFrame, mode: Literal["append", "overwrite"]) -> None:
+        partitions = [_MONTH] if _MONTH in frame.columns else None
+        with self._told(name, "written"):
+            write_deltalake(self._path(name), frame, mode=mode, partition_by=partitions)
+
+    @contextmanager
+    def _told(self, name: str, done: str) -> Iterator[None]:
+        """Tell by table and kind what went wrong below: messages from there may quote values."""
+        try:
+            yield
+        except (CommitFailedError, KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:  # a panic of polars or Delta Lake is no Exception
             raise StoreError(
-                f"The table {name} of the store {self.uri} cannot be read "
-                f"({type(error).__name__}). Restore the store from a backup."
+                f"The table {name} of the store {self.uri} cannot be {done} "
+                f"({type(error).__name__}). Check the address, the rights and the disk; if the table is "
+                "damaged, restore the store from a backup."
             ) from None
 
 

@@ -19,8 +19,9 @@ from e2analytics.stages.fit import CHANGE
 from e2analytics.stages.settle import FATES
 from e2analytics.store import Store
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# No markup: a path may hold brackets.
+out = Console(highlight=False, soft_wrap=True, markup=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 STEP_NAMES: Final = {
     "snapshot": "Opening the store",
@@ -88,6 +89,8 @@ def _print_what_was_not_read(done: Done) -> None:
     for file in done.sources.files:
         if file.refused:
             err.print(f"REFUSED {file.path}: {file.refused}. Nothing of it was stored.")
+        if file.extra_columns:
+            err.print(f"Columns of {file.path} that nothing uses: {', '.join(file.extra_columns)}")
     for path in done.sources.unmatched:
         err.print(f"Not read, no feed describes it: {path}")
     if refused := done.outputs.counts["files_refused_now"]:

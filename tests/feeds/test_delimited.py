@@ -12,8 +12,8 @@ def test_rows_are_text_with_the_line_they_stand_on():
     rows = delimited.read(b"id,value\na,1.50\nb,\n")
 
     assert rows.to_dicts() == [
-        {"id": "a", "value": "1.50", "source_line": 2},
-        {"id": "b", "value": None, "source_line": 3},
+        {"id": "a", "value": "1.50", "source_line": 2, "short_line": False},
+        {"id": "b", "value": None, "source_line": 3, "short_line": False},
     ]
 
 
@@ -39,7 +39,7 @@ def test_line_endings_and_a_byte_order_mark_make_no_difference(ending: bytes, ma
 
 
 def test_a_header_alone_is_a_file_without_rows():
-    assert delimited.read(b"id,value\n").columns == ["id", "value", "source_line"]
+    assert delimited.read(b"id,value\n").columns == ["id", "value", "source_line", "short_line"]
     assert len(delimited.read(b"id,value\n")) == 0
 
 
@@ -75,10 +75,24 @@ def test_a_refusal_quotes_no_value():
     assert "SECRET" not in str(refused.value)
 
 
-def test_a_line_with_too_few_fields_lacks_the_last_ones():
-    rows = delimited.read(b"id,value,unit\na\nb,2,x\n")
+def test_a_line_with_too_few_fields_is_marked():
+    rows = delimited.read(b'id,value,unit\na\nb,2,x\nc,"1,5",\n\nd,1\n')
 
-    assert rows.select("id", "value", "unit").rows() == [("a", None, None), ("b", "2", "x")]
+    assert rows.select("id", "source_line", "short_line").rows() == [
+        ("a", 2, True),
+        ("b", 3, False),
+        ("c", 4, False),
+        ("d", 6, True),
+    ]
+
+
+def test_a_quote_that_swallows_whole_lines_refuses_the_file():
+    swallowed = b'id,clinic,sex\nM1,c,M\nM2,"c,M\nM3,c,M\nM4,c",M\nM5,c,M\n'
+    with pytest.raises(RefusedFileError, match="not_rectangular"):
+        delimited.read(swallowed)
+
+    # A note that spans lines is no reason.
+    assert len(delimited.read(b'id,note,sex\nM1,"well,\nand fine",M\n')) == 1
 
 
 @given(st.one_of(st.binary(max_size=300), st.text('ab,"\n\r;', max_size=60).map(str.encode)))

@@ -25,6 +25,11 @@ def test_a_new_supplier_is_one_yaml_file(tmp_path: Path):
     assert (feed.feed, kind.target) == ("lab", "labs")
 
 
+def test_a_folder_of_descriptions_that_is_not_there_is_told(tmp_path: Path):
+    with pytest.raises(ConfigurationError, match="feeds_folder"):
+        load_feeds(tmp_path / "feedz")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from e2analytics.errors import UnreadableError
 from e2analytics.feeds.description import load_feeds
 from e2analytics.feeds.drop import Sources
+from e2analytics.state import Outputs
 from tests.conftest import KEY
 
 PATIENTS = "patient_id,clinic_id,sex,birth_date\nP1,C1,M,1970-01-01\n"
@@ -54,7 +56,65 @@ def test_the_same_content_is_read_once(tmp_path: Path):
 
     assert len(sources.files) == 1
     assert len(sources.known) == 1
-    assert not read(tmp_path, known_hashes=[sources.files[0].sha256]).files
+
+
+def test_a_file_is_read_again_only_if_what_describes_it_changed(clinic: Path, outputs: Outputs):
+    ledger = outputs.tables["files"]
+    described_otherwise = ledger.with_columns(described_by=pl.lit("an older description"))
+
+    again = Sources.from_drop(clinic / "drop", load_feeds(), KEY, ledger=ledger)
+    anew = Sources.from_drop(clinic / "drop", load_feeds(), KEY, ledger=described_otherwise)
+
+    assert (len(again.files), len(again.known)) == (0, 6)
+    # It keeps the place in the order that it had.
+    assert {f.source_file: f.source_order for f in anew.files} == dict(
+        ledger.select("source_file", "source_order").rows()
+    )
+
+
+def test_the_same_bytes_under_a_wrong_name_do_not_hide_a_file(tmp_path: Path):
+    (tmp_path / "labs.csv").write_text(PATIENTS)
+    (tmp_path / "patients.csv").write_text(PATIENTS)
+
+    sources = read(tmp_path)
+
+    assert len(sources.rows["patients"]) == 1
+    assert [file.target for file in sources.files if file.refused] == ["labs"]
+
+
+def test_a_file_that_cannot_be_opened_is_refused_and_the_others_are_read(tmp_path: Path):
+    (tmp_path / "labs-of-Smith.csv").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "patients.csv").write_text(PATIENTS)
+
+    sources = read(tmp_path)
+
+    refused = [file for file in sources.files if file.refused]
+    assert [file.refused.rule for file in refused if file.refused] == ["unreadable_file"]
+    assert "Smith" not in refused[0].source_file
+    assert len(sources.rows["patients"]) == 1
+
+
+def test_a_folder_that_is_called_like_a_file_is_told(tmp_path: Path):
+    (tmp_path / "labs.csv").mkdir()
+    (tmp_path / "truth").mkdir()
+
+    assert [path.name for path in read(tmp_path).unmatched] == ["labs.csv"]
+
+
+def test_ids_made_of_the_patients_number_are_made_of_his_pseudonym(tmp_path: Path):
+    (tmp_path / "feeds").mkdir()
+    (tmp_path / "feeds" / "survey.yaml").write_text(
+        "feed: survey\ndescription: d\nformat: delimited\nfiles:\n"
+        "  - {target: events, name: 'survey*.csv', required: [N],\n"
+        "     columns: {event_id: {column: N, prefix: E-}, patient_id: N, kind: {constant: symptom}}}\n"
+    )
+    (tmp_path / "drop").mkdir()
+    (tmp_path / "drop" / "survey.csv").write_text("N\nP77\n")
+
+    rows = Sources.from_drop(tmp_path / "drop", load_feeds(tmp_path / "feeds"), KEY).rows["events"]
+
+    assert rows["event_id"][0] == "E-" + rows["patient_id"][0]
+    assert "P77" not in str(rows.rows())
 
 
 def test_a_file_that_no_feed_describes_is_reported(tmp_path: Path):

@@ -46,6 +46,7 @@ def test_a_line_with_several_results_becomes_several_rows_of_one_line():
             "neck": ["0.7", "0.6", None, None],
             "ok": ["1", "1", "1", "3"],
             "source_line": [2, 3, 4, 5],
+            "short_line": [False] * 4,
         }
     )
 
@@ -75,7 +76,7 @@ def source(table: str, **columns: object) -> pl.DataFrame:
     ).files[0]
     raw = pl.DataFrame(
         {"v": ["1.22", "9"], "low": ["1", "0"], "sex": ["2", "9"], "age": ["50", None]}
-    ).with_columns(source_line=pl.int_range(2, 4))
+    ).with_columns(source_line=pl.int_range(2, 4), short_line=pl.lit(False))
     return to_table(raw, kind, namespace="n", source_file="f", source_order=0)
 
 

@@ -34,7 +34,7 @@ def file(target: str, order: int, rows: list[dict[str, str]]) -> tuple[SourceFil
     text = text_rows(target, *rows).with_columns(
         source_file=pl.lit(name), source_order=pl.lit(order, dtype=pl.Int64)
     )
-    return SourceFile(Path(name), name, name, "test", target, order, len(rows)), text
+    return SourceFile(Path(name), name, name, "test", target, order, "", len(rows)), text
 
 
 def add(before: Outputs | None, *files: tuple[SourceFile, pl.DataFrame]) -> Outputs:
@@ -105,6 +105,7 @@ def test_a_refused_file_is_mended_under_another_hash_and_counts_once():
         "test",
         "labs",
         0,
+        "",
         refused=RefusedFileError("empty_file", "it holds nothing"),
     )
     first = run(Sources(files=(refused,)), QUICK, as_of=AS_OF, part="ingest", today=AS_OF)

@@ -29,6 +29,8 @@ def lab(**columns: str | None) -> pl.DataFrame:
         ("-3", "pg/mL", -3.0, -3.0),
         ("12,5", "pg/mL", None, None),
         ("QNS", "pg/mL", None, None),
+        ("２３", "pg/mL", None, None),
+        ("1e400", "pg/mL", None, None),
         ("23.4", "IU/L", None, None),
     ],
 )

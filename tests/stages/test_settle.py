@@ -81,6 +81,34 @@ def fates(*results: dict[str, str | None], patients: pl.DataFrame | None = None)
             [{"reported_at": "2024-03-02"}, {"value": "QNS", "reported_at": "2024-03-03"}],
             ["accepted", "quarantined"],
         ),
+        # A correction without a time of report: file and line decide.
+        (
+            [{"reported_at": "2024-03-02"}, {"value": "21", "status": "C"}],
+            ["superseded", "accepted"],
+        ),
+        ([{"reported_at": "2024-03-02"}, {"status": "X"}], ["withdrawn", "withdrawn"]),
+        (
+            [{"value": "21"}, {"reported_at": "2024-03-02", "status": "C"}],
+            ["superseded", "accepted"],
+        ),
+        # A cancellation needs no more than the number of what it cancels.
+        (
+            [
+                {},
+                {
+                    "status": "X",
+                    "patient_id": None,
+                    "collected_at": None,
+                    "test_name": None,
+                    "value": None,
+                    "unit": None,
+                },
+            ],
+            ["withdrawn", "withdrawn"],
+        ),
+        # A newer row that is none of ours takes the place of the older one.
+        ([{}, {"test_name": "cortisol"}], ["superseded", "set_apart"]),
+        ([{"test_name": "cortisol"}, {}], ["set_apart", "accepted"]),
         ([{"test_name": "cortisol"}], ["set_apart"]),
         ([{"patient_id": "nobody"}], ["quarantined"]),
     ],

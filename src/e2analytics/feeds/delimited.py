@@ -1,7 +1,8 @@
 """Reads delimited text: UTF-8, comma, header on the first line.
 
 In    the bytes of a file
-Out   every column as text, empty fields null, and ``source_line`` (the header is line 1)
+Out   every column as text, empty fields null; ``source_line`` (the header is line 1); and
+      ``short_line``: the line has fewer fields than the header
 
 A file that is empty, not text, cut off or not rectangular is refused as a whole, because what it
 says can no longer be trusted line by line.
@@ -30,7 +31,9 @@ def read(content: bytes) -> pl.DataFrame:
     names = _header(text)
     rows = _parse(text, names)
     _check_not_truncated(text, rows)
-    return rows
+    return rows.with_columns(
+        short_line=pl.col("source_line").is_in(_short_lines(text, len(names)).to_list())
+    )
 
 
 def _checked(content: bytes) -> bytes:
@@ -71,7 +74,34 @@ def _parse(text: bytes, names: list[str]) -> pl.DataFrame:
         raise RefusedFileError(
             "not_rectangular", "a line has more fields than the header, or a quote is not closed"
         ) from None
+    _check_no_swallowed_line(rows)
     return _with_lines(rows.with_columns(pl.all().str.strip_chars().replace("", None)))
+
+
+def _check_no_swallowed_line(rows: pl.DataFrame) -> None:
+    # A quote that opens in one row and closes in another takes all between them for one field.
+    field = pl.all()
+    commas = field.str.count_matches(",", literal=True) >= rows.width - 1
+    swallowed = field.str.contains("\n", literal=True) & commas
+    if rows.width > 1 and rows.select(pl.any_horizontal(swallowed).any()).item():
+        raise RefusedFileError("not_rectangular", "a quoted field holds whole lines")
+
+
+def _short_lines(text: bytes, columns: int) -> pl.Series:
+    """Return the numbers of lines that have fewer fields than the header.
+
+    Lines with a quote are not counted: a comma inside quotes is none.
+    """
+    lines = pl.read_csv(
+        text, has_header=False, separator="\x1f", quote_char=None, infer_schema=False,
+        new_columns=["line"], truncate_ragged_lines=True,
+    )  # fmt: skip
+    line = pl.col("line")
+    fields = line.str.count_matches(",", literal=True) + 1
+    short = (
+        (fields < columns) & ~line.str.contains('"', literal=True) & (line.str.strip_chars() != "")
+    )
+    return lines.select((pl.arg_where(short) + 1).cast(pl.Int64)).to_series()
 
 
 def _with_lines(rows: pl.DataFrame) -> pl.DataFrame:
@@ -90,7 +120,7 @@ def _check_not_truncated(text: bytes, rows: pl.DataFrame) -> None:
     if any("\n" in (field or "") for field in rows[:, :-1].row(-1)):
         return  # a quoted field that spans lines and was closed
     last = text.rpartition(b"\n")[2]
-    columns = rows.width - 1
+    columns = rows.width - 1  # without source_line
     if len(_fields(last)) < columns or _shorter_than_the_rest(rows[:, columns - 1]):
         raise RefusedFileError("truncated_file", "its last line is cut off")
 

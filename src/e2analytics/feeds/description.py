@@ -151,9 +151,23 @@ class FileDescription(_Entry):
             raise ValueError(f"{self.target} has no column {', '.join(unknown)}; it has {known}")
         return self
 
+    def id_prefixes(self) -> dict[str, str]:
+        """Return the row's own ids that are made of the patient's number, with their prefix."""
+        patient = self.columns.get("patient_id")
+        return {
+            name: source.prefix if isinstance(source, Column) else ""
+            for name, source in self.columns.items()
+            if name.endswith("_id") and name != "patient_id" and _same_column(source, patient)
+        }
+
     def matches(self, file_name: str) -> bool:
         """Tell whether a file of this name is one of these; case does not count."""
         return fnmatchcase(file_name.lower(), self.name.lower())
+
+
+def _same_column(source: Source, patient: Source | None) -> bool:
+    names = [each.column if isinstance(each, Column) else each for each in (source, patient)]
+    return isinstance(names[0], str) and names[0] == names[1]
 
 
 class Feed(_Entry):
@@ -174,6 +188,8 @@ def load_feeds(more: Path | None = None) -> tuple[Feed, ...]:
     ConfigurationError
         If one cannot be understood; the message names the file and the key.
     """
+    if more is not None and not more.is_dir():
+        raise ConfigurationError(f"There is no folder {more} of feed descriptions (feeds_folder).")
     folders = [folder for folder in (more, schemas_folder() / "feeds") if folder is not None]
     return tuple(_load(file) for folder in folders for file in sorted(folder.glob("*.yaml")))
 

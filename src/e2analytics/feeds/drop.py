@@ -10,8 +10,8 @@ inside the folder are not read.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,7 @@ from e2analytics.errors import RefusedFileError, UnreadableError
 from e2analytics.feeds import delimited, mapping, sas
 from e2analytics.feeds.description import TEXT_COLUMNS, Feed, FileDescription, match
 from e2analytics.marker import MARKER_NAME
+from e2analytics.reference import schemas_folder
 
 READERS: Final[Mapping[str, Callable[[bytes], pl.DataFrame]]] = {
     "delimited": delimited.read,
@@ -36,7 +37,8 @@ _NO_DATA = (".", "readme")
 class SourceFile:
     """One file of a drop that belongs to a feed.
 
-    ``source_file`` names it everywhere but on the user's own terminal, which may show ``path``.
+    ``source_file`` names it everywhere but on the user's own terminal, which may show ``path``;
+    ``described_by`` is a digest of the feed description and the reference tables it was read with.
     """
 
     path: Path
@@ -45,6 +47,7 @@ class SourceFile:
     feed: str
     target: str
     source_order: int
+    described_by: str
     rows_read: int = 0
     refused: RefusedFileError | None = None
     extra_columns: tuple[str, ...] = ()
@@ -78,8 +81,7 @@ class Sources:
         feeds: tuple[Feed, ...],
         key: bytes,
         *,
-        known_hashes: Collection[str] = (),
-        first_order: int = 0,
+        ledger: pl.DataFrame | None = None,
     ) -> Sources:
         """Read a drop.
 
@@ -91,49 +93,76 @@ class Sources:
             The feed descriptions to match its files against.
         key
             The key of :func:`e2analytics.pseudonyms.read_key`.
-        known_hashes
-            SHA-256 of the files that the store has read before.
-        first_order
-            The first free ``source_order`` of the store.
+        ledger
+            The files that the store has read before. One of them is read again if it was refused, or
+            if what describes it has changed since: what waited for that may come in.
 
         Raises
         ------
         UnreadableError
             If the folder cannot be read.
         """
+        read_before = _ReadBefore(ledger)
         known: list[Path] = []
         unmatched: list[Path] = []
         files: list[SourceFile] = []
         rows: dict[str, list[pl.DataFrame]] = {}
-        seen = set(known_hashes)
         for path in _files(folder):
             found = match(feeds, path.name)
-            if found is None:
+            if found is None or path.is_dir():
                 unmatched.append(path)
                 continue
-            content = _content(path)
-            digest = hashlib.sha256(content).hexdigest()
-            if digest in seen:
+            file, text = _read(path, *found, key, read_before)
+            if file is None:
                 known.append(path)
                 continue
-            seen.add(digest)
-            feed, kind = found
-            order = first_order + len(files)
-            file, text = _read(path, content, digest, feed, kind, order)
             files.append(file)
             if text is not None:
-                if "patient_id" in text.columns:
-                    text = pseudonyms.pseudonymise(text, key, feed.namespace)
-                rows.setdefault(kind.target, []).append(text)
+                rows.setdefault(file.target, []).append(text)
         together = {target: pl.concat(frames) for target, frames in rows.items()}
         return cls(together, tuple(files), tuple(known), tuple(unmatched))
 
 
+class _ReadBefore:
+    """Which files need not be read again, and which place in the order each has."""
+
+    def __init__(self, ledger: pl.DataFrame | None) -> None:
+        rows = [] if ledger is None else ledger.rows(named=True)
+        self._orders: dict[str, int] = {row["source_file"]: row["source_order"] for row in rows}
+        self._done = {
+            (row["source_file"], row["described_by"]) for row in rows if not row["refused"]
+        }
+
+    def is_done(self, name: str, described_by: str) -> bool:
+        return (name, described_by) in self._done
+
+    def done(self, name: str, described_by: str) -> None:
+        self._done.add((name, described_by))
+
+    def order(self, name: str) -> int:
+        """Return the file's place; one that is read again keeps the place it had."""
+        if name not in self._orders:
+            self._orders[name] = max(self._orders.values(), default=-1) + 1
+        return self._orders[name]
+
+
 def empty_rows(target: str) -> pl.DataFrame:
     """Return no text rows of a table, with all its columns."""
-    numbers = {"source_line": pl.Int64, "source_part": pl.Int64, "source_order": pl.Int64}
-    names = (*mapping.PROVENANCE, "namespace", "imputed", "apart", *TEXT_COLUMNS[target])
-    return pl.DataFrame(schema={name: numbers.get(name, pl.String()) for name in names})
+    types = {
+        "source_line": pl.Int64,
+        "source_part": pl.Int64,
+        "source_order": pl.Int64,
+        "short_line": pl.Boolean,
+    }
+    names = (
+        *mapping.PROVENANCE,
+        "short_line",
+        "namespace",
+        "imputed",
+        "apart",
+        *TEXT_COLUMNS[target],
+    )
+    return pl.DataFrame(schema={name: types.get(name, pl.String()) for name in names})
 
 
 def _files(folder: Path) -> list[Path]:
@@ -143,41 +172,61 @@ def _files(folder: Path) -> list[Path]:
         raise UnreadableError(
             f"The drop {folder} cannot be read ({error.strerror}). Give a folder of files with --drop."
         ) from None
+    # Folders are not read, but for one that is called like a file: it is told.
     return [
         path
         for path in entries
-        if path.is_file()
-        and path.name != MARKER_NAME
+        if path.name != MARKER_NAME
         and not path.name.lower().startswith(_NO_DATA)
+        and (path.suffix or not path.is_dir())
     ]
 
 
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UnreadableError(
-            f"{path} cannot be read ({error.strerror}). Give e2analytics the right to read it."
-        ) from None
-
-
 def _read(
-    path: Path, content: bytes, digest: str, feed: Feed, kind: FileDescription, order: int
-) -> tuple[SourceFile, pl.DataFrame | None]:
+    path: Path, feed: Feed, kind: FileDescription, key: bytes, read_before: _ReadBefore
+) -> tuple[SourceFile | None, pl.DataFrame | None]:
+    """Read one file: its line in the ledger, and its rows; no line if it was read before."""
+    described_by = _described_by(feed)
+    try:
+        content = path.read_bytes()
+    except OSError:
+        # Not chained, and named by a hash of its name: the name may be a patient's.
+        digest = hashlib.sha256(path.name.encode()).hexdigest()
+        name = f"{feed.feed}-{kind.target}-{digest[:_HASH_DIGITS]}"
+        refused = RefusedFileError("unreadable_file", "it cannot be opened")
+        order = read_before.order(name)
+        return SourceFile(
+            path, name, digest, feed.feed, kind.target, order, described_by, 0, refused
+        ), None
+    digest = hashlib.sha256(content).hexdigest()
     # The table is part of the name: one layout has files for several.
     name = f"{feed.feed}-{kind.target}-{digest[:_HASH_DIGITS]}"
-    file = SourceFile(path, name, digest, feed.feed, kind.target, order)
+    if read_before.is_done(name, described_by):
+        return None, None
+    order = read_before.order(name)
+    file = SourceFile(path, name, digest, feed.feed, kind.target, order, described_by)
     try:
         raw = READERS[feed.format](content)
         _check_columns(raw, kind)
     except RefusedFileError as refused:
-        return SourceFile(**{**file.__dict__, "refused": refused}), None
+        return replace(file, refused=refused), None
+    read_before.done(name, described_by)
     text = mapping.to_table(
         raw, kind, namespace=feed.namespace, source_file=name, source_order=order
     )
-    known = {*_columns_used(kind), "source_line"}
+    if "patient_id" in text.columns:
+        text = pseudonyms.pseudonymise(text, key, feed.namespace, kind.id_prefixes())
+    known = {*_columns_used(kind), "source_line", "short_line"}
     extra = tuple(column for column in raw.columns if column not in known)
-    return SourceFile(**{**file.__dict__, "rows_read": len(raw), "extra_columns": extra}), text
+    return replace(file, rows_read=len(raw), extra_columns=extra), text
+
+
+def _described_by(feed: Feed) -> str:
+    """Return a digest of all that decides how a file's rows are read and judged."""
+    digest = hashlib.sha256(feed.model_dump_json().encode())
+    for file in sorted((schemas_folder() / "reference").glob("*.yaml")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:_HASH_DIGITS]
 
 
 def _check_columns(raw: pl.DataFrame, kind: FileDescription) -> None:

@@ -32,6 +32,7 @@ def to_table(
         raw.select(
             pl.lit(source_file).alias("source_file"),
             "source_line",
+            "short_line",
             pl.lit(number, dtype=pl.Int64).alias("source_part"),
             pl.lit(source_order, dtype=pl.Int64).alias("source_order"),
             pl.lit(namespace).alias("namespace"),
@@ -63,6 +64,8 @@ def _text(source: Source, present: list[str]) -> pl.Expr:
             return pl.lit(day).dt.offset_by(pl.format("-{}mo", years * 12 + 6)).cast(pl.String)
         case str():
             return pl.col(source) if source in present else pl.lit(None, dtype=pl.String)
+    if source.column not in present:
+        return pl.lit(None, dtype=pl.String)
     text = pl.col(source.column)
     if source.below_detection is not None:
         below = pl.col(source.below_detection.column) == source.below_detection.equals

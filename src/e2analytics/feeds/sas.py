@@ -46,7 +46,7 @@ def read(content: bytes) -> pl.DataFrame:
         raise RefusedFileError("not_sas_transport", "its records cannot be read") from None
     columns = {str(name): _as_text(frame[name]) for name in frame.columns}
     return pl.DataFrame(columns).with_columns(
-        source_line=pl.int_range(pl.len(), dtype=pl.Int64) + 2
+        source_line=pl.int_range(pl.len(), dtype=pl.Int64) + 2, short_line=pl.lit(False)
     )
 
 

@@ -136,7 +136,8 @@ def _on_drug(episodes: pl.DataFrame, settings: FlagSettings, as_of: date) -> pl.
         episodes.filter(pl.col("started_on") <= day)
         .filter(in_force | (since_end <= settings.washout_days))
         .with_columns(in_force=in_force, since_change=since_change.fill_null(since_end))
-        .sort("patient_id", "started_on")
+        # Last the spell that counts: anastrozole before other inhibitors, in force before ended.
+        .sort("patient_id", "in_force", pl.col("drug") == ANASTROZOLE, "started_on")
         .group_by("patient_id", maintain_order=True)
         .agg(
             weekly_anastrozole_mg=pl.col("weekly_dose_mg").filter(anastrozole).sum(),
@@ -146,8 +147,9 @@ def _on_drug(episodes: pl.DataFrame, settings: FlagSettings, as_of: date) -> pl.
             stopped=~pl.col("in_force").any(),
             days_since_change=pl.col("since_change").min(),
             overlap=pl.col("overlap").any(),
-            spell_started_on=pl.col("started_on").max(),
-            ordered_on=pl.col("ordered_on").max(),
+            drug=pl.col("drug").last(),
+            ordered_on=pl.col("ordered_on").last(),
+            spell_started_on=pl.col("started_on").last(),
             spell_file=pl.col("source_file").last(),
             spell_line=pl.col("source_line").last(),
         )
@@ -387,8 +389,16 @@ def _grounds() -> pl.Expr:
         "draw_line",
     )
     dose = pl.format(
-        "Anastrozole {} mg a week since {}, last ordered on {} [{} line {}].",
-        pl.col("weekly_anastrozole_mg").round(2).cast(pl.String).fill_null("unknown"),
+        "{}{} since {}, last ordered on {} [{} line {}].",
+        pl.col("drug").str.to_titlecase(),
+        pl.when(pl.col("takes_anastrozole"))
+        .then(
+            pl.format(
+                " {} mg a week",
+                pl.col("weekly_anastrozole_mg").round(2).cast(pl.String).fill_null("unknown"),
+            )
+        )
+        .otherwise(pl.when(pl.col("stopped")).then(pl.lit(", stopped,")).otherwise(pl.lit(""))),
         "spell_started_on",
         "ordered_on",
         "spell_file",

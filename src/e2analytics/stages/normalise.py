@@ -19,9 +19,14 @@ from e2analytics import reference
 OTHER_ANALYTE = "other_analyte"
 OTHER_DRUG = "other_drug"
 
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+# ASCII digits only: \d is any digit of any script here, which no cast can read.
+_NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 _RESULT = rf"^(?P<comparator>[<>]=?)?\s*(?P<number>{_NUMBER})$"
-_INSTANT = r"^(?P<day>\d{4}-\d{2}-\d{2})(?:[T ](?P<time>\d{2}:\d{2})(?::(?P<second>\d{2})(?:\.\d+)?)?(?P<offset>Z|[+-]\d{2}:?\d{2})?)?$"
+_INSTANT = (
+    r"^(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:[T ](?P<time>[0-9]{2}:[0-9]{2})(?::(?P<second>[0-9]{2})(?:\.[0-9]+)?)?"
+    r"(?P<offset>Z|[+-][0-9]{2}:?[0-9]{2})?)?$"
+)
 
 
 def normalise(target: str, rows: pl.DataFrame, *, timezone: str) -> pl.DataFrame:
@@ -70,7 +75,9 @@ def _with_analyte(rows: pl.DataFrame) -> pl.DataFrame:
         .join(reference.analyte_names(), on="spelling", how="left", maintain_order="left")
         .with_columns(analyte=pl.coalesce("analyte_by_code", "analyte_by_name"))
     )
-    other = pl.when(pl.col("analyte").is_null() & pl.col("test_name").is_not_null())
+    # A cancellation is of whatever its number is of.
+    cancelled = (pl.col("raw_status").str.to_uppercase() == "X").fill_null(False)
+    other = pl.when(pl.col("analyte").is_null() & pl.col("test_name").is_not_null() & ~cancelled)
     return named.with_columns(apart=pl.coalesce("apart", other.then(pl.lit(OTHER_ANALYTE))))
 
 
@@ -89,7 +96,7 @@ def _interval() -> list[pl.Expr]:
     """Express a result as the interval of values that it allows, in the analyte's unit."""
     result = pl.col("raw_value").str.extract_groups(_RESULT)
     comparator = result.struct.field("comparator").str.slice(0, 1)
-    number = result.struct.field("number").cast(pl.Float64) * pl.col("factor")
+    number = _finite(result.struct.field("number")) * pl.col("factor")
     low = pl.when((comparator == "<") & (number >= 0)).then(0.0).otherwise(number)
     high = pl.when(comparator == ">").then(None).otherwise(number)
     return [low.alias("value_low"), high.alias("value_high")]
@@ -172,8 +179,12 @@ def _precision(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
 
 
 def _number(name: str) -> pl.Expr:
-    written = pl.col(name).str.extract(rf"^({_NUMBER})$", 1)
-    return written.cast(pl.Float64)
+    return _finite(pl.col(name).str.extract(rf"^({_NUMBER})$", 1))
+
+
+def _finite(written: pl.Expr) -> pl.Expr:
+    number = written.cast(pl.Float64, strict=False)
+    return pl.when(number.is_finite()).then(number)  # 1e400 is no number
 
 
 def _day(name: str) -> pl.Expr:

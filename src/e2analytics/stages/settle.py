@@ -42,6 +42,7 @@ KEYS: Final = {
     "precision": ("namespace", "clinic_id", "scanner_id", "site"),
 }
 
+_READING_ORDER: Final = ("source_order", "source_line", "source_part")
 _ABOUT_THE_FILE: Final = (
     "source_file",
     "source_line",
@@ -73,9 +74,11 @@ def standings(patients: pl.DataFrame) -> pl.DataFrame:
 def settle(target: str, rows: pl.DataFrame, standing: pl.DataFrame) -> pl.DataFrame:
     """Return ``rows`` of table ``target`` with ``fate`` and ``why``."""
     placed = _before_versions(target, rows, standing)
-    candidate = pl.col("fate").is_null()
-    versions = _choose_versions(target, placed.filter(candidate))
-    return pl.concat([placed.filter(~candidate), versions]).sort(
+    # A newer row that is none of ours takes the place of an older one that was; a row that waits in
+    # quarantine takes nobody's: bad input must not harm what is there.
+    waiting = pl.col("fate") == "quarantined"
+    versions = _choose_versions(target, placed.filter(~waiting.fill_null(False)))
+    return pl.concat([placed.filter(waiting), versions]).sort(
         "source_order", "source_line", "source_part"
     )
 
@@ -87,10 +90,14 @@ def _before_versions(target: str, rows: pl.DataFrame, standing: pl.DataFrame) ->
     else:
         known = rows.join(standing, on="patient_id", how="left", maintain_order="left")
         stands = pl.col("standing")
+    # A cancellation needs no more than the number of what it cancels.
+    bare = pl.lit(False)
+    if target == "labs":
+        bare = (pl.col("status") == "X") & pl.col("patient_id").is_null()
     set_apart = pl.coalesce("apart", pl.when(stands == WOMAN).then(pl.lit(WOMAN)))
     quarantined = pl.coalesce(
         "reject",
-        pl.when(stands.is_null()).then(pl.lit(UNKNOWN_PATIENT)),
+        pl.when(stands.is_null() & ~bare).then(pl.lit(UNKNOWN_PATIENT)),
         pl.when(stands == "conflict").then(pl.lit(CONFLICTING_IDENTITY)),
     )
     return known.with_columns(
@@ -106,7 +113,13 @@ def _choose_versions(target: str, rows: pl.DataFrame) -> pl.DataFrame:
     key = list(KEYS[target])
     alone = pl.len().over(key) == 1
     cancelled = pl.col("status") == "X" if target == "labs" else pl.lit(False)
-    fate_alone = pl.when(cancelled).then(pl.lit("withdrawn")).otherwise(pl.lit("accepted"))
+    fate_alone = (
+        pl.when(pl.col("fate").is_not_null())
+        .then("fate")
+        .when(cancelled)
+        .then(pl.lit("withdrawn"))
+        .otherwise(pl.lit("accepted"))
+    )
     single = rows.filter(alone).with_columns(fate=fate_alone)
     several = rows.filter(~alone)
     return pl.concat([single, _among_versions(target, several)]) if len(several) else single
@@ -115,28 +128,24 @@ def _choose_versions(target: str, rows: pl.DataFrame) -> pl.DataFrame:
 def _among_versions(target: str, rows: pl.DataFrame) -> pl.DataFrame:
     """Newest report wins, then file, then line; a preliminary result never replaces a final one."""
     key = list(KEYS[target])
+    cancelled = pl.lit(False)
     if target == "labs":
-        preliminary = pl.col("status") == "P"
-        behind = preliminary & (~preliminary).any().over(key)
-        age: list[pl.Expr | str] = [
-            ~behind,
-            "reported_at",
-            "source_order",
-            "source_line",
-            "source_part",
-        ]
+        rows = _oldest_report_first(rows, key)
+        cancelled = pl.col("status").last().over(key) == "X"
     else:
-        age = ["source_order", "source_line", "source_part"]
+        rows = rows.sort(_READING_ORDER)
     said = [name for name in columns_of(target) if name not in _ABOUT_THE_FILE]
-    ordered = rows.sort(*age, nulls_last=False, maintain_order=True).with_columns(
-        said=pl.struct(said).hash(seed=0)
-    )
+    ordered = rows.with_columns(said=pl.struct(said).hash(seed=0))
     as_newest = pl.col("said") == pl.col("said").last().over(key)
-    cancelled = (pl.col("status").last().over(key) == "X") if target == "labs" else pl.lit(False)
+    newest_is_apart = pl.col("fate").last().over(key) == "set_apart"
     # The first row that says what the newest says is the one kept: a file that repeats it moves nothing.
     first_read = pl.col("source_order").cum_count().over([*key, "said"]) == 1
     fate = (
-        pl.when(cancelled)
+        pl.when(pl.col("fate").is_not_null())
+        .then("fate")
+        .when(newest_is_apart.fill_null(False))
+        .then(pl.lit("superseded"))
+        .when(cancelled)
         .then(pl.lit("withdrawn"))
         .when(as_newest & first_read)
         .then(pl.lit("accepted"))
@@ -144,7 +153,20 @@ def _among_versions(target: str, rows: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit("duplicate"))
         .otherwise(pl.lit("superseded"))
     )
-    return ordered.with_columns(fate=fate).drop("said")
+    return ordered.with_columns(fate=fate).select(rows.columns)
+
+
+def _oldest_report_first(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:
+    """Order the versions of each result; where a time of report is missing, file and line decide."""
+    preliminary = pl.col("status") == "P"
+    behind = preliminary & (~preliminary).any().over(key)
+    newest_so_far = pl.col("reported_at").cum_max().forward_fill().over(key)
+    return (
+        rows.sort(_READING_ORDER)
+        .with_columns(behind=behind, reported=pl.coalesce("reported_at", newest_so_far))
+        .sort(~pl.col("behind"), "reported", *_READING_ORDER, nulls_last=False)
+        .drop("behind", "reported")
+    )
 
 
 def quarantine(target: str, settled: pl.DataFrame, feeds: pl.DataFrame) -> pl.DataFrame:

@@ -18,7 +18,16 @@ from e2analytics.contracts import Table, columns_of
 from e2analytics.errors import ContractError
 from e2analytics.rules import ROW_RULES, TOMORROW, Rule
 
-BLANKED: Final = frozenset({"implausible_height", "implausible_weight", "implausible_weekly_dose"})
+BLANKED: Final = frozenset(
+    {
+        "implausible_height",
+        "implausible_weight",
+        "implausible_trt_started_on",
+        "implausible_weekly_dose",
+        "implausible_t_score",
+        "implausible_z_score",
+    }
+)
 """Warnings about a number that the row can do without: it is left out."""
 
 
