@@ -1,0 +1,59 @@
+"""The README says what is so."""
+
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from e2analytics.feeds.description import load_feeds
+from e2analytics.feeds.drop import Sources
+from e2analytics.pipeline import run
+from e2analytics.pseudonyms import read_key
+from e2analytics.settings import Settings
+from e2analytics.state import Outputs
+from tests.conftest import AS_OF
+
+REPOSITORY = Path(__file__).parents[1]
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def sample() -> Outputs:
+    drop = REPOSITORY / "data" / "sample"
+    sources = Sources.from_drop(drop, load_feeds(), read_key(drop))
+    return run(sources, Settings(), as_of=AS_OF, today=AS_OF)
+
+
+def test_the_figures_of_the_demo_are_those_of_the_sample(sample: Outputs):
+    tiers = dict(sample.tables["flags"].group_by("tier").len().rows())
+    summary = sample.tables["curve_summary"]
+    primary = summary.filter(pl.col("site") == "lumbar_spine").row(0, named=True)
+
+    assert f"{sample.counts['rows_read']:,} = {sample.counts['accepted']:,} accepted" in README
+    assert (
+        f"{primary['verdict']} ({primary['n_intervals']} rows of {primary['n_patients']} men)"
+        in README
+    )
+    assert f"600 men, {sample.counts['men_on_drug']} on an aromatase inhibitor" in README
+    flagged = ", ".join(f"{tiers[tier]} {tier}" for tier in ("critical", "high", "watch"))
+    assert f"flagged: {flagged}." in README
+
+
+def test_every_file_it_links_is_there():
+    for link in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (REPOSITORY / link).exists(), link
+
+
+def test_every_make_target_it_names_is_there():
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"^make (\w+)", README, re.MULTILINE):
+        assert f"\n{target}: " in makefile
+
+
+def test_every_verb_it_names_is_there():
+    source = (REPOSITORY / "src" / "e2analytics" / "cli.py").read_text(encoding="utf-8")
+    for verb in set(
+        re.findall(r"e2analytics (run|status|report|export|limits|inspect|app)\b", README)
+    ):
+        assert re.search(rf"def {verb}\b|name=\"{verb}\"", source), verb
