@@ -49,6 +49,7 @@ def test_a_header_alone_is_a_file_without_rows():
         (b"", "empty_file"),
         (b"  \n\n", "empty_file"),
         (b"id,value\na,1\x00\n", "not_text"),
+        (b"id,value\na,1\x1f2\n", "not_text"),
         ("id,value\na,1\n".encode("utf-16"), "not_text"),
         ("id,value\nJosé,1\n".encode("latin-1"), "wrong_encoding"),
         (b"id,id\na,1\n", "duplicate_column"),

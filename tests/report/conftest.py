@@ -108,6 +108,7 @@ def model() -> dict[str, Any]:
 def adopted_limit() -> dict[str, Any]:
     return {
         "adopted_on": date(2026, 6, 30),
+        "site": "lumbar_spine",
         "lower_limit_pg_ml": LIMIT,
         "limit_ci_low": None,
         "limit_ci_high": None,
@@ -156,6 +157,7 @@ def file_rows() -> list[dict[str, Any]]:
                 "target": target,
                 "source_order": order,
                 "run_id": RUN_ID if order > 1 else "2026-08-31-02ab",
+                "described_by": "5c3a",
                 "refused": None,
                 "rows_read": n,
                 "accepted": n - sum(left),
@@ -163,7 +165,12 @@ def file_rows() -> list[dict[str, Any]]:
             }
         )
     refused = dict.fromkeys(("rows_read", "accepted", *FATES), 0)
-    refused_file = {"source_file": "dxa-9e02", "sha256": "9e02" * 16, "feed": "dxa"}
+    refused_file = {
+        "source_file": "dxa-9e02",
+        "sha256": "9e02" * 16,
+        "feed": "dxa",
+        "described_by": "5c3a",
+    }
     about = {"target": "dxa", "source_order": 5, "run_id": RUN_ID, "refused": "missing_column"}
     return [*rows, {**refused_file, **about, **refused}]
 

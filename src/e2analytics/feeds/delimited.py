@@ -11,12 +11,14 @@ says can no longer be trusted line by line.
 from __future__ import annotations
 
 import csv
+import re
 
 import polars as pl
 
 from e2analytics.errors import RefusedFileError
 
 _BOM = b"\xef\xbb\xbf"
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 
 
 def read(content: bytes) -> pl.DataFrame:
@@ -39,8 +41,9 @@ def read(content: bytes) -> pl.DataFrame:
 def _checked(content: bytes) -> bytes:
     if not content.strip():
         raise RefusedFileError("empty_file", "it holds nothing, not even a header")
-    if b"\x00" in content:
-        raise RefusedFileError("not_text", "it holds NUL bytes: not text, or UTF-16")
+    if control := _NO_TEXT.search(content):
+        line = content.count(b"\n", 0, control.start()) + 1
+        raise RefusedFileError("not_text", f"line {line} holds control bytes: not text, or UTF-16")
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -94,7 +97,7 @@ def _short_lines(text: bytes, columns: int) -> pl.Series:
     """
     lines = pl.read_csv(
         text, has_header=False, separator="\x1f", quote_char=None, infer_schema=False,
-        new_columns=["line"], truncate_ragged_lines=True,
+        new_columns=["line"],
     )  # fmt: skip
     line = pl.col("line")
     fields = line.str.count_matches(",", literal=True) + 1
