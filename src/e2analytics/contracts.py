@@ -408,6 +408,7 @@ class Runs(Table):
     as_of: Series[pl.Date]
     started_at: Series[Utc]
     finished_at: Series[Utc]
+    simulated: Series[bool] = pa.Field(description="Written under the key of simulated patients.")
     part: Series[str] = pa.Field(isin=PARTS, description="All of it, or one stage.")
     outcome: Series[str] = pa.Field(isin=["complete", "incomplete"])
     package_version: Series[str]

@@ -129,7 +129,7 @@ def perform(job: Job, *, step: Step = as_is, tell: Callable[[str], None] = lambd
             run_id=run_id,
             as_of=job.as_of,
             part=job.part,
-            key_check=key_check or "",
+            key_check=key_check,
             started_at=started_at,
             settings=job.settings.model_dump(mode="json"),
             inputs={file.source_file: file.sha256 for file in sources.files},

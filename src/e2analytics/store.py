@@ -34,6 +34,7 @@ from filelock import FileLock, Timeout
 from e2analytics.contracts import TABLES, columns_of, schema_of
 from e2analytics.errors import ConfigurationError, StoreError, TooLittleDataError
 from e2analytics.feeds.mapping import PROVENANCE
+from e2analytics.pseudonyms import is_of_simulated_patients
 from e2analytics.state import CANONICAL, Outputs, Snapshot
 
 SCHEMA_VERSION: Final = 1
@@ -202,14 +203,15 @@ class Store:
         run_id: str,
         as_of: date,
         part: str,
-        key_check: str,
+        key_check: str | None,
         started_at: datetime,
         settings: Mapping[str, Any],
         inputs: Mapping[str, str],
     ) -> dict[str, Any]:
         """Write every table, then the manifest that makes them visible.
 
-        Must be called while :meth:`writing` holds the store. Returns the manifest.
+        Must be called while :meth:`writing` holds the store. ``key_check`` is None where nothing was
+        read, so that no key was needed. Returns the manifest.
         """
         before = self.published()
         versions = json.loads(before["table_versions"]) if before else {}
@@ -230,6 +232,7 @@ class Store:
             "as_of": as_of,
             "started_at": started_at,
             "finished_at": datetime.now(UTC),
+            "simulated": is_of_simulated_patients(key_check or self._key_check()),
             "part": part,
             "outcome": outputs.outcome,
             "package_version": package_version("e2analytics"),
@@ -241,10 +244,13 @@ class Store:
             "table_versions": json.dumps(now, sort_keys=True),
         }
         if not before:
-            info = {"schema_version": [SCHEMA_VERSION], "key_check": [key_check]}
+            info = {"schema_version": [SCHEMA_VERSION], "key_check": [key_check or ""]}
             self._write("store_info", pl.DataFrame(info), "overwrite")
         self._write("runs", pl.DataFrame([manifest], schema=schema_of("runs")), "append")
         return manifest
+
+    def _key_check(self) -> str:
+        return str(self._read("store_info", None)["key_check"][0]) if self.exists() else ""
 
     def _merge(self, name: str, frame: pl.DataFrame, versions: Mapping[str, int]) -> int:
         """Bring a table of source rows up to date: insert, update and delete what changed."""

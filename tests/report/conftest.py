@@ -83,6 +83,7 @@ def run(**changes: Any) -> dict[str, Any]:
         "as_of": AS_OF,
         "started_at": datetime(2026, 10, 1, 2, 0, tzinfo=UTC),
         "finished_at": datetime(2026, 10, 1, 2, 4, tzinfo=UTC),
+        "simulated": False,
         "part": "all",
         "outcome": "incomplete",
         "package_version": "0.1.0",
@@ -321,6 +322,7 @@ def points(
     return [
         {
             "site": site,
+            "simulated": False,
             "part": "all",
             "outcome": outcome,
             "e2_pg_ml": float(e2),
@@ -357,6 +359,7 @@ def summary_rows() -> list[dict[str, Any]]:
 def summary(site: str, outcome: str, **changes: Any) -> dict[str, Any]:
     return {
         "site": site,
+        "simulated": False,
         "part": "all",
         "outcome": outcome,
         "verdict": "low_side_threshold",

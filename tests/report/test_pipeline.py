@@ -23,6 +23,7 @@ def report(outputs: Outputs) -> Report:
         "as_of": AS_OF.date(),
         "started_at": AS_OF,
         "finished_at": AS_OF,
+        "simulated": False,
         "part": "all",
         "outcome": outputs.outcome,
         "package_version": "0.1.0",

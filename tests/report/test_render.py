@@ -222,3 +222,12 @@ def test_another_process_makes_the_same_bytes(page: str) -> None:
         check=True,
     )
     assert other.stdout.decode() == page
+
+
+def test_simulated_patients_are_said_to_be_simulated(tables: dict[str, pl.DataFrame]):
+    simulated = {**tables, "runs": tables["runs"].with_columns(simulated=pl.lit(True))}
+
+    assert "Simulated patients" not in render_html(build(tables, month="2026-09"))
+    page = render_html(build(simulated, month="2026-09"))
+    assert "Simulated patients: no row here describes a person." in page
+    assert "as in a specialised clinic" in page

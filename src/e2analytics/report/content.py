@@ -34,6 +34,7 @@ class Header:
     run_id: str
     package_version: str
     model: str
+    simulated: bool
     complete: bool
     completeness: str
 
@@ -157,6 +158,7 @@ def _header(
         run_id=run["run_id"],
         package_version=run["package_version"],
         model=model,
+        simulated=run["simulated"],
         complete=run["outcome"] == "complete",
         completeness=_completeness(run["outcome"], came_in),
     )

@@ -14,6 +14,10 @@ INTENDED_USE: Final = (
     "Decision support for clinicians, not a medical device. It says “review”, never what to "
     "prescribe, and is not for patients."
 )
+SIMULATED: Final = (
+    "Simulated patients: no row here describes a person. By assumption about a third of the men take "
+    "anastrozole, as in a specialised clinic (in practice about 3 %), so that few men can teach something."
+)
 SURROGATE: Final = (
     "BMD is a surrogate for fracture. In the TRAVERSE trial (Snyder 2024, 5,204 men, 3.2 years) "
     "men on testosterone had more clinical fractures than men on placebo (3.50 against 2.46 %; hazard "
@@ -21,7 +25,7 @@ SURROGATE: Final = (
     "fracture prevented."
 )
 LEGEND: Final = (
-    ("Man", "his pseudonym; whoever holds the key finds the clinic's own number with the command “crosswalk”."),
+    ("Man", "his pseudonym, made of the clinic's own number with its key. The file and line under “Rests on” lead to his rows in the clinic's own files."),
     ("Tier", "■ Critical: E2 is probably below the red line, or a result by mass spectrometry lies below it. ▲ High: below the limit because of the drug, or below the red line by immunoassay alone. ● Watch: probably low, but not by the drug, or not assessable today."),
     ("Status", "what the model concludes, whatever the tier. Below range by the drug: E2 is probably below the limit, and would not be without the drug. Low, not by the drug: probably below the limit, but the drug is not shown to be why."),
     ("Dose", "anastrozole in force on the as-of date, mg per week."),
@@ -37,6 +41,7 @@ CAVEATS: Final = (
     "No harm of high E2 to bone has been shown in men; nor is it shown to be safe. U shapes are described for other outcomes, mostly by immunoassay.",
     "Total E2 is judged. Immunoassay cannot see the danger zone near the red line: repeat by mass spectrometry before acting.",
     "BMD of different makers' scanners is never compared; T-scores are shown as the scanner reported them.",
+    "The interval of a man's E2 between two scans does not know that his dose changed in between: where it did, it is too narrow, and the curve is less sure than its bands say.",
     "Anastrozole for men is off-label.",
 )  # fmt: skip
 SOURCES: Final = (
