@@ -26,7 +26,8 @@ SAMPLE_MONTH := 2026-09
 
 demo: .venv/installed
 	@rm -rf demo
-	@$(BIN)/e2analytics run --drop data/sample --store demo/store --as-of $(SAMPLE_AS_OF)
+	@mkdir demo
+	@PREFECT_HOME=$(CURDIR)/demo/prefect $(BIN)/e2analytics run --drop data/sample --store demo/store --as-of $(SAMPLE_AS_OF)
 	@$(BIN)/e2analytics report --month $(SAMPLE_MONTH) --store demo/store --out demo/report
 
 check: .venv/installed

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import settings
 
 from e2analytics.feeds.description import TEXT_COLUMNS, load_feeds
 from e2analytics.feeds.drop import Sources, empty_rows
@@ -18,6 +19,10 @@ from e2analytics.state import Outputs
 
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"
+
+# A slow machine is no failure; where a red run costs a day, the examples are the same every time.
+settings.register_profile("steady", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("steady")
 
 KEY = b"the key of the tests, long enough"
 AS_OF = date(2026, 9, 30)
