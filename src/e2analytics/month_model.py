@@ -79,7 +79,7 @@ def settings_of_fit(settings: Settings) -> dict[str, Any]:
 
 def name(frames: Iterable[pl.DataFrame], settings: Settings, as_of: date) -> str:
     """Name a model by its day and by what it is fitted to: the same inputs, the same name."""
-    digest = hashlib.sha256(settings.model_dump_json().encode())
+    digest = hashlib.sha256(json.dumps(settings_of_fit(settings), sort_keys=True).encode())
     for frame in frames:
         digest.update(frame.hash_rows(seed=0).to_numpy().tobytes())
     return f"{as_of:%Y-%m-%d}-{digest.hexdigest()[:8]}"
