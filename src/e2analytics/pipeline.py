@@ -21,7 +21,7 @@ from e2analytics.intake import TakenIn, counts_of_rows, take_in
 from e2analytics.models.shrinkage import Shrinkage
 from e2analytics.month_model import MonthModel
 from e2analytics.settings import Settings
-from e2analytics.stages import account, expose, flag, limit, link, validate
+from e2analytics.stages import account, expose, flag, flag_life, limit, link, validate
 from e2analytics.stages import fit as fitting
 from e2analytics.stages.fit import Fitted
 from e2analytics.state import CANONICAL, DERIVED, Outputs, Snapshot
@@ -311,7 +311,7 @@ def flag_men(
         as_of=as_of,
         model_id=model_id,
     )
-    return cohort, flag.flags(cohort, before.table("flags"), as_of=as_of)
+    return cohort, flag_life.flags(cohort, before.table("flags"), as_of=as_of)
 
 
 def account_for(

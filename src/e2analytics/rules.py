@@ -131,6 +131,16 @@ _WHOLE: Final = Rule(
     "The line has fewer fields than the header. Write every field, an empty one too.",
     ~pl.col("short_line"),
 )
+_SITE: Final = (
+    _given("site", "the site of the scan"),
+    Rule(
+        "unknown_site",
+        "site",
+        "reject",
+        f"Write the site as one of {', '.join(SITES)}.",
+        pl.col("site").is_in(SITES),
+    ),
+)
 _SOMEBODY: Final = _given("patient_id", "the patient's number")
 _WITHDRAWN: Final = pl.col("status") == "X"
 
@@ -216,14 +226,7 @@ DXA_RULES: Final = (
     _SOMEBODY,
     _given("scan_id", "the scanner's number of the scan"),
     *_date("scanned_on", "the date of the scan"),
-    _given("site", "the site of the scan"),
-    Rule(
-        "unknown_site",
-        "site",
-        "reject",
-        f"Write the site as one of {', '.join(SITES)}.",
-        pl.col("site").is_in(SITES),
-    ),
+    *_SITE,
     Rule(
         "missing_bmd_g_cm2",
         "bmd_g_cm2",
@@ -321,14 +324,7 @@ PRECISION_RULES: Final = (
     _WHOLE,
     _given("clinic_id", "the clinic"),
     _given("scanner_id", "the scanner"),
-    _given("site", "the site"),
-    Rule(
-        "unknown_site",
-        "site",
-        "reject",
-        f"Write the site as one of {', '.join(SITES)}.",
-        pl.col("site").is_in(SITES),
-    ),
+    *_SITE,
     Rule(
         "missing_cv_pct",
         "cv_pct",

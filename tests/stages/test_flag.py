@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from e2analytics.settings import FlagSettings
-from e2analytics.stages import flag, link
+from e2analytics.stages import flag, flag_life, link
 from e2analytics.stages.limit import LimitInUse
 from e2analytics.state import empty_table
 
@@ -275,24 +275,24 @@ def test_a_flag_is_new_then_open_then_resolved_then_reopened():
     later = [AS_OF + timedelta(days=number) for number in range(4)]
     none = empty_table("flags")
 
-    first = flag.flags(low, none, as_of=later[0])
-    again = flag.flags(low, first, as_of=later[0])
-    second = flag.flags(low, first, as_of=later[1])
-    third = flag.flags(fine, second, as_of=later[2])
-    fourth = flag.flags(low, third, as_of=later[3])
+    first = flag_life.flags(low, none, as_of=later[0])
+    again = flag_life.flags(low, first, as_of=later[0])
+    second = flag_life.flags(low, first, as_of=later[1])
+    third = flag_life.flags(fine, second, as_of=later[2])
+    fourth = flag_life.flags(low, third, as_of=later[3])
 
     states = [frame["state"][0] for frame in (first, again, second, third, fourth)]
     assert states == ["new", "new", "open", "resolved", "reopened"]
     assert fourth["first_flagged_on"][0] == later[0]
-    assert flag.flags(fine, none, as_of=AS_OF).is_empty()
+    assert flag_life.flags(fine, none, as_of=AS_OF).is_empty()
 
 
 def test_the_flag_of_a_man_who_left_the_cohort_is_resolved_and_reopens_with_him():
     tomorrow, later = AS_OF + timedelta(days=1), AS_OF + timedelta(days=2)
-    flagged = flag.flags(judge(man=LOW_BY_DRUG), empty_table("flags"), as_of=AS_OF)
+    flagged = flag_life.flags(judge(man=LOW_BY_DRUG), empty_table("flags"), as_of=AS_OF)
 
-    gone = flag.flags(judge([order(stopped_on=ago(15))]), flagged, as_of=tomorrow)
-    back = flag.flags(judge(man=LOW_BY_DRUG), gone, as_of=later)
+    gone = flag_life.flags(judge([order(stopped_on=ago(15))]), flagged, as_of=tomorrow)
+    back = flag_life.flags(judge(man=LOW_BY_DRUG), gone, as_of=later)
 
     assert gone.select("state", "tier", "reasons", "as_of", "first_flagged_on").rows() == [
         ("resolved", "none", "no_longer_in_cohort", tomorrow, AS_OF)

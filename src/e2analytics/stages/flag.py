@@ -2,7 +2,6 @@
 
 In    episodes, E2 draws, the men's own levels, exposures, scans, events, the limit in use
 Out   cohort   grain patient_id: every man on an aromatase inhibitor on the as-of date
-      flags    grain patient_id: those of them whose tier is not none, and those who were flagged
 
 Every man of the cohort has one status and one tier. The tier is never hidden by the status: a man
 whose E2 cannot be assessed today may still be in danger.
@@ -21,6 +20,7 @@ from e2analytics.contracts import FITTED_SITES, columns_of
 from e2analytics.models.below import probabilities
 from e2analytics.models.shrinkage import Levels
 from e2analytics.settings import FlagSettings
+from e2analytics.stages import grounds
 from e2analytics.stages.limit import LimitInUse
 from e2analytics.stages.link import ANASTROZOLE
 
@@ -99,7 +99,7 @@ def cohort(
     )
     return judged.with_columns(
         reasons=pl.concat_list(_NOT_ASSESSABLE + _FINDINGS).list.drop_nulls().list.join(_SEPARATOR),
-        grounds=_grounds(),
+        grounds=grounds.in_words(),
         e2_expected_pg_ml=pl.col("on_mean").exp(),
         e2_ci_low=(pl.col("on_mean") - _Z95 * pl.col("on_sd")).exp(),
         e2_ci_high=(pl.col("on_mean") + _Z95 * pl.col("on_sd")).exp(),
@@ -360,100 +360,4 @@ def _tier(settings: FlagSettings) -> pl.Expr:
         .when(watched)
         .then(pl.lit("watch"))
         .otherwise(pl.lit("none"))
-    )
-
-
-def _grounds() -> pl.Expr:
-    """Say in words what a flag rests on, with the file and line of each piece."""
-    last = (
-        pl.when(pl.col("last_e2_high_pg_ml").is_null())
-        .then(pl.format(">{}", pl.col("last_e2_low_pg_ml").round(1)))
-        .when(pl.col("last_e2_low_pg_ml") == 0)
-        .then(pl.format("<{}", pl.col("last_e2_high_pg_ml").round(1)))
-        .otherwise(pl.col("last_e2_high_pg_ml").round(1).cast(pl.String))
-    )
-    expected = pl.format(
-        "Expected E2 at the present dose {} pg/mL (95 % {} to {}), off the drug {}, from {} draws.",
-        pl.col("on_mean").exp().round(1),
-        (pl.col("on_mean") - _Z95 * pl.col("on_sd")).exp().round(1),
-        (pl.col("on_mean") + _Z95 * pl.col("on_sd")).exp().round(1),
-        pl.col("off_mean").exp().round(1),
-        "n_draws",
-    )
-    result = pl.format(
-        "Last E2 {} pg/mL ({}) on {} [{} line {}].",
-        last,
-        "assay",
-        "last_e2_on",
-        "draw_file",
-        "draw_line",
-    )
-    dose = pl.format(
-        "{}{} since {}, last ordered on {} [{} line {}].",
-        pl.col("drug").str.to_titlecase(),
-        pl.when(pl.col("takes_anastrozole"))
-        .then(
-            pl.format(
-                " {} mg a week",
-                pl.col("weekly_anastrozole_mg").round(2).cast(pl.String).fill_null("unknown"),
-            )
-        )
-        .otherwise(pl.when(pl.col("stopped")).then(pl.lit(", stopped,")).otherwise(pl.lit(""))),
-        "spell_started_on",
-        "ordered_on",
-        "spell_file",
-        "spell_line",
-    )
-    return pl.concat_str(
-        expected.fill_null("No E2 level can be estimated."),
-        result.fill_null("No E2 on record."),
-        dose,
-        separator=" ",
-    )
-
-
-def flags(cohort: pl.DataFrame, before: pl.DataFrame, *, as_of: date) -> pl.DataFrame:
-    """Return the flagged men with the life of their flag, and those whose flag is resolved.
-
-    Parameters
-    ----------
-    cohort
-        The men on the as-of date.
-    before
-        The flags as of the last day before it.
-    as_of
-        The day.
-    """
-    life = ["first_flagged_on", "state", "review_state", "review_note"]
-    earlier = before.filter(pl.col("first_flagged_on") <= as_of)
-    here = (
-        cohort.join(earlier.select("patient_id", *life), on="patient_id", how="left")
-        .filter((pl.col("tier") != "none") | pl.col("first_flagged_on").is_not_null())
-        .with_columns(
-            pl.col("first_flagged_on").fill_null(as_of),
-            pl.col("review_state").fill_null("not_reviewed"),
-            state=_state(as_of),
-        )
-    )
-    # Off the drug, or gone: the flag is resolved and its history stays.
-    gone = earlier.join(cohort, on="patient_id", how="anti").with_columns(
-        pl.lit(as_of).alias("as_of"),
-        tier=pl.lit("none"),
-        reasons=pl.lit("no_longer_in_cohort"),
-        state=pl.lit("resolved"),
-    )
-    columns = columns_of("flags")
-    return pl.concat([here.select(columns), gone.select(columns)]).sort("patient_id")
-
-
-def _state(as_of: date) -> pl.Expr:
-    came_back = pl.col("state").is_in(["resolved", "reopened"])
-    return (
-        pl.when(pl.col("tier") == "none")
-        .then(pl.lit("resolved"))
-        .when(pl.col("first_flagged_on").fill_null(as_of) == as_of)
-        .then(pl.lit("new"))
-        .when(came_back)
-        .then(pl.lit("reopened"))
-        .otherwise(pl.lit("open"))
     )

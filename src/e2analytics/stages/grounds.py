@@ -1,0 +1,58 @@
+"""Grounds: what a flag rests on, in words, with the file and line of each piece."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+_Z95: Final = 1.959963984540054
+
+
+def in_words() -> pl.Expr:
+    """Say in words what a flag rests on, with the file and line of each piece."""
+    last = (
+        pl.when(pl.col("last_e2_high_pg_ml").is_null())
+        .then(pl.format(">{}", pl.col("last_e2_low_pg_ml").round(1)))
+        .when(pl.col("last_e2_low_pg_ml") == 0)
+        .then(pl.format("<{}", pl.col("last_e2_high_pg_ml").round(1)))
+        .otherwise(pl.col("last_e2_high_pg_ml").round(1).cast(pl.String))
+    )
+    expected = pl.format(
+        "Expected E2 at the present dose {} pg/mL (95 % {} to {}), off the drug {}, from {} draws.",
+        pl.col("on_mean").exp().round(1),
+        (pl.col("on_mean") - _Z95 * pl.col("on_sd")).exp().round(1),
+        (pl.col("on_mean") + _Z95 * pl.col("on_sd")).exp().round(1),
+        pl.col("off_mean").exp().round(1),
+        "n_draws",
+    )
+    result = pl.format(
+        "Last E2 {} pg/mL ({}) on {} [{} line {}].",
+        last,
+        "assay",
+        "last_e2_on",
+        "draw_file",
+        "draw_line",
+    )
+    dose = pl.format(
+        "{}{} since {}, last ordered on {} [{} line {}].",
+        pl.col("drug").str.to_titlecase(),
+        pl.when(pl.col("takes_anastrozole"))
+        .then(
+            pl.format(
+                " {} mg a week",
+                pl.col("weekly_anastrozole_mg").round(2).cast(pl.String).fill_null("unknown"),
+            )
+        )
+        .otherwise(pl.when(pl.col("stopped")).then(pl.lit(", stopped,")).otherwise(pl.lit(""))),
+        "spell_started_on",
+        "ordered_on",
+        "spell_file",
+        "spell_line",
+    )
+    return pl.concat_str(
+        expected.fill_null("No E2 level can be estimated."),
+        result.fill_null("No E2 on record."),
+        dose,
+        separator=" ",
+    )
