@@ -387,20 +387,6 @@ class Models(Table):
     parameters: Series[str] = pa.Field(description="JSON: dose response, limit replicates, inputs.")
 
 
-class Measures(Table):
-    """A quality measure of a month. Grain: month, clinic_id, measure."""
-
-    month: Series[str] = pa.Field(description="YYYY-MM.")
-    clinic_id: Series[str]
-    measure: Series[str]
-    numerator: Series[pl.Int64] = pa.Field(nullable=True)
-    denominator: Series[pl.Int64] = pa.Field(nullable=True)
-    value: Series[float] = pa.Field(nullable=True)
-    ci_low: Series[float] = pa.Field(nullable=True)
-    ci_high: Series[float] = pa.Field(nullable=True)
-    suppressed: Series[bool]
-
-
 class Runs(Table):
     """The manifest of a published run. Grain: run_id."""
 

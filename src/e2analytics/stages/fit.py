@@ -11,7 +11,7 @@ or that is missing in too many rows, is left out and named; of the others only c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -64,7 +64,6 @@ def fit(
     settings: FitSettings,
     *,
     model_id: str,
-    tell: Callable[[str], None] = lambda _: None,
 ) -> Fitted:
     """Fit every site: annual change where there are usable pairs, else the level where there are scans.
 
@@ -76,14 +75,11 @@ def fit(
         How to fit.
     model_id
         Name of this fit.
-    tell
-        Called with the name of each site, to show progress.
     """
     curves: list[pl.DataFrame] = []
     summaries: list[dict[str, object]] = []
     quantiles: dict[str, tuple[float, ...]] = {}
     for site in FITTED_SITES:
-        tell(site)
         complete = complete_rows(exposures, levels, site, settings)
         outcome = outcome_of(exposures, levels, site)
         delta = settings.delta_level_g_cm2 if outcome == LEVEL else settings.delta_pct_per_year
