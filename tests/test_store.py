@@ -86,6 +86,21 @@ def test_a_change_touches_its_own_table_only(store: Store, outputs: Outputs):
     assert len(store.snapshot().tables["labs"]) == len(labs) - 3
 
 
+def test_a_row_read_again_in_another_month_stands_once(store: Store, outputs: Outputs):
+    labs = outputs.tables["labs"]
+    moved = labs.with_columns(
+        collected_on=pl.when(pl.int_range(pl.len()) == 0)
+        .then(pl.col("collected_on").dt.offset_by("-2mo"))
+        .otherwise("collected_on")
+    )
+
+    publish(
+        store, Outputs({**outputs.tables, "labs": moved}, outputs.aside, "complete", "m", {}, {})
+    )
+
+    assert_frame_equal(store.snapshot().tables["labs"], moved, check_row_order=False)
+
+
 def test_a_version_is_read_as_it_was_as_of_a_day(store: Store, outputs: Outputs):
     labs = outputs.tables["labs"]
     corrected = labs.with_columns(value_low=pl.col("value_low") + 1)

@@ -78,6 +78,22 @@ class Done:
     outputs: Outputs
 
 
+def without_values(stage: Callable[P, R], /) -> Callable[P, R]:
+    """Wrap a stage so that an unforeseen error does not carry a patient's value to a log."""
+
+    @wraps(stage)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return stage(*args, **kwargs)
+        except (E2AnalyticsError, KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:  # a panic of polars or Delta Lake is no Exception
+            raise UnforeseenError.at(stage.__name__, error) from None
+
+    return guarded
+
+
+@without_values
 def perform(job: Job, *, step: Step = as_is, tell: Callable[[str], None] = lambda _: None) -> Done:
     """Do a job, from the drop to the published run.
 
@@ -163,18 +179,3 @@ def check(job: Job) -> str | None:
     key_check = pseudonyms.key_check(pseudonyms.read_key(job.drop)) if job.drop else None
     Store(job.store).check(key_check)
     return key_check
-
-
-def without_values(stage: Callable[P, R], /) -> Callable[P, R]:
-    """Wrap a stage so that an unforeseen error does not carry a patient's value to a log."""
-
-    @wraps(stage)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return stage(*args, **kwargs)
-        except (E2AnalyticsError, KeyboardInterrupt, SystemExit, GeneratorExit):
-            raise
-        except BaseException as error:  # a panic of polars or Delta Lake is no Exception
-            raise UnforeseenError.at(stage.__name__, error) from None
-
-    return guarded

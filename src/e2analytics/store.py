@@ -260,7 +260,9 @@ class Store:
         self._put_back(name, versions[name])
         stored = self._read(name, versions[name])
         changed = rows.join(stored, on=rows.columns, how="anti", nulls_equal=True)
-        gone = stored.join(rows, on=list(_ROW), how="anti")
+        # A row read again may have moved to another month: there it is new, here it is gone.
+        place = [*_ROW, *(name for name in (_MONTH,) if name in rows.columns)]
+        gone = stored.join(rows, on=place, how="anti")
         if changed.is_empty() and gone.is_empty():
             return versions[name]
         news = pl.concat(
@@ -313,9 +315,10 @@ class Store:
 
     def _put_back(self, name: str, version: int) -> None:
         """Undo what a run wrote that was killed before it published."""
-        table = DeltaTable(self._path(name))
-        if table.version() != version:
-            table.restore(version)
+        with self._told(name, "written"):
+            table = DeltaTable(self._path(name))
+            if table.version() != version:
+                table.restore(version)
 
     # --- Delta -------------------------------------------------------------------------------
 

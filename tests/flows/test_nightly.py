@@ -71,18 +71,31 @@ def test_prefects_database_knows_no_patient(published: Path, clinic: Path):
 POISON = "SECRET-VALUE-12.34"
 
 
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("e2analytics.stages.link.pairs", "join failed with ValueError"),
+        # Between two tasks.
+        ("e2analytics.stages.limit.adopt", "perform failed with ValueError"),
+    ],
+)
 def test_an_unforeseen_error_says_where_and_carries_no_value(
-    clinic: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    clinic: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    place: str,
+    told: str,
 ):
     def broken(*_: object, **__: object) -> None:
         raise ValueError(POISON)
 
-    monkeypatch.setattr("e2analytics.stages.link.pairs", broken)
+    monkeypatch.setattr(place, broken)
     shutil.copytree(clinic / "drop", tmp_path / "drop")
 
     with (
         caplog.at_level(logging.DEBUG),
-        pytest.raises(UnforeseenError, match="join failed with ValueError"),
+        pytest.raises(UnforeseenError, match=told),
     ):
         nightly(drop=str(tmp_path / "drop"), store=str(tmp_path / "store"), as_of=AS_OF)
 

@@ -260,6 +260,18 @@ def test_a_forgotten_order_of_another_inhibitor_does_not_silence_a_man():
     assert (danger["status"][0], danger["tier"][0]) == ("not_assessable", "critical")
 
 
+def test_a_man_who_changed_to_anastrozole_takes_one_inhibitor():
+    changed = [
+        order(drug="letrozole", stopped_on=ago(10)),
+        order(started_on=ago(10), source_line=3),
+    ]
+
+    row = judge(changed).row(0, named=True)
+
+    assert "two_aromatase_inhibitors" not in row["reasons"]
+    assert (row["status"], row["tier"]) == ("not_assessable", "none")
+
+
 def test_grounds_name_the_rows_they_rest_on_and_no_unknown_is_lost():
     assert judge()["grounds"][0] == (
         "Expected E2 at the present dose 24.5 pg/mL (95 % 20.2 to 29.8), off the drug 40.4, from 4 "

@@ -234,6 +234,19 @@ def test_a_scanners_own_precision_counts_else_the_worst_that_is_allowed():
     assert unknown["lsc_pct"][0] == pytest.approx(5.263)
 
 
+def test_two_hips_of_one_day_are_paired_each_with_its_own():
+    four = scans((0, "A"), (0, "A"), (365, "A"), (365, "A")).with_columns(
+        side=pl.Series(["left", "right", "right", "left"])
+    )
+
+    found = link.pairs(four, PATIENTS, empty_table("precision"), LinkSettings())
+
+    assert found.select("scan_id", "scan_id_2", "why_not").sort("scan_id").rows() == [
+        ("s0", "s3", None),
+        ("s1", "s2", None),
+    ]
+
+
 def test_a_date_that_the_feed_made_up_makes_no_pair():
     made_up = scans((0, "A"), (365, "A")).with_columns(imputed=pl.lit("scanned_on"))
 

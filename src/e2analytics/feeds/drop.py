@@ -190,8 +190,8 @@ def _read(
     try:
         content = path.read_bytes()
     except OSError:
-        # Not chained, and named by a hash of its name: the name may be a patient's.
-        digest = hashlib.sha256(path.name.encode()).hexdigest()
+        # Not chained, and named by a keyed hash of its name: the name may be a patient's.
+        digest = pseudonyms.keyed_hash(key, "file name", path.name)
         name = f"{feed.feed}-{kind.target}-{digest[:_HASH_DIGITS]}"
         refused = RefusedFileError("unreadable_file", "it cannot be opened")
         order = read_before.order(name)

@@ -34,7 +34,7 @@ from e2analytics.models.pspline import Array
 from e2analytics.models.shape import Verdict
 
 
-class SweetSpotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class SweetSpotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     """Penalised spline of an outcome in log E2 with a verdict and limits.
 
     Parameters

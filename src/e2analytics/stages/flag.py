@@ -144,6 +144,7 @@ def _on_drug(episodes: pl.DataFrame, settings: FlagSettings, as_of: date) -> pl.
             unknown_dose=(anastrozole & pl.col("weekly_dose_mg").is_null()).any(),
             takes_anastrozole=anastrozole.any(),
             other_drug=(pl.col("drug") != ANASTROZOLE).any(),
+            takes_other=((pl.col("drug") != ANASTROZOLE) & pl.col("in_force")).any(),
             stopped=~pl.col("in_force").any(),
             days_since_change=pl.col("since_change").min(),
             overlap=pl.col("overlap").any(),
@@ -300,7 +301,7 @@ def _findings(settings: FlagSettings, as_of: date) -> list[pl.Expr]:
         "result_below_red_line": pl.col("ms_below_red_line"),
         "repeat_by_mass_spectrometry": _by_immunoassay_alone(),
         "bone_loss_exceeds_lsc": pl.col("loss_exceeds_lsc"),
-        "two_aromatase_inhibitors": pl.col("takes_anastrozole") & pl.col("other_drug"),
+        "two_aromatase_inhibitors": pl.col("takes_anastrozole") & pl.col("takes_other"),
         "old_order": order_age > settings.old_order_days,
         "overlapping_orders": pl.col("overlap"),
     }

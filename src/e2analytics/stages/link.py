@@ -138,8 +138,11 @@ def pairs(
         dxa.filter(~pl.col("imputed").str.contains("scanned_on", literal=True))
         .sort("patient_id", "site", "scanned_on", "scan_id")
         # A man scanned twice on a day was repositioned; the later scan is the one the clinic kept.
+        # His two hips are not one.
         .unique(
-            ["patient_id", "site", "scanner_id", "scanned_on"], keep="last", maintain_order=True
+            ["patient_id", "site", "side", "scanner_id", "scanned_on"],
+            keep="last",
+            maintain_order=True,
         )
         .with_row_index("first")
     )
