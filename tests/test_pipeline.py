@@ -4,14 +4,17 @@ import json
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 from e2analytics.feeds.description import load_feeds
 from e2analytics.feeds.drop import Sources
+from e2analytics.models.sweet_spot import find
 from e2analytics.pipeline import run
 from e2analytics.settings import FitSettings, Settings
+from e2analytics.simulate import Shape, SimulationSettings, simulate
 from e2analytics.stages.settle import FATES
 from e2analytics.state import CANONICAL, Outputs, Snapshot
 from tests.conftest import AS_OF, KEY, QUICK
@@ -306,16 +309,38 @@ def test_an_empty_world_has_a_reason_for_everything():
     assert nothing.counts["rows_read"] == 0
 
 
-def test_the_truth_is_recovered(clinic: Path, outputs: Outputs):
-    primary = (
-        outputs.tables["curve_summary"].filter(pl.col("site") == "lumbar_spine").row(0, named=True)
-    )
-    truth = pl.read_csv(clinic / "truth" / "curve.csv").filter(pl.col("site") == "lumbar_spine")
-    best = truth["annual_change_pct"].max()
-    true_limit = truth.filter(pl.col("annual_change_pct") < best - 0.5)["e2_pg_ml"].max()
+@pytest.mark.parametrize(
+    ("shape", "verdicts"),
+    [
+        ("u", {"u_shaped"}),
+        ("threshold", {"low_side_threshold"}),
+        ("rising", {"rising"}),
+        # Nothing is there: to say so, or to say that one cannot tell, are both right.
+        ("flat", {"flat", "inconclusive"}),
+    ],
+)
+def test_the_truth_of_4000_men_is_recovered(shape: Shape, verdicts: set[str], tmp_path: Path):
+    simulate(tmp_path, SimulationSettings(patients=4000, shape=shape))
+    made = add(None, tmp_path / "drop")
+    primary = made.tables["curve_summary"].filter(pl.col("site") == "lumbar_spine")
+    curve = made.tables["curve"].filter((pl.col("site") == "lumbar_spine") & pl.col("supported"))
+    truth = pl.read_csv(tmp_path / "truth" / "curve.csv").filter(pl.col("site") == "lumbar_spine")
 
-    assert primary["verdict"] == "low_side_threshold"
-    assert primary["lower_limit_ci_low"] < true_limit < primary["lower_limit_ci_high"]
+    # The truth's limits by the same definition, over the same supported grid.
+    log_e2 = curve["e2_pg_ml"].log().to_numpy()
+    true_curve = np.interp(
+        log_e2, truth["e2_pg_ml"].log().to_numpy(), truth["annual_change_pct"].to_numpy()
+    )
+    spot = find(log_e2, true_curve[None, :], delta=0.5)
+    true_limits = {"lower": np.exp(spot.lower_log_e2[0]), "upper": np.exp(spot.upper_log_e2[0])}
+
+    row = primary.row(0, named=True)
+    claimed = {"u": {"lower", "upper"}, "threshold": {"lower"}}.get(shape, set())
+    assert row["verdict"] in verdicts
+    for side, true_limit in true_limits.items():
+        assert (row[f"{side}_limit_pg_ml"] is not None) == (side in claimed)
+        if side in claimed:
+            assert row[f"{side}_limit_ci_low"] <= true_limit <= row[f"{side}_limit_ci_high"]
 
 
 def test_the_manifest_numbers_can_be_written_as_json(outputs: Outputs):
