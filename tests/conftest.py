@@ -11,10 +11,10 @@ import pytest
 from hypothesis import settings
 
 from e2analytics.feeds.description import TEXT_COLUMNS, load_feeds
-from e2analytics.feeds.drop import Sources, empty_rows
 from e2analytics.pipeline import run as run_pipeline
 from e2analytics.settings import FitSettings, Settings
 from e2analytics.simulate import SimulationSettings, simulate
+from e2analytics.sources import Sources, empty_rows
 from e2analytics.state import Outputs
 
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
@@ -48,12 +48,12 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def sources(clinic: Path) -> Sources:
-    return Sources.from_drop(clinic / "drop", load_feeds(), KEY)
+    return Sources.from_drop(clinic / "drop", load_feeds(), KEY, today=AS_OF)
 
 
 @pytest.fixture(scope="session")
 def outputs(sources: Sources) -> Outputs:
-    return run_pipeline(sources, QUICK, as_of=AS_OF, today=AS_OF)
+    return run_pipeline(sources, QUICK, as_of=AS_OF)
 
 
 def text_rows(target: str, *rows: dict[str, str | None]) -> pl.DataFrame:

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from e2analytics.feeds.description import load_feeds
-from e2analytics.feeds.drop import Sources
 from e2analytics.pipeline import run
+from e2analytics.sources import Sources
 from e2analytics.state import Outputs
 from tests.conftest import AS_OF, KEY, QUICK
 
@@ -21,8 +21,8 @@ pytestmark = pytest.mark.skipif(not NHANES.is_dir(), reason="the public NHANES f
 
 @pytest.fixture(scope="module")
 def nhanes() -> Outputs:
-    sources = Sources.from_drop(NHANES, load_feeds(), KEY)
-    return run(sources, QUICK, as_of=AS_OF, today=AS_OF)
+    sources = Sources.from_drop(NHANES, load_feeds(), KEY, today=AS_OF)
+    return run(sources, QUICK, as_of=AS_OF)
 
 
 def test_every_row_of_the_five_files_has_a_fate(nhanes: Outputs):

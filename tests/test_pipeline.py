@@ -10,11 +10,11 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from e2analytics.feeds.description import load_feeds
-from e2analytics.feeds.drop import Sources
 from e2analytics.models.sweet_spot import find
 from e2analytics.pipeline import run
 from e2analytics.settings import FitSettings, Settings
 from e2analytics.simulate import Shape, SimulationSettings, simulate
+from e2analytics.sources import Sources
 from e2analytics.stages.settle import FATES
 from e2analytics.state import CANONICAL, Outputs, Snapshot
 from tests.conftest import AS_OF, KEY, QUICK
@@ -26,12 +26,12 @@ def snapshot(outputs: Outputs) -> Snapshot:
 
 def read(folder: Path, before: Outputs | None = None) -> Sources:
     ledger = before.tables["files"] if before else None
-    return Sources.from_drop(folder, load_feeds(), KEY, ledger=ledger)
+    return Sources.from_drop(folder, load_feeds(), KEY, ledger=ledger, today=AS_OF)
 
 
 def add(before: Outputs | None, folder: Path, as_of: date = AS_OF) -> Outputs:
     known = snapshot(before) if before else None
-    return run(read(folder, before), QUICK, as_of=as_of, before=known, today=AS_OF)
+    return run(read(folder, before), QUICK, as_of=as_of, before=known)
 
 
 def drop(folder: Path, **files: str) -> Path:
@@ -218,13 +218,9 @@ def test_what_happens_after_the_as_of_date_is_kept_and_not_seen(clinic: Path, ou
 
 
 def test_a_model_is_kept_for_its_month_and_scores_new_data(clinic: Path, outputs: Outputs):
-    same_month = run(
-        Sources(), QUICK, as_of=date(2026, 9, 30), before=snapshot(outputs), today=AS_OF
-    )
-    next_month = run(
-        Sources(), QUICK, as_of=date(2026, 10, 1), before=snapshot(outputs), today=date(2026, 10, 1)
-    )
-    forced = run(Sources(), QUICK, as_of=AS_OF, before=snapshot(outputs), refit=True, today=AS_OF)
+    same_month = run(Sources(), QUICK, as_of=date(2026, 9, 30), before=snapshot(outputs))
+    next_month = run(Sources(), QUICK, as_of=date(2026, 10, 1), before=snapshot(outputs))
+    forced = run(Sources(), QUICK, as_of=AS_OF, before=snapshot(outputs), refit=True)
 
     assert same_month.model_id == outputs.model_id
     assert "fit" not in same_month.timings
@@ -249,7 +245,7 @@ def test_a_thin_first_run_does_not_keep_the_month_without_a_curve(clinic: Path, 
 def test_other_fit_settings_fit_anew(outputs: Outputs):
     wider = Settings(fit=FitSettings(n_replicates=100, delta_pct_per_year=1.0))
 
-    made = run(Sources(), wider, as_of=AS_OF, before=snapshot(outputs), today=AS_OF)
+    made = run(Sources(), wider, as_of=AS_OF, before=snapshot(outputs))
 
     assert made.tables["curve_summary"]["delta"].unique().to_list() == [1.0]
     assert made.model_id != outputs.model_id
@@ -268,7 +264,7 @@ def test_the_uncertainty_of_the_limit_is_that_of_its_own_curve(outputs: Outputs)
 
     with_it, without = (
         outputs.tables["cohort"],
-        run(Sources(), QUICK, as_of=AS_OF, before=sure, today=AS_OF).tables["cohort"],
+        run(Sources(), QUICK, as_of=AS_OF, before=sure).tables["cohort"],
     )
 
     values = json.loads(models["parameters"][0])["limit_quantiles_pg_ml"]["lumbar_spine"]
@@ -290,9 +286,7 @@ def test_the_uncertainty_of_the_limit_is_that_of_its_own_curve(outputs: Outputs)
 
 
 def test_the_limit_of_a_refit_moves_nothing(outputs: Outputs):
-    later = run(
-        Sources(), QUICK, as_of=date(2026, 10, 1), before=snapshot(outputs), today=date(2026, 10, 1)
-    )
+    later = run(Sources(), QUICK, as_of=date(2026, 10, 1), before=snapshot(outputs))
 
     assert_frame_equal(later.tables["limits"], outputs.tables["limits"])
     assert later.tables["cohort"]["lower_limit_pg_ml"].unique().to_list() == (
@@ -301,7 +295,7 @@ def test_the_limit_of_a_refit_moves_nothing(outputs: Outputs):
 
 
 def test_an_empty_world_has_a_reason_for_everything():
-    nothing = run(Sources(), QUICK, as_of=AS_OF, today=AS_OF)
+    nothing = run(Sources(), QUICK, as_of=AS_OF)
 
     assert nothing.tables["cohort"].is_empty()
     assert nothing.tables["curve_summary"]["verdict"].null_count() == 3

@@ -7,7 +7,7 @@ import pytest
 
 from e2analytics.errors import ConfigurationError
 from e2analytics.marker import MARKER_NAME
-from e2analytics.pseudonyms import key_check, pseudonym, pseudonymise, read_key
+from e2analytics.pseudonyms import Pseudonyms, key_check, pseudonym, read_key
 
 KEY = b"0123456789abcdef"
 
@@ -29,7 +29,8 @@ def test_a_pseudonym_is_stable_and_depends_on_key_namespace_and_number():
 def test_rows_keep_their_order_and_a_missing_number_stays_missing():
     rows = pl.DataFrame({"patient_id": ["b", None, "a", "b"], "n": [1, 2, 3, 4]})
 
-    found = pseudonymise(rows, KEY, "clinic")
+    names = Pseudonyms(KEY)
+    found = names.replace(rows[:2], "clinic").vstack(names.replace(rows[2:], "clinic"))
 
     assert found["n"].to_list() == [1, 2, 3, 4]
     assert found["patient_id"].to_list() == [
@@ -38,6 +39,8 @@ def test_rows_keep_their_order_and_a_missing_number_stays_missing():
         pseudonym(KEY, "clinic", "a"),
         pseudonym(KEY, "clinic", "b"),
     ]
+    # The crosswalk holds each of them once.
+    assert names.crosswalk()["source_patient_id"].to_list() == ["b", "a"]
 
 
 def test_the_key_comes_from_the_environment_or_a_file(

@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 
 from e2analytics.feeds.description import load_feeds
-from e2analytics.feeds.drop import Sources
 from e2analytics.pipeline import run
 from e2analytics.pseudonyms import read_key
 from e2analytics.settings import Settings
+from e2analytics.sources import Sources
 from e2analytics.state import Outputs
 from tests.conftest import AS_OF
 
@@ -22,7 +22,7 @@ README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 def sample() -> Outputs:
     drop = REPOSITORY / "data" / "sample"
     sources = Sources.from_drop(drop, load_feeds(), read_key(drop))
-    return run(sources, Settings(), as_of=AS_OF, today=AS_OF)
+    return run(sources, Settings(), as_of=AS_OF)
 
 
 def test_the_figures_of_the_demo_are_those_of_the_sample(sample: Outputs):

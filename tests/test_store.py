@@ -14,8 +14,8 @@ from deltalake import DeltaTable
 from polars.testing import assert_frame_equal
 
 from e2analytics.errors import ConfigurationError, StoreError, TooLittleDataError
-from e2analytics.feeds.drop import Sources
 from e2analytics.pipeline import run
+from e2analytics.sources import Sources
 from e2analytics.state import Outputs
 from e2analytics.store import SCHEMA_VERSION, Store, open_published
 from tests.conftest import AS_OF, QUICK
@@ -65,9 +65,7 @@ def test_labs_are_partitioned_by_month(store: Store):
 
 def test_the_same_again_writes_nothing_but_its_manifest(store: Store):
     first = versions(store)
-    again = run(
-        Sources(), QUICK, as_of=AS_OF, before=store.snapshot(), run_id="run-000001", today=AS_OF
-    )
+    again = run(Sources(), QUICK, as_of=AS_OF, before=store.snapshot(), run_id="run-000001")
 
     publish(store, again)
 
@@ -130,9 +128,7 @@ def test_a_run_as_of_an_earlier_day_sees_and_changes_nothing_that_comes_after(
 
     def night(as_of: date) -> Outputs:
         before = store.snapshot(as_of)
-        made = run(
-            Sources(), QUICK, as_of=as_of, before=before, run_id=store.next_run_id(), today=later
-        )
+        made = run(Sources(), QUICK, as_of=as_of, before=before, run_id=store.next_run_id())
         publish(store, made, as_of)
         return made
 

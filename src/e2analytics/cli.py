@@ -246,6 +246,46 @@ def export(
 
 
 @app.command()
+def crosswalk(
+    file: Annotated[
+        Path, typer.Option("-o", "--output", help="New CSV file, for its owner alone.")
+    ],
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Write whose pseudonym is whose, for the clinic's own use; needs the key, leaves an audit line."""
+    from e2analytics import pseudonyms
+    from e2analytics.crosswalk import export as export_crosswalk
+    from e2analytics.store import open_published
+    from e2analytics.terminal import err
+
+    opened, published = open_published(store)
+    key = pseudonyms.read_key(simulated=published["simulated"])
+    rows = export_crosswalk(opened, key, file)
+    err.print(f"{rows:,} patients, readable by you alone; delete it when it is no longer needed: {file}")
+
+
+@app.command()
+def returns(
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")],
+    store: StoreOption = DEFAULT_STORE,
+    run_id: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="Of one run only, such as run-000001.")
+    ] = None,
+) -> None:
+    """Write what each supplier is asked to mend: lines, rules and advice; no value and no name."""
+    from e2analytics.returns import write
+    from e2analytics.store import open_published
+    from e2analytics.terminal import out
+
+    opened, published = open_published(store)
+    if run_id is not None and run_id not in opened.runs()["run_id"]:
+        raise typer.BadParameter(f"there is no run {run_id}; see e2analytics status")
+    tables = (opened.table(name, published) for name in ("quarantine", "files"))
+    for file in write(*tables, out_folder, run_id=run_id):
+        out.print(f"{file}")
+
+
+@app.command()
 def status(store: StoreOption = DEFAULT_STORE, config: ConfigOption = None) -> None:
     """Show the last runs, row counts, freshness of each feed, the limit in use and open flags."""
     from e2analytics.settings import read_settings

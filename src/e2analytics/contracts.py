@@ -17,6 +17,14 @@ SITES: Final = ("lumbar_spine", "total_hip", "femoral_neck", "one_third_radius",
 FITTED_SITES: Final = ("lumbar_spine", "total_hip", "femoral_neck")
 ASSAYS: Final = ("ms", "ia", "unknown")
 STATUSES: Final = ("below_range", "low_not_attributable", "in_range", "not_assessable")
+GRADES: Final = ("A", "B", "C", "D")
+BONE_CLASSES: Final = (
+    "normal",
+    "low_bone_mass",
+    "osteoporosis",
+    "within_expected",
+    "below_expected_for_age",
+)
 TIERS: Final = ("critical", "high", "watch", "none")
 VERDICTS: Final = (
     "u_shaped",
@@ -120,6 +128,7 @@ class Dxa(SourceRow):
     vertebrae: Series[str] = pa.Field(nullable=True)
     side: Series[str] = pa.Field(nullable=True)
     reference_db: Series[str] = pa.Field(nullable=True)
+    status: Series[str] = pa.Field(isin=["F", "C", "P"], description="As of a laboratory result.")
     imputed: Series[str] = pa.Field(description="Columns the feed declared instead of reading.")
 
     class Config:
@@ -141,6 +150,7 @@ class Medications(SourceRow):
     weekly_dose_mg: Series[float] = pa.Field(nullable=True, description="mg/week; null if unknown.")
     started_on: Series[pl.Date]
     stopped_on: Series[pl.Date] = pa.Field(nullable=True, description="First day without the drug.")
+    status: Series[str] = pa.Field(isin=["F", "C", "P"], description="As of a laboratory result.")
 
     class Config:
         """Grain."""
@@ -190,6 +200,9 @@ class Files(Table):
     described_by: Series[str] = pa.Field(
         description="Digest of the feed description and the reference tables it was read with."
     )
+    named: Series[str] = pa.Field(
+        description="Keyed hash of the file's name, by which a mended file is known again."
+    )
     refused: Series[str] = pa.Field(nullable=True, description="Rule by which it was refused.")
     rows_read: Series[pl.Int64] = pa.Field(ge=0)
     accepted: Series[pl.Int64] = pa.Field(ge=0)
@@ -201,15 +214,22 @@ class Files(Table):
 
 
 class Quarantine(Table):
-    """Why a row waits outside, or came in with a doubt. Grain: source_file, source_line, rule."""
+    """Why a row waits outside, or came in with a doubt. Grain: source_file, source_line, rule.
+
+    A line whose cause is gone stays as ``resolved``.
+    """
 
     feed: Series[str]
+    target: Series[str] = pa.Field(description="Table that the row belongs to.")
     source_file: Series[str]
     source_line: Series[pl.Int64] = pa.Field(nullable=True, description="Null: the whole file.")
     rule: Series[str]
     severity: Series[str] = pa.Field(isin=["reject", "warn"])
     column: Series[str] = pa.Field(nullable=True)
     advice: Series[str] = pa.Field(description="What the supplier can do about it.")
+    state: Series[str] = pa.Field(isin=["open", "resolved"])
+    run_id: Series[str] = pa.Field(description="Run that listed it first.")
+    resolved_run_id: Series[str] = pa.Field(nullable=True, description="Run that found it gone.")
 
 
 class Attrition(Table):
@@ -223,6 +243,89 @@ class Attrition(Table):
     n_out: Series[pl.Int64] = pa.Field(ge=0, description="Leaving at this step.")
     n_left: Series[pl.Int64] = pa.Field(ge=0, description="n_in - n_out.")
     reason: Series[str]
+
+
+class Quality(Table):
+    """How good a supplier's data are (Kahn et al. 2016). Grain: feed, target, month."""
+
+    feed: Series[str]
+    target: Series[str] = pa.Field(description="Table its rows go to.")
+    month: Series[str] = pa.Field(
+        nullable=True, description="YYYY-MM of the event; null: rows without a possible date."
+    )
+    n_rows: Series[pl.Int64] = pa.Field(ge=1, description="Rows that stand or wait: accepted and quarantined.")
+    completeness_n: Series[pl.Int64] = pa.Field(ge=0)
+    completeness_of: Series[pl.Int64] = pa.Field(ge=0)
+    completeness: Series[float] = pa.Field(
+        nullable=True, ge=0, le=1, description="Share with all that the analyses need."
+    )
+    completeness_grade: Series[str] = pa.Field(nullable=True, isin=GRADES)
+    conformance_n: Series[pl.Int64] = pa.Field(ge=0)
+    conformance_of: Series[pl.Int64] = pa.Field(ge=0)
+    conformance: Series[float] = pa.Field(
+        nullable=True, ge=0, le=1, description="Share that breaks no rejecting rule: not in quarantine."
+    )
+    conformance_grade: Series[str] = pa.Field(nullable=True, isin=GRADES)
+    plausibility_n: Series[pl.Int64] = pa.Field(ge=0)
+    plausibility_of: Series[pl.Int64] = pa.Field(ge=0, description="Accepted rows.")
+    plausibility: Series[float] = pa.Field(
+        nullable=True, ge=0, le=1, description="Share of accepted rows without a warning."
+    )
+    plausibility_grade: Series[str] = pa.Field(nullable=True, isin=GRADES)
+    days_to_report: Series[float] = pa.Field(
+        nullable=True, ge=0, description="Median days from the draw to its report; accepted rows."
+    )
+    days_to_report_of: Series[pl.Int64] = pa.Field(ge=0, description="Rows that tell it.")
+    timeliness_grade: Series[str] = pa.Field(nullable=True, isin=GRADES, description="Of reports.")
+    days_to_read: Series[float] = pa.Field(
+        nullable=True, ge=0, description="Median days from the event to the run; not graded."
+    )
+    days_to_read_of: Series[pl.Int64] = pa.Field(ge=0)
+    grade: Series[str] = pa.Field(
+        nullable=True, isin=GRADES, description="House rule: the worst grade that is known."
+    )
+
+    class Config:
+        """Grain."""
+
+        unique = ["feed", "target", "month"]
+
+
+class Densitometry(Table):
+    """What one scan says by itself. Grain: namespace, scan_id, site."""
+
+    namespace: Series[str]
+    scan_id: Series[str] = pa.Field(description="The scanner's number of the scan.")
+    site: Series[str] = pa.Field(isin=SITES)
+    patient_id: Series[str] = pa.Field(description="Keyed pseudonym.")
+    scanned_on: Series[pl.Date]
+    age_years: Series[pl.Int64] = pa.Field(description="Completed years on the day of the scan.")
+    bone_class: Series[str] = pa.Field(
+        isin=BONE_CLASSES, nullable=True, description="From 50 by T, below by Z (ISCD)."
+    )
+    score_used: Series[str] = pa.Field(isin=["t_score", "z_score"], nullable=True)
+    why_not: Series[str] = pa.Field(
+        isin=["no_t_score", "no_z_score", "site_has_no_class"],
+        nullable=True,
+        description="Null where classed.",
+    )
+    t_score: Series[float] = pa.Field(nullable=True, description="As reported.")
+    z_score: Series[float] = pa.Field(nullable=True, description="As reported.")
+    t_score_recomputed: Series[float] = pa.Field(
+        nullable=True, description="(BMD - mean)/SD; null if the reference is not known."
+    )
+    t_score_agrees: Series[bool] = pa.Field(
+        nullable=True, description="Reported within 0.15 of recomputed."
+    )
+    reference_db: Series[str] = pa.Field(nullable=True, description="As reported.")
+    doubts: Series[str] = pa.Field(
+        description="radius_in_special_cases t_score_disagrees male_reference, separated by blanks."
+    )
+
+    class Config:
+        """Grain."""
+
+        unique = ["namespace", "scan_id", "site"]
 
 
 class Exposures(Table):
@@ -241,6 +344,9 @@ class Exposures(Table):
     second_bmd_g_cm2: Series[float]
     annual_change_pct: Series[float] = pa.Field(description="100 ln(b2/b1)/years, %/year.")
     change_pct: Series[float] = pa.Field(description="Total change, 100 ln(b2/b1), %.")
+    cross_calibrated: Series[bool] = pa.Field(
+        description="Two scanners, by the clinic's own equation; BMD on scanner_id's scale."
+    )
     precision_cv_pct: Series[float]
     lsc_pct: Series[float] = pa.Field(description="Least significant change, 2.77 x precision.")
     lsc_verdict: Series[str] = pa.Field(isin=["loss", "gain", "no_measurable_change"])
@@ -416,6 +522,8 @@ TABLES: Final[dict[str, type[Table]]] = {
     "files": Files,
     "quarantine": Quarantine,
     "attrition": Attrition,
+    "quality": Quality,
+    "densitometry": Densitometry,
     "exposures": Exposures,
     "levels": Levels,
     "curve": Curve,

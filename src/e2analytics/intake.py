@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from typing import NamedTuple
 
 import polars as pl
 
-from e2analytics.contracts import columns_of
-from e2analytics.feeds.drop import Sources, empty_rows
+from e2analytics.compact import compact, plain
+from e2analytics.contracts import TABLES, columns_of
 from e2analytics.settings import Settings
-from e2analytics.stages import account, settle, validate
-from e2analytics.stages.normalise import normalise
-from e2analytics.state import CANONICAL, Snapshot
+from e2analytics.sources import Sources
+from e2analytics.stages import account, quarantine, settle, validate
+from e2analytics.state import CANONICAL, Sliced, Snapshot
 
 
 class TakenIn(NamedTuple):
@@ -26,38 +25,48 @@ class TakenIn(NamedTuple):
 
     def accepted(self, target: str) -> pl.DataFrame:
         """Return the current rows of a canonical table."""
-        rows = self.settled[target].filter(pl.col("fate") == "accepted")
-        return rows.select(columns_of(target))
+        return plain(self._accepted(target), target)
 
-    def aside(self, target: str) -> pl.DataFrame:
-        """Return the rows of a canonical table that were not accepted."""
-        return self.settled[target].filter(pl.col("fate") != "accepted")
+    def tables(self, others: Mapping[str, pl.DataFrame]) -> Sliced:
+        """Return the current rows of the canonical tables, each slice checked, beside ``others``."""
+
+        def checked(target: str, rows: pl.DataFrame) -> pl.DataFrame:
+            return validate.check(rows, TABLES[target], table=target, stage="take_in")
+
+        return Sliced({target: self._accepted(target) for target in self.settled}, checked, others)
+
+    def aside(self) -> Sliced:
+        """Return the rows of the canonical tables that were not accepted."""
+        return Sliced(
+            {
+                target: rows.filter(pl.col("fate") != "accepted")
+                for target, rows in self.settled.items()
+            },
+            lambda _target, rows: rows,
+        )
+
+    def _accepted(self, target: str) -> pl.DataFrame:
+        rows = self.settled[target]
+        return rows.filter(pl.col("fate") == "accepted").select(columns_of(target))
 
 
-def take_in(
-    sources: Sources, before: Snapshot, settings: Settings, read_on: date, run_id: str
-) -> TakenIn:
-    """Normalise and judge what is new, then give every row ever read its fate."""
+def take_in(sources: Sources, before: Snapshot, settings: Settings, run_id: str) -> TakenIn:
+    """Put what is new beside what is known, and give every row ever read its fate."""
     read_again = [file.source_file for file in sources.files if not file.refused]
     judged = {}
     for target in CANONICAL:
-        text = sources.rows[target] if target in sources.rows else empty_rows(target)
-        new = normalise(target, text, timezone=settings.timezone)
-        new = validate.judge(target, new, today=read_on)
         old = before.rows(target).filter(~pl.col("source_file").is_in(read_again))
-        judged[target] = pl.concat([old, new], how="diagonal")
-    standing = settle.standings(judged["patients"])
+        new = [compact(sources.rows[target])] if target in sources.rows else []
+        judged[target] = pl.concat([old, *new], how="diagonal")
+    standing = settle.standings(judged["patients"], settings.identities_settled)
     settled = {target: settle.settle(target, rows, standing) for target, rows in judged.items()}
     lines = account.lines(settled)
     files = account.ledger(_ledger(before.table("files"), sources, run_id), lines)
     feeds = files.select("source_file", "feed")
-    quarantine = pl.concat(
-        [
-            *(settle.quarantine(target, rows, feeds) for target, rows in settled.items()),
-            settle.refused(files),
-        ]
-    ).sort("source_file", "source_line", "rule")
-    return TakenIn(settled, quarantine, files, lines)
+    waiting = [quarantine.waiting(target, rows, feeds) for target, rows in settled.items()]
+    now = pl.concat([*waiting, quarantine.refused(files)])
+    listed = quarantine.listed(now, before.table("quarantine"), run_id)
+    return TakenIn(settled, listed, files, lines)
 
 
 def _ledger(before: pl.DataFrame, sources: Sources, run_id: str) -> pl.DataFrame:
@@ -71,6 +80,7 @@ def _ledger(before: pl.DataFrame, sources: Sources, run_id: str) -> pl.DataFrame
                 "source_order": file.source_order,
                 "run_id": run_id,
                 "described_by": file.described_by,
+                "named": file.named,
                 "refused": file.refused.rule if file.refused else None,
                 "rows_read": file.rows_read,
             }

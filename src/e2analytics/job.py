@@ -9,12 +9,12 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Final, Literal, ParamSpec, TypeVar
 
-from e2analytics import pipeline, pseudonyms
+from e2analytics import crosswalk, pipeline, pseudonyms
 from e2analytics.errors import E2AnalyticsError, UnforeseenError, UnreadableError
 from e2analytics.feeds.description import load_feeds
-from e2analytics.feeds.drop import Sources
 from e2analytics.pipeline import Step, as_is
 from e2analytics.settings import Settings
+from e2analytics.sources import Sources
 from e2analytics.state import Outputs, Snapshot
 from e2analytics.store import Store
 
@@ -30,6 +30,8 @@ STEPS: Final = (
     "fit",
     "flag_men",
     "account_for",
+    "grade",
+    "keep_crosswalk",
     "publish",
 )
 """The steps of a whole run, in order, for a progress bar."""
@@ -140,6 +142,9 @@ def perform(job: Job, *, step: Step = as_is, tell: Callable[[str], None] = lambd
             adopt=job.adopt,
             step=careful,
         )
+        if job.drop is not None:
+            # Before the rows that need it: known files are not read again.
+            careful(keep_crosswalk)(job.drop, store, sources)
         manifest = careful(store.publish)(
             outputs,
             run_id=run_id,
@@ -162,7 +167,14 @@ def read(job: Job, before: Snapshot) -> Sources:
         load_feeds(job.settings.feeds_folder),
         pseudonyms.read_key(job.drop),
         ledger=before.table("files"),
+        settings=job.settings,
+        today=max(job.as_of, date.today()),
     )
+
+
+def keep_crosswalk(drop: Path, store: Store, sources: Sources) -> None:
+    """Add the patients of a drop to the encrypted crosswalk."""
+    crosswalk.add(store, sources.crosswalk, pseudonyms.read_key(drop))
 
 
 def check(job: Job) -> str | None:

@@ -16,12 +16,23 @@ import polars as pl
 
 from e2analytics import month_model
 from e2analytics.contracts import TABLES
-from e2analytics.feeds.drop import Sources
 from e2analytics.intake import TakenIn, counts_of_rows, take_in
 from e2analytics.models.shrinkage import Shrinkage
 from e2analytics.month_model import MonthModel
 from e2analytics.settings import Settings
-from e2analytics.stages import account, expose, flag, flag_life, limit, link, validate
+from e2analytics.sources import Sources
+from e2analytics.stages import (
+    account,
+    densitometry,
+    expose,
+    flag,
+    flag_life,
+    limit,
+    link,
+    quality,
+    settle,
+    validate,
+)
 from e2analytics.stages import fit as fitting
 from e2analytics.stages.fit import Fitted
 from e2analytics.state import CANONICAL, DERIVED, Outputs, Snapshot
@@ -77,7 +88,6 @@ def run(
     refit: bool = False,
     adopt: str | None = None,
     step: Step = as_is,
-    today: date | None = None,
 ) -> Outputs:
     """Run every stage on ``sources``, on top of what was known before.
 
@@ -101,8 +111,6 @@ def run(
         Reason for which the fitted limit is taken into use.
     step
         Wraps every stage.
-    today
-        The day on which the sources are read; what lies after it and after ``as_of`` cannot be.
 
     Raises
     ------
@@ -113,7 +121,7 @@ def run(
     """
     before = before or Snapshot()
     clock = _Clock(step)
-    taken = clock(take_in)(sources, before, settings, max(as_of, today or date.today()), run_id)
+    taken = clock(take_in)(sources, before, settings, run_id)
     if part == "ingest":
         derived = {name: before.table(name) for name in DERIVED}
         attrition = account.attrition(
@@ -133,19 +141,21 @@ def run(
             clock=clock,
         )
         counts = counts_of_rows(taken, sources) | counts
-    tables = {
-        **{target: taken.accepted(target) for target in CANONICAL},
+    days = dict(before.table("runs").select("run_id", "as_of").iter_rows()) | {run_id: as_of}
+    others = {
         "files": taken.files,
         "quarantine": taken.quarantine,
+        "quality": clock(quality.grade)(taken.settled, taken.files, read_on=days),
         "attrition": attrition,
         **derived,
     }
+    checked = {
+        name: validate.check(frame, TABLES[name], table=name, stage="run")
+        for name, frame in others.items()
+    }
     return Outputs(
-        tables={
-            name: validate.check(frame, TABLES[name], table=name, stage="run")
-            for name, frame in tables.items()
-        },
-        aside={target: taken.aside(target) for target in CANONICAL},
+        tables=taken.tables(checked),
+        aside=taken.aside(),
         outcome="incomplete" if any(file.refused for file in sources.files) else "complete",
         model_id=str(model_id),
         counts=counts,
@@ -194,6 +204,7 @@ def _analyse(
     )
     attrition = clock(account_for)(taken, seen, exposed, settings, run_id)
     derived = {
+        "densitometry": densitometry.classify(seen["dxa"], seen["patients"]),
         "exposures": exposed.exposures,
         "levels": exposed.levels,
         "curve": curve,
@@ -234,6 +245,7 @@ def see(taken: TakenIn, as_of: date) -> dict[str, pl.DataFrame]:
     """Return the accepted rows of events on or before the as-of date."""
     day = pl.lit(as_of)
     seen = {target: taken.accepted(target) for target in CANONICAL}
+    seen["patients"] = settle.known_patients(taken.settled["patients"])
     for target, event_date in _EVENT_DATE.items():
         seen[target] = seen[target].filter(pl.col(event_date) <= day)
     # An end that lies ahead has not happened.

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -25,15 +25,19 @@ KEY_FILE_VARIABLE = "E2ANALYTICS_KEY_FILE"
 MIN_KEY_LENGTH = 16
 _DEMO_KEY = b"the key of simulated patients only"
 _DIGITS = 20
+_NAMES = {"patient_id": pl.String, "pseudonym": pl.String}
+_CROSSWALK = {"patient_id": pl.String, "source_patient_id": pl.String, "namespace": pl.String}
 
 
-def read_key(drop: Path | None = None) -> bytes:
+def read_key(drop: Path | None = None, *, simulated: bool = False) -> bytes:
     """Return the clinic's key.
 
     Parameters
     ----------
     drop
         The folder about to be read; one with the simulator's marker may use the demo key.
+    simulated
+        The store holds simulated patients, so the demo key may open it.
 
     Raises
     ------
@@ -41,7 +45,8 @@ def read_key(drop: Path | None = None) -> bytes:
         If there is no key, or one too short to protect anybody.
     """
     key = _configured_key()
-    if key is None and drop is not None and (drop / MARKER_NAME).is_file():
+    marked = drop is not None and (drop / MARKER_NAME).is_file()
+    if key is None and (simulated or marked):
         return _DEMO_KEY
     if key is None:
         raise ConfigurationError(
@@ -93,39 +98,86 @@ def keyed_hash(key: bytes, namespace: str, text: str) -> str:
     """Return a hash of ``text`` that nobody can try names against without the key."""
     # The length in front keeps ("ab", "c") and ("a", "bc") apart.
     message = f"{len(namespace)}:{namespace}{text}".encode()
-    return hmac.new(key, message, hashlib.sha256).hexdigest()
+    return hmac.digest(key, message, "sha256").hex()
 
 
-def pseudonymise(
-    rows: pl.DataFrame, key: bytes, namespace: str, id_prefixes: Mapping[str, str] | None = None
-) -> pl.DataFrame:
-    """Replace ``patient_id`` of ``rows`` by pseudonyms; null stays null.
+class Pseudonyms:
+    """The pseudonyms of one reading: each patient's is made once, whatever the number of his rows.
 
     Parameters
     ----------
-    rows
-        Rows with a ``patient_id``.
     key
         The clinic's key.
-    namespace
-        Whose numbering it is.
-    id_prefixes
-        Further columns that a feed made of the patient's number, with what stands before it.
     """
-    identifiers = rows["patient_id"].drop_nulls().unique()
-    names = pl.DataFrame(
-        {
-            "patient_id": identifiers,
-            "pseudonym": [pseudonym(key, namespace, each) for each in identifiers],
-        },
-        schema={"patient_id": pl.String, "pseudonym": pl.String},
-    )
-    return (
-        rows.join(names, on="patient_id", how="left", maintain_order="left")
-        .with_columns(patient_id="pseudonym")
-        .drop("pseudonym")
-        .with_columns(
-            pl.concat_str(pl.lit(prefix), "patient_id").alias(name)
-            for name, prefix in (id_prefixes or {}).items()
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._known: dict[str, pl.DataFrame] = {}
+
+    def crosswalk(self) -> pl.DataFrame:
+        """Return ``patient_id, source_patient_id, namespace`` of all who were met."""
+        frames = [
+            names.select(
+                patient_id="pseudonym",
+                source_patient_id="patient_id",
+                namespace=pl.lit(namespace),
+            )
+            for namespace, names in self._known.items()
+        ]
+        return pl.concat([pl.DataFrame(schema=_CROSSWALK), *frames])
+
+    def replace(
+        self,
+        rows: pl.DataFrame,
+        namespace: str,
+        id_prefixes: Mapping[str, str] | None = None,
+        hashed: Iterable[str] = (),
+    ) -> pl.DataFrame:
+        """Replace ``patient_id`` of ``rows`` by pseudonyms; null stays null.
+
+        Parameters
+        ----------
+        rows
+            Rows with a ``patient_id``.
+        namespace
+            Whose numbering it is.
+        id_prefixes
+            Further columns that a feed made of the patient's number, with what stands before it.
+        hashed
+            Further columns in which a feed joined the patient's number to something else.
+        """
+        names = self._names(rows["patient_id"], namespace)
+        replaced = (
+            rows.join(names, on="patient_id", how="left", maintain_order="left")
+            .with_columns(patient_id="pseudonym")
+            .drop("pseudonym")
+            .with_columns(
+                pl.concat_str(pl.lit(prefix), "patient_id").alias(name)
+                for name, prefix in (id_prefixes or {}).items()
+            )
         )
-    )
+        return replaced.with_columns(
+            pl.col(name).replace_strict(
+                {
+                    text: keyed_hash(self._key, namespace, text)[:_DIGITS]
+                    for text in replaced[name].drop_nulls().unique()
+                },
+                default=None,
+                return_dtype=pl.String,
+            )
+            for name in hashed
+        )
+
+    def _names(self, identifiers: pl.Series, namespace: str) -> pl.DataFrame:
+        known = self._known.get(namespace, pl.DataFrame(schema=_NAMES))
+        met = identifiers.drop_nulls().unique(maintain_order=True)
+        new = met.to_frame().join(known, on="patient_id", how="anti").to_series()
+        made = pl.DataFrame(
+            {
+                "patient_id": new,
+                "pseudonym": [pseudonym(self._key, namespace, each) for each in new],
+            },
+            schema=_NAMES,
+        )
+        self._known[namespace] = pl.concat([known, made])
+        return self._known[namespace]

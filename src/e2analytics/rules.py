@@ -43,22 +43,55 @@ class FileRule:
     advice: str
 
 
+@dataclass(frozen=True, slots=True)
+class SettledRule:
+    """One thing that only all rows together can tell; each keeps a row out."""
+
+    name: str
+    column: str
+    advice: str
+
+
 FILE_RULES: Final = {
     rule.name: rule
     for rule in (
         FileRule("empty_file", "The file is empty. Send the export again."),
         FileRule("truncated_file", "The file is cut off. Send the whole export again."),
-        FileRule("not_text", "The file is not UTF-8 text. Export it as CSV, UTF-8."),
-        FileRule("wrong_encoding", "Export the file in UTF-8."),
+        FileRule("not_text", "The file is not text in the encoding that its feed describes."),
+        FileRule(
+            "wrong_encoding", "Export the file in the encoding that its feed describes (UTF-8)."
+        ),
         FileRule("duplicate_column", "Give every column a name of its own."),
         FileRule(
             "not_rectangular", "A line has too many fields or an open quote. Export it again."
         ),
         FileRule(
-            "unreadable_file", "Give e2analytics the right to read the file, or send it again."
+            "line_too_long", "A line or message is too long to be one. Export the file again."
+        ),
+        FileRule("too_many_columns", "The header has too many columns to be one. Export it again."),
+        FileRule(
+            "missing_header", "The header does not stand where its feed says. Export it again."
         ),
         FileRule("missing_column", "Add the column, with the header name of the feed description."),
         FileRule("not_sas_transport", "Send a SAS transport file (XPORT, version 5)."),
+        FileRule("not_excel", "Save the workbook as .xlsx, without a password, and send it again."),
+        FileRule("too_large_inside", "The file is too large once unpacked. Send it in parts."),
+        FileRule("not_hl7", "Send HL7 version 2 messages; each begins with an MSH segment."),
+        FileRule("not_json", "The file is not JSON. Export it again."),
+        FileRule("not_fhir", "Send FHIR R4 resources: NDJSON, a bundle or a resource."),
+        FileRule("not_parquet", "The file is not Parquet, or damaged. Export it again."),
+        FileRule(
+            "changed_while_read", "The file was still being written. Send it again when it is done."
+        ),
+        FileRule("outside_drop", "Put the file itself into the drop, not a link to another place."),
+        FileRule("not_a_file", "Put a plain file into the drop, not a device or a pipe."),
+        FileRule(
+            "missing_companion",
+            "Send the tables of one export together: columns are looked up in another file.",
+        ),
+        FileRule(
+            "unreadable_file", "Give e2analytics the right to read the file, or send it again."
+        ),
     )
 }
 
@@ -143,6 +176,13 @@ _SITE: Final = (
 )
 _SOMEBODY: Final = _given("patient_id", "the patient's number")
 _WITHDRAWN: Final = pl.col("status") == "X"
+_STATUS: Final = Rule(
+    "unknown_status",
+    "status",
+    "reject",
+    "Write the status as F, C, P or X.",
+    pl.col("status").is_in(["F", "C", "P", "X"]),
+)
 
 
 def _unless_withdrawn(rule: Rule) -> Rule:
@@ -211,13 +251,7 @@ LAB_RULES: Final = (
             & pl.col("value_high").is_between(0, "most_possible", closed="right").fill_null(True)
         ),
     ),
-    Rule(
-        "unknown_status",
-        "status",
-        "reject",
-        "Write the status as F, C, P or X.",
-        pl.col("status").is_in(["F", "C", "P", "X"]),
-    ),
+    _STATUS,
     _readable("reported_at", "times as YYYY-MM-DDTHH:MM", "warn"),
 )
 
@@ -254,6 +288,7 @@ DXA_RULES: Final = (
     _within("z_score", pl.lit(-10), pl.lit(10), name="implausible_z_score", severity="warn"),
     _readable("z_score", "the Z-score as a number", "warn"),
     _readable("body_fat_pct", "the body fat in % as a number", "warn"),
+    _STATUS,
 )
 
 MEDICATION_RULES: Final = (
@@ -347,8 +382,27 @@ ROW_RULES: Final[Mapping[str, Sequence[Rule]]] = {
 
 UNKNOWN_PATIENT: Final = "unknown_patient"
 CONFLICTING_IDENTITY: Final = "conflicting_identity"
+SUSPECTED_UNIT_SLIP: Final = "suspected_unit_slip"
 
-IDENTITY_ADVICE: Final = {
-    UNKNOWN_PATIENT: "Send the patient's row; this one is tried again at every run.",
-    CONFLICTING_IDENTITY: "One patient number has two dates of birth or sexes. Find out who is who.",
+SETTLED_RULES: Final = {
+    rule.name: rule
+    for rule in (
+        SettledRule(
+            UNKNOWN_PATIENT,
+            "patient_id",
+            "Send the patient's row; this one is tried again at every run.",
+        ),
+        SettledRule(
+            CONFLICTING_IDENTITY,
+            "patient_id",
+            "One patient number has two dates of birth or sexes. Find out who is who; if the newest "
+            "row is right, name the patient in identities_settled.",
+        ),
+        SettledRule(
+            SUSPECTED_UNIT_SLIP,
+            "value",
+            "These results look as if they were in another unit than declared. Ask the laboratory; "
+            "the table unit_slips holds the evidence and how to release or convert them.",
+        ),
+    )
 }

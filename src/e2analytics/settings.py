@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections import Counter
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,15 +24,45 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from e2analytics import clinical
+from e2analytics import clinical, reference
 from e2analytics.errors import ConfigurationError, UnreadableError
 
 FittedSite = Literal["lumbar_spine", "total_hip", "femoral_neck"]
+Site = FittedSite | Literal["one_third_radius", "total_body"]
 DEFAULT_CONFIG = Path("e2analytics.toml")
 
 
 class Section(BaseModel, frozen=True, extra="forbid"):
     """Base of the sections: unknown names are errors, so that a misspelling is not ignored."""
+
+
+class CrossCalibration(Section):
+    """A clinic's own equation from one of its scanners to another: the only way two are compared.
+
+    BMD on ``to_scanner`` = ``slope`` x BMD on ``from_scanner`` + ``intercept_g_cm2``. It is used in this
+    direction alone: the other way round, a regression is another equation.
+    """
+
+    clinic_id: str = Field(min_length=1, description="Two clinics may name their scanners alike.")
+    from_scanner: str = Field(min_length=1)
+    to_scanner: str = Field(min_length=1)
+    site: Site
+    slope: float = Field(ge=0.5, le=2)
+    intercept_g_cm2: float = Field(ge=-0.5, le=0.5)
+    cv_pct: float = Field(
+        ge=0, le=10, description="Error of the equation itself, beside the scanners' precision, %."
+    )
+    source: str = Field(min_length=1, description="Study or service report it comes from.")
+    entered_on: date
+
+    @model_validator(mode="after")
+    def _must_make_sense(self) -> CrossCalibration:
+        if self.from_scanner == self.to_scanner:
+            raise ValueError("from_scanner and to_scanner are the same")
+        least = float(reference.load("sites")["sites"][self.site]["possible"][0])
+        if self.slope * least + self.intercept_g_cm2 <= 0:
+            raise ValueError("the equation turns a possible BMD into one that is not above 0")
+        return self
 
 
 class LinkSettings(Section):
@@ -41,6 +73,20 @@ class LinkSettings(Section):
     min_draws: int = Field(2, ge=1)
     carry_days: int = Field(int(clinical.E2_CARRY_DAYS.value), gt=0)
     min_coverage: float = Field(0.5, ge=0, le=1)
+    cross_calibrations: tuple[CrossCalibration, ...] = ()
+
+    @field_validator("cross_calibrations")
+    @classmethod
+    def _one_equation_for_two_scanners(
+        cls, equations: tuple[CrossCalibration, ...]
+    ) -> tuple[CrossCalibration, ...]:
+        between = Counter(
+            (each.clinic_id, each.site, frozenset((each.from_scanner, each.to_scanner)))
+            for each in equations
+        )
+        if any(number > 1 for number in between.values()):
+            raise ValueError("two scanners of a clinic have more than one equation at a site")
+        return equations
 
 
 class FitSettings(Section):
@@ -78,6 +124,10 @@ class Settings(BaseSettings):
 
     timezone: str = Field("UTC", description="Of times that a file gives without an offset.")
     feeds_folder: Path | None = Field(None, description="More feed descriptions, *.yaml.")
+    identities_settled: tuple[str, ...] = Field(
+        (),
+        description="Pseudonyms of patients with two dates of birth or sexes whose newest row is right.",
+    )
     link: LinkSettings = LinkSettings()
     fit: FitSettings = FitSettings()
     flag: FlagSettings = FlagSettings()

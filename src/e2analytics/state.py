@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 import polars as pl
 
+from e2analytics.compact import compact, plain
 from e2analytics.contracts import schema_of
 
+_SLICE: Final = 500_000
 CANONICAL: Final = ("patients", "labs", "dxa", "medications", "events", "precision")
 DERIVED: Final = (
+    "densitometry",
     "exposures",
     "levels",
     "curve",
@@ -50,7 +53,54 @@ class Snapshot:
             pl.lit(None, dtype=pl.String).alias(name) for name in ("apart", "reject")
         )
         aside = self.aside[target] if target in self.aside else empty_aside(target)
-        return pl.concat([accepted, aside.drop("fate", "why")], how="diagonal")
+        return pl.concat([compact(accepted), compact(aside.drop("fate", "why"))], how="diagonal")
+
+
+class Sliced(Mapping[str, pl.DataFrame]):
+    """Tables by name, of which the large ones are kept compact and made plain a slice at a time.
+
+    Parameters
+    ----------
+    rows
+        Compact rows of the canonical tables.
+    finish
+        Called with the name and each plain slice; its result is what is seen.
+    others
+        Tables that are kept as they are.
+    """
+
+    def __init__(
+        self,
+        rows: Mapping[str, pl.DataFrame],
+        finish: Callable[[str, pl.DataFrame], pl.DataFrame],
+        others: Mapping[str, pl.DataFrame] | None = None,
+    ) -> None:
+        self._rows = rows
+        self._finish = finish
+        self._others = others or {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self._rows, *self._others])
+
+    def __len__(self) -> int:
+        return len(self._rows) + len(self._others)
+
+    def __getitem__(self, name: str) -> pl.DataFrame:
+        return self._others[name] if name in self._others else pl.concat(self.slices(name))
+
+    def slices(self, name: str) -> Iterator[pl.DataFrame]:
+        """Yield the rows of a canonical table; at least one slice, perhaps an empty one."""
+        rows = self._rows[name]
+        for start in range(0, max(len(rows), 1), _SLICE):
+            yield self._finish(name, plain(rows.slice(start, _SLICE), name))
+
+
+def slices(tables: Mapping[str, pl.DataFrame], name: str) -> Iterator[pl.DataFrame]:
+    """Yield a table slice by slice, or in one where it is kept as it is."""
+    if isinstance(tables, Sliced):
+        yield from tables.slices(name)
+    else:
+        yield tables[name]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ visible; the next one puts its leftovers back before it writes.
     STORE/store_info      schema version, check of the key
     STORE/<table>         as in schemas/contracts; labs by month of the draw
     STORE/aside/<table>   rows that were read and not accepted, with their fate
+    STORE/crosswalk       whose pseudonym is whose, encrypted row by row (``crosswalk``)
+    STORE/audit           who opened it
 """
 
 from __future__ import annotations
@@ -23,27 +25,37 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from importlib.metadata import version as package_version
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import polars as pl
+import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
 from filelock import FileLock, Timeout
 
+from e2analytics.compact import compact, plain
 from e2analytics.contracts import TABLES, columns_of, schema_of
-from e2analytics.errors import ConfigurationError, StoreError, TooLittleDataError
+from e2analytics.errors import (
+    ConfigurationError,
+    E2AnalyticsError,
+    StoreError,
+    TooLittleDataError,
+)
 from e2analytics.feeds.mapping import PROVENANCE
 from e2analytics.pseudonyms import is_of_simulated_patients
-from e2analytics.state import CANONICAL, Outputs, Snapshot
+from e2analytics.state import CANONICAL, Outputs, Snapshot, slices
 
 SCHEMA_VERSION: Final = 1
 _MONTH: Final = "month"
 _DATED: Final = {"labs": "collected_on"}
-_OF_NO_DAY: Final = (*CANONICAL, "files", "quarantine", "models", "limits")
+_OF_NO_DAY: Final = ("files", "quarantine", "models", "limits")
+_HASH: Final = "said"
 _ROW: Final = PROVENANCE[:3]
 _WAIT_SECONDS: Final = 5
 _TRIES: Final = 3
+_Frame = TypeVar("_Frame", pl.DataFrame, pl.LazyFrame)
 
 
 class Store:
@@ -62,7 +74,7 @@ class Store:
 
     def exists(self) -> bool:
         """Tell whether anything was ever published here."""
-        return self._is_table("runs")
+        return self.is_table("runs")
 
     def check(self, key_check: str | None = None) -> None:
         """Refuse a store of another version or another key.
@@ -76,12 +88,12 @@ class Store:
         """
         if not self.exists():
             return
-        if not self._is_table("store_info"):
+        if not self.is_table("store_info"):
             raise StoreError(
                 f"The store {self.uri} has lost its table store_info, which tells its key and version. "
                 "Restore it from a backup."
             )
-        info = self._read("store_info", None).row(0, named=True)
+        info = self.read("store_info", None).row(0, named=True)
         if info["schema_version"] != SCHEMA_VERSION:
             raise StoreError(
                 f"The store {self.uri} has schema version {info['schema_version']}; this e2analytics "
@@ -147,7 +159,7 @@ class Store:
         """Return the published runs, oldest first; none if there is no store yet."""
         if not self.exists():
             return pl.DataFrame(schema=schema_of("runs"))
-        return self._read("runs", None).sort("run_id")
+        return self.read("runs", None).sort("run_id")
 
     def published(self, as_of: date | None = None) -> dict[str, Any] | None:
         """Return the manifest of the last published run, or of the last one as of a day."""
@@ -168,7 +180,7 @@ class Store:
         version = json.loads(run["table_versions"]).get(name)
         if version is None:
             return pl.DataFrame(schema=schema_of(name))
-        return self._read(name, version).select(columns_of(name)).sort(_order(name))
+        return self.read(name, version).select(columns_of(name)).sort(_order(name))
 
     def snapshot(self, as_of: date | None = None) -> Snapshot:
         """Return what is known before a run: all rows, models and limits; none before the first.
@@ -181,12 +193,17 @@ class Store:
             return Snapshot()
         versions = json.loads(run["table_versions"])
         aside = {
-            target: self._read(f"aside/{target}", versions[f"aside/{target}"])
+            target: self._read_compact(f"aside/{target}", versions[f"aside/{target}"])
             for target in CANONICAL
         }
         tables = {name: self.table(name, run) for name in versions if name in _OF_NO_DAY}
+        tables |= {
+            target: self._read_compact(target, versions[target]).select(columns_of(target))
+            for target in CANONICAL
+        }
+        tables["runs"] = self.runs()
         if that_day := self.published(as_of):
-            of_a_day = [name for name in versions if name in TABLES and name not in _OF_NO_DAY]
+            of_a_day = [name for name in versions if name in TABLES and name not in tables]
             tables |= {name: self.table(name, that_day) for name in of_a_day}
         return Snapshot(tables, aside)
 
@@ -217,14 +234,17 @@ class Store:
         versions = json.loads(before["table_versions"]) if before else {}
         now = {
             **{
-                f"aside/{target}": self._merge(f"aside/{target}", rows, versions)
-                for target, rows in outputs.aside.items()
+                f"aside/{target}": self._merge(f"aside/{target}", outputs.aside, target, versions)
+                for target in CANONICAL
             },
             **{
-                name: self._merge(name, frame, versions)
-                if name in CANONICAL
-                else self._replace(name, frame, versions)
-                for name, frame in outputs.tables.items()
+                target: self._merge(target, outputs.tables, target, versions)
+                for target in CANONICAL
+            },
+            **{
+                name: self._replace(name, outputs.tables[name], versions)
+                for name in outputs.tables
+                if name not in CANONICAL
             },
         }
         manifest = {
@@ -245,34 +265,67 @@ class Store:
         }
         if not before:
             info = {"schema_version": [SCHEMA_VERSION], "key_check": [key_check or ""]}
-            self._write("store_info", pl.DataFrame(info), "overwrite")
-        self._write("runs", pl.DataFrame([manifest], schema=schema_of("runs")), "append")
+            self.write("store_info", pl.DataFrame(info), "overwrite")
+        self.write("runs", pl.DataFrame([manifest], schema=schema_of("runs")), "append")
         return manifest
 
     def _key_check(self) -> str:
-        return str(self._read("store_info", None)["key_check"][0]) if self.exists() else ""
+        return str(self.read("store_info", None)["key_check"][0]) if self.exists() else ""
 
-    def _merge(self, name: str, frame: pl.DataFrame, versions: Mapping[str, int]) -> int:
-        """Bring a table of source rows up to date: insert, update and delete what changed."""
-        rows = _with_month(name, frame)
+    def _merge(
+        self,
+        name: str,
+        tables: Mapping[str, pl.DataFrame],
+        target: str,
+        versions: Mapping[str, int],
+    ) -> int:
+        """Bring a table of source rows up to date: insert, update and delete what changed.
+
+        What changed is found from a hash of every row, so that neither the rows that are stored nor
+        those that are new need to be in memory at once.
+        """
         if name not in versions:
-            return self._overwrite(name, rows)
+            self._write_slices(name, tables, target)
+            return self._version(name)
         self._put_back(name, versions[name])
-        stored = self._read(name, versions[name])
-        changed = rows.join(stored, on=rows.columns, how="anti", nulls_equal=True)
+        now = pl.concat(_hashes(_with_month(name, rows)) for rows in slices(tables, target))
+        stored = self._stored_hashes(name, versions[name])
         # A row read again may have moved to another month: there it is new, here it is gone.
-        place = [*_ROW, *(name for name in (_MONTH,) if name in rows.columns)]
-        gone = stored.join(rows, on=place, how="anti")
+        place = [column for column in now.columns if column != _HASH]
+        changed = now.join(stored, on=now.columns, how="anti")
+        gone = stored.join(now, on=place, how="anti")
         if changed.is_empty() and gone.is_empty():
             return versions[name]
-        news = pl.concat(
-            [
-                changed.with_columns(keep=pl.lit(True)),
-                gone.select(changed.columns).with_columns(keep=pl.lit(False)),
-            ]
+        rows = pl.concat(
+            _with_month(name, part).join(plain(changed, target), on=_ROW, how="semi")
+            for part in slices(tables, target)
         )
-        self._merge_changes(name, news)
+        leaving = plain(gone.drop(_HASH), target).with_columns(keep=pl.lit(False))
+        self._merge_changes(
+            name, pl.concat([rows.with_columns(keep=pl.lit(True)), leaving], how="diagonal")
+        )
         return self._version(name)
+
+    def _stored_hashes(self, name: str, version: int) -> pl.DataFrame:
+        with self._told(name, "read"):
+            scan = pl.scan_delta(self._path(name), version=version)
+            return _hashes(scan).collect(engine="streaming")
+
+    def _write_slices(self, name: str, tables: Mapping[str, pl.DataFrame], target: str) -> None:
+        parts = (_with_month(name, rows) for rows in slices(tables, target))
+        first = next(parts)
+        schema = first.head(0).to_arrow().schema
+        batches = (
+            batch for part in chain([first], parts) for batch in part.to_arrow().to_batches()
+        )
+        with self._told(name, "written"):
+            write_deltalake(
+                self._path(name),
+                pa.RecordBatchReader.from_batches(schema, batches),
+                mode="overwrite",
+                schema_mode="overwrite",
+                partition_by=[_MONTH] if _MONTH in first.columns else None,
+            )
 
     def _merge_changes(self, name: str, news: pl.DataFrame) -> None:
         same_row = " AND ".join(f"t.{column} = s.{column}" for column in _ROW)
@@ -304,13 +357,13 @@ class Store:
     def _replace(self, name: str, frame: pl.DataFrame, versions: Mapping[str, int]) -> int:
         """Write a derived table anew, unless it says what it said before."""
         if name in versions:
-            stored = self._read(name, versions[name]).select(frame.columns).sort(_order(name))
+            stored = self.read(name, versions[name]).select(frame.columns).sort(_order(name))
             if stored.equals(frame.sort(_order(name))):
                 return versions[name]
         return self._overwrite(name, frame)
 
     def _overwrite(self, name: str, frame: pl.DataFrame) -> int:
-        self._write(name, frame, "overwrite")
+        self.write(name, frame, "overwrite")
         return self._version(name)
 
     def _put_back(self, name: str, version: int) -> None:
@@ -325,7 +378,8 @@ class Store:
     def _path(self, name: str) -> str:
         return f"{self.uri}/{name}"
 
-    def _is_table(self, name: str) -> bool:
+    def is_table(self, name: str) -> bool:
+        """Tell whether there is a table of this name."""
         with self._told(name, "read"):
             return DeltaTable.is_deltatable(self._path(name))
 
@@ -333,21 +387,28 @@ class Store:
         with self._told(name, "read"):
             return DeltaTable(self._path(name)).version()
 
-    def _read(self, name: str, version: int | None) -> pl.DataFrame:
+    def read(self, name: str, version: int | None) -> pl.DataFrame:
+        """Return all of a table as it was at a version, or is."""
         with self._told(name, "read"):
             return pl.read_delta(self._path(name), version=version)
 
-    def _write(self, name: str, frame: pl.DataFrame, mode: Literal["append", "overwrite"]) -> None:
-        partitions = [_MONTH] if _MONTH in frame.columns else None
+    def _read_compact(self, name: str, version: int) -> pl.DataFrame:
+        with self._told(name, "read"):
+            return compact(pl.scan_delta(self._path(name), version=version)).collect(
+                engine="streaming"
+            )
+
+    def write(self, name: str, frame: pl.DataFrame, mode: Literal["append", "overwrite"]) -> None:
+        """Add to a table, or replace it."""
         with self._told(name, "written"):
-            write_deltalake(self._path(name), frame, mode=mode, partition_by=partitions)
+            write_deltalake(self._path(name), frame, mode=mode)
 
     @contextmanager
     def _told(self, name: str, done: str) -> Iterator[None]:
         """Tell by table and kind what went wrong below: messages from there may quote values."""
         try:
             yield
-        except (CommitFailedError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        except (CommitFailedError, E2AnalyticsError, KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except BaseException as error:  # a panic of polars or Delta Lake is no Exception
             raise StoreError(
@@ -382,6 +443,13 @@ def open_published(uri: str, as_of: date | None = None) -> tuple[Store, dict[str
     return store, run
 
 
+def _hashes(rows: _Frame) -> _Frame:
+    """Return where each row stands, and a hash of all that it says."""
+    names = rows.collect_schema().names()
+    place = [*_ROW, *(name for name in (_MONTH,) if name in names)]
+    return compact(rows.select(*place, pl.struct(sorted(names)).hash(seed=0).alias(_HASH)))
+
+
 def _with_month(name: str, frame: pl.DataFrame) -> pl.DataFrame:
     if name not in _DATED:
         return frame
@@ -396,6 +464,8 @@ def _order(name: str) -> list[str]:
         "files": ["source_order"],
         "quarantine": ["source_file", "source_line", "rule"],
         "attrition": ["run_id", "position"],
+        "quality": ["feed", "target", "month"],
+        "densitometry": ["namespace", "scan_id", "site"],
         "exposures": ["patient_id", "site", "first_on", "first_scan_id"],
         "levels": ["patient_id", "site"],
         "curve": ["site", "outcome", "e2_pg_ml"],

@@ -33,6 +33,8 @@ STEP_NAMES: Final = {
     "fit": "Fitting the curves with their bootstrap",
     "flag_men": "Flagging",
     "account_for": "Accounting for every row",
+    "grade": "Grading each feed's data",
+    "keep_crosswalk": "Sealing the crosswalk",
     "publish": "Publishing",
 }
 _NEWEST: Final = {
@@ -89,8 +91,9 @@ def _print_what_was_not_read(done: Done) -> None:
     for file in done.sources.files:
         if file.refused:
             err.print(f"REFUSED {file.path}: {file.refused}. Nothing of it was stored.")
-        if file.extra_columns:
-            err.print(f"Columns of {file.path} that nothing uses: {', '.join(file.extra_columns)}")
+    unused = {file.path: file.unused for file in done.sources.files if file.unused}
+    for path, names in unused.items():
+        err.print(f"Nothing uses these of {path}: {', '.join(names)}")
     for path in done.sources.unmatched:
         err.print(f"Not read, no feed describes it: {path}")
     if refused := done.outputs.counts["files_refused_now"]:

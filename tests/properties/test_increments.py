@@ -1,6 +1,5 @@
 """Increments: in how many drops, and in which order, rows come in does not matter."""
 
-from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -8,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e2analytics.errors import RefusedFileError
-from e2analytics.feeds.drop import SourceFile, Sources
 from e2analytics.pipeline import run
+from e2analytics.sources import SourceFile, Sources, judged
 from e2analytics.state import Outputs, Snapshot
 from tests.conftest import AS_OF, QUICK, text_rows
 
@@ -34,7 +33,8 @@ def file(target: str, order: int, rows: list[dict[str, str]]) -> tuple[SourceFil
     text = text_rows(target, *rows).with_columns(
         source_file=pl.lit(name), source_order=pl.lit(order, dtype=pl.Int64)
     )
-    return SourceFile(Path(name), name, name, "test", target, order, "", len(rows)), text
+    rows_read = judged(target, text, timezone="UTC", today=AS_OF)
+    return SourceFile(Path(name), name, name, "test", target, order, "", name, len(rows)), rows_read
 
 
 def add(before: Outputs | None, *files: tuple[SourceFile, pl.DataFrame]) -> Outputs:
@@ -46,7 +46,7 @@ def add(before: Outputs | None, *files: tuple[SourceFile, pl.DataFrame]) -> Outp
         tuple(source for source, _ in files),
     )
     known = Snapshot(before.tables, before.aside) if before else None
-    return run(sources, QUICK, as_of=AS_OF, before=known, part="ingest", today=date(2026, 9, 30))
+    return run(sources, QUICK, as_of=AS_OF, before=known, part="ingest")
 
 
 def current(outputs: Outputs) -> list[tuple[object, ...]]:
@@ -106,9 +106,10 @@ def test_a_refused_file_is_mended_under_another_hash_and_counts_once():
         "labs",
         0,
         "",
+        "labs.csv",
         refused=RefusedFileError("empty_file", "it holds nothing"),
     )
-    first = run(Sources(files=(refused,)), QUICK, as_of=AS_OF, part="ingest", today=AS_OF)
+    first = run(Sources(files=(refused,)), QUICK, as_of=AS_OF, part="ingest")
 
     second = add(first, file("patients", 1, PATIENTS[:1]))
 

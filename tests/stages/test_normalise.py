@@ -25,10 +25,30 @@ def lab(**columns: str | None) -> pl.DataFrame:
         ("<=5.0", "pg/mL", 0.0, 5.0),
         ("< 24", "ng/L", 0.0, 24.0),
         (">1500", "pg/mL", 1500.0, None),
+        ("≤5", "pg/mL", 0.0, 5.0),
+        ("=<5", "pg/mL", 0.0, 5.0),
+        ("less than 5", "pg/mL", 0.0, 5.0),
+        ("Less than or equal to 5", "pg/mL", 0.0, 5.0),
+        ("≥1500", "pg/mL", 1500.0, None),
+        (">=1500", "pg/mL", 1500.0, None),
+        ("greater than 1500", "pg/mL", 1500.0, None),
         ("<100", "pmol/L", 0.0, 27.238),
+        ("5.0 H", "pg/mL", 5.0, 5.0),
+        ("5.0 (L)", "pg/mL", 5.0, 5.0),
+        ("5.0*", "pg/mL", 5.0, 5.0),
+        ("<5.0 L", "pg/mL", 0.0, 5.0),
+        ("2.5E1", "pg/mL", 25.0, 25.0),
         ("-3", "pg/mL", -3.0, -3.0),
+        ("<-3", "pg/mL", -3.0, -3.0),
         ("12,5", "pg/mL", None, None),
+        ("1,234.5", "pg/mL", None, None),
+        ("10-20", "pg/mL", None, None),
+        ("<>5", "pg/mL", None, None),
+        ("nan", "pg/mL", None, None),
+        ("inf", "pg/mL", None, None),
         ("QNS", "pg/mL", None, None),
+        # A result below a limit that only the laboratory knows.
+        ("ND", "pg/mL", None, None),
         ("２３", "pg/mL", None, None),
         ("1e400", "pg/mL", None, None),
         ("23.4", "IU/L", None, None),
@@ -55,10 +75,98 @@ def test_a_result_becomes_the_interval_it_allows_in_the_analytes_unit(
         ({"loinc": "2243-4"}, "unknown"),
         ({"loinc": "35384-7"}, "unknown"),
         ({}, "unknown"),
+        ({"method": "LC-MS/MS", "loinc": "83096-8"}, "ms"),
+        # Both kinds at once prove nothing.
+        ({"method": "Mass spectrometry, immunochemiluminescent assay"}, "unknown"),
+        ({"method": "Mass spectrometry or immunoassay", "loinc": "83096-8"}, "ia"),
+        ({"test_name": "Estradiol, Ultrasensitive, LC/MS/MS"}, "ms"),
+        ({"test_name": "Testosterone, Total, MS", "unit": "ng/dL"}, "ms"),
+        ({"test_name": "Estradiol, immunoassay"}, "ia"),
+        ({"test_name": "Estradiol, Sensitive"}, "unknown"),
+        # Comments: a method that is stated, not one that is recommended; CLIA is a law.
+        ({"comment": "Methodology: LC/MS/MS. Not cleared or approved by the FDA."}, "ms"),
+        ({"comment": "Roche ECLIA methodology"}, "ia"),
+        ({"comment": "For males the LC/MS/MS assay is recommended (order code 30289)"}, "unknown"),
+        ({"comment": "Performed in a laboratory certified under CLIA"}, "unknown"),
+        ({"comment": "LC/MS/MS", "method": "ECLIA"}, "ia"),
+        # A laboratory's own test, by its number or its name; the laboratory alone says nothing.
+        ({"performing_lab": "LabCorp Burlington", "loinc": "500108"}, "ms"),
+        (
+            {"performing_lab": "LabCorp Burlington", "test_name": "140244 Estradiol, Sensitive"},
+            "ms",
+        ),
+        ({"performing_lab": "LABCORP", "test_name": "Estradiol"}, "unknown"),
+        ({"performing_lab": "Quest Diagnostics", "loinc": "4021"}, "ia"),
+        ({"performing_lab": "Other lab", "loinc": "500108"}, "unknown"),
+        (
+            {
+                "performing_lab": "LabCorp",
+                "test_name": "Testosterone",
+                "loinc": "140244",
+                "unit": "ng/dL",
+            },
+            "unknown",
+        ),
     ],
 )
-def test_the_assay_comes_from_method_then_code(columns: dict[str, str], assay: str):
-    assert lab(value="20", **columns)["assay"][0] == assay
+def test_the_assay_comes_from_method_comment_code_and_laboratory(
+    columns: dict[str, str], assay: str
+):
+    assert lab(**{"value": "20", **columns})["assay"][0] == assay
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "assay"),
+    [
+        ("<24", "pg/mL", "ia"),
+        ("<15", "pg/mL", "ia"),
+        ("<88", "pmol/L", "ia"),  # 24 pg/mL
+        ("<10", "pg/mL", "unknown"),
+        ("<24", "pmol/L", "unknown"),  # 6.5 pg/mL
+        ("<5", "pg/mL", "unknown"),
+        ("24", "pg/mL", "unknown"),
+        (">24", "pg/mL", "unknown"),
+    ],
+)
+def test_an_assay_that_is_blind_to_low_levels_is_an_immunoassay(value: str, unit: str, assay: str):
+    assert lab(value=value, unit=unit, loinc="2243-4")["assay"][0] == assay
+
+
+def test_a_method_that_is_stated_outweighs_the_limit():
+    assert lab(value="<24", method="LC-MS/MS")["assay"][0] == "ms"
+
+
+@pytest.mark.parametrize(
+    ("value", "status", "expected"),
+    [
+        ("QNS", None, ("not_measured", "F")),
+        ("TNP", "F", ("not_measured", "F")),
+        ("Hemolyzed.", "C", ("not_measured", "C")),
+        ("*CANCELLED*", None, ("not_measured", "F")),
+        # What waits for its result must never take the place of a final one.
+        ("PENDING", None, ("not_measured", "P")),
+        ("In Progress", "F", ("not_measured", "P")),
+        # A cancellation withdraws, whatever is written for its value.
+        ("TNP", "X", (None, "X")),
+        # A result that only its laboratory can tell goes back to it.
+        ("ND", "F", (None, "F")),
+        ("Not detected", "F", (None, "F")),
+        ("SEE NOTE", "F", (None, "F")),
+        ("23.4", "F", (None, "F")),
+    ],
+)
+def test_a_text_in_place_of_a_result_is_not_one(
+    value: str, status: str | None, expected: tuple[str | None, str]
+):
+    row = lab(value=value, status=status)
+
+    assert (row["apart"][0], row["status"][0]) == expected
+
+
+def test_what_an_assay_cannot_tell_is_known_by_its_kind():
+    rows = [lab(value="3", method=method) for method in ("ECLIA", "LC-MS/MS", None)]
+
+    assert [row["least_reportable"][0] for row in rows] == [5.0, 0.2, None]
 
 
 @pytest.mark.parametrize(
@@ -68,6 +176,11 @@ def test_the_assay_comes_from_method_then_code(columns: dict[str, str], assay: s
         ({"test_name": "Hormone panel", "loinc": "2986-8"}, "testosterone_total", None),
         ({"test_name": "Cortisol"}, None, "other_analyte"),
         ({"test_name": "Cortisol", "loinc": "2143-6"}, None, "other_analyte"),
+        ({"test_name": "Testosterone, Free"}, "testosterone_free", None),
+        ({"test_name": "Estradiol, free"}, None, "other_analyte"),
+        # A local code says nothing; the code of free estradiol beats the short name beside it.
+        ({"test_name": "Estradiol", "loinc": "L-4711"}, "estradiol", None),
+        ({"test_name": "Estradiol", "loinc": "2240-0"}, None, "other_analyte"),
     ],
 )
 def test_a_test_is_known_by_code_then_by_name(
@@ -79,6 +192,21 @@ def test_a_test_is_known_by_code_then_by_name(
 
 
 @pytest.mark.parametrize(
+    ("loinc", "name", "contradicts"),
+    [
+        ("2243-4", "Testosterone", True),
+        ("2243-4", "Estradiol", False),
+        ("2243-4", "Hormone panel", False),
+        (None, "Estradiol", False),
+    ],
+)
+def test_a_code_and_a_name_of_different_analytes_are_told(
+    loinc: str | None, name: str, contradicts: bool
+):
+    assert lab(value="20", loinc=loinc, test_name=name)["code_contradicts_name"][0] == contradicts
+
+
+@pytest.mark.parametrize(
     ("written", "instant", "day"),
     [
         ("2024-03-01", datetime(2024, 3, 1, 5, 0, tzinfo=UTC), date(2024, 3, 1)),
@@ -87,10 +215,21 @@ def test_a_test_is_known_by_code_then_by_name(
         ("2024-03-01T08:30Z", datetime(2024, 3, 1, 8, 30, tzinfo=UTC), date(2024, 3, 1)),
         # The local date is the one that is written, whatever day it is in UTC.
         ("2024-03-01T23:30-05:00", datetime(2024, 3, 2, 4, 30, tzinfo=UTC), date(2024, 3, 1)),
+        ("2024-03-01 08:30", datetime(2024, 3, 1, 13, 30, tzinfo=UTC), date(2024, 3, 1)),
+        ("2024-03-01T08:30:15Z", datetime(2024, 3, 1, 8, 30, 15, tzinfo=UTC), date(2024, 3, 1)),
+        (
+            "2024-03-01T08:30:15.250+0530",
+            datetime(2024, 3, 1, 3, 0, 15, tzinfo=UTC),
+            date(2024, 3, 1),
+        ),
         # An hour that the clocks skipped.
         ("2024-03-10T02:30", datetime(2024, 3, 10, 6, 30, tzinfo=UTC), date(2024, 3, 10)),
         ("2024-02-30", None, None),
         ("01/03/2024", None, None),
+        ("2024-3-1", None, None),
+        ("2024-03", None, None),
+        ("2024-03-01T25:00", None, None),
+        ("2024-03-01T08:30+99:00", None, None),
     ],
 )
 def test_a_time_becomes_an_instant_and_a_local_date(
@@ -101,30 +240,84 @@ def test_a_time_becomes_an_instant_and_a_local_date(
     assert (row["collected_at"][0], row["collected_on"][0]) == (instant, day)
 
 
+def test_times_of_one_file_may_be_written_in_several_ways():
+    written = ["2024-03-01", None, "2024-03-01T08:30:00-05:00", "2024-03-01 13:30:00", "soon"]
+    rows = text_rows("labs", *({"collected_at": each} for each in written))
+
+    read = normalise("labs", rows, timezone="UTC")
+
+    noon = datetime(2024, 3, 1, 13, 30, tzinfo=UTC)
+    assert read["collected_at"].to_list() == [
+        datetime(2024, 3, 1, tzinfo=UTC),
+        None,
+        noon,
+        noon,
+        None,
+    ]
+
+
+def order(**columns: str | None) -> pl.DataFrame:
+    row = {"drug": "Anastrozole 1 mg tablet", "started_on": "2024-01-10", **columns}
+    return normalise("medications", text_rows("medications", row), timezone="UTC")
+
+
 @pytest.mark.parametrize(
-    ("sig", "per_week"),
+    ("columns", "mg", "per_week", "contradicts"),
     [
-        ("0.5 mg twice weekly", 2),
-        ("1/2 tab MWF", 3),
-        ("1 mg E3D", 7 / 3),
-        ("1 tab QOD", 3.5),
-        ("0.25 mg every other day", 3.5),
-        ("take one tablet daily", 7),
-        ("1 mg once weekly", 1),
-        ("1 tab by mouth every week", 1),
-        ("0.5 mg 3x/week", 3),
-        ("as directed", None),
+        ({"dose_mg": "0.5", "doses_per_week": "2"}, 0.5, 2, False),
+        ({"dose_mg": "0.5mg", "doses_per_week": "2"}, 0.5, 2, False),
+        ({"dose_mg": "0.5", "sig": "twice weekly"}, 0.5, 2, False),
+        ({"sig": "1/2 tab MWF"}, 0.5, 3, False),
+        ({"sig": "1 tab weekly", "strength": "0.5 mg", "drug": "Arimidex"}, 0.5, 1, False),
+        ({"dose_mg": "0.5", "doses_per_week": "2", "sig": "as directed"}, 0.5, 2, False),
+        ({"dose_mg": "0.33", "doses_per_week": "4", "sig": "1/3 tab QOD"}, 0.33, None, True),
+        ({"dose_mg": "0.33", "doses_per_week": "3.5", "sig": "1/3 tab QOD"}, 0.33, 3.5, False),
+        ({"dose_mg": "0.5", "sig": "as directed"}, 0.5, None, False),
+        # Columns and sig disagree: neither is believed.
+        ({"dose_mg": "1", "doses_per_week": "2", "sig": "0.5 mg twice weekly"}, None, 2, True),
+        ({"dose_mg": "0.5", "doses_per_week": "7", "sig": "0.5 mg twice weekly"}, 0.5, None, True),
+        # The sig says outright that the dose varies.
+        ({"dose_mg": "1", "doses_per_week": "2", "sig": "1-2 tabs weekly"}, None, None, False),
+        ({"dose_mg": "1", "doses_per_week": "2", "sig": "1 mg as needed"}, None, None, False),
+        # A negative dose stays, to be rejected.
+        ({"dose_mg": "-1", "doses_per_week": "2", "sig": "1 mg twice weekly"}, -1, 2, False),
     ],
 )
-def test_a_sig_says_how_often_or_leaves_the_dose_unknown(sig: str, per_week: float | None):
-    order = text_rows(
-        "medications", {"drug": "Anastrozole 1 mg tablet", "dose_mg": "0.5", "sig": sig}
-    )
+def test_a_dose_is_what_columns_and_sig_agree_on(
+    columns: dict[str, str], mg: float | None, per_week: float | None, contradicts: bool
+):
+    row = order(**columns).row(0, named=True)
 
-    row = normalise("medications", order, timezone="UTC")
+    assert (row["dose_mg"], row["doses_per_week"]) == (pytest.approx(mg), pytest.approx(per_week))
+    assert row["weekly_dose_mg"] == pytest.approx(mg * per_week if mg and per_week else None)
+    assert row["dose_contradicts_sig"] == contradicts
 
-    assert row["doses_per_week"][0] == pytest.approx(per_week)
-    assert row["weekly_dose_mg"][0] == pytest.approx(per_week and per_week * 0.5)
+
+@pytest.mark.parametrize(
+    ("columns", "stopped_on"),
+    [
+        ({"days_supply": "30"}, date(2024, 2, 23)),  # 30 + 14 days after 10 January
+        ({"days_supply": "30", "stopped_on": "2024-02-01"}, date(2024, 2, 1)),
+        ({"days_supply": "30", "stopped_on": "some day"}, None),
+        ({"days_supply": "0"}, None),
+        ({"days_supply": "-30"}, None),
+        ({"days_supply": "99999"}, None),
+        ({"days_supply": "a month"}, None),
+        ({}, None),
+    ],
+)
+def test_a_dispensing_counts_until_its_supply_ends_and_two_weeks_more(
+    columns: dict[str, str], stopped_on: date | None
+):
+    assert order(**columns)["stopped_on"][0] == stopped_on
+
+
+@pytest.mark.parametrize(("written", "status"), [("x", "X"), (None, "F"), ("C", "C")])
+def test_orders_and_scans_have_a_status_as_results_have(written: str | None, status: str):
+    scan = normalise("dxa", text_rows("dxa", {"status": written}), timezone="UTC")
+
+    assert order(status=written)["status"][0] == status
+    assert scan["status"][0] == status
 
 
 @pytest.mark.parametrize(
@@ -135,6 +328,13 @@ def test_a_sig_says_how_often_or_leaves_the_dose_unknown(sig: str, per_week: flo
         ({"drug": "Letrozole 2.5 mg"}, "letrozole", None),
         ({"drug": "testosterone cypionate 200 mg/mL"}, "testosterone", None),
         ({"drug": "Lisinopril"}, None, "other_drug"),
+        ({"drug": "Methyltestosterone 10 mg"}, None, "other_drug"),
+        ({"drug": "Lisinopril", "status": "X"}, None, None),
+        ({"drug": "Fosamax 70 mg"}, "alendronate", None),
+        ({"drug": "PROLIA 60 mg/mL"}, "denosumab", None),
+        ({"drug": "hydrocortisone 10 mg tablet"}, "hydrocortisone", None),
+        ({"drug": "hydrocortisone 1% cream"}, None, "other_drug"),
+        ({"drug": "Anastrozol", "rxnorm": "L02BG03"}, "anastrozole", None),
     ],
 )
 def test_a_drug_is_known_by_code_then_by_name(
@@ -143,6 +343,20 @@ def test_a_drug_is_known_by_code_then_by_name(
     row = normalise("medications", text_rows("medications", columns), timezone="UTC")
 
     assert (row["drug"][0], row["apart"][0]) == (drug, apart)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"drug": "letrozole/anastrozole compound"},
+        {"drug": "testosterone 100 mg / anastrozole 4 mg pellet"},
+        {"drug": "letrozole 2.5 mg", "rxnorm": "84857"},
+    ],
+)
+def test_two_drugs_in_one_order_are_neither(columns: dict[str, str]):
+    row = normalise("medications", text_rows("medications", columns), timezone="UTC")
+
+    assert (row["drug"][0], row["drugs_named"][0], row["apart"][0]) == (None, 2, None)
 
 
 def test_no_row_is_dropped_and_their_order_stays():

@@ -1,136 +1,433 @@
-"""Reads delimited text: UTF-8, comma, header on the first line.
+"""Reads delimited text: any delimiter, quote and encoding, header on any line.
 
-In    the bytes of a file
-Out   every column as text, empty fields null; ``source_line`` (the header is line 1); and
+In    a file of text
+Out   every column as text, empty fields null; ``source_line`` (the first line of the file is 1); and
       ``short_line``: the line has fewer fields than the header
 
+A line ends with LF, CRLF or, in a file without LF, CR. A quoted field may span lines; its row has the
+number of the first. Blank lines, and lines of empty fields, are no rows.
+
 A file that is empty, not text, cut off or not rectangular is refused as a whole, because what it
-says can no longer be trusted line by line.
+says can no longer be trusted line by line. It is read block by block, each of whole rows: what the
+file says of a row is seen with the row, what can only be seen at its end (that it is cut off) then.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Final, Literal, NamedTuple, Self
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
+from pydantic import BaseModel, Field, model_validator
 
 from e2analytics.errors import RefusedFileError
+from e2analytics.feeds.batch import Batch
+from e2analytics.feeds.columns import named
 
-_BOM = b"\xef\xbb\xbf"
-_NO_TEXT = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+BLOCK_BYTES = 1 << 24
+"""Read at once. Larger blocks are slower: they no longer fit into the processor's caches."""
+
+LONGEST_LINE_BYTES = 1 << 20
+"""A longer line is no row of a table."""
+
+LONGEST_ROW_BYTES = 1 << 24
+"""A longer row, of several lines, is one whose quote was never closed."""
+
+_FIRST_BYTES: Final = 1 << 16
+_MARKS: Final = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
+_LF, _CR, _TAB, _SPACE = b"\n\r\t "
+_SWAP_LINE_ENDS: Final = bytes.maketrans(b"\n\r", b"\r\n")
+_CUT_INSIDE_A_CHARACTER: Final = ("unexpected end of data", "truncated data")
+
+_Positions = npt.NDArray[np.intp]
+_Codes = npt.NDArray[np.uint8]
 
 
-def read(content: bytes) -> pl.DataFrame:
-    """Return the rows of a file.
+class Options(BaseModel, frozen=True, extra="forbid"):
+    """How the text is written. A byte order mark wins over ``encoding``."""
+
+    kind: Literal["delimited"] = "delimited"
+    delimiter: str = Field(",", min_length=1, max_length=1)
+    encoding: Literal["utf-8", "utf-16", "utf-16-le", "utf-16-be", "windows-1252"] = "utf-8"
+    quote: str | None = Field('"', min_length=1, max_length=1)
+    header_line: int = Field(1, ge=1, le=1000)
+
+    @model_validator(mode="after")
+    def _can_be_told_apart(self) -> Self:
+        for name, mark in (("delimiter", self.delimiter), ("quote", self.quote or '"')):
+            if not mark.isascii() or mark.isalnum() or mark in "\r\n\0":
+                raise ValueError(f"{name} must be an ASCII character, no letter, digit or line end")
+        if self.delimiter == self.quote:
+            raise ValueError("delimiter and quote must differ")
+        return self
+
+
+def read(path: Path, options: Options) -> Iterator[Batch]:
+    """Yield the rows of a file, block by block.
 
     Raises
     ------
     RefusedFileError
         With the rule that the file breaks.
     """
-    text = _checked(content.removeprefix(_BOM))
-    names = _header(text)
-    rows = _parse(text, names)
-    _check_not_truncated(text, rows)
-    return rows.with_columns(
-        short_line=pl.col("source_line").is_in(_short_lines(text, len(names)).to_list())
-    )
+    texts = _texts(path, options, BLOCK_BYTES)
+    start = _start(texts, options)
+    # Polars gets places for names: it would rename what is there twice or empty.
+    places = options.delimiter.join(map(str, range(len(start.names)))).encode() + b"\n"
+    line = start.next_line
+    ends = _Ends()
+    for block in _blocks(chain([start.rest], texts), places, options):
+        rows, n_lines = _parse(block.text, start.names, line, options)
+        last_fields = rows[:, len(start.names) - 1]
+        if block.is_cut_off and (rows["short_line"].any() or ends.are_longer_than(last_fields)):
+            raise RefusedFileError("truncated_file", "its last line is cut off")
+        ends.add(last_fields)
+        line += n_lines
+        yield Batch("", rows)
+    if line == start.next_line:
+        yield Batch("", _parse(places, start.names, line, options)[0])
 
 
-def _checked(content: bytes) -> bytes:
-    if not content.strip():
-        raise RefusedFileError("empty_file", "it holds nothing, not even a header")
-    if control := _NO_TEXT.search(content):
-        line = content.count(b"\n", 0, control.start()) + 1
-        raise RefusedFileError("not_text", f"line {line} holds control bytes: not text, or UTF-16")
+def header(path: Path, options: Options) -> dict[str, list[str]]:
+    """Return the columns of a file; none where they cannot be told."""
     try:
-        content.decode("utf-8")
+        return {"": _start(_texts(path, options, _FIRST_BYTES), options).names}
+    except RefusedFileError:
+        return {}
+
+
+def _texts(path: Path, options: Options, size: int) -> Iterator[bytes]:
+    """Yield a file in pieces: as UTF-8, its lines ending with LF, without control bytes."""
+    try:
+        with path.open("rb") as file:
+            first = file.read(_FIRST_BYTES)
+            mark = next((mark for mark in _MARKS if first.startswith(mark)), b"")
+            encoding = _MARKS.get(mark, options.encoding)
+            beginning = first.decode(encoding, errors="ignore")
+            only_cr = "\r" in beginning and "\n" not in beginning
+            file.seek(len(mark))
+            decoder = codecs.getincrementaldecoder(encoding)()
+            line = 1
+            piece = b" "
+            while piece:
+                piece = file.read(size)
+                text = _decoded(piece, decoder, encoding, line)
+                if only_cr:
+                    text = text.translate(_SWAP_LINE_ENDS)
+                line += _checked_lines(text, options.delimiter, line)
+                if text:
+                    yield text
+    except OSError:
+        # Not chained: the name of the file may be a patient's.
+        raise RefusedFileError("unreadable_file", "it cannot be read") from None
+
+
+def _decoded(piece: bytes, decoder: codecs.IncrementalDecoder, encoding: str, line: int) -> bytes:
+    one_byte_each = not encoding.startswith("utf-16")
+    if piece.isascii() and one_byte_each and not decoder.getstate()[0]:
+        return piece
+    try:
+        text = decoder.decode(piece, final=not piece)
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise RefusedFileError("wrong_encoding", f"line {line} is not UTF-8") from None
-    return content
+        if error.reason in _CUT_INSIDE_A_CHARACTER:
+            raise RefusedFileError("truncated_file", "it ends inside a character") from None
+        before = error.object[: error.start].decode(encoding)
+        line += len(re.findall(r"\r\n?|\n", before))
+        raise RefusedFileError("wrong_encoding", f"line {line} is not {encoding}") from None
+    # A character may be cut by the end of a piece of UTF-8; no row is.
+    return piece if encoding == "utf-8" else text.encode()
 
 
-def _header(text: bytes) -> list[str]:
-    names = [name.strip() for name in _fields(text.partition(b"\n")[0])]
-    if not names:
-        raise RefusedFileError("missing_column", "its first line is not a header")
-    if len(set(names)) < len(names):
-        raise RefusedFileError("duplicate_column", "two columns of the header have the same name")
-    return names
+def _checked_lines(text: bytes, delimiter: str, line: int) -> int:
+    """Return how many lines end in a text without control bytes."""
+    codes = np.frombuffer(text, np.uint8)
+    n_lines = int(np.count_nonzero(codes == _LF))
+    if np.count_nonzero(codes < _SPACE) > n_lines:
+        allowed = rb"[^ -\xff\t\n\r" + re.escape(delimiter.encode()) + rb"]"
+        if control := re.search(allowed, text):
+            line += text.count(b"\n", 0, control.start())
+            raise RefusedFileError(
+                "not_text", f"line {line} holds control bytes: not text, or UTF-16"
+            )
+    return n_lines
 
 
-def _fields(line: bytes) -> list[str]:
+class _Start(NamedTuple):
+    names: list[str]
+    next_line: int
+    rest: bytes
+
+
+def _start(texts: Iterator[bytes], options: Options) -> _Start:
+    """Read up to the header."""
+    text, place, is_whole = b"", None, False
+    while place is None and not is_whole:
+        piece = next(texts, b"")
+        is_whole = not piece
+        text += piece
+        place = _header_place(text, is_whole, options)
+        _check_line_lengths(text)
+    begin, end = place or (0, 0)
+    if not text[begin:end].strip():
+        if not text.strip() and not any(piece.strip() for piece in texts):
+            raise RefusedFileError("empty_file", "it holds nothing, not even a header")
+        raise RefusedFileError("missing_header", f"line {options.header_line} is not a header")
+    names = named(_fields(text[begin:end].decode(), options))
+    return _Start(names, text.count(b"\n", 0, end) + 1, text[end:])
+
+
+def _header_place(text: bytes, is_whole: bool, options: Options) -> tuple[int, int] | None:
+    """Return where the header begins and ends, if that is in ``text``."""
+    begin = 0
+    for _ in range(options.header_line - 1):
+        begin = text.find(b"\n", begin) + 1
+        if not begin:
+            return None
+    end, n_quotes = begin, 0
+    while end == begin or n_quotes % 2:
+        next_end = text.find(b"\n", end) + 1
+        if not next_end:
+            return (begin, len(text)) if is_whole else None
+        n_quotes += text.count(_quote(options), end, next_end) if options.quote else 0
+        end = next_end
+        if end - begin > LONGEST_LINE_BYTES:
+            break  # an open quote, which the header's fields will tell
+    return begin, end
+
+
+def _quote(options: Options) -> bytes:
+    return (options.quote or "").encode()
+
+
+def _fields(line: str, options: Options) -> list[str]:
     try:
-        return next(csv.reader([line.decode().rstrip("\r\n")], strict=True), [])
+        return next(
+            csv.reader(
+                [line.rstrip("\r\n")],
+                delimiter=options.delimiter,
+                quotechar=options.quote,
+                quoting=csv.QUOTE_MINIMAL if options.quote else csv.QUOTE_NONE,
+                strict=True,
+            )
+        )
     except csv.Error:
-        raise RefusedFileError("not_rectangular", "a quote is not closed") from None
+        raise RefusedFileError("not_rectangular", "a quote of the header is not closed") from None
 
 
-def _parse(text: bytes, names: list[str]) -> pl.DataFrame:
+def _check_line_lengths(text: bytes) -> None:
+    end = 0
+    while len(text) - end > LONGEST_LINE_BYTES:
+        end = text.rfind(b"\n", end, end + LONGEST_LINE_BYTES + 1) + 1
+        if not end:
+            raise RefusedFileError(
+                "line_too_long", f"a line is longer than {LONGEST_LINE_BYTES:,} bytes"
+            )
+
+
+class _Block(NamedTuple):
+    """Whole rows, after a line of places."""
+
+    text: bytes
+    is_cut_off: bool
+    """The last row has no line end."""
+
+
+def _blocks(texts: Iterable[bytes], places: bytes, options: Options) -> Iterator[_Block]:
+    held = b""
+    for text in texts:
+        cut = _end_of_rows(held, text, options)
+        if cut:
+            block = b"".join((places, held, memoryview(text)[:cut]))
+            _check_line_lengths(block)
+            yield _Block(block, is_cut_off=False)
+            held = text[cut:]
+        else:
+            held += text
+        _check_line_lengths(held)
+        if len(held) > LONGEST_ROW_BYTES:
+            raise RefusedFileError("not_rectangular", "a quote is not closed")
+    if held:
+        yield _Block(b"".join((places, held, b"\n")), is_cut_off=True)
+
+
+def _end_of_rows(held: bytes, text: bytes, options: Options) -> int:
+    """Return where the last whole row of ``text`` ends, which goes on where ``held`` ends."""
+    cut = text.rfind(b"\n") + 1
+    if options.quote is None:
+        return cut
+    quote, end = _quote(options), len(text)
+    is_inside = (held.count(quote) + text.count(quote)) % 2 == 1  # a quoted field, at ``end``
+    while cut:
+        if text.count(quote, cut, end) % 2 == is_inside:
+            return cut
+        # Go on where the field opened that ``cut`` is inside of.
+        end = text.rfind(quote, 0, cut)
+        cut = text.rfind(b"\n", 0, max(end, 0)) + 1
+        is_inside = False
+    return 0
+
+
+def _parse(block: bytes, names: list[str], line: int, options: Options) -> tuple[pl.DataFrame, int]:
+    """Return the rows of a block whose first is on ``line``, and how many lines it has."""
+    codes = np.frombuffer(block, np.uint8)
+    n_lines = int(np.count_nonzero(codes == _LF)) - 1
+    quotes = _quotes(codes, options)
     try:
-        rows = pl.read_csv(text, infer_schema=False, raise_if_empty=False)
-        rows.columns = names
-    except pl.exceptions.PolarsError:
+        raw = pl.read_csv(
+            block,
+            separator=options.delimiter,
+            quote_char=options.quote,
+            infer_schema=False,
+            raise_if_empty=False,
+        )
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         # Not chained: the reader's message quotes the line.
-        raise RefusedFileError(
-            "not_rectangular", "a line has more fields than the header, or a quote is not closed"
+        too_many = np.flatnonzero(_delimiters(codes, quotes, options) >= len(names))
+        raise _not_rectangular(
+            _source_lines(codes, quotes, line)[too_many[0]] if too_many.size else None
         ) from None
-    _check_no_swallowed_line(rows)
-    return _with_lines(rows.with_columns(pl.all().str.strip_chars().replace("", None)))
+    raw.columns = names
+    source_line = pl.int_range(line, line + n_lines, dtype=pl.Int64, eager=True)
+    if len(raw) != n_lines:
+        source_line = pl.Series(_source_lines(codes, quotes, line), dtype=pl.Int64)
+        if len(raw) != len(source_line):
+            raise _not_rectangular(None)
+        _check_no_swallowed_line(raw, source_line, line + n_lines, options)
+    rows = raw
+    if _may_have_spaces_to_strip(block, codes, options):
+        rows = rows.with_columns(pl.all().str.strip_chars())
+    rows = rows.with_columns(pl.all().replace("", None)).with_columns(
+        source_line=source_line, short_line=_short_lines(raw, codes, quotes, options)
+    )
+    is_blank = rows.select(pl.all_horizontal(pl.col(names).is_null())).to_series()
+    return rows.filter(~is_blank) if is_blank.any() else rows, n_lines
 
 
-def _check_no_swallowed_line(rows: pl.DataFrame) -> None:
+def _not_rectangular(line: int | None) -> RefusedFileError:
+    detail = (
+        "a quote is not closed, or there is text before or after a quoted field"
+        if line is None
+        else f"line {line} has more fields than the header"
+    )
+    return RefusedFileError("not_rectangular", detail)
+
+
+def _quotes(codes: _Codes, options: Options) -> _Positions:
+    """Return where quoted fields open and close, in turn.
+
+    A quote inside a field that did not begin with one is a letter like any other.
+    """
+    if options.quote is None:
+        return np.empty(0, np.intp)
+    at = np.flatnonzero(codes == ord(options.quote))
+    if at.size % 2:
+        raise _not_rectangular(None)
+    opening, closing = at[::2], at[1::2]
+    opens = _is_one_of(options, b"\n")[codes[opening - 1]]
+    closes = _is_one_of(options, b"\r\n")[codes[closing + 1]]
+    # The parser would leave the quotes out and put together what they separate.
+    if (opens & ~closes).any():
+        raise _not_rectangular(None)
+    return at if opens.all() else at.reshape(-1, 2)[opens].ravel()
+
+
+def _is_one_of(options: Options, others: bytes) -> npt.NDArray[np.bool_]:
+    """Return a table of all bytes: which are the delimiter, the quote or one of ``others``."""
+    table = np.zeros(256, np.bool_)
+    table[[*options.delimiter.encode(), *_quote(options), *others]] = True
+    return table
+
+
+def _outside(at: _Positions, quotes: _Positions) -> _Positions:
+    return at[np.searchsorted(quotes, at) % 2 == 0] if quotes.size else at
+
+
+def _source_lines(codes: _Codes, quotes: _Positions, line: int) -> _Positions:
+    """Return the lines on which rows begin."""
+    line_ends = np.flatnonzero(codes == _LF)
+    # The line of places ends before row 1, hence the last end begins no row.
+    begins = np.searchsorted(line_ends, _outside(line_ends, quotes)[:-1])
+    return begins + line
+
+
+def _delimiters(codes: _Codes, quotes: _Positions, options: Options) -> _Positions:
+    """Return how many delimiters each row has."""
+    row_ends = _outside(np.flatnonzero(codes == _LF), quotes)
+    delimiters = _outside(np.flatnonzero(codes == ord(options.delimiter)), quotes)
+    return np.diff(np.searchsorted(delimiters, row_ends))
+
+
+def _short_lines(
+    raw: pl.DataFrame, codes: _Codes, quotes: _Positions, options: Options
+) -> pl.Series | pl.Expr:
+    """Return which rows have fewer fields than the header, by the cheapest proof there is."""
+    n_delimiters = raw.width - 1
+    none = pl.lit(False)
+    if not raw[:, -1].null_count():
+        return none
+    if not quotes.size and np.count_nonzero(codes == ord(options.delimiter)) == n_delimiters * (
+        len(raw) + 1
+    ):
+        return none  # none has more, or it would have been refused
+    return pl.Series(_delimiters(codes, quotes, options) < n_delimiters)
+
+
+def _check_no_swallowed_line(
+    raw: pl.DataFrame, source_line: pl.Series, next_line: int, options: Options
+) -> None:
     # A quote that opens in one row and closes in another takes all between them for one field.
+    n_breaks = source_line.shift(-1, fill_value=next_line) - source_line - 1
     field = pl.all()
-    commas = field.str.count_matches(",", literal=True) >= rows.width - 1
-    swallowed = field.str.contains("\n", literal=True) & commas
-    if rows.width > 1 and rows.select(pl.any_horizontal(swallowed).any()).item():
+    breaks = field.str.count_matches("\n", literal=True)
+    delimiters = field.str.count_matches(options.delimiter, literal=True)
+    swallowed = (breaks > 0) & (delimiters >= breaks * (raw.width - 1))
+    if raw.width > 1 and raw.filter(n_breaks > 0).select(pl.any_horizontal(swallowed.any())).item():
         raise RefusedFileError("not_rectangular", "a quoted field holds whole lines")
 
 
-def _short_lines(text: bytes, columns: int) -> pl.Series:
-    """Return the numbers of lines that have fewer fields than the header.
+def _may_have_spaces_to_strip(block: bytes, codes: _Codes, options: Options) -> bool:
+    if not block.isascii() or (options.delimiter != "\t" and _TAB in block):
+        return True
+    if _CR in block and (codes[np.flatnonzero(codes == _CR) + 1] != _LF).any():
+        return True
+    spaces = np.flatnonzero(codes == _SPACE)
+    at_edge = _is_one_of(options, b"\r\n")
+    return bool((at_edge[codes[spaces - 1]] | at_edge[codes[spaces + 1]]).any())
 
-    Lines with a quote are not counted: a comma inside quotes is none.
+
+@dataclass
+class _Ends:
+    """How long the last fields of all rows are.
+
+    A file may be cut off inside its very last field: a date that lost a digit is shorter than all
+    others, which are of one length.
     """
-    lines = pl.read_csv(
-        text, has_header=False, separator="\x1f", quote_char=None, infer_schema=False,
-        new_columns=["line"],
-    )  # fmt: skip
-    line = pl.col("line")
-    fields = line.str.count_matches(",", literal=True) + 1
-    short = (
-        (fields < columns) & ~line.str.contains('"', literal=True) & (line.str.strip_chars() != "")
-    )
-    return lines.select((pl.arg_where(short) + 1).cast(pl.Int64)).to_series()
 
+    n: int = 0
+    shortest: int = 0
+    longest: int = 0
 
-def _with_lines(rows: pl.DataFrame) -> pl.DataFrame:
-    # A quoted field may span lines, so that rows are not lines.
-    breaks = pl.sum_horizontal(
-        pl.col(rows.columns).str.count_matches("\n", literal=True).fill_null(0)
-    )
-    line = pl.int_range(pl.len(), dtype=pl.Int64) + 2 + (breaks.cum_sum() - breaks).cast(pl.Int64)
-    numbered = rows.with_columns(source_line=line)
-    return numbered.filter(~pl.all_horizontal(pl.col(rows.columns).is_null()))  # blank lines
+    def add(self, last_fields: pl.Series) -> None:
+        lengths = last_fields.drop_nulls().str.len_bytes()
+        if lengths.is_empty():
+            return
+        low, high = int(lengths.min()), int(lengths.max())  # type: ignore[arg-type]
+        self.shortest = min(low, self.shortest) if self.n else low
+        self.longest = max(high, self.longest)
+        self.n += len(lengths)
 
-
-def _check_not_truncated(text: bytes, rows: pl.DataFrame) -> None:
-    if text.endswith(b"\n") or rows.is_empty():
-        return
-    if any("\n" in (field or "") for field in rows[:, :-1].row(-1)):
-        return  # a quoted field that spans lines and was closed
-    last = text.rpartition(b"\n")[2]
-    columns = rows.width - 1  # without source_line
-    if len(_fields(last)) < columns or _shorter_than_the_rest(rows[:, columns - 1]):
-        raise RefusedFileError("truncated_file", "its last line is cut off")
-
-
-def _shorter_than_the_rest(values: pl.Series) -> bool:
-    # The file may be cut inside its very last field: a date that lost a digit is shorter than all
-    # others, which are of one length.
-    lengths = values.str.len_chars()
-    last, others = lengths[-1], lengths[:-1].drop_nulls()
-    return last is not None and len(others) > 2 and others.n_unique() == 1 and last < others[0]
+    def are_longer_than(self, last_fields: pl.Series) -> bool:
+        same = self.n > 2 and self.shortest == self.longest
+        return same and (last_fields.str.len_bytes() < self.longest).any()

@@ -1,21 +1,32 @@
 """What a feed description may say: ``schemas/feeds/*.yaml``, checked when it is loaded.
 
 A description maps a supplier's columns to the columns of a table of e2analytics. It is the analyst's
-door: a new supplier is a new YAML file, no Python.
+door: a new supplier is a new YAML file, no Python. ``docs/feeds.md`` shows how one is written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, Discriminator, Tag, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from e2analytics.errors import ConfigurationError
+from e2analytics.feeds.formats import Format
 from e2analytics.reference import schemas_folder
 
 TEXT_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
@@ -40,6 +51,7 @@ TEXT_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "performing_lab",
         "status",
         "reported_at",
+        "comment",
     ),
     "dxa": (
         "scan_id",
@@ -55,6 +67,8 @@ TEXT_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "vertebrae",
         "side",
         "reference_db",
+        "validity",
+        "status",
     ),
     "medications": (
         "order_id",
@@ -64,13 +78,47 @@ TEXT_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "dose_mg",
         "doses_per_week",
         "sig",
+        "strength",
         "started_on",
         "stopped_on",
+        "days_supply",
+        "status",
     ),
     "events": ("event_id", "patient_id", "kind", "occurred_on"),
     "precision": ("clinic_id", "scanner_id", "site", "cv_pct"),
 }
 """Columns of each table as a supplier may fill them, all of them text."""
+
+DATES: Final = frozenset(
+    {
+        "birth_date",
+        "trt_started_on",
+        "collected_at",
+        "reported_at",
+        "scanned_on",
+        "started_on",
+        "stopped_on",
+        "occurred_on",
+    }
+)
+"""Columns that a feed may write in its own date formats."""
+
+NUMBERS: Final = frozenset(
+    {
+        "height_cm",
+        "weight_kg",
+        "value",
+        "bmd_g_cm2",
+        "t_score",
+        "z_score",
+        "body_fat_pct",
+        "dose_mg",
+        "doses_per_week",
+        "days_supply",
+        "cv_pct",
+    }
+)
+"""Columns that a feed may write with a decimal comma."""
 
 Target = Literal["patients", "labs", "dxa", "medications", "events", "precision"]
 
@@ -79,16 +127,25 @@ class _Entry(BaseModel, frozen=True, extra="forbid"):
     pass
 
 
+def _several(written: Any) -> Any:
+    return (written,) if isinstance(written, str) else written
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_several)]
+
+
 class Equals(_Entry):
-    """A condition on a source column."""
+    """A condition on a source column: it holds one of some texts."""
+
+    column: str
+    equals: Texts
+
+
+class BelowDetection(_Entry):
+    """A comment column that says: below ``limit``; the value then becomes ``<limit``."""
 
     column: str
     equals: str
-
-
-class BelowDetection(Equals):
-    """A comment column that says: below ``limit``; the value then becomes ``<limit``."""
-
     limit: float
 
 
@@ -99,10 +156,14 @@ class Constant(_Entry):
 
 
 class Column(_Entry):
-    """A source column, perhaps recoded."""
+    """A source column, perhaps recoded: texts not in ``values`` become ``otherwise`` or stay.
+
+    What is recoded as an empty text is empty.
+    """
 
     column: str
     values: dict[str, str] | None = None
+    otherwise: str | None = None
     prefix: str = ""
     below_detection: BelowDetection | None = None
 
@@ -114,32 +175,117 @@ class Age(_Entry):
     known_on: date
 
 
+class FirstOf(_Entry):
+    """The first of several sources that is not empty."""
+
+    first_of: tuple[Source, ...] = Field(min_length=1)
+
+
+class Join(_Entry):
+    """Several source columns, one after the other, perhaps recoded; empty where the first one is."""
+
+    join: tuple[str, ...] = Field(min_length=2)
+    by: str = "-"
+    values: dict[str, str] | None = None
+
+
+_KINDS: Final = ("constant", "age_years", "first_of", "join")
+
+
 def _kind(source: Any) -> str:
     if isinstance(source, str):
         return "name"
     keys = source if isinstance(source, dict) else source.model_fields_set
-    return next((kind for kind in ("constant", "age_years") if kind in keys), "column")
+    return next((kind for kind in _KINDS if kind in keys), "column")
 
 
 Source = Annotated[
     Annotated[str, Tag("name")]
     | Annotated[Constant, Tag("constant")]
     | Annotated[Age, Tag("age_years")]
+    | Annotated[FirstOf, Tag("first_of")]
+    | Annotated[Join, Tag("join")]
     | Annotated[Column, Tag("column")],
     Discriminator(_kind),
 ]
+FirstOf.model_rebuild()
+
+
+def columns_named(source: Source) -> Iterator[str]:
+    """Yield the source columns that ``source`` needs."""
+    match source:
+        case str():
+            yield source
+        case Column(column=column, below_detection=below):
+            yield column
+            if below is not None:
+                yield below.column
+        case Age(age_years=column):
+            yield column
+        case FirstOf(first_of=sources):
+            for each in sources:
+                yield from columns_named(each)
+        case Join(join=columns):
+            yield from columns
+
+
+class SetApartWhen(_Entry):
+    """Rows that are none of ours: a column is one of some texts, is none of them, or is ``given``."""
+
+    column: str
+    equals: Texts | None = None
+    is_not: Texts | None = None
+    given: Literal[True] | None = None
+    reason: str
+
+    @model_validator(mode="after")
+    def _says_when(self) -> SetApartWhen:
+        if [self.equals, self.is_not, self.given].count(None) != 2:
+            raise ValueError("give one of equals, is_not and given")
+        return self
+
+
+def _same_names(written: Any) -> Any:
+    return {name: name for name in written} if isinstance(written, list) else written
+
+
+class Lookup(_Entry):
+    """Columns of a companion file of the same drop, joined where ``key`` there equals ``on`` here.
+
+    A key that the companion holds twice with different contents gives nothing: nobody can tell which
+    is meant. A file that is called like the companion and has no such key is none.
+    """
+
+    name: str
+    record: str = "*"
+    on: str
+    key: str | None = None
+    columns: Annotated[dict[str, str], BeforeValidator(_same_names)]
+    where: Equals | None = None
+
+    def is_companion(self, file_name: str) -> bool:
+        """Tell whether a file of this name holds the columns; case does not count."""
+        return fnmatchcase(file_name.lower(), self.name.lower())
+
+    def takes(self, record: str) -> bool:
+        """Tell whether rows of this record are meant; case does not count."""
+        return fnmatchcase(record.lower(), self.record.lower())
 
 
 class FileDescription(_Entry):
-    """How one kind of file of a feed becomes rows of one table."""
+    """How one kind of file, or one record of a file, becomes rows of one table."""
 
     target: Target
     name: str
-    required: tuple[str, ...]
+    record: str = "*"
+    header: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
     one_of: tuple[str, ...] = ()
-    columns: dict[str, Source]
+    columns: dict[str, Source] = {}
     parts: tuple[dict[str, Source], ...] = ({},)
-    valid_when: Equals | None = None
+    lookups: tuple[Lookup, ...] = ()
+    set_apart: str | None = None
+    set_apart_when: SetApartWhen | None = None
     not_measured_when_empty: str | None = None
     imputed: tuple[str, ...] = ()
 
@@ -149,10 +295,25 @@ class FileDescription(_Entry):
         filled = [*self.columns, *(name for part in self.parts for name in part)]
         if unknown := sorted(set(filled) - set(known)):
             raise ValueError(f"{self.target} has no column {', '.join(unknown)}; it has {known}")
+        if bool(filled) == (self.set_apart is not None):
+            raise ValueError("give either columns or set_apart")
         return self
 
+    def sources(self) -> Iterator[Source]:
+        """Yield what fills the columns of the table."""
+        yield from self.columns.values()
+        for part in self.parts:
+            yield from part.values()
+
+    def columns_used(self) -> set[str]:
+        """Return the source columns that anything here needs."""
+        used = {name for source in self.sources() for name in columns_named(source)}
+        used |= {*self.required, *self.one_of, *self.header}
+        used |= {lookup.on for lookup in self.lookups}
+        return used | ({self.set_apart_when.column} if self.set_apart_when else set())
+
     def id_prefixes(self) -> dict[str, str]:
-        """Return the row's own ids that are made of the patient's number, with their prefix."""
+        """Return the row's own ids that are made of the patient's number alone, with their prefix."""
         patient = self.columns.get("patient_id")
         return {
             name: source.prefix if isinstance(source, Column) else ""
@@ -160,9 +321,33 @@ class FileDescription(_Entry):
             if name.endswith("_id") and name != "patient_id" and _same_column(source, patient)
         }
 
+    def ids_with_the_patient_in(self) -> set[str]:
+        """Return the row's own ids that join the patient's number to something else."""
+        patient = self.columns.get("patient_id")
+        numbers = set(columns_named(patient)) if patient is not None else set()
+        own = {
+            name: source
+            for part in self.parts
+            for name, source in {**self.columns, **part}.items()
+            if name.endswith("_id") and name not in ("patient_id", "clinic_id", "scanner_id")
+        }
+        made_of = {name for name, source in own.items() if numbers & set(columns_named(source))}
+        return made_of - set(self.id_prefixes())
+
     def matches(self, file_name: str) -> bool:
         """Tell whether a file of this name is one of these; case does not count."""
         return fnmatchcase(file_name.lower(), self.name.lower())
+
+    def takes(self, record: str) -> bool:
+        """Tell whether rows of this record are some of these; case does not count."""
+        return fnmatchcase(record.lower(), self.record.lower())
+
+    def recognises(self, headers: Mapping[str, list[str]]) -> bool:
+        """Tell whether a record of a file has all the columns of the signature."""
+        return any(
+            self.takes(record) and set(self.header) <= set(names)
+            for record, names in headers.items()
+        )
 
 
 def _same_column(source: Source, patient: Source | None) -> bool:
@@ -173,11 +358,23 @@ def _same_column(source: Source, patient: Source | None) -> bool:
 class Feed(_Entry):
     """One supplier's layout."""
 
-    feed: str
+    feed: str = Field(pattern=r"^[a-z0-9_]+$")
     description: str
     namespace: str = "default"
-    format: Literal["delimited", "sas"]
+    format: Format
+    dates: tuple[str, ...] = ()
+    decimal: Literal[".", ","] = "."
+    timezone: str | None = None
     files: tuple[FileDescription, ...]
+
+    @field_validator("timezone")
+    @classmethod
+    def _must_be_known(cls, name: str | None) -> str | None:
+        try:
+            ZoneInfo(name or "UTC")
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError("not a time zone of the IANA database") from None
+        return name
 
 
 def load_feeds(more: Path | None = None) -> tuple[Feed, ...]:
@@ -186,15 +383,32 @@ def load_feeds(more: Path | None = None) -> tuple[Feed, ...]:
     Raises
     ------
     ConfigurationError
-        If one cannot be understood; the message names the file and the key.
+        If one cannot be understood, or two have one name; the message names the file and the key.
     """
     if more is not None and not more.is_dir():
         raise ConfigurationError(f"There is no folder {more} of feed descriptions (feeds_folder).")
     folders = [folder for folder in (more, schemas_folder() / "feeds") if folder is not None]
-    return tuple(_load(file) for folder in folders for file in sorted(folder.glob("*.yaml")))
+    feeds: dict[str, Feed] = {}
+    for folder in folders:
+        for file in sorted(folder.glob("*.yaml")):
+            feed = load_feed(file)
+            if feed.feed in feeds:
+                raise ConfigurationError(
+                    f"The feed description {file} is wrong:\n  feed: there is one called {feed.feed} "
+                    "already; give it another name."
+                )
+            feeds[feed.feed] = feed
+    return tuple(feeds.values())
 
 
-def _load(file: Path) -> Feed:
+def load_feed(file: Path) -> Feed:
+    """Return one feed description.
+
+    Raises
+    ------
+    ConfigurationError
+        If it cannot be understood; the message names the file and the key.
+    """
     try:
         return Feed.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -205,10 +419,3 @@ def _load(file: Path) -> Feed:
             for problem in error.errors()
         )
         raise ConfigurationError(f"The feed description {file} is wrong:\n{problems}") from None
-
-
-def match(feeds: Sequence[Feed], file_name: str) -> tuple[Feed, FileDescription] | None:
-    """Return the first feed and kind of file that ``file_name`` belongs to."""
-    return next(
-        ((feed, kind) for feed in feeds for kind in feed.files if kind.matches(file_name)), None
-    )

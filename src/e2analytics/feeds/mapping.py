@@ -1,85 +1,152 @@
 """Puts a supplier's columns under the names of a table, still as text.
 
-In    rows of one file as its reader gave them
+In    rows of one record of a file as its reader gave them
 Out   the text columns of the table (``description.TEXT_COLUMNS``), where each row came from, which
       columns the feed declared (``imputed``) and why a row is none of ours (``apart``)
 
-A line that holds several results becomes several rows with the same ``source_line``.
+Dates in the supplier's formats become ISO 8601 and decimal commas become points; what cannot be
+understood stays as it was written. A line that holds several results becomes several rows with the
+same ``source_line``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from e2analytics.feeds.description import (
+    DATES,
+    NUMBERS,
     TEXT_COLUMNS,
     Age,
+    Column,
     Constant,
+    Feed,
     FileDescription,
+    FirstOf,
+    Join,
     Source,
 )
 
-INVALID_SCAN = "invalid_scan"
 NOT_MEASURED = "not_measured"
 PROVENANCE = ("source_file", "source_line", "source_part", "source_order")
+_OFFSET = r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
 
 
 def to_table(
-    raw: pl.DataFrame, kind: FileDescription, *, namespace: str, source_file: str, source_order: int
+    raw: pl.DataFrame, feed: Feed, kind: FileDescription, *, source_file: str, source_order: int
 ) -> pl.DataFrame:
-    """Return the rows of one file as text rows of ``kind.target``."""
+    """Return some rows of one file as text rows of ``kind.target``."""
+    read_part = pl.col("source_part") if "source_part" in raw.columns else pl.lit(0)
     parts = [
         raw.select(
             pl.lit(source_file).alias("source_file"),
             "source_line",
             "short_line",
-            pl.lit(number, dtype=pl.Int64).alias("source_part"),
+            (read_part * len(kind.parts) + number).cast(pl.Int64).alias("source_part"),
             pl.lit(source_order, dtype=pl.Int64).alias("source_order"),
-            pl.lit(namespace).alias("namespace"),
+            pl.lit(feed.namespace).alias("namespace"),
             pl.lit(" ".join(kind.imputed)).alias("imputed"),
-            _validity(kind).alias("apart"),
-            *_columns({**kind.columns, **part}, kind.target, raw.columns),
+            _apart(kind, raw.columns).alias("apart"),
+            *_columns({**kind.columns, **part}, feed, kind.target, raw.columns),
         )
         for number, part in enumerate(kind.parts)
     ]
     return _without_empty_parts(pl.concat(parts), kind)
 
 
-def _columns(sources: dict[str, Source], target: str, present: list[str]) -> list[pl.Expr]:
+def _columns(
+    sources: Mapping[str, Source], feed: Feed, target: str, present: list[str]
+) -> list[pl.Expr]:
     return [
-        _text(sources[name], present).alias(name)
+        _in_our_writing(name, sources[name], feed, present).alias(name)
         if name in sources
         else pl.lit(None, dtype=pl.String).alias(name)
         for name in TEXT_COLUMNS[target]
     ]
 
 
+def _in_our_writing(name: str, source: Source, feed: Feed, present: list[str]) -> pl.Expr:
+    text = _text(source, present)
+    if isinstance(source, Age | Constant):
+        return text
+    if name in DATES and feed.dates:
+        return _iso(text, feed.dates)
+    if name in NUMBERS and feed.decimal == ",":
+        # A point then groups thousands or is a slip: as a comma it cannot be read as a number.
+        return text.str.replace_many([",", "."], [".", ","])
+    return text
+
+
 def _text(source: Source, present: list[str]) -> pl.Expr:
     match source:
+        case str():
+            return pl.col(source) if source in present else pl.lit(None, dtype=pl.String)
         case Constant(constant=value):
             return pl.lit(str(value))
         case Age(age_years=column, known_on=day):
             years = pl.col(column).cast(pl.Float64, strict=False).round(0).cast(pl.Int32)
             # The middle of the year of life: half a year off at the most.
             return pl.lit(day).dt.offset_by(pl.format("-{}mo", years * 12 + 6)).cast(pl.String)
-        case str():
-            return pl.col(source) if source in present else pl.lit(None, dtype=pl.String)
-    if source.column not in present:
-        return pl.lit(None, dtype=pl.String)
-    text = pl.col(source.column)
+        case FirstOf(first_of=sources):
+            return pl.coalesce(_text(each, present) for each in sources)
+        case Join(join=columns, by=between, values=values):
+            parts = [_text(column, present) for column in columns]
+            joined = pl.concat_str(parts, separator=between, ignore_nulls=True)
+            text = pl.when(parts[0].is_not_null()).then(joined)
+            return text if values is None else text.replace(values)
+        case Column():
+            return _recoded(source, present)
+
+
+def _recoded(source: Column, present: list[str]) -> pl.Expr:
+    text = _text(source.column, present)
     if source.below_detection is not None:
-        below = pl.col(source.below_detection.column) == source.below_detection.equals
+        below = _text(source.below_detection.column, present) == source.below_detection.equals
         text = pl.when(below).then(pl.lit(f"<{source.below_detection.limit:g}")).otherwise(text)
     if source.values is not None:
-        text = text.replace(source.values)
+        known = text.is_in(list(source.values))
+        recoded = text.replace(source.values)
+        if source.otherwise is not None:
+            recoded = (
+                pl.when(known | text.is_null()).then(recoded).otherwise(pl.lit(source.otherwise))
+            )
+        text = pl.when(recoded != "").then(recoded)
     return pl.concat_str(pl.lit(source.prefix), text) if source.prefix else text
 
 
-def _validity(kind: FileDescription) -> pl.Expr:
-    if kind.valid_when is None:
+def _iso(text: pl.Expr, formats: tuple[str, ...]) -> pl.Expr:
+    """Write dates as ISO 8601; an offset stays, so that the local date does."""
+    readings = [_read_as(text, written) for written in formats]
+    return pl.coalesce(*readings, text)
+
+
+def _read_as(text: pl.Expr, written: str) -> pl.Expr:
+    if written.endswith("%z"):
+        local = _read_as(text.str.replace(_OFFSET, "").str.strip_chars_end(), written[:-2].rstrip())
+        return local + text.str.extract(_OFFSET, 1)
+    if any(mark in written for mark in ("%H", "%I", "%T", "%R")):
+        return text.str.to_datetime(written, time_unit="us", strict=False).dt.strftime(
+            "%Y-%m-%dT%H:%M:%S"
+        )
+    return text.str.to_date(written, strict=False).dt.strftime("%Y-%m-%d")
+
+
+def _apart(kind: FileDescription, present: list[str]) -> pl.Expr:
+    if kind.set_apart is not None:
+        return pl.lit(kind.set_apart)
+    when = kind.set_apart_when
+    if when is None:
         return pl.lit(None, dtype=pl.String)
-    valid = pl.col(kind.valid_when.column).eq_missing(pl.lit(kind.valid_when.equals))
-    return pl.when(~valid).then(pl.lit(INVALID_SCAN))
+    written = _text(when.column, present)
+    if when.given:
+        apart = written.is_not_null()
+    elif when.equals is not None:
+        apart = written.is_in(when.equals)
+    else:
+        apart = ~written.is_in(when.is_not or ()).fill_null(False)
+    return pl.when(apart).then(pl.lit(when.reason))
 
 
 def _without_empty_parts(rows: pl.DataFrame, kind: FileDescription) -> pl.DataFrame:
@@ -90,5 +157,7 @@ def _without_empty_parts(rows: pl.DataFrame, kind: FileDescription) -> pl.DataFr
     marked = rows.with_columns(
         apart=pl.coalesce("apart", pl.when(empty).then(pl.lit(NOT_MEASURED)))
     )
-    first_of_all_empty = empty.all().over("source_line") & (pl.col("source_part") == 0)
+    parts = len(kind.parts)
+    line = ["source_line", pl.col("source_part") // parts]
+    first_of_all_empty = empty.all().over(line) & (pl.col("source_part") % parts == 0)
     return marked.filter(~empty | first_of_all_empty)

@@ -37,9 +37,11 @@ CAUSES: Final = {
 
 PAIRS: Final = {
     "scanner_unknown": "scanner unknown",
-    "scanner_changed": "on two scanners, which are never compared",
+    "scanner_changed": "on two scanners without an entered equation",
     "side_changed": "on two sides of the body",
     "vertebrae_changed": "of other vertebrae",
+    "side_unreadable": "of a side that cannot be read",
+    "vertebrae_unreadable": "of vertebrae that cannot be read",
     "interval_too_short": "too soon after each other",
     "interval_too_long": "too long after each other",
     "too_few_draws": "too few E2 results between the scans",

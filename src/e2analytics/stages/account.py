@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from e2analytics.compact import TEXT
 from e2analytics.contracts import columns_of, schema_of
 from e2analytics.errors import ContractError
 from e2analytics.stages.settle import FATES
@@ -30,14 +31,20 @@ def lines(settled: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
     A line that holds several results has the fate of its best one: accepted before all others.
     """
-    fate = pl.col("fate").cast(pl.Enum(FATES))
     return pl.concat(
-        rows.select("source_file", "source_line", "why", fate=fate)
-        .sort("fate")
-        .unique(["source_file", "source_line"], keep="first", maintain_order=True)
-        .with_columns(target=pl.lit(target))
+        _one_fate_a_line(
+            rows.select("source_file", "source_line", "source_part", "fate", "why")
+        ).with_columns(target=pl.lit(target, dtype=TEXT))
         for target, rows in settled.items()
     )
+
+
+def _one_fate_a_line(rows: pl.DataFrame) -> pl.DataFrame:
+    line = ["source_file", "source_line"]
+    if not rows["source_part"].any():
+        return rows.drop("source_part")
+    best = pl.col("fate").cast(pl.String).cast(pl.Enum(FATES))
+    return rows.sort(best).unique(line, keep="first", maintain_order=True).drop("source_part")
 
 
 def ledger(files: pl.DataFrame, every_line: pl.DataFrame) -> pl.DataFrame:
@@ -48,8 +55,10 @@ def ledger(files: pl.DataFrame, every_line: pl.DataFrame) -> pl.DataFrame:
     ContractError
         If the rows of a file and their fates do not add up: a defect of e2analytics.
     """
-    counts = every_line.group_by("source_file").agg(
-        (pl.col("fate") == fate).sum().cast(pl.Int64).alias(fate) for fate in FATES
+    counts = (
+        every_line.group_by("source_file")
+        .agg((pl.col("fate") == fate).sum().cast(pl.Int64).alias(fate) for fate in FATES)
+        .with_columns(pl.col("source_file").cast(pl.String))
     )
     counted = (
         files.drop(FATES, strict=False)
@@ -69,6 +78,7 @@ def rows_chain(every_line: pl.DataFrame) -> list[Loss]:
         every_line.filter(pl.col("fate") != "accepted")
         .group_by("fate", "target", "why")
         .len("n_out")
+        .cast({"fate": pl.Enum(FATES), "target": pl.String, "why": pl.String})
         .sort("fate", "target", "why")
     )
     return [

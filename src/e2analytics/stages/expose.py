@@ -148,6 +148,7 @@ def exposures(
             second_bmd_g_cm2="bmd_g_cm2_2",
             annual_change_pct=pl.col("change_pct") / pl.col("years"),
             change_pct="change_pct",
+            cross_calibrated="cross_calibrated",
             precision_cv_pct="precision_cv_pct",
             lsc_pct="lsc_pct",
             lsc_verdict=pl.when(pl.col("change_pct") <= -pl.col("lsc_pct"))

@@ -41,6 +41,8 @@ _NOT_COMPARABLE: Final = (
     "scanner_changed",
     "side_changed",
     "vertebrae_changed",
+    "side_unreadable",
+    "vertebrae_unreadable",
     "interval_too_short",
     "interval_too_long",
 )

@@ -10,16 +10,16 @@ gave way to a newer version; ``withdrawn`` was cancelled by its supplier; ``set_
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import polars as pl
 
+from e2analytics.compact import TEXT, compact, plain
 from e2analytics.contracts import columns_of
 from e2analytics.rules import (
     CONFLICTING_IDENTITY,
-    FILE_RULES,
-    IDENTITY_ADVICE,
-    ROW_RULES,
+    SUSPECTED_UNIT_SLIP,
     UNKNOWN_PATIENT,
 )
 
@@ -32,6 +32,11 @@ FATES: Final = (
     "quarantined",
 )
 WOMAN: Final = "woman"
+CONFLICT: Final = "conflict"
+MENDED: Final = "mended"
+SAME_RESULT: Final = "same_result"
+SAME_RESULT_RATIO: Final = 0.01
+"""How far two results of one draw may be apart and be one: what a change of unit and rounding do."""
 
 KEYS: Final = {
     "patients": ("patient_id",),
@@ -42,7 +47,14 @@ KEYS: Final = {
     "precision": ("namespace", "clinic_id", "scanner_id", "site"),
 }
 
+_MAY_BE_UNSAID: Final = ("height_cm", "weight_kg", "trt_started_on")
+_CANCELLED: Final = ("labs", "dxa", "medications")
+"""Tables whose rows can be cancelled, or taken back as entered in error."""
 _READING_ORDER: Final = ("source_order", "source_line", "source_part")
+_ROW: Final = ("source_file", "source_line", "source_part")
+_FATE: Final = ("fate", "why")
+_AT: Final = "at"
+"""Name of a column that tells where among all rows a row stands."""
 _ABOUT_THE_FILE: Final = (
     "source_file",
     "source_line",
@@ -55,105 +67,159 @@ _ABOUT_THE_FILE: Final = (
 )
 
 
-def standings(patients: pl.DataFrame) -> pl.DataFrame:
+def standings(patients: pl.DataFrame, settled: Collection[str] = ()) -> pl.DataFrame:
     """Tell where each patient stands: ``man``, ``woman`` or ``conflict``.
 
-    Two dates of birth or two sexes under one number may be two people: ``conflict``.
+    Two dates of birth or two sexes under one number may be two people: ``conflict``, unless the clinic
+    has found out (``settled``) that the newest row is right.
     """
     known = patients.filter(pl.col("reject").is_null() & pl.col("apart").is_null())
     conflict = (pl.col("birth_date").n_unique() > 1) | (pl.col("sex").n_unique() > 1)
-    return known.group_by("patient_id", maintain_order=True).agg(
-        standing=pl.when(conflict)
-        .then(pl.lit("conflict"))
-        .when(pl.col("sex").first() == "F")
-        .then(pl.lit(WOMAN))
-        .otherwise(pl.lit("man"))
+    found_out = pl.col("patient_id").is_in(list(settled))
+    return (
+        known.sort(_READING_ORDER)
+        .group_by("patient_id", maintain_order=True)
+        .agg(conflict=conflict, sex=pl.col("sex").last())
+        .select(
+            "patient_id",
+            standing=pl.when(pl.col("conflict") & ~found_out)
+            .then(pl.lit(CONFLICT))
+            .when(pl.col("sex") == "F")
+            .then(pl.lit(WOMAN))
+            .otherwise(pl.lit("man")),
+        )
     )
 
 
 def settle(target: str, rows: pl.DataFrame, standing: pl.DataFrame) -> pl.DataFrame:
-    """Return ``rows`` of table ``target`` with ``fate`` and ``why``."""
+    """Return ``rows`` of table ``target`` with ``fate`` and ``why``.
+
+    Most rows are the only one of their key: all that is done for them is to see that. Only the others
+    are taken out, put in order and compared.
+    """
     placed = _before_versions(target, rows, standing)
     # A newer row that is none of ours takes the place of an older one that was; a row that waits in
     # quarantine takes nobody's: bad input must not harm what is there.
-    waiting = pl.col("fate") == "quarantined"
-    versions = _choose_versions(target, placed.filter(~waiting.fill_null(False)))
-    return pl.concat([placed.filter(waiting), versions]).sort(
-        "source_order", "source_line", "source_part"
-    )
+    versions = _choose_versions(target, rows, placed)
+    if target == "labs":
+        versions = _count_once(rows, versions)
+    return rows.hstack(_give_way_to_mended(target, rows, versions).select(*_FATE))
 
 
 def _before_versions(target: str, rows: pl.DataFrame, standing: pl.DataFrame) -> pl.DataFrame:
-    if "patient_id" not in KEYS[target] and "patient_id" not in rows.columns:
+    """Return ``fate`` and ``why`` of the rows that have one by themselves, null for the others."""
+    if "patient_id" not in rows.columns:
         stands = pl.lit("man")
-        known = rows
+        known = rows.select("apart", "reject")
     else:
-        known = rows.join(standing, on="patient_id", how="left", maintain_order="left")
+        known = rows.select("apart", "reject", "patient_id", *_status(target)).join(
+            standing, on="patient_id", how="left", maintain_order="left"
+        )
         stands = pl.col("standing")
     # A cancellation needs no more than the number of what it cancels.
     bare = pl.lit(False)
-    if target == "labs":
+    if target in _CANCELLED:
         bare = (pl.col("status") == "X") & pl.col("patient_id").is_null()
-    set_apart = pl.coalesce("apart", pl.when(stands == WOMAN).then(pl.lit(WOMAN)))
+    set_apart = pl.coalesce("apart", pl.when(stands == WOMAN).then(_word(WOMAN)))
     quarantined = pl.coalesce(
         "reject",
-        pl.when(stands.is_null() & ~bare).then(pl.lit(UNKNOWN_PATIENT)),
-        pl.when(stands == "conflict").then(pl.lit(CONFLICTING_IDENTITY)),
+        pl.when(stands.is_null() & ~bare).then(_word(UNKNOWN_PATIENT)),
+        pl.when(stands == CONFLICT).then(_word(CONFLICTING_IDENTITY)),
     )
-    return known.with_columns(
+    return known.select(
         fate=pl.when(set_apart.is_not_null())
-        .then(pl.lit("set_apart"))
+        .then(_word("set_apart"))
         .when(quarantined.is_not_null())
-        .then(pl.lit("quarantined")),
+        .then(_word("quarantined")),
         why=pl.coalesce(set_apart, quarantined),
-    ).drop("standing", strict=False)
-
-
-def _choose_versions(target: str, rows: pl.DataFrame) -> pl.DataFrame:
-    key = list(KEYS[target])
-    alone = pl.len().over(key) == 1
-    cancelled = pl.col("status") == "X" if target == "labs" else pl.lit(False)
-    fate_alone = (
-        pl.when(pl.col("fate").is_not_null())
-        .then("fate")
-        .when(cancelled)
-        .then(pl.lit("withdrawn"))
-        .otherwise(pl.lit("accepted"))
     )
-    single = rows.filter(alone).with_columns(fate=fate_alone)
-    several = rows.filter(~alone)
-    return pl.concat([single, _among_versions(target, several)]) if len(several) else single
+
+
+def _status(target: str) -> list[str]:
+    return ["status"] if target in _CANCELLED else []
+
+
+def _word(text: str | None) -> pl.Expr:
+    return pl.lit(text, dtype=TEXT)
+
+
+def _choose_versions(target: str, rows: pl.DataFrame, placed: pl.DataFrame) -> pl.DataFrame:
+    key = list(KEYS[target])
+    waiting = (placed["fate"] == "quarantined").fill_null(False)
+    cancelled = pl.col("status") == "X" if target in _CANCELLED else pl.lit(False)
+    alone = (
+        rows.select(_status(target))
+        .hstack(placed)
+        .select(
+            fate=pl.when(pl.col("fate").is_not_null())
+            .then("fate")
+            .when(cancelled)
+            .then(_word("withdrawn"))
+            .otherwise(_word("accepted")),
+            why="why",
+        )
+    )
+    keys = rows.select(pl.struct(key).hash(seed=0)).to_series()
+    several = (~waiting & _shared(keys, ~waiting)).arg_true()
+    if several.is_empty():
+        return alone
+    among = _among_versions(target, _picked(rows, placed, several))
+    return _with_fates(alone, among)
+
+
+def _shared(keys: pl.Series, counted: pl.Series) -> pl.Series:
+    """Tell which of the ``counted`` rows share their key's hash with another of them."""
+    counted_keys = keys.filter(counted)
+    shared = counted_keys.filter(counted_keys.is_duplicated()).unique()
+    return keys.is_in(shared.implode())
+
+
+def _picked(rows: pl.DataFrame, fates: pl.DataFrame, where: pl.Series) -> pl.DataFrame:
+    return rows[where].hstack(fates[where]).with_columns(where.alias(_AT))
+
+
+def _with_fates(fates: pl.DataFrame, some: pl.DataFrame) -> pl.DataFrame:
+    """Return ``fates`` with those of ``some`` rows, which know where they stand, written over."""
+    kinds = some.select(_FATE).unique(maintain_order=True).with_row_index("kind")
+    kind_of_some = some.join(kinds, on=_FATE, nulls_equal=True, maintain_order="left")
+    kind = pl.repeat(None, len(fates), dtype=pl.UInt32, eager=True).scatter(
+        kind_of_some[_AT], kind_of_some["kind"]
+    )
+    for number, fate, why in kinds.iter_rows():
+        is_it = pl.lit(kind == number)
+        fates = fates.with_columns(
+            fate=pl.when(is_it).then(_word(fate)).otherwise("fate"),
+            why=pl.when(is_it).then(_word(why)).otherwise("why"),
+        )
+    return fates
 
 
 def _among_versions(target: str, rows: pl.DataFrame) -> pl.DataFrame:
     """Newest report wins, then file, then line; a preliminary result never replaces a final one."""
     key = list(KEYS[target])
     cancelled = pl.lit(False)
-    if target == "labs":
-        rows = _oldest_report_first(rows, key)
+    rows = _oldest_report_first(rows, key) if target == "labs" else rows.sort(_READING_ORDER)
+    if target in _CANCELLED:
         cancelled = pl.col("status").last().over(key) == "X"
-    else:
-        rows = rows.sort(_READING_ORDER)
     said = [name for name in columns_of(target) if name not in _ABOUT_THE_FILE]
     ordered = rows.with_columns(said=pl.struct(said).hash(seed=0))
     as_newest = pl.col("said") == pl.col("said").last().over(key)
     newest_is_apart = pl.col("fate").last().over(key) == "set_apart"
     # The first row that says what the newest says is the one kept: a file that repeats it moves nothing.
     first_read = pl.col("source_order").cum_count().over([*key, "said"]) == 1
-    fate = (
-        pl.when(pl.col("fate").is_not_null())
+    return ordered.with_columns(
+        fate=pl.when(pl.col("fate").is_not_null())
         .then("fate")
         .when(newest_is_apart.fill_null(False))
-        .then(pl.lit("superseded"))
+        .then(_word("superseded"))
         .when(cancelled)
-        .then(pl.lit("withdrawn"))
+        .then(_word("withdrawn"))
         .when(as_newest & first_read)
-        .then(pl.lit("accepted"))
+        .then(_word("accepted"))
         .when(as_newest)
-        .then(pl.lit("duplicate"))
-        .otherwise(pl.lit("superseded"))
+        .then(_word("duplicate"))
+        .otherwise(_word("superseded"))
     )
-    return ordered.with_columns(fate=fate).select(rows.columns)
 
 
 def _oldest_report_first(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:
@@ -169,67 +235,119 @@ def _oldest_report_first(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:
     )
 
 
-def quarantine(target: str, settled: pl.DataFrame, feeds: pl.DataFrame) -> pl.DataFrame:
-    """List why rows wait outside, or came in with a doubt; one line a row and rule.
+def _count_once(labs: pl.DataFrame, fates: pl.DataFrame) -> pl.DataFrame:
+    """Count a result once that was sent under two ids, or of one draw in two units.
+
+    One man, analyte and instant, values within :data:`SAME_RESULT_RATIO`, and not two known assays:
+    the row read first stays.
+    """
+    draw = ["patient_id", "analyte", "collected_at"]
+    draws = labs.select(pl.struct(draw).hash(seed=0)).to_series()
+    accepted = fates["fate"] == "accepted"
+    several = (accepted & _shared(draws, accepted)).arg_true()
+    if several.is_empty():
+        return fates
+    value = pl.col("value_low")
+    same_value = (
+        ((value - value.shift(1)).abs() <= SAME_RESULT_RATIO * value.abs())
+        & _same_censoring()
+        & _assays_agree()
+    )
+    grouped = (
+        _picked(labs, fates, several)
+        .sort(*draw, "value_low", "value_high", *_READING_ORDER, nulls_last=True)
+        .with_columns(group=(~same_value.over(draw).fill_null(False)).cum_sum())
+        .sort(_READING_ORDER)
+    )
+    again = grouped.filter(~pl.col("group").is_first_distinct())
+    return _with_fates(fates, again.with_columns(fate=pl.lit("duplicate"), why=pl.lit(SAME_RESULT)))
+
+
+def _same_censoring() -> pl.Expr:
+    exact = pl.col("value_low") == pl.col("value_high")
+    open_above = pl.col("value_high").is_null()
+    high = pl.col("value_high")
+    same_bound = (high - high.shift(1)).abs() <= SAME_RESULT_RATIO * high.abs()
+    return ((exact == exact.shift(1)).fill_null(False) & (exact | same_bound.fill_null(False))) | (
+        open_above & open_above.shift(1)
+    )
+
+
+def _assays_agree() -> pl.Expr:
+    assay, other = pl.col("assay"), pl.col("assay").shift(1)
+    return (assay == other) | (assay == "unknown") | (other == "unknown")
+
+
+def _give_way_to_mended(target: str, rows: pl.DataFrame, fates: pl.DataFrame) -> pl.DataFrame:
+    """Let a row that waits give way to a later one of its key that came in."""
+    key = list(KEYS[target])
+    waits = (fates["fate"] == "quarantined").arg_true()
+    if waits.is_empty():
+        return fates
+    waiting = _picked(rows, fates, waits)
+    accepted = (fates["fate"] == "accepted").arg_true()
+    mended = (
+        rows.select(*key, "source_order", "source_line")[accepted]
+        .join(waiting.select(key).unique(), on=key, how="semi")
+        .rename({"source_order": "mended_by_order", "source_line": "mended_by_line"})
+    )
+    later_file = pl.col("mended_by_order") > pl.col("source_order")
+    same_file = pl.col("mended_by_order") == pl.col("source_order")
+    later_line = pl.col("mended_by_line") > pl.col("source_line")
+    gone = waiting.join(mended, on=key, how="inner", validate="m:1").filter(
+        later_file | (same_file & later_line)
+    )
+    return _with_fates(fates, gone.with_columns(fate=pl.lit("superseded"), why=pl.lit(MENDED)))
+
+
+def suspect(labs: pl.DataFrame, suspects: pl.DataFrame) -> pl.DataFrame:
+    """Set accepted results aside that are suspected to be in another unit than declared.
 
     Parameters
     ----------
-    target
-        Name of the table.
-    settled
-        Its rows with their fate.
-    feeds
-        ``source_file -> feed``.
+    labs
+        Settled rows.
+    suspects
+        ``source_file, source_line, source_part`` of the suspects.
     """
-    doubtful = settled.filter(
-        (pl.col("fate") == "quarantined")
-        | ((pl.col("fate") == "accepted") & (pl.col("broken") != ""))
+    found = (
+        labs.select(*_ROW, "fate")
+        .with_row_index(_AT)
+        .join(compact(suspects.select(_ROW)), on=_ROW, how="semi")
+        .filter(pl.col("fate") == "accepted")
     )
-    # A row whose patient is not known breaks no rule of its own.
-    identity = pl.when(pl.col("why").is_in(list(IDENTITY_ADVICE))).then("why")
-    lines = (
-        doubtful.select(
-            "source_file",
-            "source_line",
-            rule=pl.concat_str("broken", identity, separator=" ", ignore_nulls=True)
-            .str.strip_chars()
-            .str.split(" "),
-        )
-        .explode("rule")
-        .unique(maintain_order=True)
+    doubted = found.with_columns(fate=pl.lit("quarantined"), why=pl.lit(SUSPECTED_UNIT_SLIP))
+    return labs.drop(_FATE).hstack(_with_fates(labs.select(_FATE), doubted))
+
+
+def known_patients(patients: pl.DataFrame) -> pl.DataFrame:
+    """Return the accepted patients; what the newest row leaves empty is filled from older ones.
+
+    Messages name a patient without his height; what a drop does not mention is unchanged. A clinic
+    that a feed made up (``imputed``) does not replace one that was read.
+
+    Parameters
+    ----------
+    patients
+        Settled rows.
+    """
+    ours = plain(
+        patients.filter(pl.col("fate").is_in(["accepted", "superseded", "duplicate"])), "patients"
+    )
+    made_up = pl.col("imputed").str.contains("clinic_id", literal=True)
+    said = {"clinic_id": pl.when(~made_up).then("clinic_id")} | {
+        name: pl.col(name) for name in _MAY_BE_UNSAID
+    }
+    known = (
+        ours.sort(_READING_ORDER)
+        .group_by("patient_id")
+        .agg(column.drop_nulls().last().alias(f"known_{name}") for name, column in said.items())
     )
     return (
-        lines.join(feeds, on="source_file", how="left", maintain_order="left")
-        .join(_facts(target), on="rule", how="left", maintain_order="left")
-        .select("feed", "source_file", "source_line", "rule", "severity", "column", "advice")
-    )
-
-
-def refused(files: pl.DataFrame) -> pl.DataFrame:
-    """List the refused files of the ledger, a line each without a line number."""
-    advice = pl.DataFrame(
-        [(rule.name, rule.advice) for rule in FILE_RULES.values()],
-        schema={"refused": pl.String, "advice": pl.String},
-        orient="row",
-    )
-    return (
-        files.filter(pl.col("refused").is_not_null())
-        .join(advice, on="refused", how="left", maintain_order="left")
-        .select(
-            "feed",
-            "source_file",
-            pl.lit(None, dtype=pl.Int64).alias("source_line"),
-            pl.col("refused").alias("rule"),
-            pl.lit("reject").alias("severity"),
-            pl.lit(None, dtype=pl.String).alias("column"),
-            "advice",
+        ours.filter(pl.col("fate") == "accepted")
+        .join(known, on="patient_id", how="left", maintain_order="left")
+        .with_columns(
+            pl.coalesce(column, f"known_{name}", name).alias(name) for name, column in said.items()
         )
-    )
-
-
-def _facts(target: str) -> pl.DataFrame:
-    own = [(rule.name, rule.severity, rule.column, rule.advice) for rule in ROW_RULES[target]]
-    identity = [(name, "reject", "patient_id", advice) for name, advice in IDENTITY_ADVICE.items()]
-    return pl.DataFrame(
-        [*own, *identity], schema=["rule", "severity", "column", "advice"], orient="row"
+        .select(columns_of("patients"))
     )

@@ -8,6 +8,7 @@ Out   the same rows, same grain: the columns of the table; ``broken``, the names
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Final
 
@@ -38,24 +39,42 @@ def judge(target: str, rows: pl.DataFrame, *, today: date) -> pl.DataFrame:
     """
     rules = ROW_RULES[target]
     ours = rows.with_columns(pl.lit(today + timedelta(days=1)).alias(TOMORROW))
-    judged = ours.with_columns(_broken(rule).alias(f"broken_{rule.name}") for rule in rules)
-    rejecting = [f"broken_{rule.name}" for rule in rules if rule.severity == "reject"]
-    summed_up = judged.with_columns(
-        broken=pl.concat_str([f"broken_{r.name}" for r in rules], separator=" ", ignore_nulls=True),
-        reject=pl.coalesce(rejecting),
+    broken = ours.select(_broken(rule) for rule in rules)
+    named = _names_of(broken, rules)
+    return (
+        ours.with_columns(named)
+        .with_columns(
+            pl.when(~pl.lit(broken[rule.name])).then(rule.column).alias(rule.column)
+            for rule in rules
+            if rule.name in BLANKED and broken[rule.name].any()
+        )
+        .select([*columns_of(target), "apart", "reject"])
     )
-    kept = [*columns_of(target), "apart", "reject"]
-    return summed_up.with_columns(
-        _unless_doubted(rule) for rule in rules if rule.name in BLANKED
-    ).select(kept)
 
 
 def _broken(rule: Rule) -> pl.Expr:
-    return pl.when(pl.col("apart").is_null() & ~rule.keeps).then(pl.lit(rule.name))
+    return (pl.col("apart").is_null() & ~rule.keeps).fill_null(False).alias(rule.name)
 
 
-def _unless_doubted(rule: Rule) -> pl.Expr:
-    return pl.when(pl.col(f"broken_{rule.name}").is_null()).then(rule.column).alias(rule.column)
+def _names_of(broken: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
+    """Return ``broken``, the names of the rules that each row breaks, and ``reject``, the first grave one."""
+    # Most rows break no rule: only the others are worth the work of joining names.
+    any_broken = broken.select(pl.any_horizontal(pl.all()))
+    where = any_broken.with_row_index("row").filter(pl.nth(1)).get_column("row")
+    rejecting = [rule.name for rule in rules if rule.severity == "reject"]
+    words = {rule.name: pl.when(rule.name).then(pl.lit(rule.name)) for rule in rules}
+    names = broken[where].select(
+        broken=pl.concat_str(list(words.values()), separator=" ", ignore_nulls=True),
+        reject=pl.coalesce(words[name] for name in rejecting),
+    )
+    return pl.DataFrame(
+        {
+            "broken": pl.repeat("", len(broken), eager=True).scatter(where, names["broken"]),
+            "reject": pl.repeat(None, len(broken), dtype=pl.String, eager=True).scatter(
+                where, names["reject"]
+            ),
+        }
+    )
 
 
 def check(frame: pl.DataFrame, contract: type[Table], *, table: str, stage: str) -> pl.DataFrame:

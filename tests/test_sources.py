@@ -5,9 +5,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from e2analytics.compact import plain
 from e2analytics.errors import UnreadableError
 from e2analytics.feeds.description import load_feeds
-from e2analytics.feeds.drop import Sources
+from e2analytics.sources import Sources
 from e2analytics.state import Outputs
 from tests.conftest import KEY
 
@@ -33,7 +34,7 @@ def test_a_file_without_a_required_column_is_refused_and_the_others_are_read(tmp
 def test_patient_numbers_do_not_come_through_the_door(tmp_path: Path):
     (tmp_path / "patients.csv").write_text(PATIENTS)
 
-    rows = read(tmp_path).rows["patients"]
+    rows = plain(read(tmp_path).rows["patients"], "patients")
 
     assert "P1" not in rows["patient_id"].to_list()
     assert rows["patient_id"].str.contains(r"^p[0-9a-f]{20}$").all()
@@ -111,7 +112,8 @@ def test_ids_made_of_the_patients_number_are_made_of_his_pseudonym(tmp_path: Pat
     (tmp_path / "drop").mkdir()
     (tmp_path / "drop" / "survey.csv").write_text("N\nP77\n")
 
-    rows = Sources.from_drop(tmp_path / "drop", load_feeds(tmp_path / "feeds"), KEY).rows["events"]
+    read_now = Sources.from_drop(tmp_path / "drop", load_feeds(tmp_path / "feeds"), KEY)
+    rows = plain(read_now.rows["events"], "events")
 
     assert rows["event_id"][0] == "E-" + rows["patient_id"][0]
     assert "P77" not in str(rows.rows())
@@ -132,7 +134,7 @@ def test_extra_columns_are_allowed_and_reported(tmp_path: Path):
 
     (file,) = read(tmp_path).files
 
-    assert file.extra_columns == ("nickname",)
+    assert file.unused == ("nickname",)
 
 
 def test_a_folder_that_is_not_there_is_an_error_that_says_what_to_do(tmp_path: Path):

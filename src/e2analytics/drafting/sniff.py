@@ -1,0 +1,196 @@
+"""Tells how a file is written that no feed describes: its format, encoding, delimiter, header.
+
+In    a file
+Out   its format with options, and some rows of each of its tables: guesses from its beginning
+
+A first line that may be a row of data is never taken for a header: what stands in it may be a patient.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+import polars as pl
+
+from e2analytics.drafting import words
+from e2analytics.errors import RefusedFileError, UnreadableError
+from e2analytics.feeds import delimited, excel, fhir, formats, hl7v2, parquet, sas
+from e2analytics.feeds.formats import AnyOptions
+
+SAMPLE_ROWS: Final = 1000
+_FIRST_BYTES: Final = 1 << 16
+_FIRST_LINES: Final = 60
+_LAST_HEADER_LINE: Final = 20
+_LONGEST_NAME: Final = 60
+_FEWEST_COLUMNS: Final = 2
+_DELIMITERS: Final = (",", ";", "\t", "|")
+_LEAST_SHARE: Final = 0.6  # of lines with as many fields as most have: titles and blank lines differ
+_OLD_EXCEL: Final = b"\xd0\xcf\x11\xe0"
+_LINE_END: Final = re.compile(r"\r\n|\n|\r")
+_HL7: Final = re.compile(rb"^[\s\x0b]*(?:MSH|FHS|BHS)[^\w\s]")
+_DATE_OR_NUMBER: Final = re.compile(r"^[<>=\s]*[-+]?[\d.,:/\-\s]*\d[\d.,:/\-\sTZ+]*$")
+
+Encoding = Literal["utf-8", "utf-16", "utf-16-le", "utf-16-be", "windows-1252"]
+
+
+class Sniffed(NamedTuple):
+    """How a file is written.
+
+    Attributes
+    ----------
+    options
+        Its format.
+    tables
+        Some rows of each record; none for messages and resources, whose columns are the reader's.
+    """
+
+    options: AnyOptions
+    tables: Mapping[str, pl.DataFrame]
+
+
+def sniff(path: Path) -> Sniffed:
+    """Tell how a file is written.
+
+    Raises
+    ------
+    UnreadableError
+        If it is in no format that e2analytics reads, or has no header.
+    """
+    try:
+        with path.open("rb") as file:
+            first = file.read(_FIRST_BYTES)
+    except OSError:
+        raise RefusedFileError("unreadable_file", "it cannot be opened") from None
+    if not first.strip():
+        raise RefusedFileError("empty_file", "it holds nothing")
+    if first.startswith(b"PAR1"):
+        return _sampled(path, parquet.Options())
+    if first.startswith(b"HEADER RECORD*******"):
+        return _sampled(path, sas.Options(kind="sas"))
+    if first.startswith((b"PK\x03\x04", _OLD_EXCEL)):
+        return _workbook(path)
+    encoding = _encoding(first)
+    text = first.decode(encoding, errors="replace").lstrip("\ufeff")
+    if _HL7.match(text[:100].encode()):
+        return Sniffed(hl7v2.Options(), {})
+    if text.lstrip()[:1] in ("{", "["):
+        return _resources(path)
+    return _sampled(path, _delimited(text, encoding, is_whole=len(first) < _FIRST_BYTES))
+
+
+def is_header(names: Sequence[str], rows: Sequence[Sequence[str | None]]) -> bool:
+    """Tell whether a line can only be a header: all of it names, and there is data below.
+
+    >>> is_header(["MRN", "Result"], [["4711", "5.1"]])
+    True
+    >>> is_header(["4711", "5.1"], [["4712", "5.3"]]), is_header(["Smith", "high"], [["Jones", "low"]])
+    (False, False)
+    """
+    given = [name.strip() for name in names if name.strip()]
+    if len(given) < _FEWEST_COLUMNS or any(
+        len(name) > _LONGEST_NAME or _DATE_OR_NUMBER.match(name) for name in given
+    ):
+        return False
+    columns = [[row[place] or "" for row in rows if len(row) > place] for place in range(len(names))]
+    # A text that stands in its column again is data, and so is then what stands beside it.
+    recurs = any(name.strip() and name in column for name, column in zip(names, columns, strict=True))
+    return not recurs and any(map(_holds_numbers, columns))
+
+
+def _holds_numbers(column: list[str]) -> bool:
+    given = [text for text in column if text.strip()]
+    return bool(given) and 2 * sum(map(bool, map(_DATE_OR_NUMBER.match, given))) > len(given)
+
+
+def _resources(path: Path) -> Sniffed:
+    options = fhir.Options(kind="fhir")
+    if not fhir.header(path, options):
+        raise RefusedFileError("not_fhir", "it is JSON and holds no FHIR resources")
+    return Sniffed(options, {})
+
+
+def _sampled(path: Path, options: AnyOptions) -> Sniffed:
+    tables: dict[str, pl.DataFrame] = {}
+    # A workbook's later sheets come last; of other formats the first rows are enough.
+    some = None if options.kind == "excel" else 1
+    for record, rows in islice(formats.read(path, options), some):
+        if record not in tables or tables[record].is_empty():
+            tables[record] = rows.head(SAMPLE_ROWS).drop("source_line", "short_line")
+    return Sniffed(options, tables)
+
+
+def _workbook(path: Path) -> Sniffed:
+    """Take the line as header whose names are best known, over all sheets."""
+    candidates = [excel.Options(header_line=line) for line in range(1, _LAST_HEADER_LINE + 1)]
+    return _sampled(path, max(candidates, key=lambda each: _known(excel.header(path, each))))
+
+
+def _known(headers: Mapping[str, list[str]]) -> int:
+    return sum(words.known(names) for names in headers.values())
+
+
+def _encoding(first: bytes) -> Encoding:
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    if b"\0" in first:
+        zeros = Counter(at % 2 for at, byte in enumerate(first) if not byte)
+        return "utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(first)
+    except UnicodeDecodeError:
+        return "windows-1252"
+    return "utf-8"
+
+
+def _delimited(text: str, encoding: Encoding, *, is_whole: bool) -> delimited.Options:
+    lines = _LINE_END.split(text)
+    if not is_whole:
+        lines.pop()
+    layouts = [_Layout.of(lines[:_FIRST_LINES], delimiter) for delimiter in _DELIMITERS]
+    best = max(layouts, key=lambda layout: layout.share * (layout.n_fields - 1))
+    if best.n_fields < _FEWEST_COLUMNS or best.share < _LEAST_SHARE:
+        raise UnreadableError(
+            "it is in no format that e2analytics reads: no table, no HL7, no FHIR, no SAS transport file"
+        )
+    header_line = best.header_line()
+    if header_line is None:
+        raise UnreadableError(
+            "none of its first lines looks like a header; ask its supplier for one with names of columns"
+        )
+    return delimited.Options(
+        delimiter=best.delimiter, encoding=encoding, header_line=header_line
+    )
+
+
+class _Layout(NamedTuple):
+    """The first lines of a text, split by one delimiter."""
+
+    delimiter: str
+    rows: list[list[str]]
+    n_fields: int
+    share: float
+
+    @classmethod
+    def of(cls, lines: list[str], delimiter: str) -> _Layout:
+        rows = [next(csv.reader([line], delimiter=delimiter), []) for line in lines]
+        counts = Counter(len(row) for row in rows if any(field.strip() for field in row))
+        n_fields, n_rows = counts.most_common(1)[0] if counts else (0, 0)
+        return cls(delimiter, rows, n_fields, n_rows / max(counts.total(), 1))
+
+    def header_line(self) -> int | None:
+        """Return the line whose fields are best known as names; else the first that can be names."""
+        candidates = [
+            (line, row)
+            for line, row in enumerate(self.rows[:_LAST_HEADER_LINE], start=1)
+            if len(row) >= self.n_fields and is_header(row, self.rows[line:])
+        ]
+        if not candidates:
+            return None
+        return max(candidates, key=lambda each: (words.known(each[1]), -each[0]))[0]

@@ -1,0 +1,203 @@
+"""FHIR medications: what was ordered, reported or dispensed, one row each.
+
+In    a MedicationRequest, MedicationStatement or MedicationDispense
+Out   a row of record ``Medication``; several where each of its dosages has a period of its own (a taper)
+
+Several dosages without periods are one row: their doses a week add up where the dose is the same, and
+are unknown where it is not. A dose in tablets is left to ``strength`` and ``sig``. "As needed" leaves
+the doses a week unknown, whatever else is said.
+
+When it ended is only what the resource says itself. Whether an order has ended is in its status, when it
+did is not (R4 has no date of the status, and ``meta.lastUpdated`` is often the day of the export): an
+order that is stopped or completed and names no end is written as ended on an ``unknown`` day, which the
+rules reject and the supplier can repair.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Final
+
+from e2analytics.feeds.fhir_json import Node, child, children, is_true, text
+from e2analytics.feeds.fhir_observations import Row, unit_of
+from e2analytics.feeds.fhir_resources import RXNORM, Directory, Resource, code, patient_id, wording
+from e2analytics.feeds.fhir_timing import doses_per_week, weeks
+
+RECORD: Final = "Medication"
+COLUMNS: Final = (
+    "order_id",
+    "patient_id",
+    "drug",
+    "rxnorm",
+    "dose_mg",
+    "doses_per_week",
+    "sig",
+    "strength",
+    "started_on",
+    "stopped_on",
+    "days_supply",
+    "status",
+    "kind",
+)
+TYPES: Final = frozenset({"MedicationRequest", "MedicationStatement", "MedicationDispense"})
+ORDER: Final = "order"
+NO_ORDER: Final = "no_order"
+UNKNOWN_DAY: Final = "unknown"
+
+_NO_ORDERS: Final = frozenset({"proposal", "option"})
+_ENDED: Final = frozenset({"stopped", "completed"})
+_AS_NEEDED = "as needed"
+_NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,30})?")
+_MG_EXPONENT: Final = {"mg": 0, "g": 3, "ug": -3, "mcg": -3, "µg": -3}
+
+
+def read(resource: Resource, directory: Directory) -> Iterator[Row]:
+    """Yield the rows of one order, statement or dispensing."""
+    shared = _shared(resource, directory)
+    dosages = children(resource.body, "dosageInstruction") or children(resource.body, "dosage")
+    if len(dosages) > 1 and all(_started(each) for each in dosages):
+        for number, dosage in enumerate(dosages, start=1):
+            own_id = {"order_id": f"{resource.id}-{number}" if resource.id else None}
+            yield shared | own_id | _dosed([dosage]) | _period(resource, [dosage])
+    else:
+        yield shared | _dosed(dosages) | _period(resource, dosages)
+
+
+def _shared(resource: Resource, directory: Directory) -> Row:
+    body = resource.body
+    pointer = child(body, "medicationReference")
+    medication = directory.resolve(resource, pointer)
+    concept = child(body, "medicationCodeableConcept") or child(medication, "code")
+    is_order = not is_true(body, "doNotPerform") and text(body, "intent") not in _NO_ORDERS
+    return {
+        "order_id": resource.id,
+        "patient_id": patient_id(resource),
+        "drug": wording(concept) or text(pointer, "display"),
+        "rxnorm": code(concept, RXNORM),
+        "strength": _strength(medication),
+        "days_supply": _days_supply(resource),
+        "status": text(body, "status"),
+        "kind": ORDER if is_order else NO_ORDER,
+    }
+
+
+def _days_supply(resource: Resource) -> str | None:
+    # An order's supply is what one fill of it should last; it goes on with the next fill.
+    if resource.type != "MedicationDispense":
+        return None
+    supply = child(resource.body, "daysSupply")
+    return text(supply, "value") if unit_of(supply) in ("d", "day", "days", None) else None
+
+
+def _strength(medication: Node) -> str | None:
+    ingredients = children(medication, "ingredient")
+    if len(ingredients) != 1:
+        return None
+    amount = child(ingredients[0], "strength", "numerator")
+    per = text(ingredients[0], "strength", "denominator", "value")
+    value, unit = text(amount, "value"), unit_of(amount)
+    return f"{value} {unit}" if value and unit and per in ("1", "1.0", None) else None
+
+
+def _dosed(dosages: list[Node]) -> Row:
+    doses = {_dose_mg(each) for each in dosages}
+    weekly = [
+        None if _as_needed(each) else doses_per_week(child(each, "timing")) for each in dosages
+    ]
+    known = [each for each in weekly if each is not None]
+    in_turn = len({text(each, "sequence") for each in dosages}) > 1
+    adds_up = len(doses) == 1 and len(known) == len(weekly) > 0 and not in_turn
+    return {
+        "dose_mg": next(iter(doses)) if len(doses) == 1 else None,
+        "doses_per_week": str(sum(known)).removesuffix(".0") if adds_up else None,
+        # Of several texts the first one alone would be understood.
+        "sig": _sig(dosages[0]) if len(dosages) == 1 else None,
+    }
+
+
+def _sig(dosage: Node) -> str | None:
+    written = text(dosage, "text") or text(dosage, "patientInstruction")
+    if written is None:
+        timed = wording(child(dosage, "timing", "code"))
+        written = " ".join(filter(None, [_other_dose(dosage), timed])) or None
+    if not _as_needed(dosage):
+        return written
+    return f"{written} ({_AS_NEEDED})" if written else _AS_NEEDED
+
+
+def _as_needed(dosage: Node) -> bool:
+    return is_true(dosage, "asNeededBoolean") or bool(child(dosage, "asNeededCodeableConcept"))
+
+
+def _quantities(dosage: Node) -> list[Node]:
+    # R3 and early R4 servers write doseQuantity on the dosage itself.
+    rates = [child(each, "doseQuantity") for each in children(dosage, "doseAndRate")]
+    return [each for each in [*rates, child(dosage, "doseQuantity")] if each]
+
+
+def _dose_mg(dosage: Node) -> str | None:
+    doses = {_in_mg(each) for each in _quantities(dosage)} - {None}
+    return doses.pop() if len(doses) == 1 else None
+
+
+def _in_mg(quantity: Node) -> str | None:
+    value, unit = text(quantity, "value"), (unit_of(quantity) or "").lower()
+    if value is None or unit not in _MG_EXPONENT or text(quantity, "comparator"):
+        return None
+    exponent = _MG_EXPONENT[unit]
+    if exponent == 0:
+        return value
+    return f"{Decimal(value).scaleb(exponent):f}" if _NUMBER.fullmatch(value) else None
+
+
+def _other_dose(dosage: Node) -> str | None:
+    for quantity in _quantities(dosage):
+        value, unit = text(quantity, "value"), text(quantity, "unit") or text(quantity, "code")
+        if value and unit and _in_mg(quantity) is None:
+            return f"{value} {unit}"
+    return None
+
+
+def _repeat(dosage: Node) -> Node:
+    return child(dosage, "timing", "repeat")
+
+
+def _started(dosage: Node) -> str | None:
+    return text(_repeat(dosage), "boundsPeriod", "start")
+
+
+def _ended(dosage: Node, started_on: str | None) -> str | None:
+    repeat = _repeat(dosage)
+    length = weeks(
+        text(repeat, "boundsDuration", "value"), unit_of(child(repeat, "boundsDuration"))
+    )
+    if length is None or started_on is None:
+        return text(repeat, "boundsPeriod", "end")
+    try:
+        return str(date.fromisoformat(started_on[:10]) + timedelta(weeks=length))
+    except (ValueError, OverflowError):
+        return None  # a month, or an age of the world
+
+
+def _period(resource: Resource, dosages: list[Node]) -> Row:
+    body = resource.body
+    started_on = (
+        min(filter(None, map(_started, dosages)), default=None)
+        or text(body, "effectivePeriod", "start")
+        or text(body, "effectiveDateTime")
+        or text(body, "whenHandedOver")
+        or text(body, "whenPrepared")
+        or text(body, "authoredOn")
+        or text(body, "dateAsserted")
+    )
+    ends = [_ended(each, started_on) for each in dosages]
+    # With one dosage open, the order is.
+    stopped_on = max((each for each in ends if each), default=None) if all(ends) else None
+    stopped_on = stopped_on or text(body, "effectivePeriod", "end")
+    is_order = resource.type != "MedicationDispense"
+    if stopped_on is None and is_order and text(body, "status") in _ENDED:
+        stopped_on = UNKNOWN_DAY
+    return {"started_on": started_on, "stopped_on": stopped_on}

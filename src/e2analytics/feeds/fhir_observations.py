@@ -1,0 +1,165 @@
+"""FHIR Observations: one row for each value, its own and those of its components.
+
+In    an Observation
+Out   a row of record ``Observation`` for every value, or a ``fhir_scans.Reading`` where the LOINC says
+      that it is a bone density or a score of one; an Observation that only groups others
+      (components, hasMember) is a row of kind ``panel`` without a value
+
+Names of people are not taken along: a performer counts only if it is an Organization.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from e2analytics.feeds.fhir_json import Node, child, children, text
+from e2analytics.feeds.fhir_resources import (
+    LOINC,
+    UCUM,
+    Directory,
+    Resource,
+    code,
+    contained,
+    display,
+    local_code,
+    patient_id,
+    reference_id,
+    reference_type,
+    wording,
+)
+from e2analytics.feeds.fhir_scans import Reading, is_reading, reading
+
+RECORD: Final = "Observation"
+COLUMNS: Final = (
+    "result_id",
+    "patient_id",
+    "collected_at",
+    "loinc",
+    "code",
+    "test_name",
+    "value",
+    "unit",
+    "method",
+    "performing_lab",
+    "status",
+    "reported_at",
+    "comment",
+    "absent_reason",
+    "kind",
+)
+RESULT: Final = "result"
+PANEL: Final = "panel"
+
+Row = dict[str, str | None]
+
+
+def read(resource: Resource, directory: Directory) -> Iterator[Row | Reading]:
+    """Yield the rows and DXA readings of one Observation, its own first."""
+    body = resource.body
+    components = children(body, "component")
+    shared = _shared(resource)
+    if _is_panel(body):
+        yield shared | _named(body) | {"kind": PANEL}
+    else:
+        yield _read(resource, directory, body, shared)
+    for own_id, component in zip(_component_ids(resource, components), components, strict=True):
+        yield _read(resource, directory, component, shared | {"result_id": own_id})
+
+
+def _is_panel(body: Node) -> bool:
+    groups = bool(children(body, "component") or children(body, "hasMember"))
+    return groups and written_value(body)[0] is None and not child(body, "dataAbsentReason")
+
+
+def _read(resource: Resource, directory: Directory, node: Node, shared: Row) -> Row | Reading:
+    row = shared | _named(node)
+    value, unit = written_value(node)
+    if is_reading(row["loinc"]):
+        return reading(resource, directory, node, row, value, unit)
+    absent = child(node, "dataAbsentReason")
+    reason = wording(absent) or local_code(absent)
+    return row | {"value": value, "unit": unit, "absent_reason": reason, "kind": RESULT}
+
+
+def _shared(resource: Resource) -> Row:
+    body = resource.body
+    notes = [text(note, "text") for note in children(body, "note")]
+    return {
+        "result_id": resource.id,
+        "patient_id": patient_id(resource),
+        "collected_at": _effective(resource),
+        "method": wording(child(body, "method")),
+        "performing_lab": _performing_lab(resource),
+        "status": text(body, "status"),
+        "reported_at": text(body, "issued") or text(body, "meta", "lastUpdated"),
+        "comment": " ".join(filter(None, notes)) or None,
+    }
+
+
+def _named(node: Node) -> Row:
+    concept = child(node, "code")
+    return {
+        "loinc": code(concept, LOINC),
+        "code": local_code(concept),
+        "test_name": display(concept, LOINC) or text(concept, "text"),
+    }
+
+
+def _effective(resource: Resource) -> str | None:
+    body = resource.body
+    own = (
+        text(body, "effectiveDateTime")
+        or text(body, "effectivePeriod", "start")
+        or text(body, "effectiveInstant")
+    )
+    # A contained Observation lives in its report's context.
+    return own or (_effective(resource.outer) if resource.outer is not None else None)
+
+
+def _performing_lab(resource: Resource) -> str | None:
+    for performer in children(resource.body, "performer"):
+        if reference_type(resource, performer) != "Organization":
+            continue
+        inside = contained(resource, text(performer, "reference") or "")
+        if lab := text(performer, "display") or text(inside, "name") or reference_id(performer):
+            return lab
+    return None
+
+
+def _component_ids(resource: Resource, components: list[Node]) -> list[str | None]:
+    concepts = [_named(component) for component in components]
+    codes = [each["loinc"] or each["code"] for each in concepts]
+    times = Counter(codes)
+    if resource.id is None:
+        return [None] * len(components)
+    return [
+        # One code twice is two results, not two versions of one.
+        f"{resource.id}-{named}"
+        if named and times[named] == 1
+        else f"{resource.id}-{named or ''}-{n}"
+        for n, named in enumerate(codes, start=1)
+    ]
+
+
+def written_value(node: Node) -> tuple[str | None, str | None]:
+    """Return the value of an Observation or component as text, and its unit.
+
+    >>> written_value({"valueQuantity": {"comparator": "<", "value": "5", "unit": "pg/mL"}})
+    ('<5', 'pg/mL')
+    """
+    quantity = child(node, "valueQuantity")
+    if quantity:
+        number = text(quantity, "value")
+        return number and (text(quantity, "comparator") or "") + number, unit_of(quantity)
+    for name in ("valueString", "valueInteger", "valueBoolean", "valueDateTime", "valueTime"):
+        if value := text(node, name):
+            return value, None
+    return wording(child(node, "valueCodeableConcept")), None
+
+
+def unit_of(quantity: Node) -> str | None:
+    """Return the unit of a Quantity: its UCUM code, else what it says."""
+    coded = text(quantity, "code") if text(quantity, "system") in UCUM else None
+    return coded or text(quantity, "unit")

@@ -1,0 +1,694 @@
+"""Whose results, and of which months, came in another unit than they were declared in.
+
+In    log results of one analyte with man, month, treatment and the sources that they came through
+Out   slips: one per source and month, with the rows under suspicion and how strong the evidence is
+
+The months are walked in their order, as they would have come in. What is expected of a result is the
+man's own level, learnt from his earlier results that are not under suspicion (recent ones weigh
+more; on and off the drug he counts as two men), shrunk towards his source's level, which is learnt
+from its own earlier months, and before it has any from the other sources and clinical knowledge. A
+slip is looked for
+
+* in every month of a source, of any share of its results: against the men's own levels;
+* in a source from its first month on: against the other sources' men and clinical knowledge alone,
+  because the men's own results have slipped with it. What other sources say is heard only if it is
+  clinically possible: they may all have slipped;
+* where a source changes by a factor, before the change as well as after it: whichever side lies
+  further from where it should.
+
+The month after a slip, a slip of the same factor is expected to go on. Every slip that is found is
+taken out before the walk goes on, so that it teaches nobody a wrong level. Where the evidence of a
+source's first months points to a slip without proving it, that is said (``decided`` is false, no
+rows), never guessed.
+
+Scales (how much men differ, how much a man varies) are estimated from all sources at once by
+medians and held within clinical bounds: a source that slipped moves them little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e2analytics.models.slip_evidence import (
+    Group,
+    Integers,
+    Vector,
+    judge,
+    log_density,
+)
+
+Flags = NDArray[np.bool_]
+Basis = Literal["own_results", "population", "continued", "either_side"]
+
+UNTREATED, TREATED, UNKNOWN = 0, 1, 2
+"""Values of ``Results.treated``: what the drug that moves this analyte was at the draw."""
+
+WHOLE: Final = 0.8
+"""A slip of at least this share of a month's results is of all of them; of less, row by row."""
+
+# House rules, on the natural log scale, where nothing else is said.
+_BETWEEN_SOURCES_SD: Final = 0.2  # assays and clinics differ: evidence A3, MS against immunoassay
+_MONTH_SD: Final = 0.12  # of a source's own level from one month to the next: lots, methods
+_DRIFT_SD: Final = 0.03
+_WITHIN: Final = (0.15, 0.5, 0.28)  # a man's own results: least, most, where too few tell
+_BETWEEN_MEN: Final = (0.25, 0.6, 0.4)
+_ODD: Final = (0.004, 0.03)  # share of results that can lie anywhere
+_HALF_LIFE_MONTHS: Final = 12.0
+_IMPOSSIBLE_SDS: Final = 2.5  # of clinical knowledge: beyond, other sources are not believed
+_LEAST_VOTE: Final = 10  # results that a source needs to speak for others
+_SAMPLE: Final = 300_000
+_SCREEN_LOG_BF: Final = 4.0
+_SCREEN_SHARES: Final = (0.02, 0.1, 0.4, 0.97)
+_ODD_DEVIATION: Final = 0.5
+_CHANGE: Final = 0.2  # prior that men's treatment is not what was thought
+_LOW: Final = (
+    -0.7,
+    -0.3,
+)  # levels: above the first treatment can lower a man, below the second raise him
+_CHANGE_REACH: Final = 1.4
+_SOURCE_PRIOR: Final = 0.01  # a source declares the wrong unit from its first day
+_GOES_ON: Final = (0.05, 0.5)  # after a slip of some results, of all
+_GOES_ON_ODDS: Final = 3.0
+_LEAN_LOG_BF: Final = float(np.log(10.0))
+_SIDE_LOG_ODDS: Final = float(np.log(3.0))
+_MOST_ROUNDS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Uncensored results of one analyte; arrays of shape (n,).
+
+    Attributes
+    ----------
+    log_value : ndarray
+        Log of the result in the analyte's unit, as declared.
+    man, month : ndarray of int
+        Codes from 0; months in order of time.
+    treated : ndarray of int
+        ``UNTREATED``, ``TREATED`` or ``UNKNOWN``.
+    sources : tuple of ndarrays of int
+        One per kind of source, codes from 0, -1 for none; of two kinds that explain a slip equally
+        well, the first is blamed.
+    released : ndarray of bool
+        Somebody has said that these are right: never under suspicion.
+    """
+
+    log_value: Vector
+    man: Integers
+    month: Integers
+    treated: Integers
+    sources: tuple[Integers, ...]
+    released: Flags
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """What is known before any result is seen.
+
+    Attributes
+    ----------
+    centre : tuple of 3 floats
+        Log of the level in the middle of men untreated, treated, unknown.
+    centre_sd : float
+        How sure that is.
+    shifts : ndarray, shape (k,)
+        Log factors of the slips that are possible.
+    slip_prior : float
+        Share of source-months with a slip.
+    least_odds : float
+        Posterior odds from which a slip is held for real.
+    """
+
+    centre: tuple[float, float, float]
+    centre_sd: float
+    shifts: Vector
+    slip_prior: float = 0.005
+    least_odds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """A source's month that slipped, or (not ``decided``) a source that may have.
+
+    Attributes
+    ----------
+    kind, source, month : int
+        Codes of the source; ``month`` is -1 where no month is decided.
+    shift : int
+        Index in ``Belief.shifts``.
+    log_bf : float
+        Natural log of the Bayes factor; of all months together where the basis is ``population``.
+    share : float
+        Share of the results that slipped.
+    basis : str
+        What it was compared with; ``either_side`` says that the months before may be the wrong ones.
+    n_results, n_with_history : int
+        Results that were weighed, and of those the ones of men with results elsewhere or earlier.
+    rows : ndarray of int
+        Places of the suspects.
+    decided : bool
+    unclear : bool
+        Not decided only because a change of treatment explains it as well.
+    """
+
+    kind: int
+    source: int
+    month: int
+    shift: int
+    log_bf: float
+    share: float
+    basis: Basis
+    n_results: int
+    n_with_history: int
+    rows: Integers
+    decided: bool
+    unclear: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether all results of the source and month share its fate."""
+        return self.share >= WHOLE
+
+
+@dataclass(frozen=True, slots=True)
+class _Scales:
+    within_sd: float
+    between_sd: float
+    odd: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """A source's first months, found to have slipped in hindsight."""
+
+    kind: int
+    source: int
+    shift: int
+    until: int
+    log_bf: float
+    basis: Basis
+
+
+@dataclass(slots=True)
+class _Source:
+    """What is known of each source of one kind; arrays of shape (sources,)."""
+
+    start: Vector
+    start_variance: Vector
+    level: Vector = field(init=False)
+    variance: Vector = field(init=False)
+    arrived: Vector = field(init=False)  # precision, its pull, precision without history or drug
+    goes_on: Integers = field(init=False)
+    goes_on_prior: Vector = field(init=False)
+
+    def __post_init__(self) -> None:
+        n = len(self.start)
+        self.level, self.variance = self.start.copy(), self.start_variance.copy()
+        self.arrived = np.zeros((5, n))
+        self.goes_on = np.full(n, -1)
+        self.goes_on_prior = np.zeros(n)
+
+
+def find(results: Results, belief: Belief) -> tuple[Slip, ...]:
+    """Return the slips, in order of month.
+
+    Parameters
+    ----------
+    results : Results
+    belief : Belief
+    """
+    if not len(results.log_value):
+        return ()
+    walk = _Walk(results, belief)
+    for _ in range(_MOST_ROUNDS):
+        if not walk.again():
+            break
+    return tuple(
+        sorted([*walk.in_hindsight, *walk.found], key=lambda s: (s.month, s.kind, s.source))
+    )
+
+
+class _Walk:
+    """One analyte, month by month, and again from the start when hindsight changes the past."""
+
+    def __init__(self, results: Results, belief: Belief) -> None:
+        self.results, self.belief = results, belief
+        self.residual = results.log_value - np.asarray(belief.centre)[results.treated]
+        self.key = results.man * 3 + results.treated
+        self.scales = _scales(self.residual, self.key, results.month)
+        self.order = np.argsort(results.month, kind="stable")
+        ordered = results.month[self.order]
+        self.months = np.unique(ordered)
+        self.starts = np.searchsorted(ordered, [*self.months, self.months[-1] + 1])
+        self.excluded = np.zeros(len(self.residual), dtype=bool)
+        self.in_hindsight: list[Slip] = []
+        self.trusted: set[tuple[int, int]] = set()
+        self.past: list[_Past] = []
+        self.found: list[Slip] = []
+
+    def again(self) -> bool:
+        """Walk all months; return whether the past has changed and another walk is needed."""
+        self._start()
+        for place, month in enumerate(self.months):
+            rows = self.order[self.starts[place] : self.starts[place + 1]]
+            rows = rows[~self.excluded[rows]]
+            news = self._month(int(month), rows)
+            if news and self._change_the_past(news):
+                return True
+        self.found.extend(self._undecided())
+        return False
+
+    def _start(self) -> None:
+        n_keys = int(self.key.max()) + 1
+        self.weight = np.zeros(n_keys)
+        self.pull = np.zeros(n_keys)
+        self.seen = np.zeros(n_keys, dtype=np.int64)
+        self.found = []
+        self.last = [np.full(n_keys, -1, dtype=np.int32) for _ in self.results.sources]
+        self.sources = [self._known(codes) for codes in self.results.sources]
+
+    def _known(self, codes: Integers) -> _Source:
+        n = max(int(codes.max()) + 1, 1)
+        rows = np.flatnonzero((codes >= 0) & ~self.excluded)
+        medians, counts = _medians(self.residual[rows], codes[rows], n)
+        return _Source(*_beginning(medians, counts, self.belief.centre_sd))
+
+    # One month -----------------------------------------------------------------------------------
+
+    def _month(self, month: int, rows: Integers) -> list[_Past]:
+        for past in self.past:
+            if past.until == month:
+                source = self.sources[past.kind]
+                source.goes_on[past.source] = past.shift
+                source.goes_on_prior[past.source] = _GOES_ON[1]
+        if not len(rows):
+            return []
+        key = self.key[rows]
+        age = (month - self.seen[key]) / _HALF_LIFE_MONTHS
+        fade = 0.5**age
+        weight, pull = self.weight[key] * fade, self.pull[key] * fade
+        slips, news = self._slips(month, rows, weight, pull)
+        self.found.extend(slips)
+        suspect = np.zeros(len(rows), dtype=bool)
+        for slip in slips:
+            suspect |= np.isin(rows, slip.rows)
+        kept = ~suspect
+        self._learn_sources(rows[kept], weight[kept], pull[kept])
+        self._learn_men(month, rows[kept], weight[kept], pull[kept])
+        return news or self._from_the_start(month)
+
+    def _expected(
+        self, level: Vector, weight: Vector, pull: Vector
+    ) -> tuple[Vector, Vector, Vector]:
+        """Return what is expected of results, its SD, and how much of it is the source's level."""
+        prior = 1 / self.scales.between_sd**2
+        within = self.scales.within_sd**2
+        precision = prior + weight / within
+        mean = (level * prior + pull / within) / precision
+        return mean, np.sqrt(1 / precision + within), prior / precision
+
+    def _slips(
+        self, month: int, rows: Integers, weight: Vector, pull: Vector
+    ) -> tuple[list[Slip], list[_Past]]:
+        free = np.ones(len(rows), dtype=bool)
+        said = np.zeros(len(rows), dtype=bool)
+        candidates = [
+            (kind, source)
+            for kind in range(len(self.sources))
+            for source in self._worth_a_look(kind, rows, weight, pull)
+        ]
+        slips: list[Slip] = []
+        news: list[_Past] = []
+        weighed = {each: self._weigh(month, *each, rows, weight, pull, free) for each in candidates}
+        while weighed:
+            each = min(weighed, key=lambda c: _blame(weighed[c]))
+            slip = weighed.pop(each)
+            members = np.isin(rows, slip.rows)
+            if not slip.decided:
+                # Said once, of the purest source.
+                if slip.unclear and len(slip.rows) and np.mean(said[members]) < 0.5:
+                    slips.append(replace(slip, rows=slip.rows[:0]))
+                    said |= members
+                continue
+            before = self._which_side(slip)
+            back = self._inverse(slip.shift)
+            if before is not None and back is not None and before >= _SIDE_LOG_ODDS:
+                news.append(
+                    _Past(*each, back, self._month_before(month), slip.log_bf, "own_results")
+                )
+                continue
+            if before is not None and before > -_SIDE_LOG_ODDS:
+                slip = replace(slip, basis="either_side")
+            slips.append(slip)
+            self._expect_more(slip)
+            free &= ~members
+            touched = [c for c in weighed if np.any(members & self._of(c, rows))]
+            for other in touched:
+                weighed[other] = self._weigh(month, *other, rows, weight, pull, free)
+        # A source that was looked at because a slip was expected to go on, and did not.
+        for kind, source in candidates:
+            if not any(s.decided and (s.kind, s.source) == (kind, source) for s in slips):
+                self.sources[kind].goes_on[source] = -1
+        return slips, news
+
+    def _month_before(self, month: int) -> int:
+        return int(self.months[np.searchsorted(self.months, month) - 1])
+
+    def _of(self, candidate: tuple[int, int], rows: Integers) -> Flags:
+        kind, source = candidate
+        return np.asarray(self.results.sources[kind][rows] == source)
+
+    def _worth_a_look(self, kind: int, rows: Integers, weight: Vector, pull: Vector) -> list[int]:
+        """Return the sources in which some results fit a slip: a cheap bound, generous on purpose."""
+        state = self.sources[kind]
+        code = self.results.sources[kind][rows]
+        belongs = code >= 0
+        code = code[belongs]
+        n_sources = len(state.level)
+        mean, sd, _ = self._expected(state.level[code], weight[belongs], pull[belongs])
+        deviation = self.residual[rows[belongs]] - mean
+        odd = np.flatnonzero(np.abs(deviation) > _ODD_DEVIATION)
+        n = np.bincount(code, minlength=n_sources)
+        base = log_density(deviation[odd], sd[odd], self.scales.odd)
+        best = np.full(n_sources, -np.inf)
+        for shift in self.belief.shifts:
+            gain = log_density(deviation[odd] - shift, sd[odd], self.scales.odd) - base
+            for share in _SCREEN_SHARES:
+                each = np.logaddexp(np.log1p(-share), np.log(share) + gain) - np.log1p(-share)
+                total = n * np.log1p(-share) + np.bincount(code[odd], each, n_sources)
+                best = np.maximum(best, total)
+        look = (n > 0) & ((best > _SCREEN_LOG_BF) | (state.goes_on >= 0))
+        return [int(source) for source in np.flatnonzero(look)]
+
+    def _weigh(
+        self,
+        month: int,
+        kind: int,
+        source: int,
+        rows: Integers,
+        weight: Vector,
+        pull: Vector,
+        free: Flags,
+    ) -> Slip:
+        """Judge one source's month by its results that no other slip has claimed."""
+        state = self.sources[kind]
+        member = np.flatnonzero(self._of((kind, source), rows) & free)
+        own = rows[member]
+        level = np.full(len(own), state.level[source])
+        mean, sd, of_source = self._expected(level, weight[member], pull[member])
+        _, who, times = np.unique(self.results.man[own], return_inverse=True, return_counts=True)
+        each = 1 / times[who.ravel()]
+        share_new = float(np.average(of_source, weights=each)) if len(own) else 0.0
+        unknown = self.results.treated[own] == UNKNOWN
+        verdict = judge(
+            Group(
+                deviation=self.residual[own] - mean,
+                sd=sd,
+                weight=each,
+                offset_sd=float(np.sqrt(_MONTH_SD**2 + share_new**2 * state.variance[source])),
+                may_fall=unknown & (mean - state.start[source] > _LOW[0]),
+                may_rise=unknown & (mean - state.start[source] < _LOW[1]),
+            ),
+            self.belief.shifts,
+            self.scales.odd,
+            enough=self._needed(state, source),
+        )
+        basis: Basis = "own_results"
+        needed = self._needed_for_new()
+        if verdict.shift == state.goes_on[source]:
+            basis, needed = "continued", self._needed(state, source)
+        suspects = own if verdict.share >= WHOLE else own[verdict.moved >= 0.5]
+        return Slip(
+            kind=kind,
+            source=source,
+            month=month,
+            shift=verdict.shift,
+            log_bf=verdict.log_bf,
+            share=verdict.share,
+            basis=basis,
+            n_results=len(own),
+            n_with_history=int(np.sum(weight[member] > 0)),
+            rows=suspects[~self.results.released[suspects]],
+            decided=verdict.log_bf >= needed and len(suspects) > 0,
+            unclear=verdict.log_bf < needed <= verdict.log_bf_untreated,
+        )
+
+    def _needed_for_new(self) -> float:
+        """Return the log Bayes factor from which a slip that nobody expected is held for real."""
+        prior = self.belief.slip_prior / len(self.belief.shifts)
+        return float(np.log(self.belief.least_odds) - np.log(prior))
+
+    def _needed(self, state: _Source, source: int) -> float:
+        if state.goes_on[source] < 0:
+            return self._needed_for_new()
+        prior = state.goes_on_prior[source]
+        return float(np.log(_GOES_ON_ODDS) - np.log(prior) + np.log1p(-prior))
+
+    def _expect_more(self, slip: Slip) -> None:
+        state = self.sources[slip.kind]
+        state.goes_on[slip.source] = slip.shift
+        state.goes_on_prior[slip.source] = _GOES_ON[int(slip.whole)]
+
+    # Learning ------------------------------------------------------------------------------------
+
+    def _learn_sources(self, rows: Integers, weight: Vector, pull: Vector) -> None:
+        """Move the level of each source towards its month, and note what arrived from elsewhere."""
+        for kind, state in enumerate(self.sources):
+            code = self.results.sources[kind][rows]
+            belongs = code >= 0
+            code, own = code[belongs], rows[belongs]
+            n = len(state.level)
+            mean, sd, of_source = self._expected(state.level[code], weight[belongs], pull[belongs])
+            deviation = self.residual[own] - mean
+            self._note_arrivals(kind, own, code, deviation, sd, of_source)
+            residual = self.residual[own]
+            near = state.level[code] + np.clip(residual - state.level[code], -1.5, 1.5)
+            size = np.bincount(code, minlength=n)
+            seen = np.bincount(code, near, n) / np.maximum(size, 1)
+            # The middle of its men, whoever they are: men who all changed move it no further.
+            one = self.scales.between_sd**2 + self.scales.within_sd**2
+            doubt = one / np.maximum(size, 1) + _MONTH_SD**2
+            gain = np.where(size > 0, state.variance / (state.variance + doubt), 0.0)
+            state.level = state.level + gain * (seen - state.level)
+            state.variance = (1 - gain) * state.variance + _DRIFT_SD**2 * (size > 0)
+
+    def _note_arrivals(
+        self,
+        kind: int,
+        own: Integers,
+        code: Integers,
+        deviation: Vector,
+        sd: Vector,
+        of_source: Vector,
+    ) -> None:
+        """Add up the men who are new to a source: against what others, not it, say of them."""
+        state = self.sources[kind]
+        key = self.key[own]
+        new = self.last[kind][key] != code
+        at = code[new]
+        away = deviation[new] + of_source[new] * (state.level - state.start)[at]
+        away = np.clip(away, -6.0, 6.0)
+        precision = 1 / sd[new] ** 2
+        unknown = self.results.treated[own[new]] == UNKNOWN
+        for place, amount in enumerate(
+            (
+                precision,
+                precision * away,
+                precision * of_source[new],
+                precision * unknown,
+                np.ones(len(at)),
+            )
+        ):
+            state.arrived[place] += np.bincount(at, amount, len(state.level))
+        self.last[kind][key] = code
+
+    def _learn_men(self, month: int, rows: Integers, weight: Vector, pull: Vector) -> None:
+        key = self.key[rows]
+        mean, sd, _ = self._expected(np.zeros(len(rows)), weight, pull)
+        # An odd result teaches little.
+        reach = np.where(weight > 0, 2.5 * sd, np.inf)
+        taught = mean + np.clip(self.residual[rows] - mean, -reach, reach)
+        self.weight[key], self.pull[key] = weight, pull
+        self.seen[key] = month
+        np.add.at(self.weight, key, 1.0)
+        np.add.at(self.pull, key, taught)
+
+    # Hindsight -----------------------------------------------------------------------------------
+
+    def _from_the_start(self, month: int) -> list[_Past]:
+        """Return the sources whose results since the first month have slipped, by population alone."""
+        news = []
+        for kind, source, shift, log_bf, _ in self._leaning():
+            prior = _SOURCE_PRIOR / len(self.belief.shifts)
+            if log_bf + np.log(prior) >= np.log(self.belief.least_odds):
+                news.append(_Past(kind, source, shift, month, log_bf, "population"))
+        return news
+
+    def _leaning(self) -> list[tuple[int, int, int, float, int]]:
+        """Return kind, source, shift, log Bayes factor and results where a factor is preferred."""
+        out = []
+        for kind, state in enumerate(self.sources):
+            precision, pull, new, unknown, n = state.arrived
+            for source in np.flatnonzero(pull**2 > (0.5 * precision) ** 2):
+                if (kind, int(source)) in self.trusted:
+                    continue
+                p = precision[source]
+                share_new = new[source] / p
+                centre = state.start_variance[source] - _BETWEEN_SOURCES_SD**2
+                variance = _BETWEEN_SOURCES_SD**2 + share_new**2 * centre + 1 / p
+                shift, log_bf = _from_population(
+                    pull[source] / p, variance, self.belief.shifts, unknown[source] / p
+                )
+                if log_bf > _LEAN_LOG_BF:
+                    out.append((kind, int(source), shift, log_bf, int(n[source])))
+        return out
+
+    def _which_side(self, slip: Slip) -> float | None:
+        """Return by how much (log) it is likelier that the months before a change are the wrong ones.
+
+        Null where there is nothing before, or no slip that its return would be.
+        """
+        state = self.sources[slip.kind]
+        source = slip.source
+        if not slip.whole or slip.basis == "continued" or self._inverse(slip.shift) is None:
+            return None
+        if (slip.kind, source) in self.trusted or not state.arrived[0, source]:
+            return None
+        before = state.level[source] - state.start[source]
+        after = before + self.belief.shifts[slip.shift]
+        return float((before**2 - after**2) / state.start_variance[source])
+
+    def _inverse(self, shift: int) -> int | None:
+        back = np.flatnonzero(np.isclose(self.belief.shifts, -self.belief.shifts[shift]))
+        return int(back[0]) if len(back) else None
+
+    def _change_the_past(self, news: Sequence[_Past]) -> bool:
+        """Take the months out that hindsight found; return whether any row was taken out."""
+        changed = np.zeros(len(self.excluded), dtype=bool)
+        for past in sorted(news, key=self._largest_first):
+            codes = self.results.sources[past.kind]
+            rows = np.flatnonzero(
+                (codes == past.source) & (self.results.month <= past.until) & ~self.excluded
+            )
+            # Another source, blamed already, explains them.
+            if np.mean(changed[rows]) > 0.5 if len(rows) else True:
+                continue
+            suspects = rows[~self.results.released[rows]]
+            if len(suspects) < 0.5 * len(rows):
+                self.trusted.add((past.kind, past.source))
+            else:
+                self.past.append(past)
+            changed[suspects] = True
+            for month in np.unique(self.results.month[rows]):
+                own = rows[self.results.month[rows] == month]
+                self.in_hindsight.append(
+                    Slip(
+                        kind=past.kind,
+                        source=past.source,
+                        month=int(month),
+                        shift=past.shift,
+                        log_bf=past.log_bf,
+                        share=1.0,
+                        basis=past.basis,
+                        n_results=len(own),
+                        n_with_history=0,
+                        rows=own[~self.results.released[own]],
+                        decided=True,
+                    )
+                )
+        self.excluded |= changed
+        return bool(changed.any())
+
+    def _largest_first(self, past: _Past) -> tuple[float, float, int, int]:
+        # A feed whose laboratories all slipped has one cause, not many.
+        n = np.count_nonzero(self.results.sources[past.kind] == past.source)
+        return -round(past.log_bf / 2), -float(n), past.kind, past.source
+
+    def _undecided(self) -> list[Slip]:
+        return [
+            Slip(
+                kind=kind,
+                source=source,
+                month=-1,
+                shift=shift,
+                log_bf=log_bf,
+                share=1.0,
+                basis="population",
+                n_results=n,
+                n_with_history=0,
+                rows=np.zeros(0, dtype=np.int64),
+                decided=False,
+            )
+            for kind, source, shift, log_bf, n in self._leaning()
+        ]
+
+
+def _blame(slip: Slip) -> tuple[float, ...]:
+    """Order slips that may explain each other: decided, purest source, most results."""
+    return (not slip.decided, -round(slip.share, 1), -float(len(slip.rows)), slip.kind, slip.source)
+
+
+def _from_population(
+    mean: float, variance: float, shifts: Vector, share_unknown: float
+) -> tuple[int, float]:
+    """Return the factor that fits a source's mean best, and its log Bayes factor.
+
+    Treatment that nobody told us of lowers a source's level by as much as it can: a slip downwards
+    must fit better than that.
+    """
+    slips = -((mean - shifts) ** 2) / (2 * variance)
+    best = int(np.argmax(slips))
+    none = -(mean**2) / (2 * variance)
+    lowered = float(np.clip(mean, -_CHANGE_REACH * min(1.0, 2 * share_unknown), 0.0))
+    treated = np.log(_CHANGE) - (mean - lowered) ** 2 / (2 * variance)
+    if share_unknown <= 0.1:
+        treated = -np.inf
+    return best, float(slips[best] - max(none, treated))
+
+
+def _scales(residual: Vector, key: Integers, month: Integers) -> _Scales:
+    """Estimate by medians how much men differ and how much a man varies, from a sample of men."""
+    stride = max(1, len(key) // _SAMPLE)
+    sample = np.flatnonzero((key // 3) % stride == 0)
+    order = sample[np.lexsort((month[sample], key[sample]))]
+    same = key[order][1:] == key[order][:-1]
+    step = np.diff(residual[order])[same]
+    if len(step) < 50:
+        return _Scales(_WITHIN[2], _BETWEEN_MEN[2], _ODD[0])
+    within = float(np.clip(np.median(np.abs(step)) / 0.6745 / np.sqrt(2), *_WITHIN[:2]))
+    first = residual[order][np.concatenate([[True], ~same])]
+    total = float(np.median(np.abs(first - np.median(first)))) / 0.6745
+    between = float(np.clip(np.sqrt(max(total**2 - within**2, 0.0)), *_BETWEEN_MEN[:2]))
+    odd = float(np.clip(np.mean(np.abs(step) > 4.5 * np.sqrt(2) * within) / 2, *_ODD))
+    return _Scales(within, between, odd)
+
+
+def _medians(residual: Vector, code: Integers, n: int) -> tuple[Vector, Vector]:
+    """Return the median of each source to 0.02 and its results, without sorting: shape (n,) each."""
+    width, bins = 0.02, 800
+    place = np.clip(np.round(residual / width) + bins // 2, 0, bins - 1).astype(np.int64)
+    count = np.bincount(code * bins + place, minlength=n * bins).reshape(n, bins)
+    total = count.sum(axis=1)
+    middle = np.argmax(count.cumsum(axis=1) >= (total / 2)[:, None], axis=1)
+    return (middle - bins // 2) * width, total.astype(np.float64)
+
+
+def _beginning(medians: Vector, counts: Vector, centre_sd: float) -> tuple[Vector, Vector]:
+    """Return where each source's level lies before it has said a word, and the variance of that."""
+    votes = np.flatnonzero(counts >= _LEAST_VOTE)
+    start, variance = np.zeros(len(medians)), np.zeros(len(medians))
+    for source in range(len(medians)):
+        others = medians[votes[votes != source]]
+        n = len(others)
+        said = float(np.median(others)) if n else 0.0
+        if abs(said) > _IMPOSSIBLE_SDS * centre_sd:
+            n, said = 0, 0.0
+        precision = 1 / centre_sd**2 + n / _BETWEEN_SOURCES_SD**2
+        start[source] = said * (n / _BETWEEN_SOURCES_SD**2) / precision
+        variance[source] = _BETWEEN_SOURCES_SD**2 + 1 / precision
+    return start, variance

@@ -1,0 +1,34 @@
+"""The canonical tables as sheets of one workbook: `schemas/feeds/canonical_excel.yaml`.
+
+Dates are dates and numbers are numbers, as somebody who types them would have it; what is neither
+(`<5.0`, a day that no calendar has) stays text. Nothing is lost.
+"""
+
+from pathlib import Path
+
+import polars as pl
+from openpyxl import Workbook
+
+from e2analytics.simulate.exports.parquet import typed
+from e2analytics.simulate.exports.tables import Tables
+
+
+def write(folder: Path, tables: Tables) -> Tables:
+    """Write every table; nothing is left."""
+    book = Workbook(write_only=True)
+    for name, table in tables.items():
+        sheet = book.create_sheet(name)
+        sheet.append(table.columns)
+        for cells, texts in zip(_cells(table).iter_rows(), table.iter_rows(), strict=True):
+            sheet.append(
+                [text if cell is None else cell for cell, text in zip(cells, texts, strict=True)]
+            )
+    book.save(folder / "clinic.xlsx")
+    return {}
+
+
+def _cells(table: pl.DataFrame) -> pl.DataFrame:
+    cells = typed(table)
+    if "value" not in cells.columns:
+        return cells
+    return cells.with_columns(pl.col("value").cast(pl.Float64, strict=False))

@@ -1,0 +1,236 @@
+"""Quality: how good each supplier's data are, table by table and month by month.
+
+In    the settled rows of every table, the ledger of files, the day of each run
+Out   quality   grain feed, target, month: shares with numerator and denominator, and grades A to D
+
+Completeness, conformance and plausibility are the categories of Kahn et al., eGEMs 2016;4(1):1244,
+doi 10.13063/2327-9214.1244; timeliness stands beside them. What the data cannot tell is null, never
+100 %. Judged are the rows that stand or wait (``accepted``, ``quarantined``), so that a supplier who
+mends rows gets a better grade, and not those that gave way, were cancelled or are none of ours.
+Changes no row and rejects none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+import polars as pl
+
+HOUSE_RULE: Final = "house rule"
+MIN_ROWS: Final = 20
+"""House rule: of fewer rows a share is told, but not graded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The values at which a grade begins: A from ``a`` on, then B, then C; D is what is left."""
+
+    a: float
+    b: float
+    c: float
+    unit: str
+    source: str = HOUSE_RULE
+
+
+SCALES: Final[Mapping[str, Scale]] = {
+    "completeness": Scale(0.98, 0.95, 0.90, "share of rows, at least"),
+    "conformance": Scale(0.99, 0.97, 0.90, "share of rows, at least"),
+    "plausibility": Scale(0.99, 0.97, 0.90, "share of accepted rows, at least"),
+    "timeliness": Scale(7, 14, 30, "median days from draw to report, at most"),
+}
+"""The grade of all is the worst of those that are known: :data:`HOUSE_RULE`, too."""
+
+WANTED: Final[Mapping[str, tuple[str, ...]]] = {
+    "patients": ("patient_id", "clinic_id", "sex", "birth_date", "height_cm", "weight_kg"),
+    "labs": ("result_id", "patient_id", "collected_at", "analyte", "value_low", "unit"),
+    "dxa": ("scan_id", "patient_id", "scanned_on", "site", "bmd_g_cm2", "scanner_id"),
+    "medications": ("order_id", "patient_id", "drug", "weekly_dose_mg", "started_on"),
+    "events": ("event_id", "patient_id", "kind", "occurred_on"),
+    "precision": ("clinic_id", "scanner_id", "site", "cv_pct"),
+}
+"""What the analyses need of a row; of an estradiol also an assay that is not ``unknown``."""
+
+_EVENT: Final = {
+    "labs": ("collected_on", "collected_at"),
+    "dxa": ("scanned_on", "scanned_on"),
+    "medications": ("started_on", "started_on"),
+    "events": ("occurred_on", "occurred_on"),
+}
+"""The day of what a row tells, and the name that rules and feeds have for it."""
+
+_SHARES: Final = ("completeness", "conformance", "plausibility")
+_GRAIN: Final = ("feed", "target", "month")
+
+
+def grade(
+    settled: Mapping[str, pl.DataFrame], files: pl.DataFrame, *, read_on: Mapping[str, date]
+) -> pl.DataFrame:
+    """Grade every feed, table and month of the event.
+
+    Parameters
+    ----------
+    settled
+        By table: every row ever read, with ``fate``, ``broken`` and ``source_file``.
+    files
+        The ledger: ``source_file``, ``feed``, ``run_id``.
+    read_on
+        The as-of day of each run, by ``run_id``; a run that is missing says nothing about time.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``month`` is null for rows without a possible date, and for tables whose rows have none.
+    """
+    days = pl.DataFrame(
+        list(read_on.items()), schema={"run_id": pl.String, "read_on": pl.Date}, orient="row"
+    )
+    known = files.join(days, on="run_id", how="left").select("source_file", "feed", "read_on")
+    counted = pl.concat(_count(target, rows, known) for target, rows in settled.items())
+    return _graded(counted).sort(_GRAIN)
+
+
+def _count(target: str, rows: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:
+    accepted = pl.col("fate") == "accepted"
+    plausible = accepted & (pl.col("broken") == "")
+    judged = (
+        rows.lazy()
+        .filter(accepted | (pl.col("fate") == "quarantined"))
+        # The name of a file may be kept as a category.
+        .join(
+            files.lazy().cast({"source_file": rows.schema["source_file"]}),
+            on="source_file",
+            how="left",
+        )
+        .select(
+            "feed",
+            _month(target, rows).alias("month"),
+            _complete(target, rows).alias("complete"),
+            # Conforming, too: what is in quarantine breaks a rule of its own (value conformance) or
+            # one of all rows together, as when nobody knows its patient (relational conformance).
+            accepted.alias("accepted"),
+            plausible.alias("plausible"),
+            pl.when(accepted).then(_days_to_report(target, rows)).alias("days_to_report"),
+            pl.when(accepted).then(_days_to_read(target, rows)).alias("days_to_read"),
+        )
+    )
+    n_rows, n_accepted = pl.len().cast(pl.Int64), pl.col("accepted").sum().cast(pl.Int64)
+    return (
+        judged.group_by("feed", "month")
+        .agg(
+            n_rows.alias("n_rows"),
+            pl.col("complete").sum().cast(pl.Int64).alias("completeness_n"),
+            n_rows.alias("completeness_of"),
+            n_accepted.alias("conformance_n"),
+            n_rows.alias("conformance_of"),
+            pl.col("plausible").sum().cast(pl.Int64).alias("plausibility_n"),
+            n_accepted.alias("plausibility_of"),
+            pl.col("days_to_report").median(),
+            pl.col("days_to_report").count().cast(pl.Int64).alias("days_to_report_of"),
+            pl.col("days_to_read").median(),
+            pl.col("days_to_read").count().cast(pl.Int64).alias("days_to_read_of"),
+        )
+        .with_columns(pl.lit(target).alias("target"), pl.col("month").dt.strftime("%Y-%m"))
+        .collect()
+    )
+
+
+def _complete(target: str, rows: pl.DataFrame) -> pl.Expr:
+    wanted = WANTED[target]
+    filled = pl.all_horizontal(pl.col(name).is_not_null() for name in wanted)
+    if target == "labs":
+        filled &= ((pl.col("analyte") != "estradiol") | (pl.col("assay") != "unknown")).fill_null(
+            False
+        )
+    return filled & ~_declared(rows, wanted)
+
+
+def _declared(rows: pl.DataFrame, names: tuple[str, ...]) -> pl.Expr:
+    """Tell the rows of which the feed declared one of these columns, so that no supplier gave it."""
+    return _names_one_of(rows, "imputed", names) if "imputed" in rows.columns else pl.lit(False)
+
+
+def _names_one_of(rows: pl.DataFrame, column: str, names: tuple[str, ...]) -> pl.Expr:
+    """Tell the rows in which a list of names, separated by blanks, holds one of ``names``."""
+    # Few lists, many rows: the names are looked for once a list.
+    lists = rows[column].unique().drop_nulls().cast(pl.String)
+    return pl.col(column).is_in([each for each in lists if {*each.split()} & {*names}])
+
+
+def _month(target: str, rows: pl.DataFrame) -> pl.Expr:
+    if target not in _EVENT:
+        return pl.lit(None, dtype=pl.Date)
+    day, name = _EVENT[target]
+    impossible = _names_one_of(rows, "broken", (f"impossible_{name}",))
+    return pl.when(~impossible).then(pl.col(day).dt.truncate("1mo"))
+
+
+def _days_to_report(target: str, rows: pl.DataFrame) -> pl.Expr:
+    if target != "labs":
+        return pl.lit(None, dtype=pl.Float64)
+    days = (pl.col("reported_at") - pl.col("collected_at")).dt.total_seconds() / 86_400
+    return _if_it_can_be(days, target, rows)
+
+
+def _days_to_read(target: str, rows: pl.DataFrame) -> pl.Expr:
+    if target not in _EVENT:
+        return pl.lit(None, dtype=pl.Float64)
+    days = (pl.col("read_on") - pl.col(_EVENT[target][0])).dt.total_days().cast(pl.Float64)
+    return _if_it_can_be(days, target, rows)
+
+
+def _if_it_can_be(days: pl.Expr, target: str, rows: pl.DataFrame) -> pl.Expr:
+    return pl.when((days >= 0) & ~_declared(rows, _EVENT[target][1:])).then(days)
+
+
+def _graded(counted: pl.DataFrame) -> pl.DataFrame:
+    shares = counted.with_columns(
+        # Nothing of nothing is not 100 %.
+        pl.when(pl.col(f"{name}_of") > 0)
+        .then(pl.col(f"{name}_n") / pl.col(f"{name}_of"))
+        .alias(name)
+        for name in _SHARES
+    )
+    letters = shares.with_columns(
+        *(
+            _letter(pl.col(name), pl.col(f"{name}_of"), SCALES[name]).alias(f"{name}_grade")
+            for name in _SHARES
+        ),
+        # Fewer days are better. Days until we read it are shown and not graded: a first delivery of
+        # years of history is late by its nature.
+        timeliness_grade=_letter(
+            pl.col("days_to_report"), pl.col("days_to_report_of"), SCALES["timeliness"]
+        ),
+    )
+    worst = pl.max_horizontal(f"{name}_grade" for name in SCALES)
+    return letters.with_columns(grade=worst).select(
+        *_GRAIN,
+        "n_rows",
+        *(f"{name}{part}" for name in _SHARES for part in ("_n", "_of", "", "_grade")),
+        "days_to_report",
+        "days_to_report_of",
+        "timeliness_grade",
+        "days_to_read",
+        "days_to_read_of",
+        "grade",
+    )
+
+
+def _letter(value: pl.Expr, of: pl.Expr, scale: Scale) -> pl.Expr:
+    more_is_better = scale.a > scale.c
+    reaches = [
+        value >= cut if more_is_better else value <= cut for cut in (scale.a, scale.b, scale.c)
+    ]
+    return (
+        pl.when(value.is_null() | (of < MIN_ROWS))
+        .then(pl.lit(None, dtype=pl.String))
+        .when(reaches[0])
+        .then(pl.lit("A"))
+        .when(reaches[1])
+        .then(pl.lit("B"))
+        .when(reaches[2])
+        .then(pl.lit("C"))
+        .otherwise(pl.lit("D"))
+    )

@@ -1,0 +1,125 @@
+"""Quarantine: the list of rows and files that wait, or came in with a doubt, and what to do about each.
+
+In    the settled rows of each table, the ledger, and the list as it was
+Out   quarantine   grain source_file, source_line, rule: ``open``, or ``resolved`` once its cause is gone
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from e2analytics.compact import plain
+from e2analytics.contracts import columns_of
+from e2analytics.rules import FILE_RULES, ROW_RULES, SETTLED_RULES
+
+_LINE = ["target", "source_file", "source_line", "rule"]
+
+
+def listed(now: pl.DataFrame, before: pl.DataFrame, run_id: str) -> pl.DataFrame:
+    """Return the list of today: what waits now, and what waited before and is resolved.
+
+    Parameters
+    ----------
+    now
+        What waits now, of :func:`waiting` and :func:`refused`.
+    before
+        The list as the last run left it.
+    run_id
+        This run.
+    """
+    first_listed = before.select(*_LINE, first="run_id")
+    still_open = now.join(
+        first_listed, on=_LINE, how="left", nulls_equal=True, maintain_order="left"
+    ).with_columns(
+        state=pl.lit("open"),
+        run_id=pl.coalesce("first", pl.lit(run_id)),
+        resolved_run_id=pl.lit(None, dtype=pl.String),
+    )
+    resolved = before.join(now, on=_LINE, how="anti", nulls_equal=True).with_columns(
+        state=pl.lit("resolved"), resolved_run_id=pl.coalesce("resolved_run_id", pl.lit(run_id))
+    )
+    columns = columns_of("quarantine")
+    return pl.concat([still_open.select(columns), resolved.select(columns)]).sort(
+        "source_file", "source_line", "rule"
+    )
+
+
+def waiting(target: str, settled: pl.DataFrame, feeds: pl.DataFrame) -> pl.DataFrame:
+    """List why rows wait outside, or came in with a doubt; one line a row and rule.
+
+    Parameters
+    ----------
+    target
+        Name of the table.
+    settled
+        Its rows with their fate.
+    feeds
+        ``source_file -> feed``.
+    """
+    doubtful = settled.filter(
+        (pl.col("fate") == "quarantined")
+        | ((pl.col("fate") == "accepted") & (pl.col("broken") != ""))
+    )
+    # A row whose patient is not known breaks no rule of its own.
+    settled_by = pl.when(pl.col("why").is_in(list(SETTLED_RULES))).then("why")
+    lines = (
+        plain(doubtful.select("source_file", "source_line", "broken", "why"), target)
+        .select(
+            "source_file",
+            "source_line",
+            rule=pl.concat_str("broken", settled_by, separator=" ", ignore_nulls=True)
+            .str.strip_chars()
+            .str.split(" "),
+        )
+        .explode("rule")
+        .unique(maintain_order=True)
+    )
+    return (
+        lines.join(feeds, on="source_file", how="left", maintain_order="left")
+        .join(_facts(target), on="rule", how="left", maintain_order="left")
+        .select(
+            "feed",
+            pl.lit(target).alias("target"),
+            "source_file",
+            "source_line",
+            "rule",
+            "severity",
+            "column",
+            "advice",
+        )
+    )
+
+
+def refused(files: pl.DataFrame) -> pl.DataFrame:
+    """List the refused files of the ledger, a line each without a line number.
+
+    One that came again under its name, and was read, is mended.
+    """
+    mended = files.filter(pl.col("refused").is_null())["named"].unique().to_list()
+    advice = pl.DataFrame(
+        [(rule.name, rule.advice) for rule in FILE_RULES.values()],
+        schema={"refused": pl.String, "advice": pl.String},
+        orient="row",
+    )
+    return (
+        files.filter(pl.col("refused").is_not_null() & ~pl.col("named").is_in(mended))
+        .join(advice, on="refused", how="left", maintain_order="left")
+        .select(
+            "feed",
+            "target",
+            "source_file",
+            pl.lit(None, dtype=pl.Int64).alias("source_line"),
+            pl.col("refused").alias("rule"),
+            pl.lit("reject").alias("severity"),
+            pl.lit(None, dtype=pl.String).alias("column"),
+            "advice",
+        )
+    )
+
+
+def _facts(target: str) -> pl.DataFrame:
+    own = [(rule.name, rule.severity, rule.column, rule.advice) for rule in ROW_RULES[target]]
+    together = [(rule.name, "reject", rule.column, rule.advice) for rule in SETTLED_RULES.values()]
+    return pl.DataFrame(
+        [*own, *together], schema=["rule", "severity", "column", "advice"], orient="row"
+    )
