@@ -80,5 +80,7 @@ def _block(rng: np.random.Generator, start: int, rows: int, men: int) -> pl.Data
         method="method",
         performing_lab="performing_lab",
         status=pl.lit("F"),
-        reported_at=(pl.lit(_FIRST) + pl.col("drawn") + pl.duration(hours=30)).dt.strftime("%Y-%m-%dT%H:%M"),
+        reported_at=(pl.lit(_FIRST) + pl.col("drawn") + pl.duration(hours=30)).dt.strftime(
+            "%Y-%m-%dT%H:%M"
+        ),
     )

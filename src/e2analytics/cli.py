@@ -261,7 +261,9 @@ def crosswalk(
     opened, published = open_published(store)
     key = pseudonyms.read_key(simulated=published["simulated"])
     rows = export_crosswalk(opened, key, file)
-    err.print(f"{rows:,} patients, readable by you alone; delete it when it is no longer needed: {file}")
+    err.print(
+        f"{rows:,} patients, readable by you alone; delete it when it is no longer needed: {file}"
+    )
 
 
 @app.command()
@@ -269,7 +271,8 @@ def returns(
     out_folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")],
     store: StoreOption = DEFAULT_STORE,
     run_id: Annotated[
-        str | None, typer.Option("--run", metavar="RUN", help="Of one run only, such as run-000001.")
+        str | None,
+        typer.Option("--run", metavar="RUN", help="Of one run only, such as run-000001."),
     ] = None,
 ) -> None:
     """Write what each supplier is asked to mend: lines, rules and advice; no value and no name."""

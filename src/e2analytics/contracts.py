@@ -253,7 +253,9 @@ class Quality(Table):
     month: Series[str] = pa.Field(
         nullable=True, description="YYYY-MM of the event; null: rows without a possible date."
     )
-    n_rows: Series[pl.Int64] = pa.Field(ge=1, description="Rows that stand or wait: accepted and quarantined.")
+    n_rows: Series[pl.Int64] = pa.Field(
+        ge=1, description="Rows that stand or wait: accepted and quarantined."
+    )
     completeness_n: Series[pl.Int64] = pa.Field(ge=0)
     completeness_of: Series[pl.Int64] = pa.Field(ge=0)
     completeness: Series[float] = pa.Field(
@@ -263,7 +265,10 @@ class Quality(Table):
     conformance_n: Series[pl.Int64] = pa.Field(ge=0)
     conformance_of: Series[pl.Int64] = pa.Field(ge=0)
     conformance: Series[float] = pa.Field(
-        nullable=True, ge=0, le=1, description="Share that breaks no rejecting rule: not in quarantine."
+        nullable=True,
+        ge=0,
+        le=1,
+        description="Share that breaks no rejecting rule: not in quarantine.",
     )
     conformance_grade: Series[str] = pa.Field(nullable=True, isin=GRADES)
     plausibility_n: Series[pl.Int64] = pa.Field(ge=0)

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 import polars as pl
 
+from e2analytics import vertebrae
 from e2analytics.contracts import SITES
 
 Severity = Literal["reject", "warn"]
@@ -161,7 +162,7 @@ _WHOLE: Final = Rule(
     "short_line",
     "",
     "reject",
-    "The line has fewer fields than the header. Write every field, an empty one too.",
+    "The line or record is cut off or cannot be read. Write every field, an empty one too.",
     ~pl.col("short_line"),
 )
 _SITE: Final = (
@@ -216,49 +217,71 @@ PATIENT_RULES: Final = (
 LAB_RULES: Final = (
     _WHOLE,
     _given("result_id", "the laboratory's number of the result"),
-    *(_unless_withdrawn(rule) for rule in (_SOMEBODY, _given("test_name", "the name of the test"))),
-    *(_unless_withdrawn(rule) for rule in _collected()),
+    _SOMEBODY,
+    _given("test_name", "the name of the test"),
+    *_collected(),
     Rule(
         "missing_value",
         "value",
         "reject",
         "Give the result, or leave the row out until there is one.",
-        _WITHDRAWN | _written("raw_value"),
+        _written("raw_value"),
     ),
-    Rule("missing_unit", "unit", "reject", "Give the unit.", _WITHDRAWN | _written("raw_unit")),
+    Rule("missing_unit", "unit", "reject", "Give the unit.", _written("raw_unit")),
     Rule(
         "unknown_unit",
         "unit",
         "reject",
         "Use a unit of schemas/reference/analytes.yaml, or add this one there.",
-        _WITHDRAWN | ~(_written("raw_unit") & _written("analyte") & pl.col("factor").is_null()),
+        ~(_written("raw_unit") & _written("analyte") & pl.col("factor").is_null()),
     ),
     Rule(
         "unreadable_value",
         "value",
         "reject",
-        "Write a number with a decimal point, or <number or >number.",
-        _WITHDRAWN | ~(_written("raw_value") & _written("factor") & pl.col("value_low").is_null()),
+        "Write a number with a decimal point, or <number or >number; for ND give the limit.",
+        ~(_written("raw_value") & _written("factor") & pl.col("value_low").is_null()),
     ),
     Rule(
         "impossible_value",
         "value",
         "reject",
         "Check the result and its unit: no such level can be.",
-        _WITHDRAWN
-        | (
-            pl.col("value_low").is_between(pl.col("least_possible"), pl.col("most_possible"))
-            & pl.col("value_high").is_between(0, "most_possible", closed="right").fill_null(True)
-        ),
+        pl.col("value_low").is_between(pl.col("least_possible"), pl.col("most_possible"))
+        & pl.col("value_high").is_between(0, "most_possible", closed="right").fill_null(True),
+    ),
+    Rule(
+        "code_contradicts_name",
+        "loinc",
+        "reject",
+        "The code and the name of the test are of different analytes. Find out which is right.",
+        ~pl.col("code_contradicts_name"),
+    ),
+    Rule(
+        "implausible_value",
+        "value",
+        "warn",
+        "Check the result and its unit: far from what a man's result is like.",
+        (pl.col("value_low") <= pl.col("most_plausible"))
+        & (pl.col("value_high") >= pl.col("least_plausible")).fill_null(True),
+    ),
+    Rule(
+        "below_reportable",
+        "value",
+        "warn",
+        "Check the result: lower than an assay of its kind can tell; give it as <limit.",
+        (pl.col("value_low") != pl.col("value_high"))
+        | (pl.col("value_low") >= pl.col("least_reportable")),
     ),
     _STATUS,
     _readable("reported_at", "times as YYYY-MM-DDTHH:MM", "warn"),
 )
 
+_NO_SPINE: Final = pl.col("site") != "lumbar_spine"
 DXA_RULES: Final = (
     _WHOLE,
-    _SOMEBODY,
     _given("scan_id", "the scanner's number of the scan"),
+    _SOMEBODY,
     *_date("scanned_on", "the date of the scan"),
     *_SITE,
     Rule(
@@ -288,6 +311,23 @@ DXA_RULES: Final = (
     _within("z_score", pl.lit(-10), pl.lit(10), name="implausible_z_score", severity="warn"),
     _readable("z_score", "the Z-score as a number", "warn"),
     _readable("body_fat_pct", "the body fat in % as a number", "warn"),
+    _readable("manufacturer", "the maker as Hologic, GE Lunar, Norland or Osteosys", "warn"),
+    _readable("side", "the side as left, right or both", "warn"),
+    _readable("validity", "0 or valid, or an invalidity code 1, 3, 4, 5 or 6"),
+    Rule(
+        "unreadable_vertebrae",
+        "vertebrae",
+        "warn",
+        "Write the vertebrae as L1-L4 or L1,L2,L4.",
+        _NO_SPINE | ~(_written("raw_vertebrae") & pl.col("vertebrae").is_null()),
+    ),
+    Rule(
+        "too_few_vertebrae",
+        "vertebrae",
+        "reject",
+        "Analyse the spine with two vertebrae or more (ISCD 2023).",
+        _NO_SPINE | (vertebrae.count(pl.col("vertebrae")) >= 2),
+    ),
     _STATUS,
 )
 
@@ -296,6 +336,13 @@ MEDICATION_RULES: Final = (
     _SOMEBODY,
     _given("order_id", "the number of the order"),
     Rule("missing_drug", "drug", "reject", "Give the drug.", _written("raw_drug")),
+    Rule(
+        "ambiguous_drug",
+        "drug",
+        "reject",
+        "Name one drug in an order; a compound of two is two orders.",
+        pl.col("drugs_named") <= 1,
+    ),
     *_date("started_on", "the first day of the order"),
     _readable("stopped_on", "dates as YYYY-MM-DD"),
     Rule(
@@ -327,6 +374,22 @@ MEDICATION_RULES: Final = (
         "Give the dose in mg and doses_per_week, or a sig that says how often.",
         pl.col("weekly_dose_mg").is_not_null(),
     ),
+    Rule(
+        "dose_contradicts_sig",
+        "dose_mg",
+        "warn",
+        "The dose and the sig say different things. Find out which is right.",
+        ~pl.col("dose_contradicts_sig"),
+    ),
+    Rule(
+        "dose_varies",
+        "dose_mg",
+        "warn",
+        "The sig leaves the dose open (as needed, a range, a taper). Say what is taken.",
+        ~pl.col("sig_varies"),
+    ),
+    _readable("days_supply", "the days' supply as a number from 1 to 1000", "warn"),
+    _STATUS,
 )
 
 EVENT_KINDS: Final = (
@@ -371,11 +434,18 @@ PRECISION_RULES: Final = (
     _within("cv_pct", pl.lit(0.1), pl.lit(10), name="impossible_precision", severity="reject"),
 )
 
+
+def _cancellable(rules: Sequence[Rule], key: str) -> tuple[Rule, ...]:
+    # What is cancelled needs no more than the number of what it cancels.
+    needed = {_WHOLE.name, _STATUS.name, f"missing_{key}"}
+    return tuple(rule if rule.name in needed else _unless_withdrawn(rule) for rule in rules)
+
+
 ROW_RULES: Final[Mapping[str, Sequence[Rule]]] = {
     "patients": PATIENT_RULES,
-    "labs": LAB_RULES,
-    "dxa": DXA_RULES,
-    "medications": MEDICATION_RULES,
+    "labs": _cancellable(LAB_RULES, "result_id"),
+    "dxa": _cancellable(DXA_RULES, "scan_id"),
+    "medications": _cancellable(MEDICATION_RULES, "order_id"),
     "events": EVENT_RULES,
     "precision": PRECISION_RULES,
 }

@@ -34,6 +34,7 @@ def pair(**changes: Any) -> pl.DataFrame:
         "bmd_g_cm2": 1.00,
         "bmd_g_cm2_2": 0.95,
         "years": 1.0,
+        "cross_calibrated": False,
         "precision_cv_pct": 1.2,
         "lsc_pct": 3.324,
         "why_not": None,

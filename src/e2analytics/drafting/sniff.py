@@ -25,13 +25,18 @@ from e2analytics.feeds import delimited, excel, fhir, formats, hl7v2, parquet, s
 from e2analytics.feeds.formats import AnyOptions
 
 SAMPLE_ROWS: Final = 1000
+NO_HEADER: Final = (
+    "none of its first lines looks like a header; ask its supplier for one with names of columns"
+)
 _FIRST_BYTES: Final = 1 << 16
 _FIRST_LINES: Final = 60
 _LAST_HEADER_LINE: Final = 20
 _LONGEST_NAME: Final = 60
 _FEWEST_COLUMNS: Final = 2
 _DELIMITERS: Final = (",", ";", "\t", "|")
-_LEAST_SHARE: Final = 0.6  # of lines with as many fields as most have: titles and blank lines differ
+_LEAST_SHARE: Final = (
+    0.6  # of lines with as many fields as most have: titles and blank lines differ
+)
 _OLD_EXCEL: Final = b"\xd0\xcf\x11\xe0"
 _LINE_END: Final = re.compile(r"\r\n|\n|\r")
 _HL7: Final = re.compile(rb"^[\s\x0b]*(?:MSH|FHS|BHS)[^\w\s]")
@@ -98,9 +103,13 @@ def is_header(names: Sequence[str], rows: Sequence[Sequence[str | None]]) -> boo
         len(name) > _LONGEST_NAME or _DATE_OR_NUMBER.match(name) for name in given
     ):
         return False
-    columns = [[row[place] or "" for row in rows if len(row) > place] for place in range(len(names))]
+    columns = [
+        [row[place] or "" for row in rows if len(row) > place] for place in range(len(names))
+    ]
     # A text that stands in its column again is data, and so is then what stands beside it.
-    recurs = any(name.strip() and name in column for name, column in zip(names, columns, strict=True))
+    recurs = any(
+        name.strip() and name in column for name, column in zip(names, columns, strict=True)
+    )
     return not recurs and any(map(_holds_numbers, columns))
 
 
@@ -161,12 +170,8 @@ def _delimited(text: str, encoding: Encoding, *, is_whole: bool) -> delimited.Op
         )
     header_line = best.header_line()
     if header_line is None:
-        raise UnreadableError(
-            "none of its first lines looks like a header; ask its supplier for one with names of columns"
-        )
-    return delimited.Options(
-        delimiter=best.delimiter, encoding=encoding, header_line=header_line
-    )
+        raise UnreadableError(NO_HEADER)
+    return delimited.Options(delimiter=best.delimiter, encoding=encoding, header_line=header_line)
 
 
 class _Layout(NamedTuple):

@@ -51,7 +51,9 @@ def known(names: Iterable[str]) -> int:
 def codes(column: str) -> dict[str, str]:
     """Return what each known word of a column means: key -> our code; none if it has no codes."""
     return {
-        key(word): code for code, words in _load()["values"].get(column, {}).items() for word in words
+        key(word): code
+        for code, words in _load()["values"].get(column, {}).items()
+        for word in words
     }
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Protocol
+from typing import Annotated, Any, Final, Protocol, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
 from e2analytics.feeds import delimited, excel, fhir, hl7v2, parquet, sas
 from e2analytics.feeds.batch import Batch
 
-AnyOptions = (
+AnyOptions: TypeAlias = (
     delimited.Options | excel.Options | fhir.Options | hl7v2.Options | parquet.Options | sas.Options
 )
 

@@ -48,9 +48,9 @@ _SHARE_PRIOR: Final = np.array([0.5 / 11] * 11 + [0.5])
 """Half of all slips are of all results: an export's header; the others of any share."""
 
 _CHANGES: Final = np.concatenate([-np.arange(0.5, 1.51, 0.1), np.arange(0.5, 1.51, 0.1)])
-_CHANGE_SDS: Final = (0.2, 0.4)
-"""What treatment does to a man's level: anastrozole -40 to -78 %, testosterone the inverse; men
-differ by little on one dose, by more on many."""
+_CHANGE_SDS: Final = (0.0, 0.3)
+"""What treatment does to a man's level: anastrozole -40 to -78 %, testosterone the inverse; as different
+as doses are, or, as nobody can exclude, each man by the same."""
 
 _CHANGE, _UNTOLD = 0.2, 0.02
 """How probable a change is beforehand; how probable one that the orders on file do not show."""

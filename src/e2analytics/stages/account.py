@@ -41,7 +41,7 @@ def lines(settled: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
 def _one_fate_a_line(rows: pl.DataFrame) -> pl.DataFrame:
     line = ["source_file", "source_line"]
-    if not rows["source_part"].any():
+    if not (rows["source_part"] > 0).any():
         return rows.drop("source_part")
     best = pl.col("fate").cast(pl.String).cast(pl.Enum(FATES))
     return rows.sort(best).unique(line, keep="first", maintain_order=True).drop("source_part")

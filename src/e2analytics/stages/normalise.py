@@ -17,11 +17,12 @@ from typing import Any, Final
 
 import polars as pl
 
-from e2analytics import reference, sig
+from e2analytics import reference, sig, vertebrae
 
 OTHER_ANALYTE: Final = "other_analyte"
 OTHER_DRUG: Final = "other_drug"
 NOT_MEASURED: Final = "not_measured"
+INVALID_SCAN: Final = "invalid_scan"
 SAME_FREQUENCY_RATIO: Final = 0.1
 """How far doses_per_week may be from the sig's: every other day is written 3, 3.5 or 4. House rule."""
 
@@ -225,10 +226,21 @@ def _least_reportable() -> pl.Expr:
 
 
 def _dxa(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
-    site = pl.col("site").str.to_lowercase()
+    words = {
+        name: reference.dxa_word(name, pl.col(f"raw_{name}"))
+        for name in ("manufacturer", "side", "validity")
+    }
+    invalid = pl.when(pl.col("validity") == "invalid").then(pl.lit(INVALID_SCAN))
     return (
-        rows.with_columns(site=site)
-        .join(reference.sites(), on="site", how="left", maintain_order="left")
+        rows.with_columns(
+            site=pl.col("site").str.to_lowercase(),
+            vertebrae=vertebrae.normal_form(pl.col("raw_vertebrae")),
+            **words,
+        )
+        .with_columns(
+            maker=pl.col("manufacturer").fill_null("unknown"), apart=pl.coalesce("apart", invalid)
+        )
+        .join(reference.site_limits(), on=["site", "maker"], how="left", maintain_order="left")
         .with_columns(
             scanned_on=_day(rows["raw_scanned_on"]),
             bmd_g_cm2=_number("raw_bmd_g_cm2"),
@@ -413,7 +425,18 @@ def _as_written(written: pl.Series) -> tuple[pl.Series, pl.Series]:
 _READ_AGAIN: Final[Mapping[str, tuple[str, ...]]] = {
     "patients": ("sex", "birth_date", "height_cm", "weight_kg", "trt_started_on"),
     "labs": ("collected_at", "value", "unit", "status", "reported_at"),
-    "dxa": ("scanned_on", "bmd_g_cm2", "t_score", "z_score", "body_fat_pct", "status"),
+    "dxa": (
+        "scanned_on",
+        "bmd_g_cm2",
+        "t_score",
+        "z_score",
+        "body_fat_pct",
+        "manufacturer",
+        "side",
+        "vertebrae",
+        "validity",
+        "status",
+    ),
     "medications": (
         "drug",
         "dose_mg",

@@ -145,19 +145,15 @@ def _word(text: str | None) -> pl.Expr:
 
 def _choose_versions(target: str, rows: pl.DataFrame, placed: pl.DataFrame) -> pl.DataFrame:
     key = list(KEYS[target])
-    waiting = (placed["fate"] == "quarantined").fill_null(False)
+    waiting = (placed["fate"].cast(pl.String) == "quarantined").fill_null(False)
     cancelled = pl.col("status") == "X" if target in _CANCELLED else pl.lit(False)
-    alone = (
-        rows.select(_status(target))
-        .hstack(placed)
-        .select(
-            fate=pl.when(pl.col("fate").is_not_null())
-            .then("fate")
-            .when(cancelled)
-            .then(_word("withdrawn"))
-            .otherwise(_word("accepted")),
-            why="why",
-        )
+    alone = placed.hstack(rows.select(_status(target))).select(
+        fate=pl.when(pl.col("fate").is_not_null())
+        .then("fate")
+        .when(cancelled)
+        .then(_word("withdrawn"))
+        .otherwise(_word("accepted")),
+        why="why",
     )
     keys = rows.select(pl.struct(key).hash(seed=0)).to_series()
     several = (~waiting & _shared(keys, ~waiting)).arg_true()
@@ -181,7 +177,9 @@ def _picked(rows: pl.DataFrame, fates: pl.DataFrame, where: pl.Series) -> pl.Dat
 def _with_fates(fates: pl.DataFrame, some: pl.DataFrame) -> pl.DataFrame:
     """Return ``fates`` with those of ``some`` rows, which know where they stand, written over."""
     kinds = some.select(_FATE).unique(maintain_order=True).with_row_index("kind")
-    kind_of_some = some.join(kinds, on=_FATE, nulls_equal=True, maintain_order="left")
+    kind_of_some = some.select(_AT, *_FATE).join(
+        kinds, on=_FATE, nulls_equal=True, maintain_order="left"
+    )
     kind = pl.repeat(None, len(fates), dtype=pl.UInt32, eager=True).scatter(
         kind_of_some[_AT], kind_of_some["kind"]
     )
@@ -243,7 +241,7 @@ def _count_once(labs: pl.DataFrame, fates: pl.DataFrame) -> pl.DataFrame:
     """
     draw = ["patient_id", "analyte", "collected_at"]
     draws = labs.select(pl.struct(draw).hash(seed=0)).to_series()
-    accepted = fates["fate"] == "accepted"
+    accepted = fates["fate"].cast(pl.String) == "accepted"
     several = (accepted & _shared(draws, accepted)).arg_true()
     if several.is_empty():
         return fates
@@ -281,11 +279,11 @@ def _assays_agree() -> pl.Expr:
 def _give_way_to_mended(target: str, rows: pl.DataFrame, fates: pl.DataFrame) -> pl.DataFrame:
     """Let a row that waits give way to a later one of its key that came in."""
     key = list(KEYS[target])
-    waits = (fates["fate"] == "quarantined").arg_true()
+    waits = (fates["fate"].cast(pl.String) == "quarantined").arg_true()
     if waits.is_empty():
         return fates
     waiting = _picked(rows, fates, waits)
-    accepted = (fates["fate"] == "accepted").arg_true()
+    accepted = (fates["fate"].cast(pl.String) == "accepted").arg_true()
     mended = (
         rows.select(*key, "source_order", "source_line")[accepted]
         .join(waiting.select(key).unique(), on=key, how="semi")

@@ -111,14 +111,14 @@ def find(
     settings
         When a slip is held for real, and what was decided.
     """
-    placed = _with_sources(labs.lazy(), feeds, clinics)
+    placed = _with_sources(labs.lazy().with_row_index("place_"), feeds, clinics)
     lines = [_converted(placed, settings)]
     suspects = [pl.DataFrame(schema=SUSPECTS_SCHEMA)]
-    for analyte in _MIDDLES:
-        rows = placed.filter(analyte=analyte).collect()
-        if rows.is_empty():
+    for name in _MIDDLES:
+        analyte = _read(placed, name, settings)
+        if analyte.rows.is_empty():
             continue
-        evidence, quarantined = _of_analyte(analyte, rows, settings)
+        evidence, quarantined = _of_analyte(labs, analyte, settings)
         lines.append(evidence)
         suspects.append(quarantined)
     order = ["analyte", "month", "source_kind", "source"]
@@ -188,34 +188,43 @@ def _named_by(decision: SlipDecision) -> pl.Expr:
 
 
 class _Analyte(NamedTuple):
-    """One analyte's rows, their sources as codes, and the slips that its units allow."""
+    """One analyte's results: places in labs, value, codes of man, month, treatment and sources."""
 
     name: str
     rows: pl.DataFrame
-    codes: pl.DataFrame
     names: dict[str, list[str]]
     ratios: dict[float, tuple[str, str] | None]
 
 
-def _of_analyte(
-    analyte: str, rows: pl.DataFrame, settings: SlipSettings
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    names = {kind: sorted(rows[kind].drop_nulls().unique()) for kind in KINDS}
-    codes = rows.select(
-        man=pl.col("patient_id"),
-        month=pl.col("month_"),
-        treated=_treated(analyte, rows),
-        released=_released(settings),
-        **{kind: pl.col(kind) for kind in KINDS},
-    )
-    for column, known in {"man": sorted(rows["patient_id"].unique()), **names}.items():
-        codes = _coded(codes, column, known)
-    watched = _Analyte(analyte, rows, codes, names, _ratios(analyte))
+def _read(placed: pl.LazyFrame, analyte: str, settings: SlipSettings) -> _Analyte:
     exact = (pl.col("value_low") == pl.col("value_high")) & (pl.col("value_low") > 0)
-    weighed = np.flatnonzero(rows.select(exact.fill_null(False)).to_series().to_numpy())
-    slips = unit_slip.find(_results(watched, weighed), _belief(watched, settings))
-    suspects = [_suspects(watched, slip, weighed) for slip in slips]
-    evidence = [_line(watched, slip, len(rows)) for slip, rows in zip(slips, suspects, strict=True)]
+    rows = (
+        placed.filter(analyte=analyte)
+        .select(
+            "place_",
+            "month_",
+            *KINDS,
+            # A censored result has no value here: it gives no evidence.
+            value=pl.when(exact).then("value_low"),
+            man="patient_id",
+            treated=_treated(analyte, placed),
+            released=_released(settings),
+        )
+        .collect()
+    )
+    names = {column: sorted(rows[column].drop_nulls().unique()) for column in ("man", *KINDS)}
+    for column, known in names.items():
+        rows = _coded(rows, column, known)
+    return _Analyte(analyte, rows, names, _ratios(analyte))
+
+
+def _of_analyte(
+    labs: pl.DataFrame, analyte: _Analyte, settings: SlipSettings
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    weighed = np.flatnonzero(analyte.rows["value"].is_not_null().to_numpy())
+    slips = unit_slip.find(_results(analyte, weighed), _belief(analyte, settings))
+    suspects = [_suspects(labs, analyte, slip, weighed) for slip in slips]
+    evidence = [_line(analyte, slip, len(rows)) for slip, rows in zip(slips, suspects, strict=True)]
     return (
         pl.DataFrame(evidence, schema=EVIDENCE_SCHEMA, orient="row"),
         pl.concat([pl.DataFrame(schema=SUSPECTS_SCHEMA), *suspects]),
@@ -232,9 +241,9 @@ def _coded(codes: pl.DataFrame, column: str, known: list[str]) -> pl.DataFrame:
     )
 
 
-def _treated(analyte: str, rows: pl.DataFrame) -> pl.Expr:
+def _treated(analyte: str, placed: pl.LazyFrame) -> pl.Expr:
     """Tell whether the man was on an inhibitor; who is not yet on testosterone nobody knows."""
-    if analyte != "estradiol" or "on_drug" not in rows.columns:
+    if analyte != "estradiol" or "on_drug" not in placed.collect_schema():
         return pl.lit(unit_slip.UNKNOWN, pl.Int64)
     return pl.col("on_drug").cast(pl.Int64).fill_null(unit_slip.UNKNOWN)
 
@@ -244,24 +253,24 @@ def _released(settings: SlipSettings) -> pl.Expr:
     return pl.any_horizontal(pl.lit(False), *(_named_by(each) for each in chosen))
 
 
-def _results(watched: _Analyte, weighed: Integers) -> Results:
-    codes = watched.codes[weighed]
+def _results(analyte: _Analyte, weighed: Integers) -> Results:
+    rows = analyte.rows[weighed]
     return Results(
-        log_value=np.log(watched.rows["value_low"].to_numpy()[weighed]),
-        man=codes["man"].to_numpy(),
-        month=codes["month"].to_numpy(),
-        treated=codes["treated"].to_numpy(),
-        sources=tuple(codes[kind].to_numpy() for kind in KINDS),
-        released=codes["released"].to_numpy(),
+        log_value=rows["value"].log().to_numpy(),
+        man=rows["man"].to_numpy(),
+        month=rows["month_"].to_numpy(),
+        treated=rows["treated"].to_numpy(),
+        sources=tuple(rows[kind].to_numpy() for kind in KINDS),
+        released=rows["released"].to_numpy(),
     )
 
 
-def _belief(watched: _Analyte, settings: SlipSettings) -> Belief:
-    middle = _MIDDLES[watched.name]
+def _belief(analyte: _Analyte, settings: SlipSettings) -> Belief:
+    middle = _MIDDLES[analyte.name]
     return Belief(
         centre=(np.log(middle.untreated), np.log(middle.treated), np.log(middle.unknown)),
         centre_sd=middle.sd,
-        shifts=np.log(list(watched.ratios)),
+        shifts=np.log(list(analyte.ratios)),
         slip_prior=settings.slips_per_1000_source_months / 1000,
         least_odds=settings.least_odds,
     )
@@ -286,38 +295,36 @@ def _ratios(analyte: str) -> dict[float, tuple[str, str] | None]:
     return dict(sorted(ratios.items()))
 
 
-def _suspects(watched: _Analyte, slip: Slip, weighed: Integers) -> pl.DataFrame:
+def _suspects(labs: pl.DataFrame, analyte: _Analyte, slip: Slip, weighed: Integers) -> pl.DataFrame:
     """Return the keys of the suspects; of a month that slipped as a whole the censored ones too."""
     if slip.decided and slip.whole:
-        kind = KINDS[slip.kind]
-        member = (
-            (watched.codes[kind] == slip.source)
-            & (watched.codes["month"] == slip.month)
-            & ~watched.codes["released"]
+        rows = analyte.rows.filter(
+            (pl.col(KINDS[slip.kind]) == slip.source)
+            & (pl.col("month_") == slip.month)
+            & ~pl.col("released")
         )
-        rows = watched.rows.filter(member)
     else:
-        rows = watched.rows[weighed[slip.rows]]
-    return rows.select(*KEY, slip_id=pl.lit(_id(watched, slip)))
+        rows = analyte.rows[weighed[slip.rows]]
+    return labs[rows["place_"]].select(*KEY, slip_id=pl.lit(_id(analyte, slip)))
 
 
-def _id(watched: _Analyte, slip: Slip) -> str:
+def _id(analyte: _Analyte, slip: Slip) -> str:
     kind = KINDS[slip.kind]
-    source = watched.names[kind][slip.source]
-    factor = list(watched.ratios)[slip.shift]
-    return f"{kind}/{source}/{watched.name}/{_spelled(slip.month)}/x{factor:.4g}"
+    source = analyte.names[kind][slip.source]
+    factor = list(analyte.ratios)[slip.shift]
+    return f"{kind}/{source}/{analyte.name}/{_spelled(slip.month)}/x{factor:.4g}"
 
 
-def _line(watched: _Analyte, slip: Slip, n_suspects: int) -> tuple[object, ...]:
+def _line(analyte: _Analyte, slip: Slip, n_suspects: int) -> tuple[object, ...]:
     kind = KINDS[slip.kind]
-    source = watched.names[kind][slip.source]
-    factor, pair = list(watched.ratios.items())[slip.shift]
+    source = analyte.names[kind][slip.source]
+    factor, pair = list(analyte.ratios.items())[slip.shift]
     done = "quarantined" if n_suspects else "released"
     action = done if slip.decided else NOT_ENOUGH
     lines = {
         "source_kind": kind,
         "source": source,
-        "analyte": watched.name,
+        "analyte": analyte.name,
         "months": WITHOUT_MONTH if slip.month < 0 else [_spelled(slip.month)],
     }
     convert = None
@@ -325,10 +332,10 @@ def _line(watched: _Analyte, slip: Slip, n_suspects: int) -> tuple[object, ...]:
     if pair and (slip.whole or not slip.decided):
         convert = _toml({**lines, "action": "convert", "declared": pair[0], "really": pair[1]})
     return (
-        _id(watched, slip),
+        _id(analyte, slip),
         kind,
         source,
-        watched.name,
+        analyte.name,
         _spelled(slip.month),
         factor,
         _words(factor, pair),
