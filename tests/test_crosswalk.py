@@ -32,8 +32,8 @@ def store(tmp_path: Path) -> Store:
     """A store that knows its key."""
     made = Store(str(tmp_path / "store"))
     info = {"schema_version": [SCHEMA_VERSION], "key_check": [key_check(KEY)]}
-    made._write("store_info", pl.DataFrame(info), "overwrite")
-    made._write("runs", pl.DataFrame({"run_id": ["run-000001"]}), "overwrite")
+    made.write("store_info", pl.DataFrame(info), "overwrite")
+    made.write("runs", pl.DataFrame({"run_id": ["run-000001"]}), "overwrite")
     return made
 
 

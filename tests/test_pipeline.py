@@ -106,12 +106,16 @@ def test_quarantine_has_a_line_for_every_row_that_waits_and_no_value(outputs: Ou
     assert len(waiting) == outputs.tables["files"]["quarantined"].sum()
     assert outputs.tables["quarantine"].columns == [
         "feed",
+        "target",
         "source_file",
         "source_line",
         "rule",
         "severity",
         "column",
         "advice",
+        "state",
+        "run_id",
+        "resolved_run_id",
     ]
 
 
@@ -179,7 +183,7 @@ def test_an_orphan_waits_and_comes_in_with_its_patient(tmp_path: Path):
 
     assert first.tables["quarantine"]["rule"].to_list() == ["unknown_patient"]
     assert first.tables["labs"].is_empty()
-    assert second.tables["quarantine"].is_empty()
+    assert second.tables["quarantine"]["state"].to_list() == ["resolved"]
     assert second.tables["labs"]["value_low"].to_list() == [20.0]
 
 

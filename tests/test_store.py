@@ -13,6 +13,7 @@ import pytest
 from deltalake import DeltaTable
 from polars.testing import assert_frame_equal
 
+from e2analytics.compact import plain
 from e2analytics.errors import ConfigurationError, StoreError, TooLittleDataError
 from e2analytics.pipeline import run
 from e2analytics.sources import Sources
@@ -48,6 +49,10 @@ def versions(store: Store) -> dict[str, int]:
     return dict(json.loads(published["table_versions"]))
 
 
+def labs_of(store: Store) -> pl.DataFrame:
+    return plain(store.snapshot().tables["labs"], "labs")
+
+
 def test_tables_come_back_as_they_went_in(store: Store, outputs: Outputs):
     published = store.published()
     assert published is not None
@@ -56,7 +61,9 @@ def test_tables_come_back_as_they_went_in(store: Store, outputs: Outputs):
         assert_frame_equal(store.table(name, published), frame, check_row_order=False)
     back = store.snapshot()
     for name, frame in outputs.aside.items():
-        assert_frame_equal(back.aside[name], frame, check_row_order=False, check_column_order=False)
+        assert_frame_equal(
+            plain(back.aside[name], name), frame, check_row_order=False, check_column_order=False
+        )
 
 
 def test_labs_are_partitioned_by_month(store: Store):
@@ -96,7 +103,7 @@ def test_a_row_read_again_in_another_month_stands_once(store: Store, outputs: Ou
         store, Outputs({**outputs.tables, "labs": moved}, outputs.aside, "complete", "m", {}, {})
     )
 
-    assert_frame_equal(store.snapshot().tables["labs"], moved, check_row_order=False)
+    assert_frame_equal(labs_of(store), moved, check_row_order=False)
 
 
 def test_a_version_is_read_as_it_was_as_of_a_day(store: Store, outputs: Outputs):
@@ -186,7 +193,7 @@ def test_a_killed_run_leaves_the_last_published_state(
         "quarantine": outputs.tables["quarantine"].head(1),
     }
     (tmp_path / "outputs").write_bytes(
-        pickle.dumps(Outputs(spoilt, outputs.aside, "complete", "m", {}, {}))
+        pickle.dumps(Outputs(spoilt, dict(outputs.aside), "complete", "m", {}, {}))
     )
 
     killed = subprocess.run(  # noqa: S603 - our own interpreter
@@ -198,17 +205,18 @@ def test_a_killed_run_leaves_the_last_published_state(
     assert killed.returncode == -signal.SIGKILL
     # Readers see the run before, though labs were written.
     assert DeltaTable(f"{store.uri}/labs").version() > versions(store)["labs"]
-    assert_frame_equal(store.snapshot().tables["labs"], before.tables["labs"])
+    assert_frame_equal(labs_of(store), plain(before.tables["labs"], "labs"), check_row_order=False)
     # The lock went with its process, and the next run puts the leftovers back.
     publish(store, outputs)
     for name, frame in before.tables.items():
-        assert_frame_equal(store.snapshot().tables[name], frame)
+        if name != "runs":
+            assert_frame_equal(store.snapshot().tables[name], frame, check_row_order=False)
 
 
 def test_the_first_run_may_be_killed_too(outputs: Outputs, tmp_path: Path):
     store = Store(str(tmp_path / "store"))
     with store.writing():
-        store._merge("labs", outputs.tables["labs"].head(3), {})
+        store._merge("labs", {"labs": outputs.tables["labs"].head(3)}, "labs", {})
     assert not store.exists()
 
     publish(store, outputs)

@@ -78,8 +78,18 @@ def fates(*results: dict[str, str | None], patients: pl.DataFrame | None = None)
         ),
         # A correction that cannot be read does not take the good result away.
         (
-            [{"reported_at": "2024-03-02"}, {"value": "QNS", "reported_at": "2024-03-03"}],
+            [{"reported_at": "2024-03-02"}, {"value": "see", "reported_at": "2024-03-03"}],
             ["accepted", "quarantined"],
+        ),
+        # ... but one that says that nothing could be measured takes its place.
+        (
+            [{"reported_at": "2024-03-02"}, {"value": "QNS", "reported_at": "2024-03-03"}],
+            ["superseded", "set_apart"],
+        ),
+        # A row that waits gives way to a later one of its number that came in.
+        (
+            [{"value": "see"}, {"value": "20"}],
+            ["superseded", "accepted"],
         ),
         # A correction without a time of report: file and line decide.
         (

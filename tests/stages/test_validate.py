@@ -75,7 +75,7 @@ def test_a_good_row_breaks_no_rule(target: str):
         ("labs", {"collected_at": "2199-01-01"}, "impossible_collected_at"),
         ("labs", {"collected_at": "1899-12-31"}, "impossible_collected_at"),
         ("labs", {"value": None}, "missing_value"),
-        ("labs", {"value": "QNS"}, "unreadable_value"),
+        ("labs", {"value": "see"}, "unreadable_value"),
         ("labs", {"value": "-3"}, "impossible_value"),
         ("labs", {"value": "0"}, "impossible_value"),
         ("labs", {"value": "<0"}, "impossible_value"),

@@ -52,7 +52,7 @@ _CHANGE_SDS: Final = (0.0, 0.3)
 """What treatment does to a man's level: anastrozole -40 to -78 %, testosterone the inverse; as different
 as doses are, or, as nobody can exclude, each man by the same."""
 
-_CHANGE, _UNTOLD = 0.2, 0.02
+_CHANGE, _UNTOLD = 0.2, 0.005
 """How probable a change is beforehand; how probable one that the orders on file do not show."""
 
 _OFFSETS: Final = np.linspace(-4.0, 4.0, 41)  # in SDs

@@ -435,7 +435,8 @@ class _Walk:
             n_with_history=int(np.sum(weight[member] > 0)),
             rows=suspects[~self.results.released[suspects]],
             decided=verdict.log_bf >= needed and len(suspects) > 0,
-            unclear=verdict.log_bf < needed <= verdict.log_bf_untreated,
+            # Where treatment explains it far better there is nothing to tell.
+            unclear=-_LEAN_LOG_BF < verdict.log_bf < needed <= verdict.log_bf_untreated,
         )
 
     def _needed_for_new(self) -> float:

@@ -1,0 +1,64 @@
+"""Says why a file is a feed's, and which feeds it would be for a little more.
+
+In    what :func:`e2analytics.feeds.drop.recognise` found, the feed descriptions
+Out   sentences for the analyst who writes a description: names of columns, never a value
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from e2analytics.feeds import formats
+from e2analytics.feeds.description import Feed, FileDescription
+from e2analytics.feeds.drop import Found
+
+NEAREST = 3
+"""So many near misses are told."""
+
+
+def reason(found: Found) -> str:
+    """Say by what a file was recognised."""
+    names = ", ".join(dict.fromkeys(kind.name for kind in found.kinds))
+    by_name = f"its name is like {names}"
+    signature = dict.fromkeys(column for kind in found.kinds for column in kind.header)
+    if signature:
+        return f"{by_name}, and it has the columns {', '.join(signature)}"
+    return f"{by_name}; no column was asked for"
+
+
+class _Miss(NamedTuple):
+    n_missing: int
+    n_there: int
+    sentence: str
+
+
+def nearest(feeds: Sequence[Feed], path: Path, found: Found | None) -> tuple[str, ...]:
+    """Say which other feeds describe a file like this one, and what it lacks to be theirs."""
+    others = [feed for feed in feeds if found is None or feed.feed != found.feed.feed]
+    misses = sorted(
+        (miss for feed in others for miss in _misses(feed, path)),
+        key=lambda miss: (miss.n_missing, -miss.n_there),
+    )
+    return tuple(dict.fromkeys(miss.sentence for miss in misses))[:NEAREST]
+
+
+def _misses(feed: Feed, path: Path) -> Iterator[_Miss]:
+    headers = formats.header(path, feed.format)
+    for kind in feed.files:
+        asked = dict.fromkeys([*kind.header, *kind.required])
+        for record, names in headers.items():
+            there = [column for column in asked if column in names]
+            # Half of the columns by chance is no near miss.
+            if kind.takes(record) and there and len(there) * 2 > len(asked):
+                missing = [column for column in asked if column not in names]
+                yield _Miss(len(missing), len(there), _sentence(feed, kind, path, missing))
+
+
+def _sentence(feed: Feed, kind: FileDescription, path: Path, missing: list[str]) -> str:
+    lacks = [f"it lacks the columns {', '.join(missing)}"] if missing else []
+    if not kind.matches(path.name):
+        lacks.append(f"its name is not like {kind.name}")
+    because = ", and ".join(lacks) or "another one was as good a match and came first"
+    return f"{feed.feed} ({kind.target}): {because}"

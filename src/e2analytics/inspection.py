@@ -1,0 +1,307 @@
+"""Looks at files before they are taken in: which feed each is, and what would become of its rows.
+
+In    files, as if they were one drop into an empty store, and the feed descriptions
+Out   :class:`Inspection`: of each file its feed and why, the mapping, fates, problems, unknown words, and
+      for a layout that no feed describes the draft of a description
+
+Runs what a run runs, with a key made for the moment; touches no store, and keeps no value of a patient
+unless it is asked to show some.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from e2analytics.drafting import draft
+from e2analytics.errors import RefusedFileError, UnreadableError
+from e2analytics.feeds import drop, formats, recognition
+from e2analytics.feeds.description import TEXT_COLUMNS, Feed, FileDescription, load_feeds
+from e2analytics.feeds.drop import Found
+from e2analytics.intake import TakenIn, take_in
+from e2analytics.rules import UNKNOWN_PATIENT
+from e2analytics.settings import Settings
+from e2analytics.sources import SourceFile, Sources
+from e2analytics.stages.settle import FATES
+from e2analytics.state import Snapshot
+from e2analytics.unknown_texts import UnknownTexts
+
+FIRST_LINES: Final = 3
+"""So many lines are told of each problem."""
+_READERS_COLUMNS: Final = ("fhir", "hl7v2")
+"""Formats whose columns are those of their reader, used or not."""
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """How rows of a file become rows of one table.
+
+    Attributes
+    ----------
+    kind
+        The entry of the feed description.
+    absent
+        Columns that the entry names and the file has not.
+    first_rows
+        As mapped, where values may be shown.
+    """
+
+    kind: FileDescription
+    absent: frozenset[str]
+    first_rows: pl.DataFrame | None
+
+
+@dataclass(frozen=True)
+class InspectedFile:
+    """What is known of one file.
+
+    Attributes
+    ----------
+    path
+        The file.
+    feed, why
+        The feed that describes it, and by what it was recognised.
+    nearest
+        Other feeds, and what the file lacks to be theirs.
+    mapped
+        The entries of the feed that take its rows.
+    refused
+        Why nothing of it would be kept.
+    is_repeated
+        Another of the files has the same content: this one would not be read.
+    fates
+        ``target, fate, why, n_rows`` of its lines.
+    problems
+        ``target, rule, severity, n_rows, lines, advice``: what waits, or comes in with a doubt.
+    unknown
+        ``target, what, text, n_rows`` of :mod:`e2analytics.unknown_texts`.
+    unused
+        Columns, or whole records, that nothing uses.
+    draft
+        A description to start from, for a layout that no feed describes.
+    """
+
+    path: Path
+    feed: Feed | None = None
+    why: str = ""
+    nearest: tuple[str, ...] = ()
+    mapped: tuple[Mapped, ...] = ()
+    refused: UnreadableError | None = None
+    is_repeated: bool = False
+    fates: pl.DataFrame = field(default_factory=pl.DataFrame)
+    problems: pl.DataFrame = field(default_factory=pl.DataFrame)
+    unknown: pl.DataFrame = field(default_factory=pl.DataFrame)
+    unused: tuple[str, ...] = ()
+    draft: str | None = None
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What is known of several files together.
+
+    ``patients_missing``: rows wait because no file with their patients is among them.
+    """
+
+    files: tuple[InspectedFile, ...]
+    patients_missing: bool
+
+
+def inspect(
+    paths: Iterable[Path],
+    settings: Settings,
+    *,
+    today: date,
+    rows_shown: int = 0,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Inspection:
+    """Look at files as if they were one drop into an empty store.
+
+    Parameters
+    ----------
+    paths
+        The files, wherever each lies.
+    settings
+        Name the folder of more feed descriptions, and the time zone.
+    today
+        The day on which they are read.
+    rows_shown
+        Keep so many rows of each table as mapped, and unknown texts however rare: they show values.
+    tell
+        Called with words on how far it has come.
+
+    Raises
+    ------
+    ConfigurationError
+        If a feed description is wrong.
+    """
+    files = list(dict.fromkeys(paths))
+    feeds = load_feeds(settings.feeds_folder)
+    seen = _Seen(rows_shown, tell)
+    sources = Sources.from_files(
+        files,
+        feeds,
+        secrets.token_bytes(),
+        settings=settings,
+        today=today,
+        look=seen.look,
+        tell=tell,
+    )
+    taken = take_in(sources, Snapshot(), settings, "inspection")
+    read = _Read(sources, taken)
+    inspected = tuple(_inspected(path, feeds, read, seen) for path in files)
+    waits_for_patients = (taken.quarantine["rule"] == UNKNOWN_PATIENT).any()
+    return Inspection(inspected, waits_for_patients and "patients" not in sources.rows)
+
+
+class _Seen:
+    """What was seen of each file's rows while they were read."""
+
+    def __init__(self, rows_shown: int, tell: Callable[[str], None]) -> None:
+        self.rows_shown = rows_shown
+        self._unknown: dict[Path, UnknownTexts] = {}
+        self._first_rows: dict[tuple[Path, int], pl.DataFrame] = {}
+        self._n_rows: Counter[tuple[Path, str]] = Counter()
+        self._tell = tell
+
+    def look(
+        self, found: Found, kind: FileDescription, text: pl.DataFrame, judged: pl.DataFrame
+    ) -> None:
+        self._n_rows[found.path, kind.target] += len(text)
+        n_rows = self._n_rows[found.path, kind.target]
+        self._tell(f"Reading {found.path.name}: {n_rows:,} rows for {kind.target}")
+        self._unknown.setdefault(found.path, UnknownTexts()).add(kind.target, text, judged)
+        some = text.select("source_line", *TEXT_COLUMNS[kind.target]).head(self.rows_shown)
+        place = found.path, id(kind)
+        before = self._first_rows.get(place, some.clear())
+        self._first_rows[place] = pl.concat([before, some]).head(self.rows_shown)
+
+    def has(self, path: Path, kind: FileDescription) -> bool:
+        return (path, id(kind)) in self._first_rows
+
+    def unknown_texts(self, path: Path) -> pl.DataFrame:
+        met = self._unknown.get(path, UnknownTexts())
+        return met.counts(show_all=self.rows_shown > 0)
+
+    def first_rows(self, path: Path, kind: FileDescription) -> pl.DataFrame | None:
+        return self._first_rows.get((path, id(kind))) if self.rows_shown else None
+
+
+class _Read:
+    """What became of files and rows, by file."""
+
+    def __init__(self, sources: Sources, taken: TakenIn) -> None:
+        self._sources = sources
+        self._lines = taken.lines
+        self._quarantine = taken.quarantine
+
+    def is_repeated(self, path: Path) -> bool:
+        return path in self._sources.known
+
+    def files(self, path: Path) -> list[SourceFile]:
+        return [file for file in self._sources.files if file.path == path]
+
+    def fates(self, files: list[SourceFile]) -> pl.DataFrame:
+        return (
+            self._lines.filter(_is_of(files))
+            .cast({"target": pl.String, "fate": pl.Enum(FATES), "why": pl.String})
+            .group_by("target", "fate", "why")
+            .agg(n_rows=pl.len())
+            .sort("target", "fate", "why")
+        )
+
+    def problems(self, files: list[SourceFile]) -> pl.DataFrame:
+        return (
+            self._quarantine.filter(_is_of(files) & pl.col("source_line").is_not_null())
+            .sort("source_line")
+            .group_by("target", "rule", "severity", "advice")
+            .agg(n_rows=pl.len(), lines=pl.col("source_line").head(FIRST_LINES))
+            .sort("target", "n_rows", "rule", descending=[False, True, False])
+        )
+
+
+def _is_of(files: list[SourceFile]) -> pl.Expr:
+    return pl.col("source_file").cast(pl.String).is_in([file.source_file for file in files])
+
+
+def _inspected(path: Path, feeds: tuple[Feed, ...], read: _Read, seen: _Seen) -> InspectedFile:
+    found = drop.recognise(feeds, path)
+    if found is None or path.is_dir():
+        return _not_described(path, feeds)
+    files = read.files(path)
+    refused = next((file.refused for file in files if file.refused), None)
+    headers = formats.header(path, found.feed.format)
+    return InspectedFile(
+        path,
+        feed=found.feed,
+        why=recognition.reason(found),
+        nearest=recognition.nearest(feeds, path, found),
+        mapped=tuple(_mapped(found, headers, seen, refused)),
+        refused=refused,
+        is_repeated=read.is_repeated(path),
+        fates=read.fates(files),
+        problems=read.problems(files),
+        unknown=seen.unknown_texts(path) if refused is None else pl.DataFrame(),
+        unused=() if refused else tuple(_unused(found, headers, files)),
+        draft=_draft_instead(path, refused),
+    )
+
+
+def _not_described(path: Path, feeds: tuple[Feed, ...]) -> InspectedFile:
+    if path.is_dir():
+        return InspectedFile(
+            path, refused=RefusedFileError("not_a_file", "it is a folder; give its files")
+        )
+    try:
+        drop.check_place(path, path.parent)
+        return InspectedFile(
+            path, nearest=recognition.nearest(feeds, path, None), draft=draft(path)
+        )
+    except UnreadableError as refused:
+        return InspectedFile(path, refused=refused)
+
+
+def _draft_instead(path: Path, refused: RefusedFileError | None) -> str | None:
+    """Return a draft for a file that a feed took for its own by the name alone."""
+    if refused is None or refused.rule != "missing_column":
+        return None
+    try:
+        return draft(path)
+    except UnreadableError:
+        return None
+
+
+def _mapped(
+    found: Found,
+    headers: Mapping[str, list[str]],
+    seen: _Seen,
+    refused: RefusedFileError | None,
+) -> Iterator[Mapped]:
+    for kind in found.kinds:
+        if not seen.has(found.path, kind) and refused is None:
+            continue  # none of its rows came
+        there = {name for record in headers if kind.takes(record) for name in headers[record]}
+        there |= {name for lookup in kind.lookups for name in lookup.columns}
+        absent = kind.columns_used() - there if there else set()
+        yield Mapped(kind, frozenset(absent), seen.first_rows(found.path, kind))
+
+
+def _unused(
+    found: Found, headers: Mapping[str, list[str]], files: list[SourceFile]
+) -> Iterator[str]:
+    if found.feed.format.kind in _READERS_COLUMNS:
+        yield from dict.fromkeys(name for file in files for name in file.unused)
+        return
+    for record, names in headers.items():
+        taking = [kind for kind in found.kinds if kind.takes(record)]
+        if not taking:
+            yield f"all of {record}"
+        elif not any(kind.set_apart for kind in taking):
+            used = {name for kind in taking for name in kind.columns_used()}
+            yield from (name for name in names if name not in used)
