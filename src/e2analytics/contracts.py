@@ -245,6 +245,29 @@ class Attrition(Table):
     reason: Series[str]
 
 
+class UnitSlips(Table):
+    """Results that look as if they were in another unit than declared. Grain: slip_id."""
+
+    slip_id: Series[str]
+    source_kind: Series[str] = pa.Field(isin=["performing_lab", "clinic", "feed"])
+    source: Series[str]
+    analyte: Series[str]
+    month: Series[str] = pa.Field(description="YYYY-MM of the draws, or all.")
+    factor: Series[float] = pa.Field(nullable=True, description="By which results look too large.")
+    direction: Series[str] = pa.Field(description="The suspicion in words.")
+    n_results: Series[pl.Int64] = pa.Field(ge=0)
+    n_suspects: Series[pl.Int64] = pa.Field(ge=0)
+    n_with_history: Series[pl.Int64] = pa.Field(
+        ge=0, description="Results of men who have others to compare with."
+    )
+    share: Series[float] = pa.Field(nullable=True, description="Of the month that is shifted.")
+    log10_bayes_factor: Series[float] = pa.Field(nullable=True)
+    compared_with: Series[str] = pa.Field(description="What the evidence rests on.")
+    action: Series[str] = pa.Field(description="quarantined, released, converted ...")
+    release_line: Series[str] = pa.Field(description="Configuration that would release them.")
+    convert_line: Series[str] = pa.Field(description="Configuration that would convert them.")
+
+
 class Quality(Table):
     """How good a supplier's data are (Kahn et al. 2016). Grain: feed, target, month."""
 
@@ -527,6 +550,7 @@ TABLES: Final[dict[str, type[Table]]] = {
     "files": Files,
     "quarantine": Quarantine,
     "attrition": Attrition,
+    "unit_slips": UnitSlips,
     "quality": Quality,
     "densitometry": Densitometry,
     "exposures": Exposures,

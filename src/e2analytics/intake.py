@@ -10,18 +10,20 @@ import polars as pl
 from e2analytics.compact import compact, plain
 from e2analytics.contracts import TABLES, columns_of
 from e2analytics.settings import Settings
+from e2analytics.slip_settings import SlipSettings
 from e2analytics.sources import Sources
-from e2analytics.stages import account, quarantine, settle, validate
+from e2analytics.stages import account, quarantine, settle, slips, validate
 from e2analytics.state import CANONICAL, Sliced, Snapshot
 
 
 class TakenIn(NamedTuple):
-    """Every row with its fate, the quarantine and the ledger."""
+    """Every row with its fate, the quarantine, suspected slips of unit and the ledger."""
 
     settled: Mapping[str, pl.DataFrame]
     quarantine: pl.DataFrame
     files: pl.DataFrame
     lines: pl.DataFrame
+    unit_slips: pl.DataFrame
 
     def accepted(self, target: str) -> pl.DataFrame:
         """Return the current rows of a canonical table."""
@@ -59,14 +61,42 @@ def take_in(sources: Sources, before: Snapshot, settings: Settings, run_id: str)
         new = [compact(sources.rows[target])] if target in sources.rows else []
         judged[target] = pl.concat([old, *new], how="diagonal")
     standing = settle.standings(judged["patients"], settings.identities_settled)
+    feeds = _feeds(before, sources)
+    clinics = plain(judged["patients"].select("patient_id", "clinic_id"), "patients")
+    judged["labs"] = _converted(judged["labs"], feeds, clinics, settings.slips)
     settled = {target: settle.settle(target, rows, standing) for target, rows in judged.items()}
+    found = slips.find(_watched(settled["labs"]), feeds, clinics, settings.slips)
+    settled["labs"] = settle.suspect(settled["labs"], found.suspects)
     lines = account.lines(settled)
     files = account.ledger(_ledger(before.table("files"), sources, run_id), lines)
-    feeds = files.select("source_file", "feed")
     waiting = [quarantine.waiting(target, rows, feeds) for target, rows in settled.items()]
     now = pl.concat([*waiting, quarantine.refused(files)])
     listed = quarantine.listed(now, before.table("quarantine"), run_id)
-    return TakenIn(settled, listed, files, lines)
+    return TakenIn(settled, listed, files, lines, found.evidence)
+
+
+def _feeds(before: Snapshot, sources: Sources) -> pl.DataFrame:
+    now = pl.DataFrame(
+        [(file.source_file, file.feed) for file in sources.files],
+        schema={"source_file": pl.String, "feed": pl.String},
+        orient="row",
+    )
+    return pl.concat([before.table("files").select("source_file", "feed"), now]).unique()
+
+
+def _converted(
+    labs: pl.DataFrame, feeds: pl.DataFrame, clinics: pl.DataFrame, settings: SlipSettings
+) -> pl.DataFrame:
+    """Convert the results that the clinic has found to be in another unit than declared."""
+    if not settings.decisions:
+        return labs
+    return compact(slips.apply_decisions(plain(labs, "labs"), feeds, clinics, settings))
+
+
+def _watched(labs: pl.DataFrame) -> pl.DataFrame:
+    """Return the accepted results of the analytes in which slips are looked for."""
+    watched = (pl.col("fate") == "accepted") & pl.col("analyte").is_in(list(slips.WATCHED))
+    return plain(labs.filter(watched).select(columns_of("labs")), "labs")
 
 
 def _ledger(before: pl.DataFrame, sources: Sources, run_id: str) -> pl.DataFrame:

@@ -145,6 +145,7 @@ def run(
     others = {
         "files": taken.files,
         "quarantine": taken.quarantine,
+        "unit_slips": taken.unit_slips,
         "quality": clock(quality.grade)(taken.settled, taken.files, read_on=days),
         "attrition": attrition,
         **derived,

@@ -26,6 +26,7 @@ from pydantic_settings import (
 
 from e2analytics import clinical, reference
 from e2analytics.errors import ConfigurationError, UnreadableError
+from e2analytics.slip_settings import SlipSettings
 
 FittedSite = Literal["lumbar_spine", "total_hip", "femoral_neck"]
 Site = FittedSite | Literal["one_third_radius", "total_body"]
@@ -131,6 +132,7 @@ class Settings(BaseSettings):
     link: LinkSettings = LinkSettings()
     fit: FitSettings = FitSettings()
     flag: FlagSettings = FlagSettings()
+    slips: SlipSettings = SlipSettings()
 
     @field_validator("timezone")
     @classmethod

@@ -195,6 +195,7 @@ class _Reading:
         self._key = key
         self._before = _ReadBefore(ledger)
         self._timezone = settings.timezone
+        self._slips = settings.slips.model_dump_json(include={"decisions"})
         self._today = today
         self._look = look
         self._rows: dict[str, list[pl.DataFrame]] = {}
@@ -275,6 +276,7 @@ class _Reading:
         """Return a digest of all that decides how a file's rows are read and judged."""
         digest = hashlib.sha256(found.feed.model_dump_json().encode())
         digest.update(self._timezone.encode())
+        digest.update(self._slips.encode())
         for file in sorted((schemas_folder() / "reference").glob("*.yaml")):
             digest.update(file.read_bytes())
         for kind in found.kinds:

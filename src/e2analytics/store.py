@@ -464,6 +464,7 @@ def _order(name: str) -> list[str]:
         "files": ["source_order"],
         "quarantine": ["source_file", "source_line", "rule"],
         "attrition": ["run_id", "position"],
+        "unit_slips": ["analyte", "month", "source_kind", "source", "slip_id"],
         "quality": ["feed", "target", "month"],
         "densitometry": ["namespace", "scan_id", "site"],
         "exposures": ["patient_id", "site", "first_on", "first_scan_id"],

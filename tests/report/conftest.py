@@ -159,6 +159,7 @@ def file_rows() -> list[dict[str, Any]]:
                 "source_order": order,
                 "run_id": RUN_ID if order > 1 else "2026-08-31-02ab",
                 "described_by": "5c3a",
+                "named": "0123456789ab",
                 "refused": None,
                 "rows_read": n,
                 "accepted": n - sum(left),
@@ -172,7 +173,13 @@ def file_rows() -> list[dict[str, Any]]:
         "feed": "dxa",
         "described_by": "5c3a",
     }
-    about = {"target": "dxa", "source_order": 5, "run_id": RUN_ID, "refused": "missing_column"}
+    about = {
+        "target": "dxa",
+        "source_order": 5,
+        "run_id": RUN_ID,
+        "named": "ba9876543210",
+        "refused": "missing_column",
+    }
     return [*rows, {**refused_file, **about, **refused}]
 
 
@@ -200,13 +207,16 @@ def quarantine_rows() -> list[dict[str, Any]]:
         ),
         ("labs", "labs-b", "low_immunoassay", "warn", "value", "Repeat by mass spectrometry.", 140),
     ]
+    state = {"state": "open", "run_id": RUN_ID, "resolved_run_id": None}
     names = ("feed", "source_file", "rule", "severity", "column", "advice")
     rows = [
-        {**dict(zip(names, what, strict=True)), "source_line": line + 2}
+        {**state, **dict(zip(names, what, strict=True)), "target": what[0], "source_line": line + 2}
         for *what, n in made
         for line in range(n)
     ]
     whole = {
+        **state,
+        "target": "dxa",
         "feed": "dxa",
         "source_file": "dxa-9e02",
         "source_line": None,
@@ -278,6 +288,7 @@ def exposure_rows(rng: np.random.Generator) -> list[dict[str, Any]]:
                 "second_bmd_g_cm2": 1.02 * float(np.exp(total / 100)),
                 "annual_change_pct": change,
                 "change_pct": total,
+                "cross_calibrated": False,
                 "precision_cv_pct": 1.9,
                 "lsc_pct": 5.3,
                 "lsc_verdict": "loss"

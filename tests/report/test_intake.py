@@ -101,7 +101,7 @@ def test_the_ways_out_of_one_name_are_one_box_with_its_tables(
     )
     assert [step.label for step in rows.steps] == [plain(fate) for fate in intake.FATES[1:]]
     assert men.steps[1] == intake.Step("no usable scan pair", "", 178, 341)
-    assert pairs.steps[1].reason == "on two scanners, which are never compared"
+    assert pairs.steps[1].reason == "on two scanners without an entered equation"
 
 
 def test_a_feed_with_a_row_of_no_fate_does_not_add_up(tables: dict[str, pl.DataFrame]) -> None:

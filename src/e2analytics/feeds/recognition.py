@@ -6,7 +6,7 @@ Out   sentences for the analyst who writes a description: names of columns, neve
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,15 +37,15 @@ class _Miss(NamedTuple):
 def nearest(feeds: Sequence[Feed], path: Path, found: Found | None) -> tuple[str, ...]:
     """Say which other feeds describe a file like this one, and what it lacks to be theirs."""
     others = [feed for feed in feeds if found is None or feed.feed != found.feed.feed]
+    headers = {each: formats.header(path, each) for each in {feed.format for feed in others}}
     misses = sorted(
-        (miss for feed in others for miss in _misses(feed, path)),
+        (miss for feed in others for miss in _misses(feed, path, headers[feed.format])),
         key=lambda miss: (miss.n_missing, -miss.n_there),
     )
     return tuple(dict.fromkeys(miss.sentence for miss in misses))[:NEAREST]
 
 
-def _misses(feed: Feed, path: Path) -> Iterator[_Miss]:
-    headers = formats.header(path, feed.format)
+def _misses(feed: Feed, path: Path, headers: Mapping[str, list[str]]) -> Iterator[_Miss]:
     for kind in feed.files:
         asked = dict.fromkeys([*kind.header, *kind.required])
         for record, names in headers.items():

@@ -35,11 +35,11 @@ class Refusal:
     advice: str
 
 
-def count_by_rule(quarantine: pl.DataFrame, files: pl.DataFrame) -> tuple[RuleCount, ...]:
+def count_by_rule(quarantine: pl.DataFrame) -> tuple[RuleCount, ...]:
     """Count the rows that broke each rule; whole files first, then rejected rows, then doubts."""
     # A whole file counts as one, apart from its rows: it never had any that were read.
     counted = (
-        _with_table(quarantine, files)
+        _with_table(quarantine)
         .with_columns(whole_file=pl.col("source_line").is_null())
         .group_by("feed", "rule", "severity", "column", "advice", "whole_file")
         .len("n")
@@ -68,7 +68,7 @@ def _what_happened(severity: str, *, whole_file: bool) -> str:
 
 
 def refusals(files: pl.DataFrame, quarantine: pl.DataFrame) -> tuple[Refusal, ...]:
-    """List the files that were refused, with why and what the supplier can do."""
+    """List the files that were refused and did not come again mended, with what the supplier can do."""
     advice = (
         quarantine.filter(pl.col("source_line").is_null())
         .sort("advice")
@@ -77,7 +77,7 @@ def refusals(files: pl.DataFrame, quarantine: pl.DataFrame) -> tuple[Refusal, ..
     )
     refused = files.filter(pl.col("refused").is_not_null()).sort("source_file")
     told = refused.join(
-        advice, on=["source_file", "refused"], how="left", maintain_order="left", validate="1:1"
+        advice, on=["source_file", "refused"], how="inner", maintain_order="left", validate="1:1"
     )
     return tuple(
         Refusal(row["source_file"], row["feed"], plain(row["refused"]), row["advice"] or "")
@@ -92,7 +92,5 @@ def feed_and_table() -> pl.Expr:
     return pl.when(pl.col("feed") == pl.col("target")).then("feed").otherwise(both)
 
 
-def _with_table(quarantine: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:
-    target = files.select("source_file", "target")
-    joined = quarantine.join(target, on="source_file", how="left", validate="m:1")
-    return joined.with_columns(feed=pl.coalesce(feed_and_table(), "feed")).drop("target")
+def _with_table(quarantine: pl.DataFrame) -> pl.DataFrame:
+    return quarantine.with_columns(feed=feed_and_table())

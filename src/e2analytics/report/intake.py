@@ -108,6 +108,7 @@ def describe(
         Files that were in the drop and belong to no feed; they were not read.
     """
     steps = attrition.filter(pl.col("run_id") == run_id)
+    waiting = quarantine.filter(pl.col("state") == "open")
     named = files.with_columns(feed=feed_and_table())
     ledger = [_feed_rows(part, run_id) for _, part in _by_feed(named)]
     total = _feed_rows(files, run_id, name="all feeds") if ledger else None
@@ -119,8 +120,8 @@ def describe(
         ),
         feeds=tuple(ledger),
         total=total,
-        rules=count_by_rule(quarantine, files),
-        refusals=refusals(files, quarantine),
+        rules=count_by_rule(waiting),
+        refusals=refusals(files, waiting),
         n_refused_now=files.filter(pl.col("refused").is_not_null(), run_id=run_id).height,
         left_out=_left_out(total) + _unmatched(n_unmatched),
     )

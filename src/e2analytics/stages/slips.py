@@ -87,6 +87,10 @@ _MIDDLES: Final = {
 }
 
 
+WATCHED: Final = tuple(_MIDDLES)
+"""The analytes in which slips are looked for."""
+
+
 class Found(NamedTuple):
     """What was found, and whom it concerns."""
 

@@ -1,0 +1,242 @@
+"""What ``inspect`` shows: of each file its feed, the mapping, what would become of its rows.
+
+Names of columns and counts; a value only where :func:`e2analytics.inspection.inspect` was asked to keep
+some. What comes from a file is shown without its control characters, which a terminal would obey.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+from rich.console import Console
+from rich.padding import Padding
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from e2analytics.errors import RefusedFileError, UnreadableError
+from e2analytics.feeds.description import (
+    TEXT_COLUMNS,
+    Age,
+    Column,
+    Constant,
+    FirstOf,
+    Join,
+    Source,
+)
+from e2analytics.inspection import InspectedFile, Inspection, Mapped
+from e2analytics.rules import FILE_RULES
+from e2analytics.terminal import err
+
+EXIT_REFUSED: Final = UnreadableError.exit_code
+_CODES_SHOWN: Final = 6
+_WHERE_TO_TEACH: Final = (
+    "Tests, units and drugs are taught in schemas/reference/, other words by `values` of the feed's "
+    "description. A test or drug that is none of ours need not be taught: its rows are set apart."
+)
+_PATIENTS_MISSING: Final = (
+    "unknown_patient: the file with their patients is not among these. Inspect both together; in a run "
+    "such rows wait until the patient comes."
+)
+
+
+@contextmanager
+def reading() -> Iterator[Callable[[str], None]]:
+    """Show on standard error how far the reading has come; yields what to call with words."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bars:
+        bar = bars.add_task("Reading")
+        yield lambda words: bars.update(bar, description=_printable(words))
+
+
+def show(inspection: Inspection, console: Console, *, drafts: bool = True) -> None:
+    """Print what was found.
+
+    Parameters
+    ----------
+    inspection
+        What was found.
+    console
+        Where to print; without markup.
+    drafts
+        Print the drafts, too.
+    """
+    for file in inspection.files:
+        _show_file(file, console)
+    if inspection.patients_missing:
+        console.print(_PATIENTS_MISSING)
+    if drafts:
+        for file in inspection.files:
+            if file.draft is not None:
+                console.print(f"\nDraft for {_name(file.path)}:\n")
+                # As it is: a line that is broken is another YAML.
+                console.print(file.draft, end="", soft_wrap=True)
+
+
+def exit_code(inspection: Inspection) -> int:
+    """Return 0, or that of a file that cannot be read or is refused."""
+    return EXIT_REFUSED if any(file.refused for file in inspection.files) else 0
+
+
+def write_draft(inspection: Inspection, file: Path) -> None:
+    """Write the draft for the one file that no feed describes.
+
+    Raises
+    ------
+    UnreadableError
+        If there is not exactly one, or it cannot be written; nothing is written over.
+    """
+    drafts = [each.draft for each in inspection.files if each.draft is not None]
+    if len(drafts) != 1:
+        raise UnreadableError(
+            f"There are drafts for {len(drafts)} of the files, and --draft names one file to write. "
+            "Give one file that no feed describes."
+        )
+    try:
+        with file.open("x", encoding="utf-8") as written:
+            written.write(drafts[0])
+    except OSError as error:
+        raise UnreadableError(f"{file} cannot be written ({error.strerror}).") from None
+
+
+def _show_file(file: InspectedFile, console: Console) -> None:
+    console.print(f"\n{_name(file.path)}")
+    if file.feed is not None:
+        console.print(f"  Feed: {file.feed.feed} ({file.feed.description})")
+        console.print(f"  Why: {_printable(file.why)}.")
+    elif file.refused is None:
+        console.print("  No feed describes it: a run would leave it and say so. See the draft.")
+    for sentence in file.nearest:
+        console.print(f"  Not {_printable(sentence)}.")
+    for mapped in file.mapped:
+        _show_mapping(mapped, console)
+    if file.refused is not None:
+        console.print(f"  REFUSED {_refusal(file.refused)}")
+        if file.draft is not None:
+            console.print("  If it is another supplier's file than the feed's, see the draft.")
+        return
+    if file.is_repeated:
+        console.print("  Another of these files has the same content: it would be read once.")
+    if not file.fates.is_empty():
+        _show_rows(file, console)
+    if file.unused:
+        console.print(f"  Nothing uses: {', '.join(map(_printable, file.unused))}.")
+
+
+def _refusal(refused: UnreadableError) -> str:
+    if isinstance(refused, RefusedFileError):
+        return f"{refused}. Nothing of it would be kept. {FILE_RULES[refused.rule].advice}"
+    return f"{refused}."
+
+
+def _show_mapping(mapped: Mapped, console: Console) -> None:
+    kind = mapped.kind
+    record = "" if kind.record == "*" else f" from {_printable(kind.record)}"
+    if kind.set_apart is not None:
+        console.print(f"  Rows{record} are set apart: {kind.set_apart}.")
+        return
+    console.print(f"  Mapping to {kind.target}{record}:")
+    table = _table("", "")
+    for number, part in enumerate(kind.parts, start=1):
+        several = f" (result {number} of a line)" if len(kind.parts) > 1 else ""
+        for name, source in part.items():
+            table.add_row(f"{name}{several}", f"<- {_in_words(source, mapped.absent)}")
+    for name, source in kind.columns.items():
+        table.add_row(name, f"<- {_in_words(source, mapped.absent)}")
+    console.print(_indented(table))
+    filled = {name for part in (kind.columns, *kind.parts) for name in part}
+    if empty := [name for name in TEXT_COLUMNS[kind.target] if name not in filled]:
+        console.print(f"  Nothing fills: {', '.join(empty)}.")
+    if mapped.first_rows is not None:
+        console.print("  First rows as mapped:")
+        console.print(_indented(_first_rows(mapped.first_rows)))
+
+
+def _in_words(source: Source, absent: frozenset[str]) -> str:
+    def named(column: str) -> str:
+        return _printable(column) + " (not in the file)" * (column in absent)
+
+    match source:
+        case str():
+            return named(source)
+        case Constant(constant=text):
+            return f"always “{text}”"
+        case Age(age_years=column, known_on=day):
+            return f"{named(column)}, an age in years on {day}"
+        case FirstOf(first_of=sources):
+            return ", else ".join(_in_words(each, absent) for each in sources)
+        case Join(join=columns, by=between, values=values):
+            return f" “{between}” ".join(map(named, columns)) + _codes(values, None)
+        case Column(column=column, values=values, otherwise=otherwise):
+            return named(column) + _codes(values, otherwise)
+
+
+def _codes(values: dict[str, str] | None, otherwise: str | None) -> str:
+    if values is None:
+        return ""
+    told = [f"{_printable(text)} = {code}" for text, code in values.items()]
+    more = [f"{len(told) - _CODES_SHOWN} more"] * (len(told) > _CODES_SHOWN)
+    rest = [f"others = {otherwise}"] * (otherwise is not None)
+    return f": {', '.join([*told[:_CODES_SHOWN], *more, *rest])}"
+
+
+def _first_rows(rows: pl.DataFrame) -> Table:
+    """Show rows side by side: a table of them has more columns than a terminal."""
+    filled = rows.select(each for each in rows if each.name != "source_line" and each.count())
+    table = _table("", *(f"line {line}" for line in rows["source_line"]))
+    for column in filled:
+        table.add_row(column.name, *(_printable(text or "") for text in column))
+    return table
+
+
+def _show_rows(file: InspectedFile, console: Console) -> None:
+    for (target,), fates in file.fates.group_by("target", maintain_order=True):
+        console.print(f"  Its {fates['n_rows'].sum():,} line(s) for {target} would be:")
+        rows = _table("rows", "fate", "reason")
+        for fate, why, n_rows in fates.select("fate", "why", "n_rows").rows():
+            rows.add_row(f"{n_rows:,}", fate.replace("_", " "), why or "")
+        console.print(_indented(rows))
+    if not file.problems.is_empty():
+        console.print("  Problems, and the first lines that have them:")
+        problems = _table("rows", "rule", "", "lines", "advice")
+        for row in file.problems.iter_rows(named=True):
+            lines = ", ".join(map(str, row["lines"]))
+            problems.add_row(
+                f"{row['n_rows']:,}", row["rule"], row["severity"], lines, row["advice"]
+            )
+        console.print(_indented(problems))
+    if not file.unknown.is_empty():
+        console.print("  Words that nobody taught us:")
+        words = _table("rows", "column", "as written")
+        for target, what, text, n_rows in file.unknown.rows():
+            words.add_row(f"{n_rows:,}", f"{what} of {target}", _printable(text))
+        console.print(_indented(words))
+        console.print(f"  {_WHERE_TO_TEACH}")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, show_header=any(columns), header_style="", padding=(0, 2, 0, 0))
+    for column in columns:
+        # Advice may take several lines, a name is read whole.
+        table.add_column(
+            column,
+            justify="right" if column == "rows" else "left",
+            overflow="fold",
+            no_wrap=column in ("rule", "rows"),
+        )
+    return table
+
+
+def _indented(table: Table) -> Padding:
+    return Padding(table, (0, 0, 0, 4))
+
+
+def _name(path: Path) -> str:
+    return _printable(f"{path}")
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
