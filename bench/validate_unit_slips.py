@@ -49,12 +49,12 @@ class Cell(NamedTuple):
 
 def main() -> None:
     """Run every scenario and print the tables."""
-    cells = pl.DataFrame([*planted_months(rounds=3), *planted_from_the_first(rounds=6)])
+    cells = pl.DataFrame([*planted_months(rounds=3), *planted_from_the_first(rounds=4)])
     print("Share of planted slips found, by share of results and laboratory's results a month\n")
     print(table(cells))
     print("\nFalse alarms per 1,000 laboratory-months and analyte\n")
     for trouble in TROUBLES:
-        alarms, unclear, months = quiet(trouble, rounds=8)
+        alarms, unclear, months = quiet(trouble, rounds=6)
         print(
             f"{trouble:22} {1000 * alarms / months:6.2f}   unclear {1000 * unclear / months:6.2f}"
             f"   of {months} laboratory-months"

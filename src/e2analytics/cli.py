@@ -283,8 +283,8 @@ def returns(
     opened, published = open_published(store)
     if run_id is not None and run_id not in opened.runs()["run_id"]:
         raise typer.BadParameter(f"there is no run {run_id}; see e2analytics status")
-    tables = (opened.table(name, published) for name in ("quarantine", "files"))
-    for file in write(*tables, out_folder, run_id=run_id):
+    quarantine, files = (opened.table(name, published) for name in ("quarantine", "files"))
+    for file in write(quarantine, files, out_folder, run_id=run_id):
         out.print(f"{file}")
 
 
@@ -350,10 +350,15 @@ def simulate(
     sample: Annotated[
         bool, typer.Option("--sample", help="Write the sample of the repository instead.")
     ] = False,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="Write the drop in this format, too; repeat it for more."),
+    ] = None,
 ) -> None:
     """Write a cohort with a known truth: synthetic files only."""
     from e2analytics.simulate import SimulationSettings, write_sample
     from e2analytics.simulate import simulate as write_cohort
+    from e2analytics.simulate.exports import write_exports
     from e2analytics.terminal import out
 
     try:
@@ -368,6 +373,9 @@ def simulate(
         raise typer.BadParameter(str(error)) from None
     try:
         made = write_sample(folder) if sample else write_cohort(folder, settings)
+        also = write_exports(folder / "exports", made.drop, formats or ())
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     except OSError as error:
         raise UnreadableError(f"{folder} cannot be written ({error.strerror}).") from None
     rows = sum(sum(fates.values()) for fates in made.rows.values())
@@ -375,6 +383,8 @@ def simulate(
         f"{made.men:,} men, {made.men_on_drug:,} on anastrozole, {made.men_attributable:,} pushed "
         f"below 16 pg/mL by it; {rows:,} rows. Drop: {made.drop}   Truth: {made.truth}"
     )
+    for each in also:
+        out.print(f"{each}")
 
 
 @app.command()

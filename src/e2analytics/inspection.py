@@ -35,8 +35,6 @@ from e2analytics.unknown_texts import UnknownTexts
 
 FIRST_LINES: Final = 3
 """So many lines are told of each problem."""
-_READERS_COLUMNS: Final = ("fhir", "hl7v2")
-"""Formats whose columns are those of their reader, used or not."""
 
 
 @dataclass(frozen=True)
@@ -231,7 +229,7 @@ def _is_of(files: list[SourceFile]) -> pl.Expr:
 
 
 def _inspected(path: Path, feeds: tuple[Feed, ...], read: _Read, seen: _Seen) -> InspectedFile:
-    found = drop.recognise(feeds, path)
+    found = drop.recognise(feeds, path) if path.exists() else None
     if found is None or path.is_dir():
         return _not_described(path, feeds)
     files = read.files(path)
@@ -254,10 +252,9 @@ def _inspected(path: Path, feeds: tuple[Feed, ...], read: _Read, seen: _Seen) ->
 
 
 def _not_described(path: Path, feeds: tuple[Feed, ...]) -> InspectedFile:
-    if path.is_dir():
-        return InspectedFile(
-            path, refused=RefusedFileError("not_a_file", "it is a folder; give its files")
-        )
+    if path.is_dir() or not path.exists():
+        what = "it is a folder; give its files" if path.is_dir() else "there is no such file"
+        return InspectedFile(path, refused=UnreadableError(what))
     try:
         drop.check_place(path, path.parent)
         return InspectedFile(
@@ -295,7 +292,7 @@ def _mapped(
 def _unused(
     found: Found, headers: Mapping[str, list[str]], files: list[SourceFile]
 ) -> Iterator[str]:
-    if found.feed.format.kind in _READERS_COLUMNS:
+    if found.feed.format.kind in recognition.READERS_COLUMNS:
         yield from dict.fromkeys(name for file in files for name in file.unused)
         return
     for record, names in headers.items():

@@ -33,6 +33,7 @@ from e2analytics.terminal import err
 
 EXIT_REFUSED: Final = UnreadableError.exit_code
 _CODES_SHOWN: Final = 6
+_ROWS_SIDE_BY_SIDE: Final = 4
 _WHERE_TO_TEACH: Final = (
     "Tests, units and drugs are taught in schemas/reference/, other words by `values` of the feed's "
     "description. A test or drug that is none of ours need not be taught: its rows are set apart."
@@ -152,7 +153,8 @@ def _show_mapping(mapped: Mapped, console: Console) -> None:
         console.print(f"  Nothing fills: {', '.join(empty)}.")
     if mapped.first_rows is not None:
         console.print("  First rows as mapped:")
-        console.print(_indented(_first_rows(mapped.first_rows)))
+        for rows in mapped.first_rows.iter_slices(_ROWS_SIDE_BY_SIDE):
+            console.print(_indented(_first_rows(rows)))
 
 
 def _in_words(source: Source, absent: frozenset[str]) -> str:

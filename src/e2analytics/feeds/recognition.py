@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from e2analytics.feeds import formats
 from e2analytics.feeds.description import Feed, FileDescription
 from e2analytics.feeds.drop import Found
 
-NEAREST = 3
+NEAREST: Final = 3
 """So many near misses are told."""
+READERS_COLUMNS: Final = frozenset({"fhir", "hl7v2"})
+"""Formats whose columns are those of their reader, whatever the file holds."""
 
 
 def reason(found: Found) -> str:
@@ -23,6 +25,8 @@ def reason(found: Found) -> str:
     names = ", ".join(dict.fromkeys(kind.name for kind in found.kinds))
     by_name = f"its name is like {names}"
     signature = dict.fromkeys(column for kind in found.kinds for column in kind.header)
+    if signature and found.feed.format.kind in READERS_COLUMNS:
+        return f"{by_name}, and it begins like {found.feed.format.kind}"
     if signature:
         return f"{by_name}, and it has the columns {', '.join(signature)}"
     return f"{by_name}; no column was asked for"

@@ -24,10 +24,13 @@ from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, logsumexp
+from scipy.special import gammaln
 
 Vector = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+
+_total = np.logaddexp.reduce
 
 
 class _Density(Protocol):
@@ -143,19 +146,19 @@ def judge(group: Group, shifts: Vector, odd: float, enough: float) -> Verdict:
     bins = _binned(group)
     offsets = _OFFSETS * group.offset_sd
     prior = -0.5 * _OFFSETS**2
-    prior = prior - logsumexp(prior)
+    prior = prior - _total(prior)
 
     def density(at: Vector, more_sd: float = 0.0) -> Vector:
         return log_density(bins.deviation[:, None] - at, np.hypot(bins.sd, more_sd)[:, None], odd)
 
     base = density(offsets)
     nothing = np.logaddexp(
-        np.log1p(-_MOVED_PRIOR) + logsumexp(bins.weight @ base + prior),
+        np.log1p(-_MOVED_PRIOR) + _total(bins.weight @ base + prior),
         np.log(_MOVED_PRIOR) + _moved_together(density, bins.weight),
     )
     unmoved = np.exp(base)
     slips = [_mixed(unmoved, np.exp(density(offsets + by)), bins.weight, prior) for by in shifts]
-    of_shift = np.array([logsumexp(log_like + np.log(_SHARE_PRIOR)) for log_like in slips])
+    of_shift = np.array([_total(log_like + np.log(_SHARE_PRIOR)) for log_like in slips])
     best = int(np.argmax(of_shift))
     none = float(nothing)
     if of_shift[best] - nothing >= enough:
@@ -218,7 +221,7 @@ def _mixed(unmoved: Vector, moved: Vector, weight: Vector, prior: Vector) -> Vec
     Densities, not their logs: as a result can lie anywhere, none is nil.
     """
     at_offsets = [weight @ np.log((1 - share) * unmoved + share * moved) for share in _SHARES]
-    out: Vector = logsumexp(np.array(at_offsets) + prior, axis=1)
+    out: Vector = _total(np.array(at_offsets) + prior, axis=1)
     return out
 
 
@@ -232,7 +235,7 @@ def _moved_together(density: _Density, weight: Vector) -> float:
 
     peak = _COARSE[np.argmax(at(_COARSE))]
     fine = peak + _FINE
-    return float(logsumexp(at(fine)) + np.log(fine[1] - fine[0]))
+    return float(_total(at(fine)) + np.log(fine[1] - fine[0]))
 
 
 def _each(base: Vector, moved: Vector, weight: Vector, prior: Vector, posterior: Vector) -> Vector:

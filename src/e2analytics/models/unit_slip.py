@@ -66,17 +66,15 @@ _SCREEN_LOG_BF: Final = 4.0
 _SCREEN_SHARES: Final = (0.02, 0.1, 0.4, 0.97)
 _ODD_DEVIATION: Final = 0.5
 _CHANGE: Final = 0.2  # prior that men's treatment is not what was thought
-_LOW: Final = (
-    -0.7,
-    -0.3,
-)  # levels: above the first treatment can lower a man, below the second raise him
+_LOW: Final = (-0.7, -0.3)
+"""A man's level, from where his source began: treatment lowers only from above the first, raises only
+from below the second."""
 _CHANGE_REACH: Final = 1.4
 _SOURCE_PRIOR: Final = 0.01  # a source declares the wrong unit from its first day
 _GOES_ON: Final = (0.05, 0.5)  # after a slip of some results, of all
 _GOES_ON_ODDS: Final = 3.0
 _LEAN_LOG_BF: Final = float(np.log(10.0))
 _SIDE_LOG_ODDS: Final = float(np.log(3.0))
-_MOST_ROUNDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,9 +223,8 @@ def find(results: Results, belief: Belief) -> tuple[Slip, ...]:
     if not len(results.log_value):
         return ()
     walk = _Walk(results, belief)
-    for _ in range(_MOST_ROUNDS):
-        if not walk.again():
-            break
+    while walk.again():  # each time with fewer rows
+        pass
     return tuple(
         sorted([*walk.in_hindsight, *walk.found], key=lambda s: (s.month, s.kind, s.source))
     )
@@ -334,6 +331,9 @@ class _Walk:
                 if slip.unclear and len(slip.rows) and np.mean(said[members]) < 0.5:
                     slips.append(replace(slip, rows=slip.rows[:0]))
                     said |= members
+                continue
+            if not len(slip.rows):  # released
+                slips.append(slip)
                 continue
             before = self._which_side(slip)
             back = self._inverse(slip.shift)
@@ -552,13 +552,15 @@ class _Walk:
     def _which_side(self, slip: Slip) -> float | None:
         """Return by how much (log) it is likelier that the months before a change are the wrong ones.
 
-        Null where there is nothing before, or no slip that its return would be.
+        Null where nothing, or what somebody released, lies before, or no slip that its return would be.
         """
         state = self.sources[slip.kind]
         source = slip.source
         if not slip.whole or slip.basis == "continued" or self._inverse(slip.shift) is None:
             return None
-        if (slip.kind, source) in self.trusted or not state.arrived[0, source]:
+        earlier = (self.results.sources[slip.kind] == source) & (self.results.month < slip.month)
+        earlier &= ~self.excluded
+        if not earlier.any() or self.results.released[earlier].mean() > 0.5:
             return None
         before = state.level[source] - state.start[source]
         after = before + self.belief.shifts[slip.shift]
@@ -577,7 +579,7 @@ class _Walk:
                 (codes == past.source) & (self.results.month <= past.until) & ~self.excluded
             )
             # Another source, blamed already, explains them.
-            if np.mean(changed[rows]) > 0.5 if len(rows) else True:
+            if not len(rows) or np.mean(changed[rows]) > 0.5:
                 continue
             suspects = rows[~self.results.released[rows]]
             if len(suspects) < 0.5 * len(rows):
