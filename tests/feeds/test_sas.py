@@ -6,13 +6,14 @@ import pytest
 
 from e2analytics.errors import RefusedFileError
 from e2analytics.feeds import sas
+from tests.feeds.conftest import read_bytes
 
 NHANES = Path(__file__).parents[3] / "shared" / "data" / "nhanes_2017_2020"
 
 
 @pytest.mark.skipif(not NHANES.is_dir(), reason="the public NHANES files are not here")
 def test_zeros_are_zeros_whole_numbers_have_no_point_and_missing_is_null():
-    rows = sas.read((NHANES / "P_TST.xpt").read_bytes())
+    rows = read_bytes(sas, (NHANES / "P_TST.xpt").read_bytes())
 
     assert len(rows) == 12_198
     assert set(rows["LBDESTLC"].unique()) == {"0", "1", None}
@@ -24,7 +25,7 @@ def test_zeros_are_zeros_whole_numbers_have_no_point_and_missing_is_null():
 @pytest.mark.skipif(not NHANES.is_dir(), reason="the public NHANES files are not here")
 def test_a_file_cut_off_is_refused():
     with pytest.raises(RefusedFileError, match="truncated_file"):
-        sas.read((NHANES / "P_TST.xpt").read_bytes()[:100_010])
+        read_bytes(sas, (NHANES / "P_TST.xpt").read_bytes()[:100_010])
 
 
 @pytest.mark.parametrize(
@@ -32,4 +33,4 @@ def test_a_file_cut_off_is_refused():
 )
 def test_what_is_not_sas_transport_is_refused(content: bytes, rule: str):
     with pytest.raises(RefusedFileError, match=rule):
-        sas.read(content)
+        read_bytes(sas, content)

@@ -306,7 +306,7 @@ def _parse(block: bytes, names: list[str], line: int, options: Options) -> tuple
             raise _not_rectangular(None)
         _check_no_swallowed_line(raw, source_line, line + n_lines, options)
     rows = raw
-    if _may_have_spaces_to_strip(block, codes, options):
+    if len(raw) != n_lines or _may_have_spaces_to_strip(block, codes, options):
         rows = rows.with_columns(pl.all().str.strip_chars())
     rows = rows.with_columns(pl.all().replace("", None)).with_columns(
         source_line=source_line, short_line=_short_lines(raw, codes, quotes, options)

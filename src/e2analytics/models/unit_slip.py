@@ -48,6 +48,8 @@ Basis = Literal["own_results", "population", "continued", "either_side"]
 UNTREATED, TREATED, UNKNOWN = 0, 1, 2
 """Values of ``Results.treated``: what the drug that moves this analyte was at the draw."""
 
+MIN_MEN: Final = 30
+"""Fewer men do not tell where a population lies: nothing is decided by them alone."""
 WHOLE: Final = 0.8
 """A slip of at least this share of a month's results is of all of them; of less, row by row."""
 
@@ -66,7 +68,7 @@ _SCREEN_LOG_BF: Final = 4.0
 _SCREEN_SHARES: Final = (0.02, 0.1, 0.4, 0.97)
 _ODD_DEVIATION: Final = 0.5
 _CHANGE: Final = 0.2  # prior that men's treatment is not what was thought
-_LOW: Final = (-0.7, -0.3)
+_LOW: Final = (-1.1, -0.3)
 """A man's level, from where his source began: treatment lowers only from above the first, raises only
 from below the second."""
 _CHANGE_REACH: Final = 1.4
@@ -332,9 +334,6 @@ class _Walk:
                     slips.append(replace(slip, rows=slip.rows[:0]))
                     said |= members
                 continue
-            if not len(slip.rows):  # released
-                slips.append(slip)
-                continue
             before = self._which_side(slip)
             back = self._inverse(slip.shift)
             if before is not None and back is not None and before >= _SIDE_LOG_ODDS:
@@ -344,8 +343,9 @@ class _Walk:
                 continue
             if before is not None and before > -_SIDE_LOG_ODDS:
                 slip = replace(slip, basis="either_side")
-            slips.append(slip)
+            slips.append(replace(slip, rows=slip.rows[~self.results.released[slip.rows]]))
             self._expect_more(slip)
+            # What was released is explained as well: no other source is blamed for it.
             free &= ~members
             touched = [c for c in weighed if np.any(members & self._of(c, rows))]
             for other in touched:
@@ -433,7 +433,7 @@ class _Walk:
             basis=basis,
             n_results=len(own),
             n_with_history=int(np.sum(weight[member] > 0)),
-            rows=suspects[~self.results.released[suspects]],
+            rows=suspects,
             decided=verdict.log_bf >= needed and len(suspects) > 0,
             # Where treatment explains it far better there is nothing to tell.
             unclear=-_LEAN_LOG_BF < verdict.log_bf < needed <= verdict.log_bf_untreated,
@@ -524,14 +524,14 @@ class _Walk:
     def _from_the_start(self, month: int) -> list[_Past]:
         """Return the sources whose results since the first month have slipped, by population alone."""
         news = []
-        for kind, source, shift, log_bf, _ in self._leaning():
-            prior = _SOURCE_PRIOR / len(self.belief.shifts)
-            if log_bf + np.log(prior) >= np.log(self.belief.least_odds):
+        needed = np.log(self.belief.least_odds * len(self.belief.shifts) / _SOURCE_PRIOR)
+        for kind, source, shift, log_bf, n_men in self._leaning():
+            if n_men >= MIN_MEN and log_bf >= needed:
                 news.append(_Past(kind, source, shift, month, log_bf, "population"))
         return news
 
     def _leaning(self) -> list[tuple[int, int, int, float, int]]:
-        """Return kind, source, shift, log Bayes factor and results where a factor is preferred."""
+        """Return kind, source, shift, log Bayes factor and arrivals where a factor is preferred."""
         out = []
         for kind, state in enumerate(self.sources):
             precision, pull, new, unknown, n = state.arrived
@@ -579,8 +579,9 @@ class _Walk:
                 (codes == past.source) & (self.results.month <= past.until) & ~self.excluded
             )
             # Another source, blamed already, explains them.
-            if not len(rows) or np.mean(changed[rows]) > 0.5:
+            if not len(rows) or changed[rows].mean() > 0.5:
                 continue
+            rows = rows[~changed[rows]]
             suspects = rows[~self.results.released[rows]]
             if len(suspects) < 0.5 * len(rows):
                 self.trusted.add((past.kind, past.source))

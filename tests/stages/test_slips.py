@@ -1,0 +1,219 @@
+"""Slips: from accepted rows to evidence, suspects and conversions."""
+
+import tomllib
+
+import polars as pl
+import pytest
+from pydantic import ValidationError
+
+from e2analytics.contracts import columns_of
+from e2analytics.simulate.slips import Plan, Planted, Slipping, simulate
+from e2analytics.slip_settings import SlipDecision, SlipSettings
+from e2analytics.stages import slips
+
+PLAN = Plan(n_laboratories=6, n_months=10, n_clinics=6, seed=4)
+FACTOR = 1 / 0.27238
+JULY = Planted("estradiol", 3, 6, 6, 1.0, FACTOR)  # the seventh month, 2024-07
+NOTHING_DECIDED = SlipSettings()
+
+
+@pytest.fixture(scope="module")
+def slipped() -> Slipping:
+    return simulate(PLAN, (JULY,))
+
+
+def found(given: Slipping, settings: SlipSettings = NOTHING_DECIDED) -> slips.Found:
+    labs = slips.apply_decisions(given.labs, given.feeds, given.clinics, settings)
+    return slips.find(labs, given.feeds, given.clinics, settings)
+
+
+def decided(line: str) -> SlipSettings:
+    return SlipSettings.model_validate(tomllib.loads(line)["slips"])
+
+
+def test_where_nothing_slipped_there_is_no_evidence_and_no_suspect():
+    evidence, suspects = found(simulate(PLAN))
+
+    assert evidence.is_empty()
+    assert suspects.is_empty()
+    assert evidence.schema == slips.EVIDENCE_SCHEMA
+    assert suspects.schema == slips.SUSPECTS_SCHEMA
+
+
+def test_no_rows_no_evidence(slipped: Slipping):
+    evidence, suspects = slips.find(
+        slipped.labs.clear(), slipped.feeds, slipped.clinics, NOTHING_DECIDED
+    )
+
+    assert evidence.is_empty()
+    assert suspects.is_empty()
+
+
+def test_a_month_that_slipped_is_told_with_its_unit_and_all_its_rows(slipped: Slipping):
+    evidence, suspects = found(slipped)
+
+    told = evidence.select(
+        "source_kind", "source", "analyte", "month", "direction", "action", "n_suspects"
+    )
+    own = slipped.labs.filter(
+        pl.col("collected_on").dt.month() == 7, performing_lab="lab_03", analyte="estradiol"
+    )
+    assert told.rows() == [
+        (
+            "performing_lab",
+            "lab_03",
+            "estradiol",
+            "2024-07",
+            "3.671 times too high: looks like pmol/L declared as pg/mL",
+            "quarantined",
+            len(own),
+        )
+    ]
+    assert evidence["log10_bayes_factor"][0] > 4
+    # Censored results, too, came in the wrong unit.
+    assert set(suspects["source_line"]) == set(own["source_line"])
+    assert set(suspects["slip_id"]) == {evidence["slip_id"][0]}
+
+
+def test_every_suspect_has_one_slip(slipped: Slipping):
+    suspects = found(slipped).suspects
+
+    assert suspects.select(slips.KEY).is_unique().all()
+
+
+def test_the_line_that_converts_makes_the_results_right(slipped: Slipping):
+    settings = decided(found(slipped).evidence["convert_line"][0])
+
+    converted = slips.apply_decisions(slipped.labs, slipped.feeds, slipped.clinics, settings)
+    evidence, suspects = found(slipped, settings)
+
+    right = simulate(PLAN).labs
+    near = (converted["value_low"] - right["value_low"]).abs() < 0.06
+    exact = (right["value_low"] > 0) & (converted["value_low"] > 0)
+    assert near.filter(exact).all()
+    assert evidence.select("source", "month", "action").rows() == [
+        ("lab_03", "2024-07", "converted")
+    ]
+    assert suspects.is_empty()
+
+
+def test_what_was_converted_is_marked_and_not_converted_again(slipped: Slipping):
+    settings = decided(found(slipped).evidence["convert_line"][0])
+
+    once = slips.apply_decisions(slipped.labs, slipped.feeds, slipped.clinics, settings)
+    twice = slips.apply_decisions(once, slipped.feeds, slipped.clinics, settings)
+
+    assert once.equals(twice)
+    assert once.columns == slipped.labs.columns
+    touched = once.filter(pl.col("imputed") == slips.CONVERTED)
+    assert len(touched) == found(slipped).suspects.height
+    assert once.filter(pl.col("imputed") == "").height == len(once) - len(touched)
+
+
+def test_what_is_released_stays_in_and_in_the_evidence(slipped: Slipping):
+    evidence, suspects = found(slipped, decided(found(slipped).evidence["release_line"][0]))
+
+    assert suspects.is_empty()
+    assert ("lab_03", "2024-07", "released") in evidence.select("source", "month", "action").rows()
+    assert set(evidence["action"]) == {"released"}
+
+
+def test_a_slip_of_some_results_cannot_be_converted_as_a_whole():
+    given = simulate(PLAN, (JULY._replace(laboratory=5, share=0.3),))
+
+    evidence, suspects = found(given)
+
+    (line,) = evidence.filter(action="quarantined").to_dicts()
+    assert line["source"] == "lab_05"
+    assert 0.15 < line["share"] < 0.5
+    assert line["convert_line"] is None
+    caught = suspects.join(given.labs, on=slips.KEY)
+    assert caught["slipped"].mean() > 0.9
+
+
+def test_a_slip_of_a_clinic_is_told_of_the_clinic():
+    given = simulate(PLAN)
+    clinic = given.clinics.filter(clinic_id="clinic_02").select("patient_id")
+    there = pl.col("patient_id").is_in(clinic["patient_id"].implode()) & (
+        (pl.col("collected_on").dt.month() == 8) & (pl.col("analyte") == "testosterone_total")
+    )
+    scale = pl.when(there).then(28.842).otherwise(1.0)
+    labs = given.labs.with_columns(pl.col("value_low", "value_high") * scale)
+
+    evidence, _ = slips.find(labs, given.feeds, given.clinics, NOTHING_DECIDED)
+
+    assert evidence.select("source_kind", "source", "month", "direction").rows() == [
+        (
+            "clinic",
+            "clinic_02",
+            "2024-08",
+            "28.84 times too high: looks like ng/dL declared as nmol/L",
+        )
+    ]
+
+
+def test_evidence_names_no_man(slipped: Slipping):
+    text = found(slipped).evidence.write_csv()
+
+    assert "patient" not in text
+    assert not set(slipped.labs["patient_id"]) & set(text.replace("/", ",").split(","))
+
+
+def test_rows_without_laboratory_clinic_or_feed_are_judged_by_what_they_have(slipped: Slipping):
+    nameless = slipped.labs.with_columns(pl.lit(None, pl.String).alias("performing_lab"))
+
+    evidence, _ = slips.find(
+        nameless, slipped.feeds.clear(), slipped.clinics.clear(), NOTHING_DECIDED
+    )
+
+    assert evidence.is_empty()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"action": "convert"},
+        {"action": "convert", "declared": "pg/mL", "really": "furlong"},
+        {"action": "release", "declared": "pg/mL", "really": "pmol/L"},
+        {"action": "release", "analyte": "mood"},
+        {"action": "release", "months": ["2026-13"]},
+        {"action": "guess"},
+        {"action": "convert", "declared": "pg/mL", "really": "pmol/L", "factor": 3.67},
+    ],
+)
+def test_a_decision_that_says_too_little_or_too_much_is_refused(given: dict[str, object]):
+    line = {
+        "source_kind": "feed",
+        "source": "acme",
+        "analyte": "estradiol",
+        "months": "all",
+        **given,
+    }
+
+    with pytest.raises(ValidationError):
+        SlipDecision.model_validate(line)
+
+
+def test_the_factor_of_a_decision_follows_from_its_units():
+    decision = SlipDecision(
+        source_kind="feed",
+        source="acme",
+        analyte="testosterone_total",
+        months="all",
+        action="convert",
+        declared="ng/dL",
+        really="nmol/L",
+    )
+
+    assert decision.factor == pytest.approx(28.842)
+
+
+@pytest.mark.parametrize("trouble", ["new_assay", "peak_draws", "starting_testosterone"])
+def test_what_only_looks_like_a_slip_quarantines_nothing(trouble: str):
+    given = simulate(PLAN._replace(trouble=trouble))
+
+    assert found(given).suspects.is_empty()
+
+
+def test_the_simulated_rows_are_labs():
+    assert set(columns_of("labs")) <= set(simulate(PLAN).labs.columns)
