@@ -246,6 +246,37 @@ def export(
 
 
 @app.command()
+def inspect(
+    files: Annotated[list[Path], typer.Argument(help="Files, looked at together as one drop.")],
+    show_values: Annotated[
+        bool, typer.Option("--show-values", help="Show the first rows: values of patients.")
+    ] = False,
+    rows: Annotated[int, typer.Option("--rows", min=1, help="Rows that --show-values shows.")] = 5,
+    draft: Annotated[
+        Path | None, typer.Option("--draft", help="New file for the draft of an unknown layout.")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Say which feed a file is, how it is mapped and what would become of its rows; loads nothing."""
+    from e2analytics import inspection
+    from e2analytics.settings import read_settings
+    from e2analytics.terminal import out
+    from e2analytics.terminal_inspect import exit_code, reading, show
+
+    settings = read_settings(config)
+    with reading() as tell:
+        found = inspection.inspect(
+            files,
+            settings,
+            today=date.today(),
+            rows_shown=rows if show_values else 0,
+            tell=tell,
+        )
+    show(found, out, draft)
+    raise typer.Exit(exit_code(found))
+
+
+@app.command()
 def crosswalk(
     file: Annotated[
         Path, typer.Option("-o", "--output", help="New CSV file, for its owner alone.")

@@ -247,7 +247,7 @@ def _inspected(path: Path, feeds: tuple[Feed, ...], read: _Read, seen: _Seen) ->
         problems=read.problems(files),
         unknown=seen.unknown_texts(path) if refused is None else pl.DataFrame(),
         unused=() if refused else tuple(_unused(found, headers, files)),
-        draft=_draft_instead(path, refused),
+        draft=_draft_instead(found, headers) if refused else None,
     )
 
 
@@ -264,12 +264,13 @@ def _not_described(path: Path, feeds: tuple[Feed, ...]) -> InspectedFile:
         return InspectedFile(path, refused=refused)
 
 
-def _draft_instead(path: Path, refused: RefusedFileError | None) -> str | None:
-    """Return a draft for a file that a feed took for its own by the name alone."""
-    if refused is None or refused.rule != "missing_column":
+def _draft_instead(found: Found, headers: Mapping[str, list[str]]) -> str | None:
+    """Return a draft for a refused file that lacks the columns of the feed its name stands for."""
+    there = {name for names in headers.values() for name in names}
+    if any(there.issuperset(kind.required) for kind in found.kinds):
         return None
     try:
-        return draft(path)
+        return draft(found.path)
     except UnreadableError:
         return None
 

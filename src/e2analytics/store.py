@@ -445,9 +445,9 @@ def open_published(uri: str, as_of: date | None = None) -> tuple[Store, dict[str
 
 def _hashes(rows: _Frame) -> _Frame:
     """Return where each row stands, and a hash of all that it says."""
-    names = rows.collect_schema().names()
-    place = [*_ROW, *(name for name in (_MONTH,) if name in names)]
-    return compact(rows.select(*place, pl.struct(sorted(names)).hash(seed=0).alias(_HASH)))
+    names: list[str] = sorted(rows.collect_schema())
+    place = [*_ROW, *([_MONTH] if _MONTH in names else [])]
+    return compact(rows.select(*place, pl.struct(names).hash(seed=0).alias(_HASH)))
 
 
 def _with_month(name: str, frame: pl.DataFrame) -> pl.DataFrame:

@@ -53,7 +53,7 @@ def reading() -> Iterator[Callable[[str], None]]:
         yield lambda words: bars.update(bar, description=_printable(words))
 
 
-def show(inspection: Inspection, console: Console, *, drafts: bool = True) -> None:
+def show(inspection: Inspection, console: Console, draft_file: Path | None = None) -> None:
     """Print what was found.
 
     Parameters
@@ -62,19 +62,27 @@ def show(inspection: Inspection, console: Console, *, drafts: bool = True) -> No
         What was found.
     console
         Where to print; without markup.
-    drafts
-        Print the drafts, too.
+    draft_file
+        A new file to write the draft to, which is printed otherwise.
+
+    Raises
+    ------
+    UnreadableError
+        If there is not one draft for ``draft_file``, or it cannot be written; after all was printed.
     """
     for file in inspection.files:
         _show_file(file, console)
     if inspection.patients_missing:
         console.print(_PATIENTS_MISSING)
-    if drafts:
-        for file in inspection.files:
-            if file.draft is not None:
-                console.print(f"\nDraft for {_name(file.path)}:\n")
-                # As it is: a line that is broken is another YAML.
-                console.print(file.draft, end="", soft_wrap=True)
+    if draft_file is not None:
+        _write_draft(inspection, draft_file)
+        console.print(f"Draft: {_name(draft_file)}. Settle its TODOs, then inspect again.")
+        return
+    for file in inspection.files:
+        if file.draft is not None:
+            console.print(f"\nDraft for {_name(file.path)}:\n")
+            # As it is: a line that is broken is another YAML.
+            console.print(file.draft, end="", soft_wrap=True)
 
 
 def exit_code(inspection: Inspection) -> int:
@@ -82,14 +90,7 @@ def exit_code(inspection: Inspection) -> int:
     return EXIT_REFUSED if any(file.refused for file in inspection.files) else 0
 
 
-def write_draft(inspection: Inspection, file: Path) -> None:
-    """Write the draft for the one file that no feed describes.
-
-    Raises
-    ------
-    UnreadableError
-        If there is not exactly one, or it cannot be written; nothing is written over.
-    """
+def _write_draft(inspection: Inspection, file: Path) -> None:
     drafts = [each.draft for each in inspection.files if each.draft is not None]
     if len(drafts) != 1:
         raise UnreadableError(

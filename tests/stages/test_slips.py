@@ -75,10 +75,14 @@ def test_a_month_that_slipped_is_told_with_its_unit_and_all_its_rows(slipped: Sl
     assert set(suspects["slip_id"]) == {evidence["slip_id"][0]}
 
 
-def test_every_suspect_has_one_slip(slipped: Slipping):
-    suspects = found(slipped).suspects
+def test_every_suspect_has_one_slip_and_the_evidence_counts_it():
+    everywhere = tuple(JULY._replace(laboratory=lab, first_month=0) for lab in range(6))
+
+    evidence, suspects = found(simulate(PLAN, everywhere))
 
     assert suspects.select(slips.KEY).is_unique().all()
+    assert evidence["n_suspects"].sum() == len(suspects) > 0
+    assert set(suspects["slip_id"]) <= set(evidence["slip_id"])
 
 
 def test_the_line_that_converts_makes_the_results_right(slipped: Slipping):

@@ -22,7 +22,13 @@ from e2analytics.simulate import parameters as world
 from e2analytics.simulate.cohort import Integers, Vector
 
 Trouble = Literal["none", "all_start_drug", "new_assay", "peak_draws", "starting_testosterone"]
-TROUBLES: Final = ("none", "all_start_drug", "new_assay", "peak_draws", "starting_testosterone")
+TROUBLES: Final[tuple[Trouble, ...]] = (
+    "none",
+    "all_start_drug",
+    "new_assay",
+    "peak_draws",
+    "starting_testosterone",
+)
 FIRST_MONTH: Final = 2024 * 12  # January 2024
 
 # Assumptions of this world; what is not here is in ``parameters``.

@@ -128,7 +128,7 @@ def find(
     order = ["analyte", "month", "source_kind", "source"]
     return Found(
         pl.concat(lines).sort(order),
-        pl.concat(suspects).unique(KEY, keep="first", maintain_order=True).sort(KEY),
+        pl.concat(suspects).sort(KEY),
     )
 
 
@@ -227,12 +227,15 @@ def _of_analyte(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     weighed = np.flatnonzero(analyte.rows["value"].is_not_null().to_numpy())
     slips = unit_slip.find(_results(analyte, weighed), _belief(analyte, settings))
-    suspects = [_suspects(labs, analyte, slip, weighed) for slip in slips]
-    evidence = [_line(analyte, slip, len(rows)) for slip, rows in zip(slips, suspects, strict=True)]
-    return (
-        pl.DataFrame(evidence, schema=EVIDENCE_SCHEMA, orient="row"),
-        pl.concat([pl.DataFrame(schema=SUSPECTS_SCHEMA), *suspects]),
-    )
+    suspects = pl.concat(
+        [
+            pl.DataFrame(schema=SUSPECTS_SCHEMA),
+            *(_suspects(labs, analyte, slip, weighed) for slip in slips),
+        ]
+    ).unique(KEY, keep="first", maintain_order=True)
+    counts = dict(suspects.group_by("slip_id").len().iter_rows())
+    evidence = [_line(analyte, slip, counts.get(_id(analyte, slip), 0)) for slip in slips]
+    return pl.DataFrame(evidence, schema=EVIDENCE_SCHEMA, orient="row"), suspects
 
 
 def _coded(codes: pl.DataFrame, column: str, known: list[str]) -> pl.DataFrame:
