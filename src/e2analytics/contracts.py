@@ -264,8 +264,12 @@ class UnitSlips(Table):
     log10_bayes_factor: Series[float] = pa.Field(nullable=True)
     compared_with: Series[str] = pa.Field(description="What the evidence rests on.")
     action: Series[str] = pa.Field(description="quarantined, released, converted ...")
-    release_line: Series[str] = pa.Field(description="Configuration that would release them.")
-    convert_line: Series[str] = pa.Field(description="Configuration that would convert them.")
+    release_line: Series[str] = pa.Field(
+        nullable=True, description="Configuration that would release them."
+    )
+    convert_line: Series[str] = pa.Field(
+        nullable=True, description="Configuration that would convert them; null: no unit explains it."
+    )
 
 
 class Quality(Table):

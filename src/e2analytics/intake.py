@@ -134,7 +134,7 @@ def counts_of_rows(taken: TakenIn, sources: Sources) -> dict[str, int]:
         "rows_read": int(taken.files["rows_read"].sum()),
         **{fate: int(taken.files[fate].sum()) for fate in settle.FATES},
         "rows_read_now": sum(file.rows_read for file in sources.files),
-        "files_read_now": sum(file.refused is None for file in sources.files),
+        "files_read_now": len({file.path for file in sources.files if not file.refused}),
         "files_refused_now": sum(file.refused is not None for file in sources.files),
         "files_known": len(sources.known),
         "files_unmatched": len(sources.unmatched),

@@ -214,7 +214,7 @@ class _Reading:
             self.files.append(self._refused(found, refused))
             return
         lines = self._lines(found, digest, described_by)
-        if all(self._before.is_done(line.source_file, described_by) for line in lines.values()):
+        if any(self._before.is_done(line.source_file, described_by) for line in lines.values()):
             self.known.append(found.path)
             return
         lines = {
@@ -318,11 +318,13 @@ class _Content:
                 raise RefusedFileError("missing_column", f"it has no column {', '.join(missing)}")
 
     def lines(self) -> list[SourceFile]:
+        """Return the lines of the tables that it filled; of an empty file the first."""
         unused = tuple(self._unused())
-        return [
+        read = [
             replace(line, rows_read=_distinct(self._lines_read[target]), unused=unused)
             for target, line in self._lines.items()
         ]
+        return [line for line in read if line.rows_read] or read[:1]
 
     def _kinds_of(self, record: str) -> dict[int, FileDescription]:
         """Return the first kind of each table that takes rows of this record."""
