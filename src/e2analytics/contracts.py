@@ -268,7 +268,8 @@ class UnitSlips(Table):
         nullable=True, description="Configuration that would release them."
     )
     convert_line: Series[str] = pa.Field(
-        nullable=True, description="Configuration that would convert them; null: no unit explains it."
+        nullable=True,
+        description="Configuration that would convert them; null: no unit explains it.",
     )
 
 

@@ -94,9 +94,10 @@ def _converted(
 
 
 def _watched(labs: pl.DataFrame) -> pl.DataFrame:
-    """Return the accepted results of the analytes in which slips are looked for."""
+    """Return the accepted results in which slips are looked for; a day made up has no month."""
     watched = (pl.col("fate") == "accepted") & pl.col("analyte").is_in(list(slips.WATCHED))
-    return plain(labs.filter(watched).select(columns_of("labs")), "labs")
+    rows = plain(labs.filter(watched).select(columns_of("labs")), "labs")
+    return rows.filter(~pl.col("imputed").str.contains("collected_at", literal=True))
 
 
 def _ledger(before: pl.DataFrame, sources: Sources, run_id: str) -> pl.DataFrame:

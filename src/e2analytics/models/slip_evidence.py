@@ -193,7 +193,7 @@ def _binned(group: Group) -> _Bins:
     return _Bins(
         deviation=np.bincount(back, group.deviation) / count,
         sd=np.bincount(back, group.sd) / count,
-        weight=np.bincount(back, group.weight, len(unique)),
+        weight=np.bincount(back, group.weight, len(unique)).astype(np.float64),
         may_fall=unique[:, 2] > 0,
         may_rise=unique[:, 3] > 0,
         back=back,
