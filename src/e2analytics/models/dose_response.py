@@ -1,0 +1,302 @@
+r"""Dose response of E2: what men have in common, fitted by marginal likelihood.
+
+The model is that of ``own_level``: log E2 = covariates + dose + the man's own level + his own response +
+the reading's error. Coefficients, dose, spreads and assays are estimated together by maximising the
+likelihood integrated over the men's own effects, times weak priors where few clinics have the data: an
+Emax or an ED50 that the data cannot carry stays at its prior, and ``prior_share`` says so.
+
+Steps follow the sum of outer products of the men's scores (Berndt, Hall, Hall and Hausman, Ann Econ Soc
+Meas 1974;3:653) and end with the exact curvature, whose inverse is the covariance of the estimates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from e2analytics.models.own_level import (
+    PARAMETERS,
+    Block,
+    Common,
+    Draws,
+    Posterior,
+    blocks,
+    find,
+    integrate,
+)
+
+Vector = NDArray[np.float64]
+Matrix = NDArray[np.float64]
+
+MIN_MEN: Final = 30
+"""Fewer men do not tell how men differ."""
+CONSTANT: Final = "constant"
+_THREADS = 2
+_MAX_STEPS = 200
+_SMALL_STEP = 1e-3
+_TOLERANCE = 1e-8
+_POLISHING_STEPS = 6
+_DIFFERENCE = 1e-5
+
+
+class Prior(NamedTuple):
+    """A normal prior: what is believed of a parameter before the data, how firmly, and why."""
+
+    mean: float
+    sd: float
+    source: str
+
+
+PRIORS: Final[Mapping[str, Prior]] = {
+    "logit_emax": Prior(
+        float(np.log(4)),
+        0.75,
+        "0.80 (0.48-0.95): 80 % after 14 days of 1 mg a day, in women (label); 86 % by letrozole in men with "
+        "normal testosterone",
+    ),
+    "log_ed50": Prior(
+        float(np.log(0.32)),
+        1.0,
+        "0.32 mg/week (0.05-2.3): with Emax 0.80 gives -66 % at 1.5 mg/week (Punjani, Sex Med 2021;9:100378, "
+        "men on testosterone, chosen for high E2)",
+    ),
+    "log_sd_ms": Prior(
+        float(np.log(0.22)),
+        0.5,
+        "0.22 (0.08-0.60): ICC of one E2 0.73 in postmenopausal women over five years; men: none found",
+    ),
+    "log_ia_slope": Prior(
+        0.0,
+        0.15,
+        "1.0 (0.75-1.34): upper reference limits of men, immunoassay 40-43, MS 35-42 pg/mL",
+    ),
+    "ia_constant_pg_ml": Prior(
+        2.5, 3.0, "2.5 (-3.4-8.4): lower reference limits of men, immunoassay 11-12, MS 8-10 pg/mL"
+    ),
+    "log_ia_cv": Prior(float(np.log(0.24)), 0.5, "as mass spectrometry, and the assay's own error"),
+    "log_ia_sd_pg_ml": Prior(
+        float(np.log(5.0)),
+        0.5,
+        "5 pg/mL (1.9-13): rank correlation with MS 0.53-0.76 in men (Ohlsson, JCEM 2013;98:E1097)",
+    ),
+    "log_sd_level": Prior(float(np.log(0.4)), 1.0, "hardly a prior: keeps a spread from 0"),
+    "response_per_level": Prior(0.0, 0.5, "none known"),
+    "log_sd_response": Prior(
+        float(np.log(0.22)), 0.5, "0.22 (0.08-0.60): no source; a house assumption"
+    ),
+}
+"""Weak priors; each mean with the range that it leaves likely (95 %)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DoseResponse:
+    """What men have in common, with its uncertainty; q parameters.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Covariates, then the model's own (``own_level.PARAMETERS``).
+    vector : ndarray, shape (q,)
+        Estimates.
+    covariance : ndarray, shape (q, q)
+        Of the estimates.
+    log_likelihood : float
+        At the estimates, priors left out.
+    n_men, n_draws, n_censored : int
+        What it was estimated from.
+    """
+
+    names: tuple[str, ...]
+    vector: Vector
+    covariance: Matrix
+    log_likelihood: float
+    n_men: int
+    n_draws: int
+    n_censored: int
+
+    @property
+    def common(self) -> Common:
+        """The estimates, as the parts of the model."""
+        return Common.from_vector(self.vector)
+
+    @property
+    def n_covariates(self) -> int:
+        """Number of covariates, the constant included."""
+        return len(self.names) - len(PARAMETERS)
+
+    @property
+    def standard_error(self) -> Vector:
+        """Standard errors, shape (q,)."""
+        return np.sqrt(np.diag(self.covariance))
+
+    def prior_share(self, priors: Mapping[str, Prior] = PRIORS) -> dict[str, float]:
+        """Return how much of what is known of a parameter was known before the data: 0 none, 1 all."""
+        variances = dict(zip(self.names, np.diag(self.covariance).tolist(), strict=True))
+        return {name: variances[name] / prior.sd**2 for name, prior in priors.items()}
+
+
+def fit(
+    draws: Draws, covariate_names: Sequence[str], *, priors: Mapping[str, Prior] = PRIORS
+) -> DoseResponse:
+    """Estimate what the men have in common.
+
+    Parameters
+    ----------
+    draws
+        Draws of E2; the first covariate is the constant.
+    covariate_names
+        Names of the covariates, ``CONSTANT`` first.
+    priors
+        By parameter or covariate; what has none is estimated from the data alone.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 30 men with a draw.
+    """
+    n_men = len(np.unique(draws.man))
+    if n_men < MIN_MEN:
+        raise ValueError(f"{n_men} men have an E2 draw; {MIN_MEN} are needed")
+    names = (*covariate_names, *PARAMETERS)
+    known = _Known.of(names, priors)
+    with _Men(draws) as men:
+        vector = _climb(men, known, _start(draws, names, priors))
+        vector, covariance, log_likelihood = _polish(men, known, vector)
+    return DoseResponse(
+        names,
+        vector,
+        covariance,
+        log_likelihood,
+        n_men,
+        len(draws.man),
+        int(np.sum(~draws.is_exact)),
+    )
+
+
+class _Known(NamedTuple):
+    """The priors of all parameters: precision 0 where there is none."""
+
+    mean: Vector
+    precision: Vector
+
+    @classmethod
+    def of(cls, names: Sequence[str], priors: Mapping[str, Prior]) -> _Known:
+        flat = Prior(0.0, np.inf, "")
+        of_each = [priors.get(name, flat) for name in names]
+        return cls(
+            np.array([prior.mean for prior in of_each]),
+            np.array([prior.sd**-2 for prior in of_each]),
+        )
+
+    def log_density(self, vector: Vector) -> float:
+        return float(-0.5 * self.precision @ (vector - self.mean) ** 2)
+
+    def score(self, vector: Vector) -> Vector:
+        return np.asarray(-self.precision * (vector - self.mean))
+
+
+class _At(NamedTuple):
+    """The log-likelihood at a parameter, its derivative, and the outer products of the men's scores."""
+
+    value: float
+    score: Vector
+    products: Matrix
+
+
+class _Men:
+    """All blocks of men, integrated over side by side; keeps where their nodes were."""
+
+    def __init__(self, draws: Draws) -> None:
+        self._blocks = list(blocks(draws))
+        self._places: list[Posterior | None] = [None] * len(self._blocks)
+        self._pool = ThreadPoolExecutor(_THREADS)
+
+    def __enter__(self) -> _Men:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+
+    def at(self, vector: Vector, *, nodes_stay: bool = False) -> _At:
+        common = Common.from_vector(vector)
+
+        def one(block: Block, place: Posterior | None) -> tuple[Posterior, _At]:
+            found = place if place and nodes_stay else find(block, common, place)
+            integrated = integrate(block, common, found)
+            scores = integrated.scores
+            value = float(integrated.log_likelihood.sum())
+            return found, _At(value, scores.sum(axis=0), scores.T @ scores)
+
+        with threadpool_limits(1):
+            done = list(self._pool.map(one, self._blocks, self._places))
+        self._places = [found for found, _ in done]
+        return _total(at for _, at in done)
+
+
+def _total(parts: Iterable[_At]) -> _At:
+    values, scores, products = zip(*parts, strict=True)
+    return _At(sum(values), np.sum(scores, axis=0), np.sum(products, axis=0))
+
+
+def _start(draws: Draws, names: Sequence[str], priors: Mapping[str, Prior]) -> Vector:
+    """Start at the priors, and at the least squares of what is exact and off the drug."""
+    believed = {**PRIORS, **priors}
+    vector = np.array([believed[name].mean if name in believed else 0.0 for name in names])
+    exact = draws.is_exact & (draws.low_pg_ml > 0)
+    off = exact & (draws.dose_mg_per_week == 0)
+    rows = off if off.sum() >= MIN_MEN else exact
+    if rows.any():
+        vector[0] = float(np.mean(np.log(draws.low_pg_ml[rows])))
+    else:
+        vector[0] = float(np.log(30.0))
+    return vector
+
+
+def _climb(men: _Men, known: _Known, vector: Vector) -> Vector:
+    """Maximise by steps along the men's scores, shortened until they go up."""
+    here, damping = men.at(vector), 0.0
+    for _ in range(_MAX_STEPS):
+        score = here.score + known.score(vector)
+        curvature = here.products + np.diag(known.precision)
+        scale = np.diag(curvature).clip(1e-8)
+        step = np.linalg.solve(curvature + damping * np.diag(scale), score)
+        step *= min(1.0, 1.0 / np.abs(step).max())
+        moved = vector + step
+        there = men.at(moved)
+        gain = there.value + known.log_density(moved) - here.value - known.log_density(vector)
+        if gain < -1e-7 * abs(here.value):
+            damping = max(4 * damping, 0.05)
+            continue
+        vector, here, damping = moved, there, damping / 4 if damping > 0.01 else 0.0
+        if abs(float(score @ step)) < _SMALL_STEP:
+            break
+    return vector
+
+
+def _polish(men: _Men, known: _Known, vector: Vector) -> tuple[Vector, Matrix, float]:
+    """End with Newton steps on the exact curvature; return estimates, covariance, log-likelihood."""
+    covariance: Matrix = np.linalg.inv(_curvature(men, known, vector)).astype(np.float64)
+    at = men.at(vector)
+    for _ in range(_POLISHING_STEPS):
+        score = at.score + known.score(vector)
+        step = covariance @ score
+        vector = vector + step
+        at = men.at(vector)
+        if float(score @ step) < _TOLERANCE:
+            break
+    return vector, covariance, at.value
+
+
+def _curvature(men: _Men, known: _Known, vector: Vector) -> Matrix:
+    """Return minus the second derivatives of log-likelihood and priors, by differences of the first."""
+    here = men.at(vector).score
+    steps = _DIFFERENCE * np.eye(len(vector))
+    second = np.array([here - men.at(vector + step, nodes_stay=True).score for step in steps])
+    second /= _DIFFERENCE
+    return np.asarray((second + second.T) / 2 + np.diag(known.precision))
