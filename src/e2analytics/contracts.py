@@ -269,7 +269,7 @@ class UnitSlips(Table):
     )
     convert_line: Series[str] = pa.Field(
         nullable=True,
-        description="Configuration that would convert them; null: no unit explains it.",
+        description="Configuration that would convert them; null: a part of the month slipped.",
     )
 
 
@@ -390,10 +390,6 @@ class Exposures(Table):
         nullable=True,
         description="Time-weighted mean over the interval; null if a dose is unknown.",
     )
-    log_e2_off_mean: Series[float] = pa.Field(nullable=True, description="Posterior, log pg/mL.")
-    log_e2_off_sd: Series[float] = pa.Field(nullable=True)
-    log_e2_on_mean: Series[float] = pa.Field(nullable=True)
-    log_e2_on_sd: Series[float] = pa.Field(nullable=True)
     e2_pg_ml: Series[float] = pa.Field(nullable=True, description="Geometric mean over the time.")
     e2_ci_low_pg_ml: Series[float] = pa.Field(nullable=True)
     e2_ci_high_pg_ml: Series[float] = pa.Field(nullable=True)
@@ -403,6 +399,112 @@ class Exposures(Table):
     years_on_trt: Series[float] = pa.Field(nullable=True, description="At the first scan.")
     usable: Series[bool]
     why_not: Series[str] = pa.Field(nullable=True, description="Null exactly where usable.")
+
+
+class ExposureEpisodes(Table):
+    """What a man held between two scans, and his E2 under it. Grain: patient_id, site, first scan, dose."""
+
+    patient_id: Series[str]
+    site: Series[str] = pa.Field(isin=SITES)
+    first_scan_id: Series[str]
+    weekly_anastrozole_mg: Series[float] = pa.Field(nullable=True, description="0: off the drug.")
+    share: Series[float] = pa.Field(gt=0, le=1, description="Of the days between the scans.")
+    log_e2_mean: Series[float] = pa.Field(description="Posterior, log pg/mL.")
+    log_e2_sd: Series[float] = pa.Field(ge=0)
+
+
+class OwnLevels(Table):
+    """A man's own E2 under the dose response of the month. Grain: patient_id.
+
+    His log E2 at a dose is what his covariates and the dose say of all men, plus his own level, plus on
+    the drug his own response.
+    """
+
+    patient_id: Series[str] = pa.Field(unique=True)
+    n_draws: Series[pl.Int64] = pa.Field(ge=1, description="E2 draws that it rests on.")
+    n_on: Series[pl.Int64] = pa.Field(ge=0, description="Of them on the drug.")
+    n_ms: Series[pl.Int64] = pa.Field(ge=0, description="Of them by mass spectrometry.")
+    n_ms_on: Series[pl.Int64] = pa.Field(ge=0, description="Of those on the drug.")
+    n_set_aside: Series[pl.Int64] = pa.Field(
+        ge=0, description="Draws that fit nothing else of his."
+    )
+    draws_digest: Series[str] = pa.Field(
+        description="Changes when a draw or what is beside it does."
+    )
+    log_testosterone: Series[float] = pa.Field(description="His usual one, log ng/dL.")
+    log_testosterone_variance: Series[float] = pa.Field(ge=0, description="How sure that is.")
+    bmi_kg_m2: Series[float] = pa.Field(description="His own, else the mean of all men.")
+    age_years: Series[float] = pa.Field(description="On the day of the fit.")
+    ever_on_drug: Series[float] = pa.Field(isin=[0.0, 1.0])
+    level_mean: Series[float] = pa.Field(description="Own level, beyond his covariates; log ratio.")
+    response_mean: Series[float] = pa.Field(description="Own response, beyond the dose; log ratio.")
+    level_variance: Series[float] = pa.Field(ge=0)
+    level_response_covariance: Series[float]
+    response_variance: Series[float] = pa.Field(ge=0)
+    level_by_constant: Series[float] = pa.Field(
+        description="Fall per unit of a parameter, as all below."
+    )
+    level_by_log_testosterone: Series[float]
+    level_by_bmi_kg_m2: Series[float]
+    level_by_age_years: Series[float]
+    level_by_ever_on_drug: Series[float]
+    level_by_logit_emax: Series[float]
+    level_by_log_ed50: Series[float]
+    level_by_log_ia_slope: Series[float]
+    level_by_ia_constant_pg_ml: Series[float]
+    response_by_constant: Series[float]
+    response_by_log_testosterone: Series[float]
+    response_by_bmi_kg_m2: Series[float]
+    response_by_age_years: Series[float]
+    response_by_ever_on_drug: Series[float]
+    response_by_logit_emax: Series[float]
+    response_by_log_ed50: Series[float]
+    response_by_log_ia_slope: Series[float]
+    response_by_ia_constant_pg_ml: Series[float]
+    model_id: Series[str]
+
+
+class DoseEffects(Table):
+    """How far a weekly dose lowers the average man's E2, at steady state. Grain: dose."""
+
+    weekly_anastrozole_mg: Series[float] = pa.Field(gt=0)
+    suppression_pct: Series[float] = pa.Field(ge=0, le=100, description="Of E2 off the drug.")
+    ci_low_pct: Series[float] = pa.Field(
+        description="95 % interval of the average, not of one man."
+    )
+    ci_high_pct: Series[float]
+    n_men: Series[pl.Int64] = pa.Field(ge=0, description="With a draw at this dose.")
+    known_before_the_data: Series[float] = pa.Field(
+        ge=0,
+        description="Greatest share of what is known of Emax or ED50 that came from the prior.",
+    )
+    model_id: Series[str]
+
+
+class E2Checks(Table):
+    """Whether E2 draws lie where the dose response expects them. Grain: by, name."""
+
+    by: Series[str] = pa.Field(isin=["assay", "clinic", "laboratory", "dose"])
+    name: Series[str]
+    n_draws: Series[pl.Int64] = pa.Field(ge=1, description="Exact results.")
+    n_outside: Series[pl.Int64] = pa.Field(
+        ge=0, description="Outside their 95 % predictive interval."
+    )
+    share_outside: Series[float] = pa.Field(ge=0, le=1, description="0.05 is to be expected.")
+    mean_z: Series[float] = pa.Field(description="Mean distance from the expected, in SD.")
+    sd_z: Series[float] = pa.Field(nullable=True, description="1 is to be expected.")
+    fits: Series[bool] = pa.Field(nullable=True, description="Null: too few draws to tell.")
+    model_id: Series[str]
+
+
+class Projections(Table):
+    """What E2 would be at common doses: information, never an order. Grain: patient_id, dose."""
+
+    patient_id: Series[str]
+    weekly_anastrozole_mg: Series[float] = pa.Field(ge=0)
+    e2_pg_ml: Series[float] = pa.Field(gt=0)
+    e2_ci_low_pg_ml: Series[float] = pa.Field(gt=0)
+    e2_ci_high_pg_ml: Series[float] = pa.Field(gt=0)
 
 
 class Levels(Table):
@@ -559,6 +661,11 @@ TABLES: Final[dict[str, type[Table]]] = {
     "quality": Quality,
     "densitometry": Densitometry,
     "exposures": Exposures,
+    "exposure_episodes": ExposureEpisodes,
+    "own_levels": OwnLevels,
+    "dose_effects": DoseEffects,
+    "e2_checks": E2Checks,
+    "projections": Projections,
     "levels": Levels,
     "curve": Curve,
     "curve_summary": CurveSummary,

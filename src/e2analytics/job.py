@@ -26,6 +26,7 @@ STEPS: Final = (
     "take_in",
     "see",
     "join",
+    "respond_to_dose",
     "measure_exposure",
     "fit",
     "flag_men",

@@ -13,10 +13,13 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from e2analytics.models.shrinkage import Shrinkage
+from e2analytics.models.dose_response import DoseResponse
+from e2analytics.models.usual import Usual
 from e2analytics.settings import Settings
+from e2analytics.stages.respond import Context, MonthResponse
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class MonthModel:
     ----------
     model_id
         The as-of date of the fit, and a digest of its inputs and settings.
-    shared
+    response
         The dose response; None if too few men had a draw.
     limit_quantiles_pg_ml
         By site: equally probable values of its curve's lower limit; empty if it has none.
@@ -36,7 +39,7 @@ class MonthModel:
     """
 
     model_id: str
-    shared: Shrinkage | None
+    response: MonthResponse | None
     limit_quantiles_pg_ml: Mapping[str, tuple[float, ...]]
     fit_settings: Mapping[str, Any]
 
@@ -90,7 +93,7 @@ def record(models: pl.DataFrame, model: MonthModel, *, as_of: date, run_id: str)
     if model.model_id in models["model_id"]:
         return models
     parameters = {
-        "dose_response": asdict(model.shared) if model.shared else None,
+        "dose_response": _response_to_json(model.response) if model.response else None,
         "limit_quantiles_pg_ml": model.limit_quantiles_pg_ml,
         "fit_settings": model.fit_settings,
     }
@@ -98,7 +101,7 @@ def record(models: pl.DataFrame, model: MonthModel, *, as_of: date, run_id: str)
         "model_id": model.model_id,
         "fitted_as_of": as_of,
         "run_id": run_id,
-        "parameters": json.dumps(parameters, sort_keys=True),
+        "parameters": json.dumps(parameters),
     }
     return pl.concat([models, pl.DataFrame([row], schema=models.schema)])
 
@@ -116,15 +119,38 @@ def limit_uncertainty(
 
 def _from_json(model_id: str, text: str) -> MonthModel:
     parameters = json.loads(text)
-    shared = parameters["dose_response"]
+    response = parameters["dose_response"]
     return MonthModel(
         model_id,
-        Shrinkage(**{**shared, **_tuples(shared)}) if shared else None,
+        _response_from_json(response) if response else None,
         {site: tuple(values) for site, values in parameters["limit_quantiles_pg_ml"].items()},
         parameters["fit_settings"],
     )
 
 
-def _tuples(shared: dict[str, list[float]]) -> dict[str, tuple[float, ...]]:
-    # JSON has lists where the model has tuples.
-    return {name: tuple(value) for name, value in shared.items() if isinstance(value, list)}
+def _response_to_json(response: MonthResponse) -> dict[str, Any]:
+    model, context = response.model, response.context
+    return {
+        "estimates": dict(zip(model.names, model.vector.tolist(), strict=True)),
+        "standard_errors": dict(zip(model.names, model.standard_error.tolist(), strict=True)),
+        "known_before_the_data": model.prior_share(),
+        "covariance": model.covariance.tolist(),
+        "log_likelihood": model.log_likelihood,
+        "n_men": model.n_men,
+        "n_draws": model.n_draws,
+        "n_censored": model.n_censored,
+        "context": {**asdict(context), "aged_on": context.aged_on.isoformat()},
+    }
+
+
+def _response_from_json(kept: dict[str, Any]) -> MonthResponse:
+    estimates, context = kept["estimates"], kept["context"]
+    model = DoseResponse(
+        tuple(estimates),
+        np.array(list(estimates.values())),
+        np.array(kept["covariance"]),
+        *(kept[name] for name in ("log_likelihood", "n_men", "n_draws", "n_censored")),
+    )
+    testosterone, aged_on = Usual(**context["testosterone"]), context["aged_on"]
+    changed = {"testosterone": testosterone, "aged_on": date.fromisoformat(aged_on)}
+    return MonthResponse(model, Context(**{**context, **changed}))

@@ -2,7 +2,7 @@
 
 ::
 
-    sources -> taken_in -> seen -> linked -> exposed -> fitted -> flagged -> accounted -> Outputs
+    sources -> taken_in -> seen -> linked -> responded -> exposed -> fitted -> flagged -> accounted -> Outputs
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import polars as pl
 from e2analytics import month_model
 from e2analytics.contracts import TABLES
 from e2analytics.intake import TakenIn, counts_of_rows, take_in
-from e2analytics.models.shrinkage import Shrinkage
 from e2analytics.month_model import MonthModel
 from e2analytics.settings import Settings
 from e2analytics.sources import Sources
@@ -30,11 +29,13 @@ from e2analytics.stages import (
     limit,
     link,
     quality,
+    respond,
     settle,
     validate,
 )
 from e2analytics.stages import fit as fitting
 from e2analytics.stages.fit import Fitted
+from e2analytics.stages.respond import Responded
 from e2analytics.state import CANONICAL, DERIVED, Outputs, Snapshot
 
 _EVENT_DATE: Final = {
@@ -69,12 +70,11 @@ class Linked(NamedTuple):
 
 
 class Exposed(NamedTuple):
-    """The E2 of intervals and of men."""
+    """The E2 of intervals, and along the doses held in them."""
 
     exposures: pl.DataFrame
+    episodes: pl.DataFrame
     levels: pl.DataFrame
-    men: pl.DataFrame
-    shared: Shrinkage | None
 
 
 def run(
@@ -182,13 +182,14 @@ def _analyse(
     if not refit:
         curves = before.table("curve_summary")
         model = month_model.in_force(before.table("models"), curves, settings, as_of)
-    exposed = clock(measure_exposure)(seen, linked, settings, model)
+    responded = clock(respond_to_dose)(seen, linked, before, model, as_of)
+    exposed = clock(measure_exposure)(seen, linked, responded, settings)
     if model is None:
-        frames = (exposed.exposures, exposed.levels, exposed.men)
+        frames = (exposed.exposures, exposed.levels, responded.own_levels)
         model_id = month_model.name(frames, settings, as_of)
         curve, summary, quantiles = clock(fit)(exposed, settings, model_id)
         how = month_model.settings_of_fit(settings)
-        model = MonthModel(model_id, exposed.shared, quantiles, how)
+        model = MonthModel(model_id, responded.response, quantiles, how)
     else:
         curve, summary = before.table("curve"), before.table("curve_summary")
     models = month_model.record(before.table("models"), model, as_of=as_of, run_id=run_id)
@@ -200,13 +201,28 @@ def _analyse(
         as_of=as_of,
         reason=adopt,
     )
-    cohort, flags = clock(flag_men)(
-        seen, linked, exposed, before, limits, models, settings, as_of, model.model_id
+    cohort, flags, projections = clock(flag_men)(
+        seen,
+        linked,
+        responded,
+        exposed,
+        before,
+        limits,
+        models,
+        settings,
+        as_of,
+        model.model_id,
     )
+    of_model = pl.lit(model.model_id).alias("model_id")
     attrition = clock(account_for)(taken, seen, exposed, settings, run_id)
     derived = {
         "densitometry": densitometry.classify(seen["dxa"], seen["patients"]),
         "exposures": exposed.exposures,
+        "exposure_episodes": exposed.episodes,
+        "own_levels": responded.own_levels.with_columns(of_model),
+        "dose_effects": responded.effects.with_columns(of_model),
+        "e2_checks": responded.checks.with_columns(of_model),
+        "projections": projections,
         "levels": exposed.levels,
         "curve": curve,
         "curve_summary": summary,
@@ -265,35 +281,59 @@ def join(seen: Mapping[str, pl.DataFrame], settings: Settings) -> Linked:
     )
 
 
-def measure_exposure(
+def respond_to_dose(
     seen: Mapping[str, pl.DataFrame],
     linked: Linked,
-    settings: Settings,
+    before: Snapshot,
     model: MonthModel | None,
+    as_of: date,
+) -> Responded:
+    """Estimate the men's own E2: all men with a new model, those with new draws under a frozen one."""
+    known = None
+    if model:
+        of_model = pl.col("model_id") == model.model_id
+        kept = (before.table(name).filter(of_model).drop("model_id") for name in respond.TABLES)
+        known = Responded(model.response, *kept)
+    return respond.respond(
+        linked.draws,
+        seen["patients"],
+        seen["labs"],
+        linked.episodes,
+        as_of=as_of,
+        before=known,
+    )
+
+
+def measure_exposure(
+    seen: Mapping[str, pl.DataFrame], linked: Linked, responded: Responded, settings: Settings
 ) -> Exposed:
-    """Estimate the men's own E2 and with it the exposure of every pair."""
-    response = expose.respond(linked.draws, model.shared if model else None)
+    """Estimate the E2 of every pair from the men's own."""
+    held = link.held(linked.pairs, linked.episodes)
+    along = respond.along(responded.response, responded.own_levels, held)
     exposures = expose.exposures(
         linked.pairs,
         linked.draws,
         linked.episodes,
-        response.men,
+        along.pairs,
         seen["patients"],
         seen["labs"],
         settings.link,
     )
     levels = expose.levels(seen["dxa"], seen["labs"], seen["patients"], settings.link)
-    return Exposed(exposures, levels, response.men, response.shared)
+    return Exposed(exposures, along.episodes, levels)
 
 
 def fit(exposed: Exposed, settings: Settings, model_id: str) -> Fitted:
     """Fit the curves of all sites."""
-    return fitting.fit(exposed.exposures, exposed.levels, settings.fit, model_id=model_id)
+    return fitting.fit(
+        exposed.exposures, exposed.episodes, exposed.levels, settings.fit, model_id=model_id
+    )
 
 
 def flag_men(
     seen: Mapping[str, pl.DataFrame],
     linked: Linked,
+    responded: Responded,
     exposed: Exposed,
     before: Snapshot,
     limits: pl.DataFrame,
@@ -301,10 +341,10 @@ def flag_men(
     settings: Settings,
     as_of: date,
     model_id: str,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Judge every man on the drug by the limit in use, and tell which flags are new."""
-    now = link.at_present_dose(linked.draws, linked.episodes, as_of)
-    men = expose.respond(now, exposed.shared).men if exposed.shared else exposed.men
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Judge every man on the drug by the limit in use; tell which flags are new, and project."""
+    present = link.present_dose(linked.episodes, as_of)
+    men = respond.now_and_off(responded.response, responded.own_levels, present)
     limit_in_use = limit.in_use(limits, settings.flag, as_of=as_of)
     known = flag.Known(
         seen["patients"],
@@ -324,7 +364,10 @@ def flag_men(
         as_of=as_of,
         model_id=model_id,
     )
-    return cohort, flag_life.flags(cohort, before.table("flags"), as_of=as_of)
+    on_anastrozole = cohort.filter(pl.col("e2_expected_pg_ml").is_not_null()).select("patient_id")
+    projections = respond.projections(responded.response, responded.own_levels, on_anastrozole)
+    flags = flag_life.flags(cohort, before.table("flags"), as_of=as_of)
+    return cohort, flags, projections
 
 
 def account_for(

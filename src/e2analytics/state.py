@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +16,11 @@ CANONICAL: Final = ("patients", "labs", "dxa", "medications", "events", "precisi
 DERIVED: Final = (
     "densitometry",
     "exposures",
+    "exposure_episodes",
+    "own_levels",
+    "dose_effects",
+    "e2_checks",
+    "projections",
     "levels",
     "curve",
     "curve_summary",
@@ -63,8 +68,6 @@ class Sliced(Mapping[str, pl.DataFrame]):
     ----------
     rows
         Compact rows of the canonical tables.
-    finish
-        Called with the name and each plain slice; its result is what is seen.
     others
         Tables that are kept as they are.
     """
@@ -72,11 +75,9 @@ class Sliced(Mapping[str, pl.DataFrame]):
     def __init__(
         self,
         rows: Mapping[str, pl.DataFrame],
-        finish: Callable[[str, pl.DataFrame], pl.DataFrame],
         others: Mapping[str, pl.DataFrame] | None = None,
     ) -> None:
         self._rows = rows
-        self._finish = finish
         self._others = others or {}
 
     def __iter__(self) -> Iterator[str]:
@@ -92,7 +93,11 @@ class Sliced(Mapping[str, pl.DataFrame]):
         """Yield the rows of a canonical table; at least one slice, perhaps an empty one."""
         rows = self._rows[name]
         for start in range(0, max(len(rows), 1), _SLICE):
-            yield self._finish(name, plain(rows.slice(start, _SLICE), name))
+            yield plain(rows.slice(start, _SLICE), name)
+
+    def compact(self, name: str) -> pl.DataFrame:
+        """Return the rows of a canonical table as they are kept."""
+        return self._rows[name]
 
 
 def slices(tables: Mapping[str, pl.DataFrame], name: str) -> Iterator[pl.DataFrame]:
@@ -101,6 +106,11 @@ def slices(tables: Mapping[str, pl.DataFrame], name: str) -> Iterator[pl.DataFra
         yield from tables.slices(name)
     else:
         yield tables[name]
+
+
+def compact_rows(tables: Mapping[str, pl.DataFrame], name: str) -> pl.DataFrame:
+    """Return a table with its repeated texts as categories."""
+    return tables.compact(name) if isinstance(tables, Sliced) else compact(tables[name])
 
 
 @dataclass(frozen=True)

@@ -69,11 +69,41 @@ def published_run() -> Tables:
         "curve_summary": summary_rows(),
         "cohort": cohort,
         "flags": flagged,
+        "dose_effects": [dose_effect(0.5, 48.0, 700), dose_effect(1.0, 60.0, 400)],
+        "e2_checks": [e2_check("dose", "off the drug"), e2_check("laboratory", "LAB-A")],
         "limits": [adopted_limit()],
         "models": [model()],
         "runs": [run()],
     }
     return {name: frame(name, found) for name, found in rows.items()}
+
+
+def dose_effect(mg: float, pct: float, n_men: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "weekly_anastrozole_mg": mg,
+        "suppression_pct": pct,
+        "ci_low_pct": pct - 2,
+        "ci_high_pct": pct + 2,
+        "n_men": n_men,
+        "known_before_the_data": 0.01,
+        "model_id": MODEL_ID,
+        **changes,
+    }
+
+
+def e2_check(by: str, name: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "by": by,
+        "name": name,
+        "n_draws": 1200,
+        "n_outside": 62,
+        "share_outside": 62 / 1200,
+        "mean_z": 0.03,
+        "sd_z": 1.01,
+        "fits": True,
+        "model_id": MODEL_ID,
+        **changes,
+    }
 
 
 def run(**changes: Any) -> dict[str, Any]:

@@ -14,7 +14,8 @@ import polars as pl
 import pytest
 
 from e2analytics import contracts
-from e2analytics.report import build, render_html
+from e2analytics.report.content import build
+from e2analytics.report.render import render_html
 
 Tables = dict[str, pl.DataFrame]
 MONTH = "2026-09"
@@ -106,7 +107,7 @@ def test_the_reader_is_warned_before_anything_else(page: str) -> None:
     assert body.index("Internal: contains rows about patients; do not send.") < body.index("<h1>")
     assert "not a medical device" in body
     assert "TRAVERSE" in body
-    assert "provisional" in body
+    assert "drawn towards men like him" in body
 
 
 def test_every_man_with_an_open_flag_is_on_the_page_once(page: str, tables: Tables) -> None:
@@ -211,7 +212,8 @@ def test_another_process_makes_the_same_bytes(page: str) -> None:
         f"spec = importlib.util.spec_from_file_location('made_up', {str(CONFTEST)!r})\n"
         "made_up = importlib.util.module_from_spec(spec)\n"
         "spec.loader.exec_module(made_up)\n"
-        "from e2analytics.report import build, render_html\n"
+        "from e2analytics.report.content import build\n"
+        "from e2analytics.report.render import render_html\n"
         f"page = render_html(build(made_up.published_run(), month={MONTH!r}))\n"
         "sys.stdout.buffer.write(page.encode())\n"
     )

@@ -1,7 +1,7 @@
 """Expose: the E2 of an interval, with its uncertainty, and why a pair cannot be used."""
 
 from datetime import date, timedelta
-from math import exp, log, sqrt
+from math import exp, log
 from pathlib import Path
 from typing import Any
 
@@ -55,18 +55,7 @@ def spell(
     }
 
 
-MAN = {
-    "patient_id": "p1",
-    "n_draws": 5,
-    "n_on": 2,
-    "n_ms": 5,
-    "n_ms_on": 2,
-    "off_mean": log(40),
-    "off_sd": 0.2,
-    "on_mean": log(10),
-    "on_sd": 0.3,
-    "covariance": 0.03,
-}
+ALONG = {"pair": 0, "log_e2": log(20), "log_e2_sd": 0.2}
 PATIENT = {
     "patient_id": "p1",
     "clinic_id": "c1",
@@ -100,7 +89,7 @@ def exposed(
         pairs if pairs is not None else pair(),
         draws,
         pl.DataFrame(spells, schema=empty.schema) if spells else empty,
-        pl.DataFrame([MAN]),
+        pl.DataFrame([ALONG], schema_overrides={"pair": pl.UInt32}),
         pl.DataFrame([PATIENT]),
         pl.DataFrame(labs) if labs else empty_table("labs"),
         LinkSettings(),
@@ -129,17 +118,15 @@ def test_draws_inside_speak_for_180_days_and_must_cover_half(
     assert (row["usable"], row["why_not"]) == (why_not is None, why_not)
 
 
-def test_exposure_is_the_mans_level_weighted_by_time_on_the_drug():
+def test_exposure_is_the_posterior_along_the_doses_held():
     row = exposed([0, 150, 300], [spell(-100, 73), spell(292, None, 3.0)])
 
     # 73 days of the first spell at 1 mg, 73 of the second at 3 mg, of 365.
     assert row["share_on_drug"] == pytest.approx(0.4)
     assert row["weekly_anastrozole_mg"] == pytest.approx((73 * 1 + 73 * 3) / 365)
-    mean = 0.4 * log(10) + 0.6 * log(40)
-    sd = sqrt(0.4**2 * 0.09 + 0.6**2 * 0.04 + 2 * 0.4 * 0.6 * 0.03)
-    assert row["e2_pg_ml"] == pytest.approx(exp(mean))
-    assert row["e2_ci_low_pg_ml"] == pytest.approx(exp(mean - 1.959964 * sd))
-    assert row["e2_ci_high_pg_ml"] == pytest.approx(exp(mean + 1.959964 * sd))
+    assert row["e2_pg_ml"] == pytest.approx(20)
+    assert row["e2_ci_low_pg_ml"] == pytest.approx(20 * exp(-1.959964 * 0.2))
+    assert row["e2_ci_high_pg_ml"] == pytest.approx(20 * exp(1.959964 * 0.2))
 
 
 def test_off_treatment_is_a_dose_of_zero_and_an_unknown_dose_stays_unknown():

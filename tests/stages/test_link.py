@@ -21,8 +21,7 @@ MAN = PATIENTS.with_columns(
     weight_kg=pl.lit(80.0),
 )
 NO_DRAWS = pl.DataFrame(schema={"patient_id": pl.String, "collected_on": pl.Date})
-LEVELS = ("off_mean", "off_sd", "on_mean", "on_sd", "covariance")
-NO_LEVELS = pl.DataFrame(schema={"patient_id": pl.String, **dict.fromkeys(LEVELS, pl.Float64)})
+NO_LEVELS = pl.DataFrame(schema={"pair": pl.UInt32, "log_e2": pl.Float64, "log_e2_sd": pl.Float64})
 
 
 def day(number: int | None) -> date | None:
@@ -153,33 +152,51 @@ def test_a_draw_under_another_inhibitor_is_marked():
     assert found.select("on_drug", "on_other").row(0) == (False, True)
 
 
-def test_a_mans_draws_at_another_dose_do_not_speak_for_his_present_one():
+def test_the_present_dose_is_the_one_in_force_else_the_last():
     spells = link.episodes(
         orders(
-            ("anastrozole", 0, 100, 2.0),
-            ("anastrozole", 100, 300, 0.5),
-            ("anastrozole", 400, None, 2.0),
+            ("anastrozole", 0, 100, 2.0), ("anastrozole", 200, None, 0.5), ("letrozole", 0, 9, 17.5)
         )
     )
-    labs = pl.DataFrame(
+
+    def present(number: int) -> list[float | None]:
+        return link.present_dose(spells, day(number))["present_mg_per_week"].to_list()
+
+    assert present(-1) == []
+    assert present(50) == [2.0]
+    assert present(150) == [2.0]  # stopped: the drug is felt until it is washed out
+    assert present(250) == [0.5]
+    unknown = link.episodes(orders(("anastrozole", 0, None, None)))
+    assert link.present_dose(unknown, day(5))["present_mg_per_week"].to_list() == [None]
+
+
+def test_what_was_held_between_two_scans_adds_up_to_all_of_the_days():
+    pairs = pl.DataFrame(
         {
-            "patient_id": ["p1"] * 4,
-            "analyte": ["estradiol"] * 4,
-            "collected_on": [day(-5), day(50), day(200), day(500)],
+            "patient_id": ["p1", "p2"],
+            "site": ["lumbar_spine"] * 2,
+            "scan_id": ["s1", "s2"],
+            "scanned_on": [day(0)] * 2,
+            "scanned_on_2": [day(400)] * 2,
         }
     )
-    drawn = link.draws(labs, spells, FlagSettings())
+    spells = link.episodes(
+        orders(
+            ("anastrozole", -100, 100, 1.0),
+            ("anastrozole", 100, 200, 2.0),
+            ("anastrozole", 300, None, 1.0),
+            ("letrozole", 0, 400, 17.5),
+        )
+    )
 
-    def kept(as_of: int) -> list[date]:
-        return link.at_present_dose(drawn, spells, day(as_of))["collected_on"].to_list()
+    held = link.held(pairs, spells).select("pair", "weekly_dose_mg", "share").rows()
 
-    # No draw at 1 mg yet: the others stay, or a danger that they show would be hidden.
-    doubled = link.episodes(orders(("anastrozole", 0, 100, 2.0), ("anastrozole", 100, None, 4.0)))
-    assert len(link.at_present_dose(drawn, doubled, day(120))) == 4
-    # At 2 mg the draws at 2 mg and off the drug count; at 0.5 mg those at 0.5 mg; off it all do.
-    assert kept(510) == [day(-5), day(50), day(500)]
-    assert kept(250) == [day(-5), day(200)]
-    assert kept(350) == [day(-5), day(50), day(200), day(500)]
+    assert held == [(0, 0.0, 0.25), (0, 1.0, 0.5), (0, 2.0, 0.25), (1, 0.0, 1.0)]
+    unknown = link.held(pairs, link.episodes(orders(("anastrozole", 0, None, None))))
+    assert unknown.select("pair", "weekly_dose_mg", "share").rows() == [
+        (0, None, 1.0),
+        (1, 0.0, 1.0),
+    ]
 
 
 def scans(*rows: tuple[int, str | None]) -> pl.DataFrame:

@@ -6,17 +6,32 @@ its own uncertainty, over which every probability is integrated.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from e2analytics.models.shrinkage import Levels, Vector
+Vector = NDArray[np.float64]
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
 _SHARES = (_NODES + 1) / 2  # of the probability below the limit, at which it is integrated
 _SHARE_WEIGHTS = _WEIGHTS / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Log E2 (log pg/mL) of n men off the drug and on it at their dose, jointly normal; each of shape (n,).
+
+    ``covariance`` is that of the two.
+    """
+
+    off_mean: Vector
+    off_sd: Vector
+    on_mean: Vector
+    on_sd: Vector
+    covariance: Vector
 
 
 class Below(NamedTuple):

@@ -29,6 +29,7 @@ from e2analytics.models.own_level import (
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
+_Z95 = 1.959963984540054
 _SHIFTING = 4
 """Parameters beside the coefficients that shift levels: Emax, ED50, slope and constant of immunoassay."""
 
@@ -138,6 +139,16 @@ def predict(
     if covariate_variance is not None:
         covariance += covariate_variance[:, None, None]
     return Predicted(mean, covariance)
+
+
+def suppression(response: DoseResponse, dose_mg_per_week: Vector) -> tuple[Vector, Vector, Vector]:
+    """Return the share of the average man's E2 that doses take away: low, middle, high of 95 %, (k,) each."""
+    dose = response.common.effect(dose_mg_per_week)
+    at = [response.names.index(name) for name in ("logit_emax", "log_ed50")]
+    by = np.stack([dose.by_logit_emax, dose.by_log_ed50], axis=-1)
+    sd = np.sqrt(np.einsum("ki,ij,kj->k", by, response.covariance[np.ix_(at, at)], by))
+    low, high = (1 - np.exp(dose.log_ratio + way * _Z95 * sd) for way in (1, -1))
+    return low, 1 - np.exp(dose.log_ratio), high
 
 
 def _covariance(response: DoseResponse) -> Matrix:

@@ -20,7 +20,7 @@ from typing import Any
 import polars as pl
 
 from e2analytics.errors import ConfigurationError, ContractError, TooLittleDataError
-from e2analytics.report import curves, facts, intake, men, prose
+from e2analytics.report import curves, dose_response, facts, intake, men, prose
 from e2analytics.report.prose import Rules
 from e2analytics.report.words import MONTHS, NOTHING, count, day
 
@@ -46,6 +46,7 @@ class Report:
     header: Header
     facts: tuple[facts.Fact, ...]
     intake: intake.Intake
+    dose_response: dose_response.DoseResponse
     curves: curves.Curves
     counts: men.Counts
     flagged: men.Flagged
@@ -60,8 +61,8 @@ def build(tables: Mapping[str, pl.DataFrame], *, month: str) -> Report:
     Parameters
     ----------
     tables : mapping of str to polars.DataFrame
-        ``runs``, ``files``, ``attrition``, ``quarantine``, ``exposures``, ``curve``,
-        ``curve_summary``, ``cohort``, ``flags``, ``limits``, ``models`` and ``patients``, as the
+        ``runs``, ``files``, ``attrition``, ``quarantine``, ``dose_effects``, ``e2_checks``, ``exposures``,
+        ``curve``, ``curve_summary``, ``cohort``, ``flags``, ``limits``, ``models`` and ``patients``, as the
         run published them; ``runs`` and ``attrition`` may hold other runs too.
     month : str
         ``YYYY-MM``. The report is of the first run published with the month's last day as its
@@ -111,6 +112,7 @@ def build(tables: Mapping[str, pl.DataFrame], *, month: str) -> Report:
         header=header,
         facts=facts.five(counts, flagged, shape, came_in, month_name=header.month_name),
         intake=came_in,
+        dose_response=dose_response.describe(tables["dose_effects"], tables["e2_checks"]),
         curves=shape,
         counts=counts,
         flagged=flagged,

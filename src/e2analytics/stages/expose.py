@@ -1,23 +1,18 @@
 """Expose: what E2 a man had between two scans, and how sure that is.
 
-In    pairs, E2 draws, episodes (``link``), patients and laboratory results
+In    pairs, E2 draws, episodes (``link``), E2 along them (``respond``), patients, laboratory results
 Out   exposures   grain patient_id, site, first scan (``contracts.Exposures``)
       levels      grain patient_id, site: one scan beside one E2, where nothing can be paired
-      men         grain patient_id: the man's own E2 off and on the drug
 
-A man's level off and on the drug is the posterior of the provisional dose-response model
-(``models.shrinkage``), not the mean of a few noisy draws: noise would flatten the curve.
+A man's E2 between two scans is the posterior of the dose response along the doses that he held, not the
+mean of a few noisy draws: noise would flatten the curve.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-import numpy as np
 import polars as pl
 
 from e2analytics import clinical
-from e2analytics.models import shrinkage
 from e2analytics.settings import LinkSettings
 
 CARRY_BMI_DAYS = 730
@@ -25,97 +20,24 @@ CARRY_BMI_DAYS = 730
 _Z95 = 1.959963984540054
 
 
-class Response(NamedTuple):
-    """The fitted dose response, and the men's own levels under it."""
-
-    shared: shrinkage.Shrinkage | None
-    men: pl.DataFrame
-
-
-def respond(draws: pl.DataFrame, shared: shrinkage.Shrinkage | None = None) -> Response:
-    """Return every man's own level of E2, off and on the drug.
-
-    Parameters
-    ----------
-    draws
-        E2 draws with their drug state. Those in transition, under another aromatase inhibitor or of a
-        day that the feed made up are left out.
-    shared
-        A model fitted before; None fits one, if 30 men have a draw.
-    """
-    used = (
-        draws.filter(
-            ~pl.col("in_transition")
-            & ~pl.col("on_other")
-            & ~pl.col("imputed").str.contains("collected_at", literal=True)
-        )
-        # One order, so that sums are the same to the last digit.
-        .sort("patient_id", "collected_at", "result_id", "source_order", "source_line")
-        .with_columns(man=pl.col("patient_id").rank("dense").cast(pl.Int64) - 1)
-    )
-    if shared is None:
-        shared = _fit(used)
-    if shared is None:
-        return Response(None, _men(used, None))
-    return Response(shared, _men(used, shrinkage.levels(shared, _arrays(used))))
-
-
-def _fit(used: pl.DataFrame) -> shrinkage.Shrinkage | None:
-    """Fit what the men have in common; None if too few of them have a draw.
-
-    Draws of an unknown assay count as immunoassay, but where there are known ones they must not say
-    how immunoassay differs: many of them are mass spectrometry.
-    """
-    known = used.filter(pl.col("assay") != "unknown")
-    enough = (known["assay"] == "ia").sum() >= shrinkage.MIN_MEN
-    taken = known if enough else used
-    taken = taken.with_columns(man=pl.col("patient_id").rank("dense").cast(pl.Int64) - 1)
-    arrays = _arrays(taken)
-    return shrinkage.fit(arrays) if arrays.n_men >= shrinkage.MIN_MEN else None
-
-
-def _arrays(used: pl.DataFrame) -> shrinkage.Draws:
-    return shrinkage.Draws(
-        man=used["man"].to_numpy(),
-        low=used["value_low"].log().to_numpy(),
-        high=used["value_high"].fill_null(np.inf).log().to_numpy(),
-        on=used["on_drug"].cast(pl.Float64).to_numpy(),
-        ms=(used["assay"] == "ms").to_numpy(),
-        n_men=used["man"].n_unique(),
-    )
-
-
-def _men(used: pl.DataFrame, levels: shrinkage.Levels | None) -> pl.DataFrame:
-    men = used.group_by("man").agg(
-        pl.col("patient_id").first(),
-        n_draws=pl.len().cast(pl.Int64),
-        n_on=pl.col("on_drug").sum().cast(pl.Int64),
-        n_ms=(pl.col("assay") == "ms").sum().cast(pl.Int64),
-        n_ms_on=((pl.col("assay") == "ms") & pl.col("on_drug")).sum().cast(pl.Int64),
-    )
-    names = ["off_mean", "off_sd", "on_mean", "on_sd", "covariance"]
-    if levels is None:
-        empty = [pl.lit(None, dtype=pl.Float64).alias(name) for name in names]
-        return men.sort("man").drop("man").with_columns(empty)
-    columns = {name: getattr(levels, name) for name in names}
-    return men.sort("man").drop("man").with_columns(pl.DataFrame(columns).get_columns())
-
-
 def exposures(
     pairs: pl.DataFrame,
     draws: pl.DataFrame,
     episodes: pl.DataFrame,
-    men: pl.DataFrame,
+    along: pl.DataFrame,
     patients: pl.DataFrame,
     labs: pl.DataFrame,
     settings: LinkSettings,
 ) -> pl.DataFrame:
-    """Return the pairs with their exposure, their covariates, and why one cannot be used."""
+    """Return the pairs with their exposure, their covariates, and why one cannot be used.
+
+    ``along`` has mean and SD of the time-weighted log E2 by ``pair``, the row of ``pairs``.
+    """
     indexed = pairs.with_row_index("pair")
     together = (
         indexed.join(_covered(indexed, draws, settings), on="pair", how="left")
         .join(_treated(indexed, episodes), on="pair", how="left")
-        .join(men, on="patient_id", how="left")
+        .join(along.select("pair", "log_e2", "log_e2_sd"), on="pair", how="left")
         .join(_background(indexed, patients, labs), on="pair", how="left")
         .with_columns(
             pl.col("n_draws_between", "days_other").fill_null(0),
@@ -131,7 +53,6 @@ def exposures(
     change = 100 * (pl.col("bmd_g_cm2_2") / pl.col("bmd_g_cm2")).log()
     return (
         together.with_columns(change_pct=change)
-        .with_columns(_mixture())
         .with_columns(why_not=_not_usable(settings))
         .sort("patient_id", "site", "scanned_on")
         .select(
@@ -160,10 +81,6 @@ def exposures(
             coverage="coverage",
             share_on_drug="share_on_drug",
             weekly_anastrozole_mg="weekly_anastrozole_mg",
-            log_e2_off_mean="off_mean",
-            log_e2_off_sd="off_sd",
-            log_e2_on_mean="on_mean",
-            log_e2_on_sd="on_sd",
             e2_pg_ml=pl.col("log_e2").exp(),
             e2_ci_low_pg_ml=(pl.col("log_e2") - _Z95 * pl.col("log_e2_sd")).exp(),
             e2_ci_high_pg_ml=(pl.col("log_e2") + _Z95 * pl.col("log_e2_sd")).exp(),
@@ -280,20 +197,6 @@ def _background(pairs: pl.DataFrame, patients: pl.DataFrame, labs: pl.DataFrame)
 
 def _bmi() -> pl.Expr:
     return pl.col("weight_kg") / (pl.col("height_cm") / 100) ** 2
-
-
-def _mixture() -> list[pl.Expr]:
-    """Return mean and SD of the time-weighted log E2 of the interval."""
-    on = pl.col("share_on_drug")
-    variance = (
-        (on * pl.col("on_sd")) ** 2
-        + ((1 - on) * pl.col("off_sd")) ** 2
-        + 2 * on * (1 - on) * pl.col("covariance")
-    )
-    return [
-        (on * pl.col("on_mean") + (1 - on) * pl.col("off_mean")).alias("log_e2"),
-        variance.sqrt().alias("log_e2_sd"),
-    ]
 
 
 def _not_usable(settings: LinkSettings) -> pl.Expr:

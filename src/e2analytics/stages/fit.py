@@ -21,6 +21,7 @@ import polars as pl
 from e2analytics.contracts import FITTED_SITES, schema_of
 from e2analytics.errors import TooLittleDataError
 from e2analytics.models.curve import CurveData, CurveFit, CurveSettings, fit_curve
+from e2analytics.models.pspline import Array
 from e2analytics.models.sweet_spot import Limit
 from e2analytics.settings import FitSettings
 
@@ -60,6 +61,7 @@ class _Complete:
 
 def fit(
     exposures: pl.DataFrame,
+    episodes: pl.DataFrame,
     levels: pl.DataFrame,
     settings: FitSettings,
     *,
@@ -69,8 +71,8 @@ def fit(
 
     Parameters
     ----------
-    exposures, levels
-        ``contracts.Exposures`` and ``contracts.Levels``.
+    exposures, episodes, levels
+        ``contracts.Exposures``, ``contracts.ExposureEpisodes`` and ``contracts.Levels``.
     settings
         How to fit.
     model_id
@@ -91,7 +93,7 @@ def fit(
             n_replicates=settings.n_replicates,
         )
         try:
-            fitted = fit_curve(_data(complete, outcome), how)
+            fitted = fit_curve(_data(complete, episodes, outcome), how)
         except TooLittleDataError as error:
             summaries.append(_not_fitted(about, str(error), delta, complete))
             continue
@@ -134,7 +136,7 @@ def complete_rows(
     return _Complete(rows.drop_nulls(list(used)), used, tuple(left_out.values()))
 
 
-def _data(complete: _Complete, outcome: str) -> CurveData:
+def _data(complete: _Complete, episodes: pl.DataFrame, outcome: str) -> CurveData:
     rows = complete.rows
     names = complete.covariates
     covariates = rows.select(names).to_numpy().astype(float).reshape(len(rows), len(names))
@@ -143,18 +145,35 @@ def _data(complete: _Complete, outcome: str) -> CurveData:
         return CurveData.at_points(
             rows["e2_pg_ml"].log().to_numpy(), rows["bmd_g_cm2"].to_numpy(), patient, covariates
         )
-    on = rows["share_on_drug"].to_numpy()
+    mean, sd, share = _along(rows, episodes)
     return CurveData(
         log_e2=rows["e2_pg_ml"].log().to_numpy(),
-        log_e2_mean=rows.select("log_e2_off_mean", "log_e2_on_mean").to_numpy(),
-        log_e2_sd=rows.select("log_e2_off_sd", "log_e2_on_sd").to_numpy(),
-        episode_weight=np.column_stack([1 - on, on]),
+        log_e2_mean=mean,
+        log_e2_sd=sd,
+        episode_weight=share,
         covariates=covariates,
         outcome=rows[CHANGE].to_numpy(),
         patient=patient,
         # Two scans, each with the precision error; in %/year.
         sampling_variance=(2 * rows["precision_cv_pct"] ** 2 / rows["years"] ** 2).to_numpy(),
     )
+
+
+def _along(rows: pl.DataFrame, episodes: pl.DataFrame) -> tuple[Array, Array, Array]:
+    """Return mean and SD of log E2 and the share of the days of each row's episodes, (n, k) each."""
+    key = ["patient_id", "site", "first_scan_id"]
+    of_rows = (
+        rows.select(key)
+        .with_row_index("row")
+        .join(episodes, on=key)
+        .sort("row", "weekly_anastrozole_mg")
+        .with_columns(column=pl.int_range(pl.len()).over("row"))
+    )
+    row, column = of_rows["row"].to_numpy(), of_rows["column"].to_numpy()
+    mean, sd, share = np.zeros((3, len(rows), int(column.max(initial=0)) + 1))
+    for array, name in ((mean, "log_e2_mean"), (sd, "log_e2_sd"), (share, "share")):
+        array[row, column] = of_rows[name].to_numpy()
+    return mean, sd, share
 
 
 def _curve(fitted: CurveFit, about: Mapping[str, str]) -> pl.DataFrame:

@@ -17,8 +17,7 @@ import numpy as np
 import polars as pl
 
 from e2analytics.contracts import FITTED_SITES, columns_of
-from e2analytics.models.below import probabilities
-from e2analytics.models.shrinkage import Levels
+from e2analytics.models.below import Levels, probabilities
 from e2analytics.settings import FlagSettings
 from e2analytics.stages import grounds
 from e2analytics.stages.limit import LimitInUse

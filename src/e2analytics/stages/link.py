@@ -144,25 +144,57 @@ def draws(labs: pl.DataFrame, spells: pl.DataFrame, settings: FlagSettings) -> p
     )
 
 
-def at_present_dose(draws: pl.DataFrame, spells: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Leave out a man's draws on the drug at another dose, if he has one at the dose in force.
+def present_dose(spells: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    """Return the weekly dose of anastrozole that men hold, or held last: null where it is not known.
 
-    The provisional dose response knows on and off, not how much: what E2 was at 2 mg a week would be
-    taken for what it is at 0.25. A man who has no draw at his present dose keeps the others: he cannot
-    be assessed by them, but a danger that they show must be seen.
+    Of a man who stopped it is the last one: the drug is felt until it is washed out.
     """
     in_force = pl.col("ended_on").is_null() | (pl.col("ended_on") > pl.lit(as_of))
-    present = spells.filter(
-        (pl.col("drug") == ANASTROZOLE) & (pl.col("started_on") <= pl.lit(as_of)) & in_force
-    ).select("patient_id", present_mg="weekly_dose_mg")
-    settled = pl.col("on_drug") & ~pl.col("in_transition") & ~pl.col("on_other")
-    here = settled & (pl.col("weekly_anastrozole_mg") == pl.col("present_mg")).fill_null(False)
-    elsewhere = pl.col("on_drug") & ~here
+    last = pl.col("weekly_dose_mg").last()
     return (
-        draws.join(present, on="patient_id", how="left", validate="m:1", maintain_order="left")
-        .filter(~(elsewhere & here.any().over("patient_id")))
-        .drop("present_mg")
+        spells.filter((pl.col("drug") == ANASTROZOLE) & (pl.col("started_on") <= pl.lit(as_of)))
+        .with_columns(in_force=in_force)
+        .sort("patient_id", "in_force", "started_on")
+        .group_by("patient_id", maintain_order=True)
+        .agg(present_mg_per_week=last)
     )
+
+
+def held(pairs: pl.DataFrame, spells: pl.DataFrame) -> pl.DataFrame:
+    """Return the doses of anastrozole held between two scans, each with its share of the days.
+
+    Grain pair (a row of ``pairs``, counted from 0), dose: ``weekly_dose_mg`` is 0 off the drug, null where
+    it is not known.
+    """
+    within = pairs.select(
+        "patient_id",
+        "site",
+        "scan_id",
+        "scanned_on",
+        "scanned_on_2",
+        length=(pl.col("scanned_on_2") - pl.col("scanned_on")).dt.total_days(),
+    ).with_row_index("pair")
+    start = pl.max_horizontal("scanned_on", "started_on")
+    end = pl.min_horizontal("scanned_on_2", "ended_on")
+    key = ["pair", "patient_id", "site", "scan_id"]
+    on = (
+        within.join(spells.filter(pl.col("drug") == ANASTROZOLE), on="patient_id")
+        .with_columns(days=(end - start).dt.total_days())
+        .filter(pl.col("days") > 0)
+        .group_by(*key, "weekly_dose_mg")
+        .agg(share=pl.col("days").sum() / pl.col("length").first())
+    )
+    off = (
+        within.join(
+            on.group_by("pair").agg(on=pl.col("share").sum()),
+            on="pair",
+            how="left",
+            maintain_order="left",
+        )
+        .select(*key, weekly_dose_mg=pl.lit(0.0), share=1 - pl.col("on").fill_null(0.0))
+        .filter(pl.col("share") > 1e-9)
+    )
+    return pl.concat([off, on]).sort("pair", "weekly_dose_mg")
 
 
 def pairs(
