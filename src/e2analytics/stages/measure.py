@@ -1,0 +1,187 @@
+"""Measure: the quality measures by month and clinic, for the months that have ended.
+
+In    what is known of the men on the as-of date
+Out   measures   grain month, clinic_id, measure; clinic_id is null for all clinics together
+
+Every month, clinic and measure has its row. Where a clinic has not yet sent what a measure needs, the row
+says so in ``not_measured`` and has no numbers: never 0 %. All clinics together are those that are measured.
+Earlier months are counted with what is known today, which may be more than was known then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Final
+
+import polars as pl
+
+from e2analytics import measures
+from e2analytics.models.proportion import wilson
+from e2analytics.stages import courses
+from e2analytics.stages.opportunities import BONE_SITES, Known, opportunities
+
+N_MONTHS: Final = 24
+NO_PATIENTS: Final = "no_patients"
+_GRAIN: Final = ["month_end", "clinic_id", "measure"]
+_COUNTS: Final = ["numerator", "denominator", "n_excepted", "n_apart"]
+
+
+def measure(known: Known, as_of: date, n_months: int = N_MONTHS) -> pl.DataFrame:
+    """Return the measures of the last ``n_months`` months that ended on or before ``as_of``.
+
+    Returns
+    -------
+    DataFrame
+        ``month`` (YYYY-MM), ``clinic_id``, ``measure``, ``numerator``, ``denominator``, ``n_excepted`` (taken
+        out of the denominator by an exception), ``n_apart`` (told beside the measure), ``value`` with the ends
+        of its 95 % interval, ``suppressed`` (False here) and ``not_measured``, the reason or null.
+    """
+    month_ends = _month_ends(as_of, n_months)
+    clinics = known.patients.select("patient_id", "clinic_id")
+    by_clinic = (
+        _grid(clinics, month_ends)
+        .join(_counted(known, clinics, month_ends), on=_GRAIN, how="left", maintain_order="left")
+        .join(_lacking(known, clinics, month_ends), on=_GRAIN, how="left", maintain_order="left")
+        .with_columns(
+            pl.when(pl.col("not_measured").is_null()).then(pl.col(name).fill_null(0)).alias(name)
+            for name in _COUNTS
+        )
+    )
+    together = _together(by_clinic, month_ends)
+    return _with_intervals(pl.concat([together, by_clinic.select(together.columns)]))
+
+
+def _month_ends(as_of: date, n_months: int) -> list[date]:
+    """Return the last days of months, the latest last."""
+    first_of_next = (as_of + timedelta(days=1)).replace(day=1)
+    firsts = pl.date_range(
+        pl.lit(first_of_next).dt.offset_by(f"-{n_months - 1}mo"),
+        pl.lit(first_of_next),
+        interval="1mo",
+        eager=True,
+    )
+    return (firsts - timedelta(days=1)).to_list()
+
+
+def _months(month_ends: Sequence[date]) -> pl.DataFrame:
+    return pl.DataFrame({"month_end": month_ends}, schema={"month_end": pl.Date})
+
+
+def _grid(clinics: pl.DataFrame, month_ends: Sequence[date]) -> pl.DataFrame:
+    names = pl.DataFrame({"measure": list(measures.load().measures)})
+    each_clinic = clinics.select("clinic_id").unique().sort("clinic_id")
+    return _months(month_ends).join(each_clinic, how="cross").join(names, how="cross")
+
+
+def _counted(known: Known, clinics: pl.DataFrame, month_ends: Sequence[date]) -> pl.DataFrame:
+    met = pl.col("met").fill_null(False)
+    spared = pl.col("excepted") & ~met
+    counts = pl.col("met").is_not_null() & ~spared
+    return (
+        opportunities(known, month_ends)
+        .with_columns(month_end=pl.col("counted_on").dt.month_end())
+        .filter(pl.col("month_end").is_in(month_ends))
+        .join(clinics, on="patient_id")
+        .group_by(_GRAIN)
+        .agg(
+            numerator=met.sum().cast(pl.Int64),
+            denominator=counts.sum().cast(pl.Int64),
+            n_excepted=spared.sum().cast(pl.Int64),
+            n_apart=pl.col("apart").sum().cast(pl.Int64),
+        )
+    )
+
+
+def _lacking(known: Known, clinics: pl.DataFrame, month_ends: Sequence[date]) -> pl.DataFrame:
+    """Name the first thing that a clinic had not sent by the month's end, though the measure needs it."""
+    needs = pl.DataFrame(
+        [
+            {"measure": name, "source": source}
+            for name, defined in measures.load().measures.items()
+            for source in defined.needs
+        ]
+    )
+    since = (
+        _first_rows(known)
+        .join(clinics, on="patient_id")
+        .group_by("clinic_id", "source")
+        .agg(since=pl.col("first_on").min())
+    )
+    missing = pl.col("since").is_null() | (pl.col("since") > pl.col("month_end"))
+    return (
+        _grid(clinics, month_ends)
+        .join(needs, on="measure", maintain_order="left_right")
+        .join(since, on=["clinic_id", "source"], how="left", maintain_order="left")
+        .filter(missing)
+        .group_by(_GRAIN, maintain_order=True)
+        .agg(not_measured=pl.format("no_{}", pl.col("source").first()))
+    )
+
+
+def _first_rows(known: Known) -> pl.DataFrame:
+    """Return of each man the first day of each source of data."""
+    scans, day = known.dxa, "scanned_on"
+    laboratory = known.labs.filter(pl.col("analyte").is_in(measures.LABORATORY))
+    events = known.events.filter(pl.col("kind").is_in(measures.EVENTS))
+    trt = courses.on_testosterone(known.patients, known.medications)
+    sources = [
+        laboratory.select("patient_id", source="analyte", first_on="collected_on"),
+        events.select("patient_id", source="kind", first_on="occurred_on"),
+        trt.select("patient_id", source=pl.lit("trt"), first_on="trt_on"),
+        known.medications.select("patient_id", source=pl.lit("medications"), first_on="started_on"),
+        scans.filter(pl.col("site").is_in(BONE_SITES)).select(
+            "patient_id", source=pl.lit("dxa"), first_on=day
+        ),
+        scans.drop_nulls("body_fat_pct").select(
+            "patient_id", source=pl.lit("body_fat"), first_on=day
+        ),
+    ]
+    return pl.concat(sources).group_by("patient_id", "source").agg(pl.col("first_on").min())
+
+
+def _together(by_clinic: pl.DataFrame, month_ends: Sequence[date]) -> pl.DataFrame:
+    """Add up the clinics that are measured; where none is, say what they lack."""
+    measured = pl.col("not_measured").is_null()
+    reasons = pl.col("not_measured").unique().sort().str.join("; ")
+    sums = by_clinic.group_by("month_end", "measure").agg(
+        pl.when(measured.any()).then(pl.col(name).sum()).alias(name) for name in _COUNTS
+    )
+    why = by_clinic.group_by("month_end", "measure").agg(
+        not_measured=pl.when(~measured.any()).then(reasons)
+    )
+    nobody = pl.DataFrame({"clinic_id": [None]}, schema={"clinic_id": pl.String})
+    names = pl.DataFrame({"measure": list(measures.load().measures)})
+    key = ["month_end", "measure"]
+    return (
+        _months(month_ends)
+        .join(nobody, how="cross")
+        .join(names, how="cross")
+        .join(sums, on=key, how="left", maintain_order="left")
+        .join(why, on=key, how="left", maintain_order="left")
+        .with_columns(
+            not_measured=pl.when(pl.col("denominator").is_null()).then(
+                pl.col("not_measured").fill_null(NO_PATIENTS)
+            )
+        )
+    )
+
+
+def _with_intervals(counts: pl.DataFrame) -> pl.DataFrame:
+    # polars' nulls become NaN here and come back as nulls.
+    share = wilson(*(counts[name].cast(pl.Float64).to_numpy() for name in _COUNTS[:2]))
+    intervals = {"value": share.value, "ci_low": share.ci_low, "ci_high": share.ci_high}
+    return (
+        counts.with_columns(
+            pl.Series(name, values).fill_nan(None) for name, values in intervals.items()
+        )
+        .sort("month_end", "clinic_id", nulls_last=False, maintain_order=True)
+        .select(
+            month=pl.col("month_end").dt.strftime("%Y-%m"),
+            clinic_id="clinic_id",
+            measure="measure",
+            **{name: pl.col(name) for name in (*_COUNTS, *intervals)},
+            suppressed=pl.lit(False),
+            not_measured="not_measured",
+        )
+    )
