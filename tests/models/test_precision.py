@@ -1,14 +1,25 @@
 import numpy as np
 import pytest
 
-from e2analytics.models import precision, smooth
-from e2analytics.models.pspline import Basis
+from e2analytics.models import precision
+from e2analytics.models.curve import CurveSettings, agree
+from e2analytics.models.grams import whole_gram
+from e2analytics.models.precision import Precision
+from e2analytics.models.rows import CurveData
+from e2analytics.models.smooth import fit_point
+
+SETTINGS = CurveSettings(delta=0.5, n_basis=20)
 
 
-def rows(outcome, seed=0):
+def rows(outcome, sampling_variance, seed=0):
     log_e2 = np.random.default_rng(seed).uniform(2, 4, len(outcome))
-    basis = Basis(2.0, 4.0)
-    return smooth.arrange(basis, basis.evaluate(log_e2), np.empty((len(outcome), 0)), outcome)
+    men = np.arange(len(outcome))
+    return CurveData.at_points(log_e2, outcome, men, sampling_variance=sampling_variance)
+
+
+def estimated(outcome, sampling_variance) -> Precision:
+    table = rows(outcome, sampling_variance)
+    return precision.estimate([table], agree([table], SETTINGS))
 
 
 def noise(tau, sampling_variance, seed=1):
@@ -17,9 +28,11 @@ def noise(tau, sampling_variance, seed=1):
 
 
 def test_without_known_precision_every_row_weighs_the_same():
-    known = precision.estimate(rows(noise(1.0, np.zeros(50))), np.zeros(50))
+    variance = np.zeros(50)
 
-    np.testing.assert_array_equal(known.weight, np.ones(50))
+    known = estimated(noise(1.0, variance), variance)
+
+    np.testing.assert_array_equal(known.weights(variance), np.ones(50))
     assert known.tau == 0
 
 
@@ -27,33 +40,34 @@ def test_without_known_precision_every_row_weighs_the_same():
 def test_recovers_the_spread_between_intervals(tau):
     variance = np.random.default_rng(2).uniform(0.2, 6, 8000)
 
-    known = precision.estimate(rows(noise(tau, variance)), variance)
+    known = estimated(noise(tau, variance), variance)
 
     assert known.tau == pytest.approx(tau, rel=0.15)
-    np.testing.assert_allclose(known.weight, 1 / (variance + known.tau**2))
+    np.testing.assert_allclose(known.weights(variance), 1 / (variance + known.tau**2))
 
 
 def test_weighted_residuals_equal_their_degrees_of_freedom():
     variance = np.random.default_rng(3).uniform(0.2, 6, 500)
-    table = rows(noise(1.5, variance))
+    table = rows(noise(1.5, variance), variance)
+    agreed = agree([table], SETTINGS)
 
-    known = precision.estimate(table, variance)
+    known = precision.estimate([table], agreed)
 
-    fit = smooth.fit_once(table, known.weight)
-    residual = table.columns[:, -1] - table.columns[:, :-1] @ fit.coefficients
-    assert np.sum(known.weight * residual**2) == pytest.approx(500 - fit.edf - 1, rel=1e-4)
+    weight = known.weights(variance)
+    fit = fit_point(*whole_gram(table, weight, agreed), agreed.n_fixed)
+    columns = agreed.columns(table)
+    residual = columns[:, -1] - columns[:, :-1] @ fit.coefficients
+    assert np.sum(weight * residual**2) == pytest.approx(500 - fit.edf - 1, rel=5e-3)
 
 
 def test_spread_is_nil_where_the_scanner_explains_more_than_there_is():
     variance = np.full(300, 4.0)
 
-    known = precision.estimate(rows(noise(0.0, variance / 4)), variance)
+    known = estimated(noise(0.0, variance / 4), variance)
 
     assert known.tau == 0
-    np.testing.assert_allclose(known.weight, 0.25)
+    np.testing.assert_allclose(known.weights(variance), 0.25)
 
 
 def test_an_outcome_without_any_spread_is_no_failure():
-    known = precision.estimate(rows(np.zeros(40)), np.ones(40))
-
-    assert known.tau == 0
+    assert estimated(np.zeros(40), np.ones(40)).tau == 0

@@ -25,6 +25,14 @@ def test_splines_are_those_of_scipy_on_the_same_knots():
     np.testing.assert_allclose(BASIS.evaluate(log_e2), expected, atol=1e-14)
 
 
+def test_slopes_are_the_derivatives_of_scipy_s_splines():
+    log_e2 = np.linspace(BASIS.lower, BASIS.upper, 201)[:-1]
+
+    expected = BSpline(BASIS.knots, np.eye(20), 3).derivative()(log_e2)
+
+    np.testing.assert_allclose(BASIS.slopes(log_e2), expected, atol=1e-12)
+
+
 def test_beyond_the_ends_the_splines_stay_as_they_are_there():
     inside = BASIS.evaluate(np.array([BASIS.lower, BASIS.upper]))
 
@@ -32,16 +40,16 @@ def test_beyond_the_ends_the_splines_stay_as_they_are_there():
 
 
 def test_a_straight_line_costs_no_penalty_and_a_constant_is_among_the_splines():
-    line = np.arange(12.0)
+    line = np.arange(20.0)
 
     assert line @ BASIS.penalty @ line == pytest.approx(0, abs=1e-12)
-    np.testing.assert_allclose(BASIS.penalty @ np.ones(12), 0, atol=1e-12)
+    np.testing.assert_allclose(BASIS.penalty @ np.ones(20), 0, atol=1e-12)
 
 
 def test_mixed_coordinates_turn_the_penalty_into_an_identity():
     turned = BASIS.to_mixed.T @ BASIS.penalty @ BASIS.to_mixed
 
-    np.testing.assert_allclose(turned, np.diag([0.0] * 2 + [1.0] * 10), atol=1e-12)
+    np.testing.assert_allclose(turned, np.diag([0.0] * 2 + [1.0] * 18), atol=1e-12)
 
 
 def test_a_known_level_is_its_own_average():
@@ -53,7 +61,8 @@ def test_a_known_level_is_its_own_average():
 
 
 def test_an_average_over_doubt_is_the_expectation_over_the_posterior():
-    mean, sd = np.array([2.2, 3.0, 3.9]), np.array([0.1, 0.2, 0.3])
+    # The last two reach beyond the ends of the basis.
+    mean, sd = np.array([2.2, 3.0, 3.9, 1.6, 4.4]), np.array([0.1, 0.2, 0.6, 0.3, 0.3])
     steps = np.linspace(-8, 8, 20_001)
     density = np.exp(-(steps**2) / 2)
     expected = [
@@ -61,9 +70,9 @@ def test_an_average_over_doubt_is_the_expectation_over_the_posterior():
         for m, s in zip(mean, sd, strict=True)
     ]
 
-    averaged = BASIS.averaged(mean[:, None], sd[:, None], np.ones((3, 1)))
+    averaged = BASIS.averaged(mean[:, None], sd[:, None], np.ones((5, 1)))
 
-    np.testing.assert_allclose(averaged, expected, atol=2e-3)
+    np.testing.assert_allclose(averaged, expected, atol=1e-7)
 
 
 def test_episodes_count_by_their_share_of_time_and_an_absent_one_does_not_matter():

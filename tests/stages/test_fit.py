@@ -37,7 +37,7 @@ def test_pairs_are_weighted_by_precision_and_length(outputs: Outputs):
         outputs.tables["exposures"], outputs.tables["levels"], "lumbar_spine", QUICK
     )
 
-    data = fit._data(complete, fit.CHANGE)
+    data = fit._data(complete, outputs.tables["exposure_episodes"], fit.CHANGE)
 
     cv, years = complete.rows["precision_cv_pct"][0], complete.rows["years"][0]
     assert data.sampling_variance[0] == pytest.approx(2 * cv**2 / years**2)
@@ -46,7 +46,9 @@ def test_pairs_are_weighted_by_precision_and_length(outputs: Outputs):
 
 
 def test_too_few_men_are_no_error_but_a_reason():
-    fitted = fit.fit(empty_table("exposures"), empty_table("levels"), QUICK, model_id="m")
+    nothing = (empty_table(name) for name in ("exposures", "exposure_episodes", "levels"))
+
+    fitted = fit.fit(*nothing, QUICK, model_id="m")
 
     assert fitted.curve.is_empty()
     assert fitted.summary["verdict"].to_list() == [None, None, None]
@@ -63,10 +65,12 @@ def test_scans_that_cannot_be_paired_give_levels_and_pairs_give_changes(outputs:
 
 
 def test_the_order_of_the_rows_does_not_matter(outputs: Outputs):
-    exposures, levels = outputs.tables["exposures"], outputs.tables["levels"]
+    names = ("exposures", "exposure_episodes", "levels")
+    tables = [outputs.tables[name] for name in names]
+    shuffled = [table.sample(fraction=1, shuffle=True, seed=1) for table in tables]
 
-    one = fit.fit(exposures, levels, QUICK, model_id="m")
-    other = fit.fit(exposures.sample(fraction=1, shuffle=True, seed=1), levels, QUICK, model_id="m")
+    one = fit.fit(*tables, QUICK, model_id="m")
+    other = fit.fit(*shuffled, QUICK, model_id="m")
 
     assert other.curve["estimate"].to_numpy() == pytest.approx(
         one.curve["estimate"].to_numpy(), abs=1e-9

@@ -1,6 +1,7 @@
 """The curve of an outcome against E2, with its uncertainty, its verdict and its limits.
 
-In    one row per scan pair: posterior of E2 over it, covariates, outcome, man, sampling variance
+In    one row per scan pair: posterior of E2 over it, covariates, outcome, man, sampling variance;
+      in one piece or in parts
 Out   ``CurveFit``: the curve on a grid of E2, what it may be called and where its limits lie
 
 Refuses fewer than ``MIN_PATIENTS`` men. Claims nothing outside the supported range. Sees
@@ -9,8 +10,8 @@ arrays only; which pairs are usable is decided before.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,74 +19,21 @@ from threadpoolctl import threadpool_limits
 
 from e2analytics.errors import TooLittleDataError
 from e2analytics.models import intervals, precision, smooth
-from e2analytics.models.judgement import judge
+from e2analytics.models.grams import collect
+from e2analytics.models.intervals import Interval
+from e2analytics.models.judgement import Curves, judge
+from e2analytics.models.plan import Plan, plan, survey
 from e2analytics.models.precision import Precision
-from e2analytics.models.pspline import Array, Basis
+from e2analytics.models.pspline import Array
+from e2analytics.models.rows import CurveData
 from e2analytics.models.shape import Verdict
-from e2analytics.models.smooth import Rows
-from e2analytics.models.support import men_near, supported_points
+from e2analytics.models.smooth import Point
+from e2analytics.models.support import Support, men_near, supported_points
 from e2analytics.models.sweet_spot import Limit
 
+__all__ = ["MIN_PATIENTS", "CurveData", "CurveFit", "CurveSettings", "fit_curve", "fit_parts"]
+
 MIN_PATIENTS = 30
-
-# Grid and knots leave out the outermost 0.5 % of exposures on either side: one man far out would
-# stretch them and blur the bend. The supported range lies well inside.
-_BULK = (0.005, 0.995)
-# Exposures that hardly differ still get a basis, as wide as this share of their size.
-_LEAST_RANGE = 1e-3
-
-
-@dataclass(frozen=True)
-class CurveData:
-    """Usable scan pairs (or other rows) of one site and outcome.
-
-    Attributes
-    ----------
-    log_e2 : array of shape (n,)
-        Point exposure of each row, log pg/mL: decides support and range.
-    log_e2_mean, log_e2_sd : array of shape (n, s)
-        Normal posterior of log E2 in each of s episodes of the row's interval.
-    episode_weight : array of shape (n, s)
-        Share of the interval's time; rows sum to one.
-    covariates : array of shape (n, c)
-        Linear terms, any units; c may be 0.
-    outcome : array of shape (n,)
-    patient : integer array of shape (n,)
-        Equal codes are one man.
-    sampling_variance : array of shape (n,)
-        Variance of the outcome due to measurement alone; all zero if unknown.
-    """
-
-    log_e2: Array
-    log_e2_mean: Array
-    log_e2_sd: Array
-    episode_weight: Array
-    covariates: Array
-    outcome: Array
-    patient: NDArray[np.int64]
-    sampling_variance: Array
-
-    @classmethod
-    def at_points(
-        cls,
-        log_e2: Array,
-        outcome: Array,
-        patient: NDArray[np.int64],
-        covariates: Array | None = None,
-        sampling_variance: Array | None = None,
-    ) -> Self:
-        """Rows whose E2 is taken as known exactly; arrays of shape (n,), covariates (n, c)."""
-        n = len(log_e2)
-        return cls(
-            log_e2=log_e2,
-            log_e2_mean=log_e2[:, None],
-            log_e2_sd=np.zeros((n, 1)),
-            episode_weight=np.ones((n, 1)),
-            covariates=np.empty((n, 0)) if covariates is None else covariates,
-            outcome=outcome,
-            patient=patient,
-            sampling_variance=np.zeros(n) if sampling_variance is None else sampling_variance,
-        )
 
 
 @dataclass(frozen=True)
@@ -113,7 +61,7 @@ class CurveSettings:
     delta: float = 0.5
     higher_is_better: bool = True
     seed: int = 0
-    n_basis: int = 12
+    n_basis: int = 20
     n_replicates: int = 1000
     n_grid: int = 100
     window_ratio: float = 1.5
@@ -139,10 +87,12 @@ class CurveFit:
         Men with a row near the point.
     supported : boolean array of shape (g,)
         The longest unbroken run of points with enough men inside the central range.
+    slope : Interval
+        Change of the outcome per unit of log E2, with intervals; shape (g,) each.
     edf : float
         Effective degrees of freedom of the curve; a straight line has 1.
     smoothing : float
-        A tenth of REML's smoothing parameter; ``smooth`` says why.
+        The smoothing parameter, a twentieth of REML's or less; ``smooth`` says why.
     scale : float
         Residual variance of a row of weight one.
     tau : float
@@ -161,6 +111,7 @@ class CurveFit:
     band_high: Array
     n_effective: NDArray[np.int64]
     supported: NDArray[np.bool_]
+    slope: Interval
     edf: float
     smoothing: float
     scale: float
@@ -183,60 +134,120 @@ def fit_curve(data: CurveData, settings: CurveSettings) -> CurveFit:
     TooLittleDataError
         With fewer than 30 men.
     """
-    n_patients = len(np.unique(data.patient))
+    return fit_parts([data], settings)
+
+
+def fit_parts(parts: Sequence[CurveData], settings: CurveSettings) -> CurveFit:
+    """Do what ``fit_curve`` does for rows that come in parts; a man's rows are all in one part."""
+    refuse_few(parts)
+    agreed = agree(parts, settings)
+    # Small matrices: a second thread costs more than it brings.
+    with threadpool_limits(limits=1, user_api="blas"):
+        known = precision.estimate(parts, agreed)
+        weights = [known.weights(part.sampling_variance) for part in parts]
+        return describe(parts, weights, settings, agreed, known)
+
+
+def refuse_few(parts: Sequence[CurveData]) -> None:
+    """Raise ``TooLittleDataError`` with fewer than ``MIN_PATIENTS`` men."""
+    n_patients = sum(len(np.unique(part.patient)) for part in parts)
     if n_patients < MIN_PATIENTS:
         raise TooLittleDataError(
             f"a curve needs at least {MIN_PATIENTS} men with a usable interval; "
             f"there are {n_patients}. Supply more men or a longer period."
         )
-    # Small matrices: a second thread costs more than it brings.
-    with threadpool_limits(limits=1, user_api="blas"):
-        rows = rows_of(data, settings.n_basis)
-        return describe(data, settings, rows, precision.estimate(rows, data.sampling_variance))
 
 
-def rows_of(data: CurveData, n_basis: int) -> Rows:
-    """Average a basis over each row's exposure and put the rows in order."""
-    basis = _basis(data, n_basis)
-    averaged = basis.averaged(data.log_e2_mean, data.log_e2_sd, data.episode_weight)
-    return smooth.arrange(basis, averaged, data.covariates, data.outcome)
+def agree(parts: Sequence[CurveData], settings: CurveSettings) -> Plan:
+    """Look at all parts and agree on knots, grid and clusters."""
+    surveys = [survey(part) for part in parts]
+    return plan(surveys, settings.n_basis, settings.n_grid, settings.central_range)
 
 
-def describe(data: CurveData, settings: CurveSettings, rows: Rows, known: Precision) -> CurveFit:
-    """Do the work of ``fit_curve`` on rows whose weights are known, however few the men."""
-    grid = np.linspace(*_range(data.log_e2), settings.n_grid)
-    curves = smooth.fit(
-        rows, known.weight, data.patient, grid, settings.n_replicates, settings.seed
+def describe(
+    parts: Sequence[CurveData],
+    weights: Sequence[Array],
+    settings: CurveSettings,
+    agreed: Plan,
+    known: Precision,
+) -> CurveFit:
+    """Do the work of ``fit_parts`` on rows whose weights are known, however few the men."""
+    collected = [collect(part, each, agreed) for part, each in zip(parts, weights, strict=True)]
+    fitted = smooth.fit(
+        sum(collected[1:], start=collected[0]),
+        agreed.n_fixed,
+        settings.n_replicates,
+        settings.seed,
     )
-    low, high = (float(end) for end in np.quantile(data.log_e2, settings.central_range))
-    men = men_near(data.log_e2, data.patient, grid, settings.support_half_width)
-    supported = supported_points(grid, men, settings.min_effective, (low, high))
-    ci_low, ci_high = intervals.pointwise(curves.estimate, curves.replicates)
-    band_low, band_high = intervals.simultaneous(curves.estimate, curves.replicates, supported)
+    support = find_support(parts, settings, agreed)
+    at_grid = agreed.at(agreed.basis.evaluate(agreed.grid))
+    along = agreed.at(agreed.basis.slopes(agreed.grid))
+    coefficients, pull = fitted.point.coefficients, fitted.pull
+    curves = Curves(
+        estimate=agreed.outcome_mean + at_grid @ coefficients,
+        replicates=agreed.outcome_mean + fitted.replicates @ at_grid.T,
+        gradient=at_grid,
+        pull=pull,
+    )
+    return conclude(
+        settings,
+        agreed,
+        support,
+        curves,
+        level=intervals.around(curves.estimate, pull, at_grid, support.supported),
+        slope=intervals.around(along @ coefficients, pull, along, support.supported),
+        point=fitted.point,
+        tau=known.tau,
+    )
+
+
+def find_support(parts: Sequence[CurveData], settings: CurveSettings, agreed: Plan) -> Support:
+    """Count men near each grid point, and say which points they support."""
+    half_width = settings.support_half_width
+    men = np.sum(
+        [men_near(each.log_e2, each.patient, agreed.grid, half_width) for each in parts], axis=0
+    )
+    supported = supported_points(agreed.grid, men, settings.min_effective, agreed.central)
+    return Support(men, supported, sum(len(each) for each in parts))
+
+
+def conclude(
+    settings: CurveSettings,
+    agreed: Plan,
+    support: Support,
+    curves: Curves,
+    *,
+    level: Interval,
+    slope: Interval,
+    point: Point,
+    tau: float,
+) -> CurveFit:
+    """Judge the curves and put everything together."""
     judgement = judge(
-        grid,
-        men,
-        supported,
+        agreed.grid,
+        support.men,
+        support.supported,
         curves,
         delta=settings.delta,
         window_ratio=settings.window_ratio,
         higher_is_better=settings.higher_is_better,
     )
     return CurveFit(
-        e2_pg_ml=np.exp(grid),
-        estimate=curves.estimate,
-        ci_low=ci_low,
-        ci_high=ci_high,
-        band_low=band_low,
-        band_high=band_high,
-        n_effective=men,
-        supported=supported,
-        edf=curves.point.edf,
-        smoothing=curves.point.smoothing,
-        scale=curves.point.scale,
-        tau=known.tau,
-        n_patients=len(np.unique(data.patient)),
-        n_intervals=len(data.outcome),
+        e2_pg_ml=np.exp(agreed.grid),
+        estimate=level.estimate,
+        ci_low=level.ci_low,
+        ci_high=level.ci_high,
+        band_low=level.band_low,
+        band_high=level.band_high,
+        n_effective=support.men,
+        supported=support.supported,
+        slope=slope,
+        edf=point.edf,
+        smoothing=point.smoothing,
+        scale=point.scale,
+        tau=tau,
+        n_patients=len(agreed.patients),
+        n_intervals=support.n_rows,
         verdict=judgement.verdict,
         explanation=judgement.explanation,
         nadir=judgement.nadir,
@@ -244,20 +255,3 @@ def describe(data: CurveData, settings: CurveSettings, rows: Rows, known: Precis
         upper_limit=judgement.upper_limit,
         replicates=curves.replicates,
     )
-
-
-def _range(log_e2: Array) -> tuple[float, float]:
-    """Where the bulk of the exposures lies, log pg/mL."""
-    lower, upper = np.quantile(log_e2, _BULK).tolist()
-    least = _LEAST_RANGE * max(1.0, abs(upper))
-    if upper - lower < least:
-        return lower - least, upper + least
-    return lower, upper
-
-
-def _basis(data: CurveData, n_basis: int) -> Basis:
-    """Spread the knots over the bulk of the exposures and what doubt adds on either side."""
-    lower, upper = _range(data.log_e2)
-    # A basis is constant beyond its ends. Posteriors that reach beyond would pull the end flat.
-    doubt = float(np.mean(data.log_e2_sd[data.episode_weight > 0]))
-    return Basis(lower - doubt, upper + doubt, n_basis)

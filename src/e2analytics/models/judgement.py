@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from e2analytics.models import intervals, shape, sweet_spot
 from e2analytics.models.pspline import Array
+from e2analytics.models.sandwich import Pull
 from e2analytics.models.shape import Verdict
-from e2analytics.models.smooth import Smooth
 from e2analytics.models.sweet_spot import Limit, SweetSpots
 
 # A slope over a tenth of the supported men needs a few points; so does a window.
@@ -22,6 +22,27 @@ _LEAST_POINTS = 10
 
 _HAS_LOWER = (Verdict.U_SHAPED, Verdict.LOW_SIDE_THRESHOLD)
 _HAS_UPPER = (Verdict.U_SHAPED, Verdict.HIGH_SIDE_THRESHOLD)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """An estimated curve on g grid points, in the unit of the outcome, and what moves it.
+
+    Attributes
+    ----------
+    estimate : array of shape (g,)
+    replicates : array of shape (R, g)
+        Of resampled cohorts.
+    gradient : array of shape (g, p)
+        Derivative of the estimate in the coefficients.
+    pull : Pull
+        Of each cluster of men on the coefficients.
+    """
+
+    estimate: Array
+    replicates: Array
+    gradient: Array
+    pull: Pull
 
 
 @dataclass(frozen=True)
@@ -43,13 +64,15 @@ class _Benefit:
     men: Array
     estimate: Array
     replicates: Array
+    gradient: Array
+    pull: Pull
 
 
 def judge(
     grid: Array,
     men: NDArray[np.int64],
     supported: NDArray[np.bool_],
-    curves: Smooth,
+    curves: Curves,
     *,
     delta: float,
     window_ratio: float,
@@ -61,7 +84,7 @@ def judge(
     ----------
     grid, men, supported : array of shape (g,)
         Log pg/mL; men near each point; points that may be spoken about.
-    curves : Smooth
+    curves : Curves
     delta, window_ratio, higher_is_better
         As in ``CurveSettings``.
     """
@@ -91,7 +114,7 @@ def _turned(
     grid: Array,
     men: NDArray[np.int64],
     supported: NDArray[np.bool_],
-    curves: Smooth,
+    curves: Curves,
 ) -> _Benefit:
     sign = 1.0 if higher_is_better else -1.0
     return _Benefit(
@@ -99,6 +122,8 @@ def _turned(
         men=men[supported].astype(np.float64),
         estimate=sign * curves.estimate[supported],
         replicates=sign * curves.replicates[:, supported],
+        gradient=sign * curves.gradient[supported],
+        pull=curves.pull,
     )
 
 
@@ -106,10 +131,10 @@ def _stays_within(benefit: _Benefit, in_window: NDArray[np.bool_], delta: float)
     """Whether the simultaneous band of the difference from best lies within delta of zero."""
     contrast = np.eye(len(in_window)) - in_window / in_window.sum()
     everywhere = np.ones(len(in_window), dtype=np.bool_)
-    low, high = intervals.simultaneous(
-        contrast @ benefit.estimate, benefit.replicates @ contrast.T, everywhere
+    difference = intervals.around(
+        contrast @ benefit.estimate, benefit.pull, contrast @ benefit.gradient, everywhere
     )
-    return bool(np.all(low >= -delta) and np.all(high <= delta))
+    return bool(np.all(difference.band_low >= -delta) and np.all(difference.band_high <= delta))
 
 
 def _nadir(verdict: Verdict, spot: SweetSpots, replicates: SweetSpots) -> Limit:

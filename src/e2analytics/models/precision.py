@@ -1,6 +1,6 @@
 """Weights of scan pairs: how precisely each measures the yearly change of its man.
 
-In    rows of a design and the sampling variance of each outcome
+In    rows with the sampling variance of each outcome
 Out   weights 1 / (sampling variance + tau^2), with tau^2 estimated
 
 tau^2 is the variance between intervals that neither the curve nor the scanner explains.
@@ -8,79 +8,92 @@ tau^2 is the variance between intervals that neither the curve nor the scanner e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 
+from e2analytics.models.grams import whole_gram
+from e2analytics.models.plan import Plan
 from e2analytics.models.pspline import Array
-from e2analytics.models.smooth import Rows, fit_once
+from e2analytics.models.rows import CurveData
+from e2analytics.models.smooth import fit_point
 
 _MAX_ROUNDS = 30
 _ENOUGH = 1e-6
+# A row measured without error among others with error, where tau is nil, must not take all.
+_LEAST_SHARE = 1e-6
 
 
 @dataclass(frozen=True)
 class Precision:
-    """Weights of rows, shape (n,), and tau in the unit of the outcome."""
+    """How rows are weighed.
 
-    weight: Array
-    tau: float
+    Attributes
+    ----------
+    between : float
+        tau^2, unit of the outcome squared; infinite if all rows weigh the same.
+    largest : float
+        Largest sampling variance of all rows.
+    """
+
+    between: float
+    largest: float
+
+    @property
+    def tau(self) -> float:
+        """Spread between intervals, unit of the outcome; 0 where it was not estimated."""
+        return float(np.sqrt(self.between)) if np.isfinite(self.between) else 0.0
+
+    def weights(self, sampling_variance: Array) -> Array:
+        """Weight of each row, shape (n,)."""
+        if not np.isfinite(self.between):
+            return np.ones(len(sampling_variance))
+        total = sampling_variance + self.between
+        return np.asarray(1 / np.maximum(total, _LEAST_SHARE * (self.largest + self.between)))
 
 
-def estimate(rows: Rows, sampling_variance: Array) -> Precision:
+def estimate(parts: Sequence[CurveData], plan: Plan) -> Precision:
     """Weigh each row by its precision; tau by Paule and Mandel, in turn with the fit.
 
     Where no sampling variance is known (all zero) every row weighs the same.
 
     Parameters
     ----------
-    rows : Rows
-    sampling_variance : array of shape (n,)
-        Variance of each outcome due to measurement alone, unit of the outcome squared.
+    parts : sequence of CurveData
+        All rows; only sums over them are used.
+    plan : Plan
 
     Notes
     -----
     Source: Paule and Mandel, J Res Natl Bur Stand 1982;87:377. The fit's effective degrees of
     freedom take the place of the one that a mean costs.
     """
-    if not np.any(sampling_variance):
-        return Precision(np.ones(len(sampling_variance)), 0.0)
-    # The start matters little: with constant weights the residuals are unbiased already.
-    weight = np.ones(len(sampling_variance))
-    variance = np.inf
+    largest = max(float(part.sampling_variance.max()) for part in parts)
+    precision = Precision(np.inf, largest)
+    if largest == 0.0:
+        return precision
     for _ in range(_MAX_ROUNDS):
-        squares, dof = _residuals(rows, weight)
-        previous, variance = variance, _between(squares, sampling_variance, dof)
-        weight = _weights(sampling_variance, variance)
-        if abs(variance - previous) <= _ENOUGH * variance:
+        previous, precision = precision, _improved(parts, plan, precision)
+        if abs(precision.between - previous.between) <= _ENOUGH * precision.between:
             break
-    return Precision(weight, float(np.sqrt(variance)))
+    return precision
 
 
-def _residuals(rows: Rows, weight: Array) -> tuple[Array, float]:
-    """Squared residuals of the fit with these weights, and their degrees of freedom."""
-    fit = fit_once(rows, weight)
-    residual = rows.columns[:, -1] - rows.columns[:, :-1] @ fit.coefficients
-    # ``edf`` counts the curve less its constant; the other fixed columns are covariates.
-    edf = fit.edf + rows.n_fixed - 1
-    return residual**2, max(len(weight) - edf, 1.0)
+def _improved(parts: Sequence[CurveData], plan: Plan, precision: Precision) -> Precision:
+    """Equate the weighted squared residuals of a fit with their expectation in tau^2.
 
-
-def _between(squares: Array, sampling_variance: Array, dof: float) -> float:
-    """Find the tau^2 that makes the weighted squared residuals equal their degrees of freedom."""
-
-    def excess(variance: float) -> float:
-        return float(np.sum(squares * _weights(sampling_variance, variance))) - dof
-
-    # At this variance even residuals measured without error would not be too large.
-    most = float(squares.sum()) / dof
-    if most == 0.0 or excess(0.0) <= 0:
-        return 0.0
-    return float(brentq(excess, 0.0, most, xtol=1e-12 * most))
-
-
-def _weights(sampling_variance: Array, variance: float) -> Array:
-    total = sampling_variance + variance
-    # A row measured without error among others with error, where tau is nil, must not take all.
-    return np.asarray(1 / np.maximum(total, 1e-6 * total.max()))
+    Where it changes nothing, these squares equal their degrees of freedom: Paule and Mandel's
+    condition.
+    """
+    gram, n_rows = np.zeros((1, plan.n_columns, plan.n_columns)), np.zeros(1)
+    total, by_scanner = 0.0, 0.0
+    for part in parts:
+        weight = precision.weights(part.sampling_variance)
+        added, n_added = whole_gram(part, weight, plan)
+        gram, n_rows = gram + added, n_rows + n_added
+        total += float(weight.sum())
+        by_scanner += float(weight @ part.sampling_variance)
+    # The scale is the mean square of what is left, per degree of freedom.
+    squares = float(n_rows[0]) * fit_point(gram, n_rows, plan.n_fixed).scale
+    return Precision(max(squares - by_scanner, 0.0) / total, precision.largest)

@@ -14,13 +14,9 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 Array = NDArray[np.float64]
-
-# Exact for polynomials of degree 17. A cubic spline is none, but the posterior of log E2 is
-# seldom wider than one knot interval, and there nine nodes are right to three digits.
-_NODES, _NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
-_NODE_SHARES = _NODE_WEIGHTS / _NODE_WEIGHTS.sum()
 
 
 @dataclass(frozen=True)
@@ -40,7 +36,7 @@ class Basis:
 
     lower: float
     upper: float
-    n_basis: int = 12
+    n_basis: int = 20
 
     def __post_init__(self) -> None:
         if not self.lower < self.upper:
@@ -71,21 +67,20 @@ class Basis:
         -------
         array of shape (n, k)
         """
-        position = (np.clip(log_e2, self.lower, self.upper) - self.lower) / self.spacing
-        cell = np.minimum(position.astype(np.intp), self.n_basis - 4)
-        t = position - cell
-        pieces = np.stack(
-            [
-                (1 - t) ** 3,
-                3 * t**3 - 6 * t**2 + 4,
-                -3 * t**3 + 3 * t**2 + 3 * t + 1,
-                t**3,
-            ],
-            axis=1,
+        cell, t = self._position(log_e2)
+        cube, rest = t * t * t, 1 - t
+        last = rest * rest * rest
+        # The four sum to 6: each third is what the others leave.
+        second = 3 * cube - 6 * t * t + 4
+        return self._scattered(
+            cell, (last / 6, second / 6, (6 - last - second - cube) / 6, cube / 6)
         )
-        rows = np.zeros((len(t), self.n_basis))
-        np.put_along_axis(rows, cell[:, None] + np.arange(4), pieces / 6, axis=1)
-        return rows
+
+    def slopes(self, log_e2: Array) -> Array:
+        """Differentiate the splines in log E2, shape (n, k); outside, as at the nearest end."""
+        cell, t = self._position(log_e2)
+        pieces = (-((1 - t) ** 2), 3 * t**2 - 4 * t, -3 * t**2 + 2 * t + 1, t**2)
+        return self._scattered(cell, tuple(piece / (2 * self.spacing) for piece in pieces))
 
     def averaged(self, mean: Array, sd: Array, weight: Array) -> Array:
         """Average the splines over the episodes of an interval and the doubt about E2 in each.
@@ -105,17 +100,51 @@ class Basis:
         -------
         array of shape (n, k)
         """
-        present = weight > 0
-        mean, sd = np.where(present, mean, self.lower), np.where(present, sd, 0.0)
-        if not np.any(sd):
-            steps = zip(np.zeros(1), np.ones(1), strict=True)
-        else:
-            steps = zip(_NODES, _NODE_SHARES, strict=True)
+        if mean.shape[1] == 1 and not np.any(sd) and np.all(weight == 1):
+            return self.evaluate(mean[:, 0])
         rows = np.zeros((len(mean), self.n_basis))
-        for node, share in steps:
-            for episode in range(mean.shape[1]):
-                level = mean[:, episode] + node * sd[:, episode]
-                rows += share * weight[:, episode, None] * self.evaluate(level)
+        for episode in range(mean.shape[1]):
+            level, doubt, share = mean[:, episode], sd[:, episode], weight[:, episode]
+            known, doubtful = (share > 0) & ~(doubt > 0), (share > 0) & (doubt > 0)
+            rows[known] += share[known, None] * self.evaluate(level[known])
+            expected = self._expected(level[doubtful], doubt[doubtful])
+            rows[doubtful] += share[doubtful, None] * expected
+        return rows
+
+    def _expected(self, mean: Array, sd: Array) -> Array:
+        """Average the splines over normal posteriors, exactly; shape (n, k).
+
+        A spline is a fourth difference of cubes (x - knot)+^3, and a cube's mean under a normal
+        is known. What lies beyond an end counts as the end.
+        """
+        inside = self.knots[3 : self.n_basis + 1]
+        ones, squares, cubes = _positive_moments(mean[:, None] - inside, sd[:, None])
+        first, second, third = ones[:, -1:], squares[:, -1:], cubes[:, -1:]
+        room = self.upper - inside
+        clipped = cubes - third - 3 * room * second - 3 * room**2 * first
+        width = self.upper - self.lower
+        reach = (
+            ones[:, :1] - first,
+            squares[:, :1] - second - 2 * width * first,
+            clipped[:, :1],
+        )
+        below = self.lower - self.knots[:3]
+        before = below**3 + 3 * below**2 * reach[0] + 3 * below * reach[1] + reach[2]
+        cubed = np.hstack([before, clipped, np.zeros((len(mean), 3))])
+        return np.diff(cubed, n=4, axis=1) / (6 * self.spacing**3)
+
+    def _position(self, log_e2: Array) -> tuple[NDArray[np.intp], Array]:
+        """Knot interval of each level, and how far into it the level lies, from 0 to 1."""
+        position = (np.clip(log_e2, self.lower, self.upper) - self.lower) / self.spacing
+        cell = np.minimum(position.astype(np.intp), self.n_basis - 4)
+        return cell, position - cell
+
+    def _scattered(self, cell: NDArray[np.intp], pieces: tuple[Array, ...]) -> Array:
+        """Put the four splines that are not zero in a knot interval where they belong."""
+        rows = np.zeros((len(cell), self.n_basis))
+        flat, first = rows.reshape(-1), np.arange(len(cell)) * self.n_basis + cell
+        for after, piece in enumerate(pieces):
+            flat[first + after] = piece
         return rows
 
     @cached_property
@@ -131,3 +160,14 @@ class Basis:
         line = np.arange(self.n_basis) - (self.n_basis - 1) / 2
         straight = np.stack([np.ones(self.n_basis), line / np.abs(line).max()], axis=1)
         return np.hstack([straight, directions[:, 2:] / np.sqrt(roughness[2:])])
+
+
+def _positive_moments(above: Array, sd: Array) -> tuple[Array, Array, Array]:
+    """First three moments of the positive part of a normal with mean ``above``."""
+    z = above / sd
+    share, density = ndtr(z), np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    return (
+        sd * (z * share + density),
+        sd**2 * ((z**2 + 1) * share + z * density),
+        sd**3 * ((z**3 + 3 * z) * share + (z**2 + 2) * density),
+    )

@@ -22,15 +22,12 @@ from sklearn.utils.validation import (
 from threadpoolctl import threadpool_limits
 
 from e2analytics.models import smooth
-from e2analytics.models.curve import (
-    MIN_PATIENTS,
-    CurveData,
-    CurveSettings,
-    describe,
-    rows_of,
-)
+from e2analytics.models.curve import MIN_PATIENTS, CurveSettings, agree, describe
+from e2analytics.models.grams import whole_gram
+from e2analytics.models.plan import Plan, design
 from e2analytics.models.precision import Precision
 from e2analytics.models.pspline import Array
+from e2analytics.models.rows import CurveData
 from e2analytics.models.shape import Verdict
 
 
@@ -43,7 +40,7 @@ class SweetSpotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
         Loss of outcome that matters, in the unit of ``y``.
     higher_is_better : bool, default=True
         False where a larger outcome is worse, as a risk is.
-    n_basis : int, default=12
+    n_basis : int, default=20
         Number of splines.
     n_replicates : int, default=1000
         Patient-cluster bootstrap replicates behind intervals, verdict and limits.
@@ -62,12 +59,12 @@ class SweetSpotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
     edf_ : float
         Effective degrees of freedom of the curve; a straight line has 1.
     smoothing_ : float
-        A tenth of REML's smoothing parameter; ``smooth`` says why.
+        The smoothing parameter, a twentieth of REML's or less; ``smooth`` says why.
     scale_ : float
         Residual variance of a row of weight one.
     basis_ : Basis
     coef_ : array of shape (n_basis + c,)
-        Of the columns of ``smooth.design``.
+        Of the columns of ``plan.design``.
     covariate_means_ : array of shape (c,)
     level_ : float
         Mean of ``y``.
@@ -88,7 +85,7 @@ class SweetSpotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
         *,
         delta: float = 0.5,
         higher_is_better: bool = True,
-        n_basis: int = 12,
+        n_basis: int = 20,
         n_replicates: int = 1000,
         random_state: int = 0,
     ) -> None:
@@ -130,32 +127,6 @@ class SweetSpotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
             patient=patient[told],
             covariates=rows[told, 1:],
         )
-        with threadpool_limits(limits=1, user_api="blas"):
-            arranged = rows_of(data, self.n_basis)
-            self._fit_points(data, arranged, weight[told])
-            self._judge(data, arranged, weight[told])
-        return self
-
-    def predict(self, X: ArrayLike) -> Array:
-        """Predict the expected outcome at the rows of ``X``, shape (n,)."""
-        check_is_fitted(self)
-        rows: Array = validate_data(self, X, reset=False, dtype=np.float64)
-        basis_rows = self.basis_.evaluate(rows[:, 0])
-        columns = smooth.design(self.basis_, basis_rows, rows[:, 1:] - self.covariate_means_)
-        return np.asarray(self.level_ + columns @ self.coef_)
-
-    def _fit_points(self, data: CurveData, rows: smooth.Rows, weight: Array) -> None:
-        point = smooth.fit_once(rows, weight)
-        self.basis_, self.level_ = rows.basis, rows.level
-        self.covariate_means_ = data.covariates.mean(axis=0)
-        self.coef_, self.edf_ = point.coefficients, point.edf
-        self.smoothing_, self.scale_ = point.smoothing, point.scale
-
-    def _judge(self, data: CurveData, rows: smooth.Rows, weight: Array) -> None:
-        self.curve_, self.verdict_ = None, Verdict.INCONCLUSIVE
-        self.nadir_ = self.lower_limit_ = self.upper_limit_ = None
-        if len(np.unique(data.patient)) < MIN_PATIENTS:
-            return
         settings = CurveSettings(
             delta=self.delta,
             higher_is_better=self.higher_is_better,
@@ -163,7 +134,34 @@ class SweetSpotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
             n_basis=self.n_basis,
             n_replicates=self.n_replicates,
         )
-        self.curve_ = describe(data, settings, rows, Precision(weight, tau=0.0))
+        agreed = agree([data], settings)
+        with threadpool_limits(limits=1, user_api="blas"):
+            self._fit_points(data, agreed, weight[told])
+            self._judge(data, settings, agreed, weight[told])
+        return self
+
+    def predict(self, X: ArrayLike) -> Array:
+        """Predict the expected outcome at the rows of ``X``, shape (n,)."""
+        check_is_fitted(self)
+        rows: Array = validate_data(self, X, reset=False, dtype=np.float64)
+        basis_rows = self.basis_.evaluate(rows[:, 0])
+        columns = design(self.basis_, basis_rows, rows[:, 1:] - self.covariate_means_)
+        return np.asarray(self.level_ + columns @ self.coef_)
+
+    def _fit_points(self, data: CurveData, agreed: Plan, weight: Array) -> None:
+        point = smooth.fit_point(*whole_gram(data, weight, agreed), agreed.n_fixed)
+        self.basis_, self.level_ = agreed.basis, agreed.outcome_mean
+        self.covariate_means_ = agreed.covariate_means
+        self.coef_, self.edf_ = point.coefficients, point.edf
+        self.smoothing_, self.scale_ = point.smoothing, point.scale
+
+    def _judge(self, data: CurveData, settings: CurveSettings, agreed: Plan, weight: Array) -> None:
+        self.curve_, self.verdict_ = None, Verdict.INCONCLUSIVE
+        self.nadir_ = self.lower_limit_ = self.upper_limit_ = None
+        if len(agreed.patients) < MIN_PATIENTS:
+            return
+        every_row_alike = Precision(np.inf, 0.0)
+        self.curve_ = describe([data], [weight], settings, agreed, every_row_alike)
         self.verdict_ = self.curve_.verdict
         self.nadir_ = self.curve_.nadir.value_pg_ml
         self.lower_limit_ = self.curve_.lower_limit.value_pg_ml

@@ -6,10 +6,28 @@ Out   men near each grid point, and the points that are supported
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from e2analytics.models.pspline import Array
+
+
+@dataclass(frozen=True)
+class Support:
+    """Men near each of g grid points, and the points that they support.
+
+    Attributes
+    ----------
+    men : integer array of shape (g,)
+    supported : boolean array of shape (g,)
+    n_rows : int
+    """
+
+    men: NDArray[np.int64]
+    supported: NDArray[np.bool_]
+    n_rows: int
 
 
 def men_near(

@@ -1,0 +1,126 @@
+"""Additive statistics of a curve: what each man's rows add to the fit.
+
+In    rows with weights, and the plan that all parts share
+Out   ``ClusterGrams``: a Gram matrix of each cluster, which parts add up to the whole
+
+Nothing else of the rows is needed to fit, to resample men or to know how each man pulls at the
+curve. Rows are worked through in blocks that fit the processor's cache, so that memory grows with
+clusters and not with rows.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e2analytics.models.plan import Plan
+from e2analytics.models.pspline import Array
+from e2analytics.models.rows import CurveData
+
+_BLOCK_ROWS = 8_192
+
+
+@dataclass(frozen=True)
+class ClusterGrams:
+    """Additive statistics of each cluster: what its rows add to the fit.
+
+    Attributes
+    ----------
+    upper : array of shape (clusters, q (q + 1) / 2)
+        Upper triangle of each cluster's weighted Gram matrix.
+    n_rows : array of shape (clusters,)
+    n_columns : int
+        q: columns of the design and, last, the outcome.
+    """
+
+    upper: Array
+    n_rows: Array
+    n_columns: int
+
+    def __add__(self, other: Self) -> Self:
+        """Add what another part says of the same clusters."""
+        return type(self)(self.upper + other.upper, self.n_rows + other.n_rows, self.n_columns)
+
+    def whole(self) -> tuple[Array, Array]:
+        """Gram matrix and number of rows of all clusters, shapes (1, q, q) and (1,)."""
+        return self.square(self.upper.sum(axis=0)[None]), self.n_rows.sum()[None]
+
+    def square(self, upper: Array) -> Array:
+        """Gram matrices from their upper triangles, shape (r, q, q)."""
+        rows, columns = np.triu_indices(self.n_columns)
+        grams = np.empty((len(upper), self.n_columns, self.n_columns))
+        grams[:, rows, columns] = upper
+        grams[:, columns, rows] = upper
+        return grams
+
+
+def collect(data: CurveData, weight: Array, plan: Plan) -> ClusterGrams:
+    """Sum the weighted cross-products of each cluster's rows.
+
+    Parameters
+    ----------
+    data : CurveData
+        All rows, or a part of them that keeps each man whole.
+    weight : array of shape (n,)
+    plan : Plan
+    """
+    cluster = plan.cluster(data.patient)
+    if np.any(cluster[1:] < cluster[:-1]):
+        order = np.argsort(cluster, kind="stable")
+        data, weight = data.take(order), weight[order]
+    sizes = np.bincount(cluster, minlength=plan.n_clusters)
+    triangle = np.triu_indices(plan.n_columns)
+    upper = np.zeros((plan.n_clusters, len(triangle[0])))
+
+    def add(block: tuple[slice, slice]) -> None:
+        clusters, rows = block
+        weighted = plan.columns(data.take(rows))
+        weighted *= np.sqrt(weight[rows])[:, None]
+        for alike, stack in _stacks(weighted, sizes[clusters]):
+            grams = stack.swapaxes(1, 2) @ stack
+            upper[clusters.start + alike] = grams[:, triangle[0], triangle[1]]
+
+    # Each block writes to its own clusters: the order of the work does not matter.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(add, _blocks(sizes)))
+    return ClusterGrams(upper, sizes.astype(np.float64), plan.n_columns)
+
+
+def whole_gram(data: CurveData, weight: Array, plan: Plan) -> tuple[Array, Array]:
+    """Gram matrix and number of rows without regard to men, shapes (1, q, q) and (1,)."""
+
+    def gram(rows: slice) -> Array:
+        weighted = plan.columns(data.take(rows))
+        weighted *= np.sqrt(weight[rows])[:, None]
+        return weighted.T @ weighted
+
+    blocks = [slice(start, start + _BLOCK_ROWS) for start in range(0, len(data), _BLOCK_ROWS)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        # Summed in the order of rows, whoever finishes first: the same bytes again.
+        return sum(pool.map(gram, blocks), start=np.zeros((plan.n_columns,) * 2))[None], np.array(
+            [float(len(data))]
+        )
+
+
+def _blocks(sizes: NDArray[np.intp]) -> Iterator[tuple[slice, slice]]:
+    """Yield runs of whole clusters, and of their rows in the order of clusters."""
+    ends = np.cumsum(sizes)
+    first, first_row = 0, 0
+    while first < len(sizes):
+        end = max(int(np.searchsorted(ends, first_row + _BLOCK_ROWS, side="right")), first + 1)
+        yield slice(first, end), slice(first_row, int(ends[end - 1]))
+        first, first_row = end, int(ends[end - 1])
+
+
+def _stacks(rows: Array, sizes: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.intp], Array]]:
+    """Yield clusters with equally many rows as one stack, shape (alike, size, q)."""
+    starts = np.cumsum(sizes) - sizes
+    for size in np.unique(sizes):
+        alike = np.flatnonzero(sizes == size)
+        yield alike, rows[starts[alike, None] + np.arange(size)]

@@ -1,0 +1,83 @@
+"""How each man pulls at the curve: the cluster sandwich, corrected for few men.
+
+In    Gram matrices of clusters, the coefficients and their covariance for a scale of one
+Out   ``Pull``: what each cluster adds to the error of any contrast of the coefficients
+
+A man's own rows draw the curve towards them, so that his residuals are too small; each is enlarged
+by his leverage, as leaving him out would do. The degrees of freedom of a contrast say how many men
+it rests on. Sources: Bell and McCaffrey, Surv Methodol 2002;28:169; Pustejovsky and Tipton, J Bus
+Econ Stat 2018;36:672.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from e2analytics.models.grams import ClusterGrams
+from e2analytics.models.pspline import Array
+
+# The series 1 + H + H^2 of a man's leverage stands for 1 / (1 - H): right to 1 % up to 0.2.
+_N_TERMS = 2
+
+
+@dataclass(frozen=True)
+class Pull:
+    """What each of n clusters adds to the errors of coefficients.
+
+    Attributes
+    ----------
+    of_coefficients : array of shape (n, p)
+        Their cross-product is the covariance of the coefficients.
+    upper : array of shape (n, p (p + 1) / 2)
+        Upper triangle of each cluster's Gram matrix, without the outcome.
+    bread : array of shape (p, p)
+    """
+
+    of_coefficients: Array
+    upper: Array
+    bread: Array
+
+    def on(self, contrasts: Array) -> Array:
+        """Pull of each cluster on contrasts of the coefficients, (g, p) -> (n, g)."""
+        return np.asarray(self.of_coefficients @ contrasts.T)
+
+    def dof(self, contrasts: Array) -> Array:
+        """Effective number of clusters behind the error of each contrast, (g, p) -> (g,)."""
+        along = contrasts @ self.bread
+        rows, columns = np.triu_indices(along.shape[1])
+        twice = np.where(rows == columns, 1.0, 2.0)
+        share = self.upper @ (twice * along[:, rows] * along[:, columns]).T
+        squares = (share**2).sum(axis=0)
+        total: Array = share.sum(axis=0) ** 2
+        # A contrast that nothing informs (of a point with itself) has no error to be unsure of.
+        effective: Array = np.divide(
+            total, squares, out=np.full_like(total, np.inf), where=squares > 0
+        )
+        return effective
+
+
+def pull(grams: ClusterGrams, coefficients: Array, bread: Array) -> Pull:
+    """Work out what each cluster adds to the errors.
+
+    Parameters
+    ----------
+    grams : ClusterGrams
+    coefficients : array of shape (p,)
+    bread : array of shape (p, p)
+        Covariance of the coefficients for a scale of one, penalty included.
+    """
+    square = grams.square(grams.upper)
+    designs, with_outcome = square[:, :-1, :-1], square[:, :-1, -1]
+    scores = with_outcome - designs @ coefficients
+    enlarged = scores
+    for _ in range(_N_TERMS):
+        enlarged = scores + np.einsum("nij,nj->ni", designs, enlarged @ bread)
+    n = len(scores)
+    columns = np.triu_indices(grams.n_columns)[1]
+    return Pull(
+        of_coefficients=np.sqrt((n - 1) / n) * enlarged @ bread,
+        upper=grams.upper[:, columns < grams.n_columns - 1],
+        bread=bread,
+    )

@@ -1,0 +1,191 @@
+"""How much to smooth: REML and GCV over one smoothing parameter, for many data sets at once.
+
+In    what the data say along each direction of the penalty
+Out   the smoothing parameter that minimises a criterion
+
+In these directions (Demmler and Reinsch, Numer Math 1975;24:375) every smoothing parameter costs
+O(p). REML: restricted likelihood, Wood, J R Stat Soc B 2011;73:3. GCV: Craven and Wahba, Numer
+Math 1978;31:377; it is here for comparison, no claim rests on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e2analytics.models.pspline import Array
+
+# Smoothing is searched from where the penalty no longer matters to where only a line is left.
+_SPAN = np.log(1e9)
+_N_COARSE = 13
+_N_NEWTON = 60
+_N_HALVINGS = 40
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """What r data sets say along each of p penalised directions.
+
+    Attributes
+    ----------
+    information : array of shape (r, p)
+        In units of the penalty.
+    loading : array of shape (r, p)
+        Outcome along each direction.
+    residual : array of shape (r,)
+        Sum of squares that the unpenalised columns leave.
+    dof : array of shape (r,)
+        Rows less the rank of the unpenalised columns.
+    known_scale : float or None
+        Residual variance of a row of weight one; None: estimated.
+    """
+
+    information: Array
+    loading: Array
+    residual: Array
+    dof: Array
+    known_scale: float | None
+
+    def reml(self) -> Array:
+        """Smoothing parameter by restricted maximum likelihood, shape (r,)."""
+        return np.exp(_minimise(self, _RESTRICTED_LIKELIHOOD))
+
+    def gcv(self) -> Array:
+        """Smoothing parameter by generalised cross-validation, shape (r,)."""
+        return np.exp(_minimise(self, _CROSS_VALIDATION))
+
+    def at_edf(self, edf: float) -> Array:
+        """Smoothing parameter that leaves so many penalised degrees of freedom, shape (r,).
+
+        Where the data cannot have so many, next to no smoothing.
+        """
+        low, high = self.search_range()
+        for _ in range(_N_HALVINGS):
+            middle = (low + high) / 2
+            too_many = self.edf(np.exp(middle)) > edf
+            low, high = np.where(too_many, middle, low), np.where(too_many, high, middle)
+        return np.exp(low)
+
+    def edf(self, smoothing: Array) -> Array:
+        """Effective degrees of freedom of the penalised columns, shape (r,)."""
+        shares = self.information / (self.information + smoothing[:, None])
+        return np.asarray(shares.sum(axis=1))
+
+    def residual_squares(self, smoothing: Array) -> Array:
+        """Weighted sum of squared residuals, shape (r,)."""
+        stiff = self.information + smoothing[:, None]
+        explained = self.loading**2 * (stiff + smoothing[:, None]) / stiff**2
+        return np.asarray(self.residual - explained.sum(axis=1))
+
+    def search_range(self) -> tuple[Array, Array]:
+        """Give the ends of the log smoothing that is searched, shape (r,) each."""
+        strongest = np.log(np.maximum(self.information.max(axis=1), np.finfo(float).tiny))
+        return strongest - _SPAN, strongest + _SPAN
+
+    def some(self, which: NDArray[np.intp]) -> Spectrum:
+        """Keep some of the data sets."""
+        return Spectrum(
+            self.information[which],
+            self.loading[which],
+            self.residual[which],
+            self.dof[which],
+            self.known_scale,
+        )
+
+
+class _Criterion(NamedTuple):
+    """What is minimised over log smoothing: its value, and its first two derivatives."""
+
+    value: Callable[[Spectrum, Array], Array]
+    derivatives: Callable[[Spectrum, Array], tuple[Array, Array]]
+
+
+def _minimise(spectrum: Spectrum, criterion: _Criterion) -> Array:
+    """Log smoothing that minimises a criterion: best of a coarse grid, then Newton."""
+    start, end = spectrum.search_range()
+    steps = np.linspace(0, 1, _N_COARSE)
+    scores = [criterion.value(spectrum, start + step * (end - start)) for step in steps]
+    best = np.argmin(np.stack(scores, axis=1), axis=1)
+    found = start + steps[best] * (end - start)
+    width = (end - start) / (_N_COARSE - 1)
+    low, high = found - width, found + width
+    unsettled = np.arange(len(found))
+    for _ in range(_N_NEWTON):
+        at = found[unsettled]
+        slope, curvature = criterion.derivatives(spectrum.some(unsettled), at)
+        low[unsettled] = np.where(slope < 0, at, low[unsettled])
+        high[unsettled] = np.where(slope < 0, high[unsettled], at)
+        step = np.divide(-slope, curvature, out=np.full_like(at, np.inf), where=curvature > 0)
+        inside = (at + step > low[unsettled]) & (at + step < high[unsettled])
+        halfway = (low[unsettled] + high[unsettled]) / 2
+        found[unsettled] = np.where(inside, at + step, halfway)
+        moved = np.abs(found[unsettled] - at)
+        unsettled = unsettled[moved >= 1e-12 * (1 + np.abs(at))]
+        if not len(unsettled):
+            break
+    return np.asarray(found)
+
+
+def _restricted_value(spectrum: Spectrum, log_smoothing: Array) -> Array:
+    """Twice the negative restricted log-likelihood, up to a constant."""
+    smoothing = np.exp(log_smoothing)[:, None]
+    squares = _penalised_squares(spectrum, spectrum.information + smoothing)
+    shrinkage = np.log1p(spectrum.information / smoothing).sum(axis=1)
+    if spectrum.known_scale is not None:
+        return np.asarray(squares / spectrum.known_scale + shrinkage)
+    # The scale is profiled out.
+    return np.asarray(spectrum.dof * np.log(squares) + shrinkage)
+
+
+def _restricted_derivatives(spectrum: Spectrum, log_smoothing: Array) -> tuple[Array, Array]:
+    smoothing = np.exp(log_smoothing)[:, None]
+    stiff = spectrum.information + smoothing
+    kept, shrunk = spectrum.information / stiff, smoothing / stiff
+    bent = spectrum.loading**2 * shrunk / stiff
+    first, second = bent.sum(axis=1), (bent * (kept - shrunk)).sum(axis=1)
+    edf, freed = kept.sum(axis=1), (kept * shrunk).sum(axis=1)
+    if spectrum.known_scale is not None:
+        return first / spectrum.known_scale - edf, second / spectrum.known_scale + freed
+    squares = _penalised_squares(spectrum, stiff)
+    first, second = first / squares, second / squares
+    return spectrum.dof * first - edf, spectrum.dof * (second - first**2) + freed
+
+
+def _cross_value(spectrum: Spectrum, log_smoothing: Array) -> Array:
+    """Log of the squared residuals over the squared degrees of freedom that they have left."""
+    smoothing = np.exp(log_smoothing)
+    left = np.maximum(spectrum.dof - spectrum.edf(smoothing), 1.0)
+    return np.asarray(np.log(_squares_left(spectrum, smoothing)) - 2 * np.log(left))
+
+
+def _cross_derivatives(spectrum: Spectrum, log_smoothing: Array) -> tuple[Array, Array]:
+    smoothing = np.exp(log_smoothing)[:, None]
+    stiff = spectrum.information + smoothing
+    kept, shrunk = spectrum.information / stiff, smoothing / stiff
+    squares = _squares_left(spectrum, smoothing[:, 0])
+    left = np.maximum(spectrum.dof - kept.sum(axis=1), 1.0)
+    bent = 2 * spectrum.loading**2 * shrunk**2 / stiff
+    first = bent.sum(axis=1) / squares
+    second = (bent * (2 * kept - shrunk)).sum(axis=1) / squares
+    gain = (kept * shrunk).sum(axis=1) / left
+    change = (kept * shrunk * (kept - shrunk)).sum(axis=1) / left
+    return first - 2 * gain, second - first**2 - 2 * change + 2 * gain**2
+
+
+def _squares_left(spectrum: Spectrum, smoothing: Array) -> Array:
+    return np.maximum(spectrum.residual_squares(smoothing), np.finfo(float).tiny)
+
+
+def _penalised_squares(spectrum: Spectrum, stiff: Array) -> Array:
+    """Weighted squared residuals plus penalty; kept above zero for an outcome without noise."""
+    squares = spectrum.residual - (spectrum.loading**2 / stiff).sum(axis=1)
+    floor = np.finfo(float).eps * spectrum.residual + np.finfo(float).tiny
+    return np.asarray(np.maximum(squares, floor))
+
+
+_RESTRICTED_LIKELIHOOD = _Criterion(_restricted_value, _restricted_derivatives)
+_CROSS_VALIDATION = _Criterion(_cross_value, _cross_derivatives)
