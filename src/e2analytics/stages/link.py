@@ -181,20 +181,22 @@ def held(pairs: pl.DataFrame, spells: pl.DataFrame) -> pl.DataFrame:
         within.join(spells.filter(pl.col("drug") == ANASTROZOLE), on="patient_id")
         .with_columns(days=(end - start).dt.total_days())
         .filter(pl.col("days") > 0)
-        .group_by(*key, "weekly_dose_mg")
-        .agg(share=pl.col("days").sum() / pl.col("length").first())
+        .group_by(*key, "length", "weekly_dose_mg")
+        .agg(pl.col("days").sum())
     )
+    # Whole days are summed: shares would differ in their last digit with the order of the sum.
+    days_on = on.group_by("pair").agg(on=pl.col("days").sum())
     off = (
-        within.join(
-            on.group_by("pair").agg(on=pl.col("share").sum()),
-            on="pair",
-            how="left",
-            maintain_order="left",
-        )
-        .select(*key, weekly_dose_mg=pl.lit(0.0), share=1 - pl.col("on").fill_null(0.0))
-        .filter(pl.col("share") > 1e-9)
+        within.join(days_on, on="pair", how="left", maintain_order="left")
+        .with_columns(days=pl.col("length") - pl.col("on").fill_null(0), weekly_dose_mg=0.0)
+        .filter(pl.col("days") > 0)
+        .select(on.columns)
     )
-    return pl.concat([off, on]).sort("pair", "weekly_dose_mg")
+    return (
+        pl.concat([off, on])
+        .select(*key, "weekly_dose_mg", share=pl.col("days") / pl.col("length"))
+        .sort("pair", "weekly_dose_mg")
+    )
 
 
 def pairs(

@@ -283,13 +283,20 @@ def _beside(
     aged_on: date,
 ) -> pl.DataFrame:
     """Return the draws with what is known of the man beside them; null where it is not."""
-    testosterone = labs.filter(
-        (pl.col("analyte") == "testosterone_total")
-        & (pl.col("value_low") == pl.col("value_high"))
-        & (pl.col("value_low") > 0)
-    ).select("patient_id", "collected_on", same_day=pl.col("value_low").log())
-    same_day = testosterone.group_by("patient_id", "collected_on").agg(pl.col("same_day").mean())
-    of_man = same_day.group_by("patient_id").agg(
+    # In one order, so that sums are the same to the last digit.
+    testosterone = (
+        labs.filter(
+            (pl.col("analyte") == "testosterone_total")
+            & (pl.col("value_low") == pl.col("value_high"))
+            & (pl.col("value_low") > 0)
+        )
+        .select("patient_id", "collected_on", same_day=pl.col("value_low").log())
+        .sort(pl.all())
+    )
+    same_day = testosterone.group_by("patient_id", "collected_on", maintain_order=True).agg(
+        pl.col("same_day").mean()
+    )
+    of_man = same_day.group_by("patient_id", maintain_order=True).agg(
         t_mean=pl.col("same_day").mean(),
         t_count=pl.len().cast(pl.Float64),
         t_squares=pl.col("same_day").var(ddof=0) * pl.len(),
