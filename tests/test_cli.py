@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from typer.main import get_command
 
 from e2analytics import cli
 
@@ -38,15 +39,30 @@ def store(clinic: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     return address
 
 
-@pytest.mark.parametrize(
-    "verb",
-    ["run", "ingest", "fit", "flag", "report", "export", "status", "simulate", "schemas", "limits"],
-)
+COMMANDS = set(get_command(cli.app).commands)  # type: ignore[attr-defined]
+VERBS = {
+    "run", "ingest", "fit", "flag", "report", "export", "inspect", "crosswalk", "returns", "status",
+    "limits", "simulate", "schemas",
+}  # fmt: skip
+
+
+def test_these_are_the_verbs():
+    assert VERBS <= COMMANDS
+
+
+@pytest.mark.parametrize("verb", sorted(COMMANDS))
 def test_every_verb_has_help(capsys: pytest.CaptureFixture[str], verb: str):
     code, out, _ = call(capsys, verb, "--help")
 
     assert code == 0
     assert "Usage: e2analytics" in out
+
+
+def test_inspect_shows_a_hundred_rows_at_the_most(capsys: pytest.CaptureFixture[str]):
+    code, _, err = call(capsys, "inspect", "labs.csv", "--show-values", "--rows", "101")
+
+    assert code == 2
+    assert "equal to 100" in " ".join(err.split())
 
 
 def test_status_tells_runs_rows_limit_and_flags(capsys: pytest.CaptureFixture[str], store: str):

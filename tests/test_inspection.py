@@ -94,7 +94,11 @@ def test_problems_come_with_count_first_lines_and_advice(patients: Path, labs: P
 
     assert (row["rule"], row["severity"], row["n_rows"]) == ("unknown_unit", "reject", 4)
     assert row["lines"] == [3, 4, 5]
-    assert "analytes.yaml" in row["advice"]
+    assert "UCUM" in row["advice"]
+    # The supplier knows nothing of our files; what the analyst can do is told beside it.
+    told = shown(looked(patients, labs))
+    assert "What you can do yourself" in told
+    assert "analytes.yaml" in told
 
 
 def test_unknown_words_are_shown_if_several_patients_share_them(patients: Path, labs: Path):

@@ -247,11 +247,16 @@ def export(
 
 @app.command()
 def inspect(
-    files: Annotated[list[Path], typer.Argument(help="Files, looked at together as one drop.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE", help="Files, looked at together as one drop."),
+    ],
     show_values: Annotated[
         bool, typer.Option("--show-values", help="Show the first rows: values of patients.")
     ] = False,
-    rows: Annotated[int, typer.Option("--rows", min=1, help="Rows that --show-values shows.")] = 5,
+    rows: Annotated[
+        int, typer.Option("--rows", min=1, max=100, help="Rows that --show-values shows.")
+    ] = 5,
     draft: Annotated[
         Path | None, typer.Option("--draft", help="New file for the draft of an unknown layout.")
     ] = None,
@@ -431,7 +436,7 @@ def schemas() -> None:
 def main() -> None:
     """Run the command line, turning our own errors into exit codes."""
     try:
-        app()
+        app(prog_name="e2analytics")
     except E2AnalyticsError as error:
         _stop(error)
     except (KeyboardInterrupt, SystemExit, GeneratorExit):

@@ -9,6 +9,7 @@ Ten million laboratory results take 1.5 GB so, and 3 GB as text.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final, TypeVar
 
 import polars as pl
@@ -22,10 +23,10 @@ _OWN_IDS: Final = frozenset({"result_id", "scan_id", "order_id", "event_id"})
 _Frame = TypeVar("_Frame", pl.DataFrame, pl.LazyFrame)
 
 
-def compact(rows: _Frame) -> _Frame:
-    """Return ``rows`` with repeated texts as categories."""
+def compact(rows: _Frame, *, but: Collection[str] = _OWN_IDS) -> _Frame:
+    """Return ``rows`` with repeated texts as categories; texts in ``but`` stay as they are."""
     texts = [name for name, dtype in rows.collect_schema().items() if dtype == pl.String]
-    return rows.with_columns(pl.col(name).cast(TEXT) for name in texts if name not in _OWN_IDS)
+    return rows.with_columns(pl.col(name).cast(TEXT) for name in texts if name not in but)
 
 
 def plain(rows: pl.DataFrame, table: str) -> pl.DataFrame:

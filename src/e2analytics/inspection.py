@@ -300,6 +300,6 @@ def _unused(
         taking = [kind for kind in found.kinds if kind.takes(record)]
         if not taking:
             yield f"all of {record}"
-        elif not any(kind.set_apart for kind in taking):
+        elif not any(kind.set_apart or kind.unreadable for kind in taking):
             used = {name for kind in taking for name in kind.columns_used()}
             yield from (name for name in names if name not in used)

@@ -12,7 +12,17 @@ from e2analytics.contracts import TABLES, columns_of
 from e2analytics.settings import Settings
 from e2analytics.slip_settings import SlipSettings
 from e2analytics.sources import Sources
-from e2analytics.stages import account, quarantine, settle, slips, validate
+from e2analytics.stages import (
+    account,
+    convert_slips,
+    link,
+    quarantine,
+    resent,
+    settle,
+    slips,
+    treated,
+    validate,
+)
 from e2analytics.state import CANONICAL, Sliced, Snapshot
 
 
@@ -30,12 +40,16 @@ class TakenIn(NamedTuple):
         return plain(self._accepted(target), target)
 
     def tables(self, others: Mapping[str, pl.DataFrame]) -> Sliced:
-        """Return the current rows of the canonical tables, each slice checked, beside ``others``."""
-
-        def checked(target: str, rows: pl.DataFrame) -> pl.DataFrame:
-            return validate.check(rows, TABLES[target], table=target, stage="take_in")
-
-        return Sliced({target: self._accepted(target) for target in self.settled}, checked, others)
+        """Return the current rows of the canonical tables, checked, beside ``others``."""
+        return Sliced(
+            {
+                target: validate.check(
+                    self._accepted(target), TABLES[target], table=target, stage="take_in"
+                )
+                for target in self.settled
+            },
+            others,
+        )
 
     def aside(self) -> Sliced:
         """Return the rows of the canonical tables that were not accepted."""
@@ -43,8 +57,7 @@ class TakenIn(NamedTuple):
             {
                 target: rows.filter(pl.col("fate") != "accepted")
                 for target, rows in self.settled.items()
-            },
-            lambda _target, rows: rows,
+            }
         )
 
     def _accepted(self, target: str) -> pl.DataFrame:
@@ -65,10 +78,12 @@ def take_in(sources: Sources, before: Snapshot, settings: Settings, run_id: str)
     clinics = plain(judged["patients"].select("patient_id", "clinic_id"), "patients")
     judged["labs"] = _converted(judged["labs"], feeds, clinics, settings.slips)
     settled = {target: settle.settle(target, rows, standing) for target, rows in judged.items()}
-    found = slips.find(_watched(settled["labs"]), feeds, clinics, settings.slips)
+    found = _slips(settled, feeds, clinics, settings)
     settled["labs"] = settle.suspect(settled["labs"], found.suspects)
+    known = _ledger(before.table("files"), sources, run_id)
+    settled = {target: resent.give_way(target, rows, known) for target, rows in settled.items()}
     lines = account.lines(settled)
-    files = account.ledger(_ledger(before.table("files"), sources, run_id), lines)
+    files = account.ledger(known, lines)
     waiting = [quarantine.waiting(target, rows, feeds) for target, rows in settled.items()]
     now = pl.concat([*waiting, quarantine.refused(files)])
     listed = quarantine.listed(now, before.table("quarantine"), run_id)
@@ -87,17 +102,28 @@ def _feeds(before: Snapshot, sources: Sources) -> pl.DataFrame:
 def _converted(
     labs: pl.DataFrame, feeds: pl.DataFrame, clinics: pl.DataFrame, settings: SlipSettings
 ) -> pl.DataFrame:
-    """Convert the results that the clinic has found to be in another unit than declared."""
-    if not settings.decisions:
+    """Put results into the unit that the clinic has found them to be in; a new value is judged again."""
+    at = convert_slips.AT
+    changed = convert_slips.convert(labs, feeds, clinics, settings)
+    if changed.is_empty():
         return labs
-    return compact(slips.apply_decisions(plain(labs, "labs"), feeds, clinics, settings))
+    judged = compact(validate.judge_values(changed))
+    new = judged.select(at, "value_low", "value_high", "imputed", "broken", "reject")
+    rows = labs.with_row_index(at).update(new, on=at, how="left", include_nulls=True)
+    return rows.drop(at)
 
 
-def _watched(labs: pl.DataFrame) -> pl.DataFrame:
-    """Return the accepted results in which slips are looked for; a day made up has no month."""
-    watched = (pl.col("fate") == "accepted") & pl.col("analyte").is_in(list(slips.WATCHED))
-    rows = plain(labs.filter(watched).select(columns_of("labs")), "labs")
-    return rows.filter(~pl.col("imputed").str.contains("collected_at", literal=True))
+def _slips(
+    settled: Mapping[str, pl.DataFrame],
+    feeds: pl.DataFrame,
+    clinics: pl.DataFrame,
+    settings: Settings,
+) -> slips.Found:
+    """Look for results in another unit than declared; whoever is on the drug is no slip."""
+    labs, orders = settled["labs"], settled["medications"].filter(pl.col("fate") == "accepted")
+    spells = link.episodes(plain(orders, "medications"))
+    on_drug = treated.on_drug(labs, spells, clinics, settings.flag)
+    return slips.find(labs.with_columns(on_drug), feeds, clinics, settings.slips)
 
 
 def _ledger(before: pl.DataFrame, sources: Sources, run_id: str) -> pl.DataFrame:

@@ -9,7 +9,8 @@ import polars as pl
 
 from e2analytics.contracts import TABLES
 from e2analytics.errors import ConfigurationError, TooLittleDataError, UnreadableError
-from e2analytics.report import build, render_html
+from e2analytics.report.content import build
+from e2analytics.report.render import render_html
 from e2analytics.store import open_published
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
+from e2analytics.compact import TEXT
 from e2analytics.errors import ConfigurationError
 from e2analytics.marker import MARKER_NAME
 
@@ -25,7 +26,7 @@ KEY_FILE_VARIABLE = "E2ANALYTICS_KEY_FILE"
 MIN_KEY_LENGTH = 16
 _DEMO_KEY = b"the key of simulated patients only"
 _DIGITS = 20
-_NAMES = {"patient_id": pl.String, "pseudonym": pl.String}
+_NAMES = {"patient_id": pl.String(), "pseudonym": TEXT}
 _CROSSWALK = {"patient_id": pl.String, "source_patient_id": pl.String, "namespace": pl.String}
 
 
@@ -118,7 +119,7 @@ class Pseudonyms:
         """Return ``patient_id, source_patient_id, namespace`` of all who were met."""
         frames = [
             names.select(
-                patient_id="pseudonym",
+                patient_id=pl.col("pseudonym").cast(pl.String),
                 source_patient_id="patient_id",
                 namespace=pl.lit(namespace),
             )
@@ -146,15 +147,14 @@ class Pseudonyms:
         hashed
             Further columns in which a feed joined the patient's number to something else.
         """
-        names = self._names(rows["patient_id"], namespace)
-        replaced = (
-            rows.join(names, on="patient_id", how="left", maintain_order="left")
-            .with_columns(patient_id="pseudonym")
-            .drop("pseudonym")
-            .with_columns(
-                pl.concat_str(pl.lit(prefix), "patient_id").alias(name)
-                for name, prefix in (id_prefixes or {}).items()
-            )
+        known = self._looked_up(rows, namespace)
+        if known["pseudonym"].null_count() > known["patient_id"].null_count():
+            self._make(known.filter(pl.col("pseudonym").is_null())["patient_id"], namespace)
+            known = self._looked_up(rows, namespace)
+        replaced = known.with_columns(patient_id="pseudonym").drop("pseudonym")
+        replaced = replaced.with_columns(
+            pl.concat_str(pl.lit(prefix), "patient_id").alias(name)
+            for name, prefix in (id_prefixes or {}).items()
         )
         return replaced.with_columns(
             pl.col(name).replace_strict(
@@ -168,16 +168,14 @@ class Pseudonyms:
             for name in hashed
         )
 
-    def _names(self, identifiers: pl.Series, namespace: str) -> pl.DataFrame:
+    def _looked_up(self, rows: pl.DataFrame, namespace: str) -> pl.DataFrame:
         known = self._known.get(namespace, pl.DataFrame(schema=_NAMES))
-        met = identifiers.drop_nulls().unique(maintain_order=True)
-        new = met.to_frame().join(known, on="patient_id", how="anti").to_series()
-        made = pl.DataFrame(
-            {
-                "patient_id": new,
-                "pseudonym": [pseudonym(self._key, namespace, each) for each in new],
-            },
-            schema=_NAMES,
+        return rows.join(known, on="patient_id", how="left", maintain_order="left")
+
+    def _make(self, identifiers: pl.Series, namespace: str) -> None:
+        new = identifiers.drop_nulls().unique(maintain_order=True)
+        made = [pseudonym(self._key, namespace, each) for each in new]
+        known = self._known.get(namespace, pl.DataFrame(schema=_NAMES))
+        self._known[namespace] = pl.concat(
+            [known, pl.DataFrame({"patient_id": new, "pseudonym": made}, schema=_NAMES)]
         )
-        self._known[namespace] = pl.concat([known, made])
-        return self._known[namespace]

@@ -131,6 +131,12 @@ def analytes() -> pl.DataFrame:
     )
 
 
+def least_reportable() -> pl.Expr:
+    """Tell the least number that a row's assay can tell, of the columns of :func:`analytes`."""
+    assay = pl.col("assay")
+    return pl.when(assay == "ms").then("least_by_ms").when(assay == "ia").then("least_by_ia")
+
+
 @cache
 def sites() -> pl.DataFrame:
     """Return ``site ->`` possible and plausible BMD (g/cm2) and the worst precision allowed (%)."""

@@ -2,6 +2,9 @@
 
 A rule's expression is true where a row keeps it. Where it evaluates to null it is not broken: what
 must be there has a rule of its own. ``reject`` keeps a row out; ``warn`` lets it in with a doubt.
+
+``advice`` goes back to the supplier, who knows nothing of e2analytics; what the clinic's own analyst can do
+about a rule is in :data:`FOR_THE_CLINIC`.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ Severity = Literal["reject", "warn"]
 EARLIEST_EVENT: Final = date(1987, 1, 1)  # the first clinical DXA scanners
 EARLIEST_TRT: Final = date(1940, 1, 1)  # testosterone has been made since 1935
 EARLIEST_BIRTH: Final = date(1900, 1, 1)
+IMPOSSIBLE_VALUE: Final = "impossible_value"
 TOMORROW: Final = "tomorrow"
 """Name of a column that ``validate`` adds: the first day that cannot have happened yet."""
 
@@ -58,9 +62,11 @@ FILE_RULES: Final = {
     for rule in (
         FileRule("empty_file", "The file is empty. Send the export again."),
         FileRule("truncated_file", "The file is cut off. Send the whole export again."),
-        FileRule("not_text", "The file is not text in the encoding that its feed describes."),
         FileRule(
-            "wrong_encoding", "Export the file in the encoding that its feed describes (UTF-8)."
+            "not_text", "The file is not text in the encoding that was agreed. Export it again."
+        ),
+        FileRule(
+            "wrong_encoding", "Export the file in the encoding that was agreed (UTF-8 if none was)."
         ),
         FileRule("duplicate_column", "Give every column a name of its own."),
         FileRule(
@@ -71,9 +77,13 @@ FILE_RULES: Final = {
         ),
         FileRule("too_many_columns", "The header has too many columns to be one. Export it again."),
         FileRule(
-            "missing_header", "The header does not stand where its feed says. Export it again."
+            "missing_header",
+            "The header is not on the line that was agreed. Export the file again.",
         ),
-        FileRule("missing_column", "Add the column, with the header name of the feed description."),
+        FileRule(
+            "missing_column",
+            "A column is missing, or called otherwise than agreed. Export the file with all its columns.",
+        ),
         FileRule("not_sas_transport", "Send a SAS transport file (XPORT, version 5)."),
         FileRule("not_excel", "Save the workbook as .xlsx, without a password, and send it again."),
         FileRule("too_large_inside", "The file is too large once unpacked. Send it in parts."),
@@ -84,15 +94,13 @@ FILE_RULES: Final = {
         FileRule(
             "changed_while_read", "The file was still being written. Send it again when it is done."
         ),
-        FileRule("outside_drop", "Put the file itself into the drop, not a link to another place."),
-        FileRule("not_a_file", "Put a plain file into the drop, not a device or a pipe."),
+        FileRule("outside_drop", "Send the file itself, not a link to another place."),
+        FileRule("not_a_file", "Send a plain file, not a device or a pipe."),
         FileRule(
             "missing_companion",
             "Send the tables of one export together: columns are looked up in another file.",
         ),
-        FileRule(
-            "unreadable_file", "Give e2analytics the right to read the file, or send it again."
-        ),
+        FileRule("unreadable_file", "The file could not be opened. Send it again."),
     )
 }
 
@@ -153,7 +161,7 @@ def _within(column: str, low: pl.Expr, high: pl.Expr, *, name: str, severity: Se
         name,
         column,
         severity,
-        f"Check {column} and its unit: outside the range of schemas/reference.",
+        f"Check {column} and its unit: {'impossible' if severity == 'reject' else 'far from what is usual'}.",
         pl.col(column).is_between(low, high),
     )
 
@@ -165,6 +173,27 @@ _WHOLE: Final = Rule(
     "The line or record is cut off or cannot be read. Write every field, an empty one too.",
     ~pl.col("short_line"),
 )
+_READABLE: Final = pl.col("unreadable").is_null()
+_UNREADABLE: Final = (
+    Rule(
+        "unreadable_segment",
+        "",
+        "reject",
+        "A message, or a line in it, is damaged or says not whose results it holds: some may be lost. "
+        "Send the whole message again.",
+        pl.col("unreadable").ne_missing(pl.lit("unreadable_segment")),
+    ),
+    Rule(
+        "unreadable_entry",
+        "",
+        "reject",
+        "A line or entry is no FHIR resource in JSON and UTF-8. Export it again.",
+        pl.col("unreadable").ne_missing(pl.lit("unreadable_entry")),
+    ),
+)
+UNREADABLE_RULES: Final = tuple(rule.name for rule in _UNREADABLE)
+"""What a reader could not make rows of: nobody knows which table it belongs to, so it stands with labs."""
+
 _SITE: Final = (
     _given("site", "the site of the scan"),
     Rule(
@@ -232,7 +261,7 @@ LAB_RULES: Final = (
         "unknown_unit",
         "unit",
         "reject",
-        "Use a unit of schemas/reference/analytes.yaml, or add this one there.",
+        "Write the unit in UCUM or as it is usual for this test, such as pg/mL, pmol/L or ng/dL.",
         ~(_written("raw_unit") & _written("analyte") & pl.col("factor").is_null()),
     ),
     Rule(
@@ -243,7 +272,7 @@ LAB_RULES: Final = (
         ~(_written("raw_value") & _written("factor") & pl.col("value_low").is_null()),
     ),
     Rule(
-        "impossible_value",
+        IMPOSSIBLE_VALUE,
         "value",
         "reject",
         "Check the result and its unit: no such level can be.",
@@ -277,6 +306,9 @@ LAB_RULES: Final = (
     _readable("reported_at", "times as YYYY-MM-DDTHH:MM", "warn"),
 )
 
+VALUE_RULES: Final = frozenset({IMPOSSIBLE_VALUE, "implausible_value", "below_reportable"})
+"""Rules of laboratory rows that ask nothing but the value: a conversion is judged by them again."""
+
 _NO_SPINE: Final = pl.col("site") != "lumbar_spine"
 DXA_RULES: Final = (
     _WHOLE,
@@ -288,7 +320,7 @@ DXA_RULES: Final = (
         "missing_bmd_g_cm2",
         "bmd_g_cm2",
         "reject",
-        "Give the bone mineral density.",
+        "Give the bone mineral density; in FHIR, in the same file as its scores.",
         _written("raw_bmd_g_cm2"),
     ),
     _readable("bmd_g_cm2", "the density in g/cm2 as a number"),
@@ -372,7 +404,7 @@ MEDICATION_RULES: Final = (
         "dose_mg",
         "warn",
         "Give the dose in mg and doses_per_week, or a sig that says how often.",
-        pl.col("weekly_dose_mg").is_not_null(),
+        (pl.col("dose_mg") * pl.col("doses_per_week")).is_not_null(),
     ),
     Rule(
         "dose_contradicts_sig",
@@ -388,7 +420,12 @@ MEDICATION_RULES: Final = (
         "The sig leaves the dose open (as needed, a range, a taper). Say what is taken.",
         ~pl.col("sig_varies"),
     ),
-    _readable("days_supply", "the days' supply as a number from 1 to 1000", "warn"),
+    _readable(
+        "days_supply",
+        "the days' supply of every fill as a number from 1 to 1000; without it nobody knows when the fill "
+        "ended",
+        "warn",
+    ),
     _STATUS,
 )
 
@@ -441,9 +478,17 @@ def _cancellable(rules: Sequence[Rule], key: str) -> tuple[Rule, ...]:
     return tuple(rule if rule.name in needed else _unless_withdrawn(rule) for rule in rules)
 
 
+def _where_readable(rules: Sequence[Rule]) -> tuple[Rule, ...]:
+    # Of what could not be read nothing is there: only what must be there asks for it.
+    return tuple(
+        replace(rule, keeps=~_READABLE | rule.keeps) if rule.name.startswith("missing_") else rule
+        for rule in rules
+    )
+
+
 ROW_RULES: Final[Mapping[str, Sequence[Rule]]] = {
     "patients": PATIENT_RULES,
-    "labs": _cancellable(LAB_RULES, "result_id"),
+    "labs": (*_UNREADABLE, *_where_readable(_cancellable(LAB_RULES, "result_id"))),
     "dxa": _cancellable(DXA_RULES, "scan_id"),
     "medications": _cancellable(MEDICATION_RULES, "order_id"),
     "events": EVENT_RULES,
@@ -453,6 +498,7 @@ ROW_RULES: Final[Mapping[str, Sequence[Rule]]] = {
 UNKNOWN_PATIENT: Final = "unknown_patient"
 CONFLICTING_IDENTITY: Final = "conflicting_identity"
 SUSPECTED_UNIT_SLIP: Final = "suspected_unit_slip"
+NUMBER_OF_SEVERAL_TESTS: Final = "number_of_several_tests"
 
 SETTLED_RULES: Final = {
     rule.name: rule
@@ -465,14 +511,98 @@ SETTLED_RULES: Final = {
         SettledRule(
             CONFLICTING_IDENTITY,
             "patient_id",
-            "One patient number has two dates of birth or sexes. Find out who is who; if the newest "
-            "row is right, name the patient in identities_settled.",
+            "One patient number has two dates of birth or sexes. Find out who is who: give one of two "
+            "people another number; tell the clinic if it is one man and the newest row is right.",
+        ),
+        SettledRule(
+            NUMBER_OF_SEVERAL_TESTS,
+            "result_id",
+            "One number stands for results of different tests, as an order's number does. Give every "
+            "result a number of its own.",
         ),
         SettledRule(
             SUSPECTED_UNIT_SLIP,
             "value",
-            "These results look as if they were in another unit than declared. Ask the laboratory; "
-            "the table unit_slips holds the evidence and how to release or convert them.",
+            "These results look as if they were in another unit than declared. Send those that are "
+            "again, with their right unit and under the same number; tell the clinic if they are right.",
         ),
     )
 }
+
+_WORDS_OF_A_FEED: Final = (
+    "If the supplier always writes it so, teach the word under “values” of the feed's description."
+)
+_LAYOUT_OF_A_FEED: Final = (
+    "If the export has changed for good, change the feed's description; “e2analytics inspect” shows what "
+    "the file holds."
+)
+_DATES_OF_A_FEED: Final = (
+    "If the supplier always writes dates so, add the format to “dates” of the feed's description."
+)
+_NUMBERS_OF_A_FEED: Final = (
+    "If the export has no such number, “join” one from other columns in the feed's description."
+)
+_LIMITS: Final = "The limits, with their sources, stand in schemas/reference/."
+FOR_THE_CLINIC: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        ("unknown_sex", "unknown_site", "unknown_status", "unknown_kind"), _WORDS_OF_A_FEED
+    ),
+    **dict.fromkeys(
+        ("unreadable_manufacturer", "unreadable_side", "unreadable_validity"), _WORDS_OF_A_FEED
+    ),
+    **dict.fromkeys(
+        (
+            "not_text",
+            "wrong_encoding",
+            "not_rectangular",
+            "missing_header",
+            "missing_column",
+            "duplicate_column",
+        ),
+        _LAYOUT_OF_A_FEED,
+    ),
+    **dict.fromkeys(
+        (
+            "unreadable_birth_date",
+            "unreadable_trt_started_on",
+            "unreadable_collected_at",
+            "unreadable_reported_at",
+            "unreadable_scanned_on",
+            "unreadable_started_on",
+            "unreadable_stopped_on",
+            "unreadable_occurred_on",
+        ),
+        _DATES_OF_A_FEED,
+    ),
+    **dict.fromkeys(
+        ("missing_result_id", "missing_scan_id", "missing_order_id", "missing_event_id"),
+        _NUMBERS_OF_A_FEED,
+    ),
+    **dict.fromkeys(
+        (
+            "impossible_value",
+            "implausible_value",
+            "below_reportable",
+            "impossible_bmd",
+            "implausible_bmd",
+            "implausible_weekly_dose",
+        ),
+        _LIMITS,
+    ),
+    "missing_clinic_id": "If all its patients are of one clinic, make it a “constant” in the feed's description.",
+    "unknown_unit": "If the unit is right, add its spelling to schemas/reference/analytes.yaml, or under "
+    "“values” of the feed's description.",
+    "unreadable_value": "If the supplier writes decimal commas, say so in the feed's description (“decimal”).",
+    "missing_companion": "Put the tables of one export into one drop, or change “lookups” of the feed's "
+    "description.",
+    "changed_while_read": "Let the drop be filled before the run starts.",
+    "outside_drop": "Put the file itself into the drop.",
+    "unreadable_file": "Give whoever runs e2analytics the right to read the file.",
+    UNKNOWN_PATIENT: "Put the file with the patients into the same drop or a later one.",
+    CONFLICTING_IDENTITY: "If it is one man and the newest row is right, name his pseudonym in "
+    "“identities_settled”.",
+    NUMBER_OF_SEVERAL_TESTS: "“join” the order's number and the test's code in the feed's description.",
+    SUSPECTED_UNIT_SLIP: "“e2analytics export unit_slips” shows the evidence, and the lines of "
+    "“slips.decisions” that release or convert the results.",
+}
+"""What the clinic's analyst can do about a rule, beside asking the supplier; of some rules nothing."""

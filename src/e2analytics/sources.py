@@ -21,6 +21,7 @@ from e2analytics import pseudonyms
 from e2analytics.compact import compact
 from e2analytics.errors import RefusedFileError
 from e2analytics.feeds import drop, formats, lookups, mapping
+from e2analytics.feeds.ahead import read_ahead
 from e2analytics.feeds.description import TEXT_COLUMNS, Feed, FileDescription
 from e2analytics.feeds.drop import Found
 from e2analytics.reference import schemas_folder
@@ -201,7 +202,11 @@ class _Reading:
         self._rows: dict[str, list[pl.DataFrame]] = {}
 
     def rows(self) -> dict[str, pl.DataFrame]:
-        return {target: pl.concat(frames, how="diagonal") for target, frames in self._rows.items()}
+        # In one piece each: whatever picks single rows later would put the pieces together every time.
+        return {
+            target: pl.concat(self._rows.pop(target), how="diagonal", rechunk=True)
+            for target in list(self._rows)
+        }
 
     def take(self, found: Found) -> None:
         """Read one file, unless it was read before; keep all of it or nothing."""
@@ -305,7 +310,7 @@ class _Content:
 
     def read(self) -> None:
         feed = self._found.feed
-        for record, rows in formats.read(self._found.path, feed.format):
+        for record, rows in read_ahead(formats.read(self._found.path, feed.format)):
             taking = self._kinds_of(record)
             if not taking:
                 self._other_records[f"all of {record}"] = None
@@ -419,6 +424,7 @@ def empty_rows(target: str) -> pl.DataFrame:
         "namespace",
         "imputed",
         "apart",
+        "unreadable",
         *TEXT_COLUMNS[target],
     )
     return pl.DataFrame(schema={name: types.get(name, pl.String()) for name in names})

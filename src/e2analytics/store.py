@@ -37,6 +37,7 @@ from filelock import FileLock, Timeout
 
 from e2analytics.compact import compact, plain
 from e2analytics.contracts import TABLES, columns_of, schema_of
+from e2analytics.delta_files import Part, write_new
 from e2analytics.errors import (
     ConfigurationError,
     E2AnalyticsError,
@@ -45,7 +46,7 @@ from e2analytics.errors import (
 )
 from e2analytics.feeds.mapping import PROVENANCE
 from e2analytics.pseudonyms import is_of_simulated_patients
-from e2analytics.state import CANONICAL, Outputs, Snapshot, slices
+from e2analytics.state import CANONICAL, Outputs, Snapshot, compact_rows, slices
 
 SCHEMA_VERSION: Final = 1
 _MONTH: Final = "month"
@@ -55,6 +56,7 @@ _HASH: Final = "said"
 _ROW: Final = PROVENANCE[:3]
 _WAIT_SECONDS: Final = 5
 _TRIES: Final = 3
+_ROWS_OF_A_FILE: Final = 2_000_000
 _Frame = TypeVar("_Frame", pl.DataFrame, pl.LazyFrame)
 
 
@@ -285,7 +287,7 @@ class Store:
         those that are new need to be in memory at once.
         """
         if name not in versions:
-            self._write_slices(name, tables, target)
+            self._write_new(name, tables, target)
             return self._version(name)
         self._put_back(name, versions[name])
         now = pl.concat(_hashes(_with_month(name, rows)) for rows in slices(tables, target))
@@ -311,21 +313,30 @@ class Store:
             scan = pl.scan_delta(self._path(name), version=version)
             return _hashes(scan).collect(engine="streaming")
 
+    def _write_new(self, name: str, tables: Mapping[str, pl.DataFrame], target: str) -> None:
+        with self._told(name, "written"):
+            if "://" in self.uri:
+                self._write_slices(name, tables, target)
+            else:
+                rows = compact_rows(tables, target)
+                by = _MONTH if name in _DATED else None
+                write_new(Path(self._path(name)), rows.schema, _parts(name, rows), by)
+
     def _write_slices(self, name: str, tables: Mapping[str, pl.DataFrame], target: str) -> None:
+        # How to get to object storage Delta Lake alone knows.
         parts = (_with_month(name, rows) for rows in slices(tables, target))
         first = next(parts)
         schema = first.head(0).to_arrow().schema
         batches = (
             batch for part in chain([first], parts) for batch in part.to_arrow().to_batches()
         )
-        with self._told(name, "written"):
-            write_deltalake(
-                self._path(name),
-                pa.RecordBatchReader.from_batches(schema, batches),
-                mode="overwrite",
-                schema_mode="overwrite",
-                partition_by=[_MONTH] if _MONTH in first.columns else None,
-            )
+        write_deltalake(
+            self._path(name),
+            pa.RecordBatchReader.from_batches(schema, batches),
+            mode="overwrite",
+            schema_mode="overwrite",
+            partition_by=[_MONTH] if _MONTH in first.columns else None,
+        )
 
     def _merge_changes(self, name: str, news: pl.DataFrame) -> None:
         same_row = " AND ".join(f"t.{column} = s.{column}" for column in _ROW)
@@ -450,6 +461,24 @@ def _hashes(rows: _Frame) -> _Frame:
     return compact(rows.select(*place, pl.struct(names).hash(seed=0).alias(_HASH)))
 
 
+def _parts(name: str, rows: pl.DataFrame) -> Iterator[Part]:
+    """Yield the rows file by file: each month's, or so many that a part takes little memory."""
+    if name not in _DATED:
+        yield from (Part(part) for part in rows.iter_slices(_ROWS_OF_A_FILE))
+        return
+    months = (
+        rows.lazy()
+        .select(month=pl.col(_DATED[name]).dt.month_start())
+        .with_row_index("at")
+        .group_by("month")
+        .agg("at")
+        .sort("month")
+        .collect()
+    )
+    for month, at in zip(months["month"], months["at"], strict=True):
+        yield Part(rows[at], f"{month:%Y-%m}")
+
+
 def _with_month(name: str, frame: pl.DataFrame) -> pl.DataFrame:
     if name not in _DATED:
         return frame
@@ -468,6 +497,16 @@ def _order(name: str) -> list[str]:
         "quality": ["feed", "target", "month"],
         "densitometry": ["namespace", "scan_id", "site"],
         "exposures": ["patient_id", "site", "first_on", "first_scan_id"],
+        "exposure_episodes": [
+            "patient_id",
+            "site",
+            "first_scan_id",
+            "weekly_anastrozole_mg",
+        ],
+        "own_levels": ["patient_id"],
+        "dose_effects": ["weekly_anastrozole_mg"],
+        "e2_checks": ["by", "name"],
+        "projections": ["patient_id", "weekly_anastrozole_mg"],
         "levels": ["patient_id", "site"],
         "curve": ["site", "outcome", "e2_pg_ml"],
         "curve_summary": ["site", "outcome"],

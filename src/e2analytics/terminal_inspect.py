@@ -27,9 +27,13 @@ from e2analytics.feeds.description import (
     Join,
     Source,
 )
+from e2analytics.feeds.recognition import READERS_COLUMNS
 from e2analytics.inspection import InspectedFile, Inspection, Mapped
-from e2analytics.rules import FILE_RULES
+from e2analytics.report.reasons import in_words
+from e2analytics.report.words import plain
+from e2analytics.rules import FILE_RULES, FOR_THE_CLINIC
 from e2analytics.terminal import err
+from e2analytics.unknown_texts import RARE
 
 EXIT_REFUSED: Final = UnreadableError.exit_code
 _CODES_SHOWN: Final = 6
@@ -38,6 +42,7 @@ _WHERE_TO_TEACH: Final = (
     "Tests, units and drugs are taught in schemas/reference/, other words by `values` of the feed's "
     "description. A test or drug that is none of ours need not be taught: its rows are set apart."
 )
+_RARE_ARE_HIDDEN: Final = "Rare and long texts may be a patient's: --show-values shows them."
 _PATIENTS_MISSING: Final = (
     "unknown_patient: the file with their patients is not among these. Inspect both together; in a run "
     "such rows wait until the patient comes."
@@ -70,8 +75,9 @@ def show(inspection: Inspection, console: Console, draft_file: Path | None = Non
     UnreadableError
         If there is not one draft for ``draft_file``, or it cannot be written; after all was printed.
     """
+    told: set[_Told] = set()
     for file in inspection.files:
-        _show_file(file, console)
+        _show_file(file, console, told)
     if inspection.patients_missing:
         console.print(_PATIENTS_MISSING)
     if draft_file is not None:
@@ -104,7 +110,11 @@ def _write_draft(inspection: Inspection, file: Path) -> None:
         raise UnreadableError(f"{file} cannot be written ({error.strerror}).") from None
 
 
-def _show_file(file: InspectedFile, console: Console) -> None:
+_Told = tuple[int, frozenset[str]]
+"""A mapping that was shown: the entry of a description, and the columns that were not there."""
+
+
+def _show_file(file: InspectedFile, console: Console, told: set[_Told]) -> None:
     console.print(f"\n{_name(file.path)}")
     if file.feed is not None:
         console.print(f"  Feed: {file.feed.feed} ({file.feed.description})")
@@ -114,7 +124,13 @@ def _show_file(file: InspectedFile, console: Console) -> None:
     for sentence in file.nearest:
         console.print(f"  Not {_printable(sentence)}.")
     for mapped in file.mapped:
-        _show_mapping(mapped, console)
+        this = id(mapped.kind), mapped.absent
+        _show_mapping(mapped, console, is_told=this in told and mapped.first_rows is None)
+        told.add(this)
+    if file.mapped and file.feed is not None and file.feed.format.kind in READERS_COLUMNS:
+        console.print(
+            f"  What its columns are says src/e2analytics/feeds/{file.feed.format.kind}.py."
+        )
     if file.refused is not None:
         console.print(f"  REFUSED {_refusal(file.refused)}")
         if file.draft is not None:
@@ -130,15 +146,22 @@ def _show_file(file: InspectedFile, console: Console) -> None:
 
 def _refusal(refused: UnreadableError) -> str:
     if isinstance(refused, RefusedFileError):
-        return f"{refused}. Nothing of it would be kept. {FILE_RULES[refused.rule].advice}"
+        advice = [FILE_RULES[refused.rule].advice, FOR_THE_CLINIC.get(refused.rule, "")]
+        return f"{refused}. Nothing of it would be kept. {' '.join(advice)}".strip()
     return f"{refused}."
 
 
-def _show_mapping(mapped: Mapped, console: Console) -> None:
+def _show_mapping(mapped: Mapped, console: Console, *, is_told: bool) -> None:
     kind = mapped.kind
     record = "" if kind.record == "*" else f" from {_printable(kind.record)}"
     if kind.set_apart is not None:
         console.print(f"  Rows{record} are set apart: {kind.set_apart}.")
+        return
+    if kind.unreadable is not None:
+        console.print(f"  Rows{record} wait until they are sent again: {kind.unreadable}.")
+        return
+    if is_told:
+        console.print(f"  Mapping to {kind.target}{record}: as above.")
         return
     console.print(f"  Mapping to {kind.target}{record}:")
     table = _table("", "")
@@ -200,24 +223,50 @@ def _show_rows(file: InspectedFile, console: Console) -> None:
         console.print(f"  Its {fates['n_rows'].sum():,} line(s) for {target} would be:")
         rows = _table("rows", "fate", "reason")
         for fate, why, n_rows in fates.select("fate", "why", "n_rows").rows():
-            rows.add_row(f"{n_rows:,}", fate.replace("_", " "), why or "")
+            rows.add_row(f"{n_rows:,}", fate.replace("_", " "), _reason(why))
         console.print(_indented(rows))
     if not file.problems.is_empty():
         console.print("  Problems, and the first lines that have them:")
-        problems = _table("rows", "rule", "", "lines", "advice")
+        problems = _table("rows", "rule", "", "lines", "what the supplier can do")
         for row in file.problems.iter_rows(named=True):
             lines = ", ".join(map(str, row["lines"]))
             problems.add_row(
                 f"{row['n_rows']:,}", row["rule"], row["severity"], lines, row["advice"]
             )
         console.print(_indented(problems))
+        _show_what_the_clinic_can_do(file.problems, console)
     if not file.unknown.is_empty():
         console.print("  Words that nobody taught us:")
         words = _table("rows", "column", "as written")
         for target, what, text, n_rows in file.unknown.rows():
             words.add_row(f"{n_rows:,}", f"{what} of {target}", _printable(text))
         console.print(_indented(words))
+        if (file.unknown["text"] == RARE).any():
+            console.print(f"  {_RARE_ARE_HIDDEN}")
         console.print(f"  {_WHERE_TO_TEACH}")
+
+
+def _reason(name: str | None) -> str:
+    """Say a reason by its name, and in words where the name does not say it.
+
+    >>> _reason("woman"), _reason("unknown_unit"), _reason(None)
+    ('woman: of a woman', 'unknown_unit', '')
+    """
+    words = in_words(name or "")
+    return f"{name}: {words}" if words != plain(name or "") else name or ""
+
+
+def _show_what_the_clinic_can_do(problems: pl.DataFrame, console: Console) -> None:
+    rules = [
+        rule for rule in problems["rule"].unique(maintain_order=True) if rule in FOR_THE_CLINIC
+    ]
+    if not rules:
+        return
+    console.print("  What you can do yourself:")
+    table = _table("", "")
+    for rule in rules:
+        table.add_row(rule, FOR_THE_CLINIC[rule])
+    console.print(_indented(table))
 
 
 def _table(*columns: str) -> Table:

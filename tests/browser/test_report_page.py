@@ -13,7 +13,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from e2analytics.report import build, render_html
+from e2analytics.report.content import build
+from e2analytics.report.render import render_html
 
 Chromium = Callable[..., str]
 Tables = dict[str, pl.DataFrame]

@@ -1,11 +1,13 @@
 """Feed descriptions: the analyst's door."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from e2analytics.errors import ConfigurationError
-from e2analytics.feeds.description import Feed, FileDescription, load_feeds
+from e2analytics.feeds.description import Feed, FileDescription, UnreadableRule, load_feeds
+from e2analytics.rules import UNREADABLE_RULES
 
 LAB = """\
 feed: lab
@@ -74,7 +76,9 @@ def test_two_descriptions_cannot_have_one_name(tmp_path: Path):
         (LAB.replace("Europe/Berlin", "Berlin"), "timezone: .*IANA"),
         (LAB.replace('";"', '";;"'), "format.delimited.delimiter"),
         (LAB.replace("kind: delimited", "kind: fax"), "format: .*'fax'"),
-        (LAB.replace("columns: {result_id: Id}", "imputed: []"), "either columns or set_apart"),
+        (LAB.replace("columns: {result_id: Id}", "imputed: []"), "one of columns, set_apart and"),
+        (LAB.replace("columns: {result_id: Id}", "unreadable: torn"), "unreadable: .*unreadable_entry"),
+        (LAB.replace("target: labs", "target: dxa").replace("columns: {result_id: Id}", "unreadable: unreadable_entry"), "listed under labs"),
         (LAB.replace("result_id: Id", "result_id: {join: [Id]}"), "result_id.join.join"),
         (LAB.replace("Id}}", "Id}, set_apart_when: {column: A, reason: r}}"), "one of equals"),
         (
@@ -88,6 +92,10 @@ def test_a_wrong_description_is_told_with_file_and_key(tmp_path: Path, wrong: st
         described(wrong, tmp_path)
 
     refused.match(told)
+
+
+def test_what_cannot_be_read_has_a_rule():
+    assert get_args(UnreadableRule) == UNREADABLE_RULES
 
 
 def test_records_are_taken_by_pattern_whatever_their_case():

@@ -64,6 +64,17 @@ def test_every_sheet_is_a_record(tmp_path):
     assert excel.header(path, excel.Options()) == {"patients": ["id"], "labs": ["id"]}
 
 
+def test_a_sheet_that_ends_before_its_header_has_no_columns_and_is_told(tmp_path):
+    path = tmp_path / "book.xlsx"
+    path.write_bytes(workbook(cover=[["Report"]], empty=[], labs=[["Report"], [], ["id"], ["a"]]))
+    options = excel.Options(header_line=3)
+
+    batches = [(batch.record, len(batch.rows)) for batch in excel.read(path, options)]
+
+    assert batches == [("cover", 0), ("labs", 0), ("labs", 1)]
+    assert excel.header(path, options) == {"cover": [], "labs": ["id"]}
+
+
 def zipped(name: str, content: bytes) -> bytes:
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as file:
@@ -95,6 +106,7 @@ def with_entities() -> bytes:
         (zipped("xl/worksheets/sheet1.xml", b"0" * (1 << 26)), "too_large_inside"),
         (with_entities(), "not_excel"),
         (workbook(Results=[["id", "id"], ["a", "b"]]), "duplicate_column"),
+        (workbook(Results=[], More=[]), "empty_file"),
         (workbook(Results=[["id", "value"], ["a", "1"]])[:-900], "not_excel"),
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from e2analytics import sig
 from e2analytics.feeds.fhir_timing import doses_per_week
 from tests.feeds.fhir_files import UCUM, bundle, coded, lines, places, rows
 
@@ -72,7 +73,12 @@ def test_an_order_is_a_row(tmp_path: Path):
         ({"frequency": 1, "period": 2, "periodUnit": "wk"}, 0.5),
         ({"frequency": 1, "period": 12, "periodUnit": "h"}, 14),
         ({"frequency": 1, "period": 1, "periodUnit": "mo"}, 12 * 7 / 365.25),
-        ({"frequency": 1, "frequencyMax": 2, "period": 1, "periodUnit": "wk"}, 1),
+        ({"frequency": 2, "frequencyMax": 2, "period": 1, "periodMax": 1, "periodUnit": "wk"}, 2),
+        # Once or twice a week, every second or third day: nobody can tell.
+        ({"frequency": 1, "frequencyMax": 2, "period": 1, "periodUnit": "wk"}, None),
+        ({"frequencyMax": 2, "period": 1, "periodUnit": "wk"}, None),
+        ({"frequency": 1, "period": 2, "periodMax": 3, "periodUnit": "d"}, None),
+        ({"dayOfWeek": ["mon"], "frequencyMax": "some"}, None),
         ({"dayOfWeek": ["mon", "wed", "fri"]}, 3),
         ({"dayOfWeek": ["mon", "wed", "fri"], "timeOfDay": ["08:00:00"]}, 3),
         ({"dayOfWeek": ["mon"], "timeOfDay": ["08:00:00", "20:00:00"]}, 2),
@@ -133,6 +139,39 @@ def test_a_dose_is_in_mg_or_left_to_the_sig(tmp_path: Path, rate: Any, dose: str
     assert only(lines(tmp_path, order({"doseAndRate": [rate]}))).get("dose_mg") == dose
 
 
+UP_TO_1_MG = {
+    "doseRange": {"low": {"value": 0.5, "unit": "mg"}, "high": {"value": 1, "unit": "mg"}}
+}
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        {"doseAndRate": [UP_TO_1_MG]},
+        {"doseAndRate": [{"doseQuantity": {"value": 0.5, "unit": "mg"}}, UP_TO_1_MG]},
+        UP_TO_1_MG,
+        {"doseAndRate": [{"doseQuantity": {"value": 1, "unit": "mg", "comparator": "<="}}]},
+        dosage(mg=1, **WEEKLY, frequencyMax=3),
+        dosage(mg=1, **WEEKLY, periodMax=2),
+    ],
+)
+def test_a_dose_that_is_left_open_is_unknown_whatever_the_text_says(
+    tmp_path: Path, instruction: Any
+):
+    timed = {"timing": {"repeat": WEEKLY}}
+    row = only(lines(tmp_path, order({"text": "1 mg twice weekly"} | timed | instruction)))
+
+    assert (row["sig"], row.get("doses_per_week")) == ("1 mg twice weekly (up to a maximum)", None)
+    assert sig.read(row["sig"]) == sig.Sig(None, None, varies=True)
+
+
+def test_a_code_that_contradicts_its_timing_gives_no_frequency(tmp_path: Path):
+    daily = {"frequency": 1, "period": 1, "periodUnit": "d"}
+    for code, doses in (("QD", "7"), ("BID", None)):
+        timed = {"timing": {"code": coded(code, "v3-GTSAbbreviation"), "repeat": daily}}
+        assert only(lines(tmp_path, order(timed))).get("doses_per_week") == doses
+
+
 def test_two_rates_that_differ_give_no_dose(tmp_path: Path):
     rates = [{"doseQuantity": {"value": value, "unit": "mg"}} for value in (0.5, 1)]
 
@@ -180,10 +219,14 @@ def test_a_taper_is_an_order_for_each_of_its_periods(tmp_path: Path):
         ({}, "2026-01-10", None),
         ({"status": "stopped"}, "2026-01-10", "unknown"),
         ({"status": "completed"}, "2026-01-10", "unknown"),
-        ({"status": "stopped", "effectivePeriod": {"start": "2026-01-02", "end": "2026-02-03"}}, "2026-01-02", "2026-02-03"),
+        # The last day of a period is in it.
+        ({"status": "stopped", "effectivePeriod": {"start": "2026-01-02", "end": "2026-02-28"}}, "2026-01-02", "2026-03-01"),
+        ({"effectivePeriod": {"start": "2026-01-02", "end": "2026-02-03T10:00:00-05:00"}}, "2026-01-02", "2026-02-04"),
+        ({"effectivePeriod": {"start": "2026-01-02", "end": "2026-02"}}, "2026-01-02", "2026-02"),
+        ({"effectivePeriod": {"start": "2026-01-02", "end": "9999-12-31"}}, "2026-01-02", "9999-12-31"),
         ({"authoredOn": None, "dateAsserted": "2026-01-05"}, "2026-01-05", None),
         ({"authoredOn": None, "effectiveDateTime": "2026-01-05"}, "2026-01-05", None),
-        ({"dosageInstruction": [dosage(boundsPeriod={"start": "2026-01-03", "end": "2026-02-02"})]}, "2026-01-03", "2026-02-02"),
+        ({"dosageInstruction": [dosage(boundsPeriod={"start": "2026-01-03", "end": "2026-02-02"})]}, "2026-01-03", "2026-02-03"),
         ({"dosageInstruction": [dosage(boundsDuration={"value": 2, "code": "wk", "system": UCUM})]}, "2026-01-10", "2026-01-24"),
         ({"authoredOn": "2026-01", "dosageInstruction": [dosage(boundsDuration={"value": 2, "unit": "wk"})]}, "2026-01", None),
         ({"dosageInstruction": [dosage(boundsDuration={"value": 1e9, "unit": "a"})]}, "2026-01-10", None),
@@ -210,7 +253,9 @@ def test_a_dispensing_has_a_supply_and_its_completion_is_no_end(tmp_path: Path):
     assert (row["started_on"], row["days_supply"]) == ("2026-01-11T15:00:00Z", "90")
     assert "stopped_on" not in row
     weeks = dispense | {"daysSupply": {"value": 4, "unit": "wk"}}
-    assert "days_supply" not in only(lines(tmp_path, weeks))
+    assert only(lines(tmp_path, weeks))["days_supply"] == "28"
+    # Of one that does not say how long it lasts nobody knows when it ended.
+    assert only(lines(tmp_path, dispense | {"daysSupply": None}))["days_supply"] == "unknown"
     # An order goes on with the next fill.
     assert "days_supply" not in only(lines(tmp_path, order(**supply)))
 

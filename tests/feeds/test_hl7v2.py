@@ -349,6 +349,19 @@ def test_a_line_of_fields_that_is_no_segment_is_a_row():
     assert read(a_message(MSH, PID, OBR, OBX, damaged, OBX))["damaged"].rows() == [(5, False)]
 
 
+@pytest.mark.parametrize(
+    "damaged",
+    [OBX.replace("|", "!"), OBX.replace("|", "\t"), OBX.replace("|", ""), "OBX", OBX.lower()],
+)
+def test_a_result_without_its_separators_is_a_damaged_line(damaged: str):
+    assert read(a_message(MSH, PID, OBR, damaged, OBX))["damaged"]["source_line"].to_list() == [4]
+
+
+def test_a_segment_that_the_end_of_the_file_cut_in_its_name_is_a_damaged_line():
+    assert fates(a_message(MSH, PID, OBR, OBX) + "OB") == {"PID": 1, "OBX": 1, "damaged": 1}
+    assert fates(a_message(MSH, PID, OBR, OBX) + "\x1c\r") == {"PID": 1, "OBX": 1}
+
+
 def test_a_result_that_the_end_of_the_file_cut_is_a_short_line():
     whole = a_message(MSH, PID, OBR, OBX).rstrip("\r")
 
@@ -380,12 +393,20 @@ def test_a_message_that_cannot_be_parsed_costs_only_itself(damaged: str, why: st
     [
         (MSH.replace("ORU^R01^ORU_R01", "ADT^A01"), PID, OBX),
         (MSH.replace("ORU^R01^ORU_R01", "OUL^R22"), PID, OBR, OBX),
-        (MSH.replace("ORU^R01^ORU_R01", ""), PID, OBR, OBX),
-        (MSH, OBR, OBX),
+        (MSH.replace("ORU^R01^ORU_R01", ""), PID),
+        (MSH, OBR),
     ],
 )
 def test_a_message_of_another_kind_is_one_row(segments: tuple[str, ...]):
     assert fates(a_message(*segments)) == {"other": 1}
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [(MSH, OBR, OBX), (MSH.replace("ORU^R01^ORU_R01", ""), PID, OBR, OBX)],
+)
+def test_a_message_with_results_of_nobody_knows_whom_is_damaged(segments: tuple[str, ...]):
+    assert fates(a_message(*segments)) == {"damaged": 1}
 
 
 def test_results_of_the_first_releases_are_results():
@@ -523,7 +544,7 @@ MESSAGES = {
     a_message(MSH, PID, OBR, OBX, OBX, "ZZZ|1|x", PID, OBX): Counter(PID=2, OBX=3),
     a_message(MSH, PID): Counter(PID=1),
     a_message(MSH.replace("ORU^R01^ORU_R01", "ADT^A01"), PID): Counter(other=1),
-    a_message(MSH, OBR, OBX): Counter(other=1),
+    a_message(MSH, OBR, OBX): Counter(damaged=1),
     a_message("MSH|^^^^|", PID, OBX): Counter(damaged=1),
     a_message(MSH, PID, OBR.removesuffix("F") + "X"): Counter(PID=1, cancelled_order=1),
 }
@@ -645,7 +666,7 @@ def test_the_feed_knows_the_statuses_of_both_tables(
 def test_the_feed_takes_every_record():
     feed = load_feed(schemas_folder() / "feeds" / "hl7_oru.yaml")
     taken = {
-        record: [kind.set_apart for kind in feed.files if kind.takes(record)]
+        record: [kind.set_apart or kind.unreadable for kind in feed.files if kind.takes(record)]
         for record in ("PID", "OBX", "cancelled_order", "other", "damaged")
     }
 
@@ -654,7 +675,7 @@ def test_the_feed_takes_every_record():
         "OBX": [None],
         "cancelled_order": ["cancelled_order"],
         "other": ["other_message"],
-        "damaged": ["damaged_message"],
+        "damaged": ["unreadable_segment"],
     }
     for name in ("results.hl7", "RESULTS.ORU"):
         assert all(kind.matches(name) for kind in feed.files)

@@ -136,6 +136,22 @@ def test_joined_columns_are_empty_where_the_first_one_is():
     assert column("result_id", {"join": ["a", "b"]}, raw) == ["1-E2", "1", None]
 
 
+def test_different_parts_are_never_joined_to_one_number():
+    raw = {
+        "order": ["7", "7", "7", "7", None],
+        "test": ["1", None, "1", None, "1"],
+        "part": [None, "1", "1", None, "1"],
+    }
+
+    assert column("result_id", {"join": ["order", "test", "part"]}, raw) == [
+        "7-1",
+        "7--1",
+        "7-1-1",
+        "7",
+        None,
+    ]
+
+
 def test_joined_columns_can_be_recoded_together():
     site = {"join": ["a", "b"], "by": " ", "values": {"Femur Total": "total_hip"}}
 

@@ -1,5 +1,6 @@
 """SAS transport: NHANES, where it is at hand."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,17 @@ def test_zeros_are_zeros_whole_numbers_have_no_point_and_missing_is_null():
 def test_a_file_cut_off_is_refused():
     with pytest.raises(RefusedFileError, match="truncated_file"):
         read_bytes(sas, (NHANES / "P_TST.xpt").read_bytes()[:100_010])
+
+
+def test_whoever_has_no_sas_need_not_wait_for_its_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sys.modules, "pandas", None)  # importing it would now fail
+    (tmp_path / "a.xpt").write_bytes(b"patient_id,value\n")
+
+    assert sas.header(tmp_path / "a.xpt", sas.Options()) == {}
+    with pytest.raises(RefusedFileError, match="not_sas_transport"):
+        list(sas.read(tmp_path / "a.xpt", sas.Options()))
 
 
 @pytest.mark.parametrize(

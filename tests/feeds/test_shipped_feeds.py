@@ -187,6 +187,14 @@ def test_every_fill_of_a_prescription_is_an_order_of_its_own(tmp_path: Path):
     )
 
 
+def test_a_fill_that_does_not_say_how_long_it_lasts_is_of_unknown_supply(tmp_path: Path):
+    fill = "9,0,77,ANASTROZOLE 1MG TAB,199224,1 mg,12,,1/2 tab daily,01/02/2025,Dispensed"
+
+    (row,) = given(text_rows(written(tmp_path / "rx.csv", PHARMACY, fill), "medications"))
+
+    assert row["days_supply"] == "unknown"
+
+
 def lunar(scan_type: str, side: str, region: str, bmd: str) -> str:
     return f"77\t12/31/1970\tMale\t180\t\tC02\tPA+1\t5\t03/04/2025\t{scan_type}\t{side}\t{region}\t{bmd}\t-1.1\t-0.9\t\tUSA"
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from e2analytics.models.slip_evidence import Group, judge
-from e2analytics.models.unit_slip import UNKNOWN, UNTREATED, Belief, Results, Slip, find
+from e2analytics.models.slip_terms import UNKNOWN, UNTREATED, Belief, Results, Slip
+from e2analytics.models.unit_slip import find
 
 FACTOR = np.log(1 / 0.27238)  # pmol/L declared as pg/mL
 UP, DOWN = 0, 1
@@ -134,6 +135,17 @@ def test_a_few_men_of_one_source_are_not_enough_to_tell():
     assert not slip.decided
     assert len(slip.rows) == 0
     assert slip.shift == UP
+
+
+def test_a_few_odd_results_of_men_never_seen_before_are_told_and_nobody_is_suspect():
+    given = results(**NOTHING)
+    once = some(given, np.unique(given.man, return_index=True)[1])
+    low = (once.sources[0] == 2) & (once.month == 1) & (np.arange(len(once.man)) % 3 == 0)
+    boys = replace(once, log_value=once.log_value - np.log(10.0) * low)
+
+    found = find(boys, BELIEF)
+
+    assert [(slip.doubt, slip.month, len(slip.rows)) for slip in found] == [("no_history", 1, 0)]
 
 
 def test_men_who_all_start_anastrozole_unknown_to_us_are_no_slip():

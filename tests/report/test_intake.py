@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e2analytics import contracts
-from e2analytics.report import flow, intake
+from e2analytics.report import flow, intake, reasons
 from e2analytics.report.broken_rules import Refusal
 from e2analytics.report.words import plain
+from e2analytics.rules import FOR_THE_CLINIC
 
 RUN_ID = "run"
 
@@ -111,7 +112,9 @@ def test_a_feed_with_a_row_of_no_fate_does_not_add_up(tables: dict[str, pl.DataF
 
 def test_a_refused_file_is_told_with_its_advice(tables: dict[str, pl.DataFrame]) -> None:
     advice = "Send the file with the column bmd_g_cm2."
-    assert describe(tables).refusals == (Refusal("dxa-9e02", "dxa", "missing column", advice),)
+    assert describe(tables).refusals == (
+        Refusal("dxa-9e02", "dxa", "missing column", advice, FOR_THE_CLINIC["missing_column"]),
+    )
 
 
 def test_rules_are_counted_by_feed_with_whole_files_first(tables: dict[str, pl.DataFrame]) -> None:
@@ -124,6 +127,19 @@ def test_rules_are_counted_by_feed_with_whole_files_first(tables: dict[str, pl.D
     assert sum(rule.n for rule in rules) == tables["quarantine"].height
 
 
+def test_rows_that_are_not_used_are_listed_with_the_reason(tables: dict[str, pl.DataFrame]) -> None:
+    steps = attrition("rows", 100, 7, 3).with_columns(
+        step=pl.Series(["duplicate (labs)", "set_apart (dxa)"]),
+        reason=pl.Series(["same_result", "phantom"]),
+        run_id=pl.lit(tables["runs"]["run_id"][0]),
+    )
+
+    assert describe(tables, attrition=steps).rows_out == (
+        intake.RowsOut("duplicate", "labs", reasons.in_words("same_result"), 7),
+        intake.RowsOut("set apart", "dxa", "of a phantom", 3),
+    )
+
+
 def test_what_is_left_out_is_said_in_one_sentence(tables: dict[str, pl.DataFrame]) -> None:
     assert describe(tables).left_out == (
         "Of 16,894 rows read, 13,509 are in use. 168 (1.0 %) wait in quarantine for a correction; "
@@ -134,7 +150,7 @@ def test_what_is_left_out_is_said_in_one_sentence(tables: dict[str, pl.DataFrame
 
 def test_no_files_no_rules_no_steps() -> None:
     found = intake.describe(*no_files(), run_id=RUN_ID, n_unmatched=0)
-    assert found == intake.Intake((), (), None, (), (), 0, "No rows were read.")
+    assert found == intake.Intake((), (), None, (), (), (), 0, "No rows were read.")
 
 
 def test_the_boxes_of_a_flow_diagram_lie_below_each_other() -> None:

@@ -9,8 +9,9 @@ import polars as pl
 import pytest
 
 from e2analytics import contracts
-from e2analytics.report import Report, build, render_html
+from e2analytics.report.content import Report, build
 from e2analytics.report.reasons import WORDS, split
+from e2analytics.report.render import render_html
 from e2analytics.state import Outputs
 
 AS_OF = datetime(2026, 9, 30, tzinfo=UTC)

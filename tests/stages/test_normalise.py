@@ -312,6 +312,25 @@ def test_a_dispensing_counts_until_its_supply_ends_and_two_weeks_more(
     assert order(**columns)["stopped_on"][0] == stopped_on
 
 
+@pytest.mark.parametrize(
+    ("columns", "weekly_dose_mg"),
+    [
+        ({}, 1.0),
+        ({"days_supply": "30"}, 1.0),
+        # A fill of unknown supply may be over: it must not be in force for ever at its dose.
+        ({"days_supply": "0"}, None),
+        ({"days_supply": "a month"}, None),
+        ({"days_supply": "0", "stopped_on": "2024-02-01"}, 1.0),
+    ],
+)
+def test_a_dispensing_of_unknown_supply_has_no_dose(
+    columns: dict[str, str], weekly_dose_mg: float | None
+):
+    dosed = {"drug": "anastrozole", "dose_mg": "0.5", "doses_per_week": "2", **columns}
+
+    assert order(**dosed)["weekly_dose_mg"][0] == weekly_dose_mg
+
+
 @pytest.mark.parametrize(("written", "status"), [("x", "X"), (None, "F"), ("C", "C")])
 def test_orders_and_scans_have_a_status_as_results_have(written: str | None, status: str):
     scan = normalise("dxa", text_rows("dxa", {"status": written}), timezone="UTC")

@@ -58,6 +58,30 @@ def fates(*results: dict[str, str | None], patients: pl.DataFrame | None = None)
             ["accepted", "superseded"],
         ),
         ([{"status": "P"}, {"value": "21"}], ["superseded", "accepted"]),
+        # Of one time of report a correction replaces what it corrects, wherever it stands ...
+        (
+            [
+                {"value": "21", "status": "C", "reported_at": "2024-03-02"},
+                {"value": "20", "reported_at": "2024-03-02"},
+            ],
+            ["accepted", "superseded"],
+        ),
+        # ... of another time it does not, and a later cancellation withdraws both.
+        (
+            [
+                {"value": "21", "status": "C", "reported_at": "2024-03-02"},
+                {"value": "20", "reported_at": "2024-03-03"},
+            ],
+            ["superseded", "accepted"],
+        ),
+        (
+            [
+                {"value": "21", "status": "C", "reported_at": "2024-03-02"},
+                {"value": "20", "reported_at": "2024-03-02"},
+                {"status": "X", "reported_at": "2024-03-02"},
+            ],
+            ["withdrawn", "withdrawn", "withdrawn"],
+        ),
         # A cancellation withdraws every version of the key ...
         (
             [
@@ -116,15 +140,38 @@ def fates(*results: dict[str, str | None], patients: pl.DataFrame | None = None)
             ],
             ["withdrawn", "withdrawn"],
         ),
-        # A newer row that is none of ours takes the place of the older one.
-        ([{}, {"test_name": "cortisol"}], ["superseded", "set_apart"]),
-        ([{"test_name": "cortisol"}, {}], ["set_apart", "accepted"]),
+        # One number for two tests, as an order has: neither is a version of the other.
+        ([{}, {"test_name": "cortisol"}], ["quarantined", "set_apart"]),
+        ([{"test_name": "cortisol"}, {}], ["set_apart", "quarantined"]),
+        ([{}, {"test_name": "LH", "unit": "IU/L"}], ["quarantined", "quarantined"]),
+        ([{"test_name": "cortisol"}, {"test_name": "glucose"}], ["set_apart", "set_apart"]),
+        ([{}, {"status": "X", "test_name": None}], ["withdrawn", "withdrawn"]),
         ([{"test_name": "cortisol"}], ["set_apart"]),
         ([{"patient_id": "nobody"}], ["quarantined"]),
     ],
 )
 def test_versions_of_one_key(results: list[dict[str, str | None]], expected: list[str]):
     assert fates(*results) == expected
+
+
+def test_of_another_file_a_newer_row_that_is_none_of_ours_takes_the_place_of_an_older_one():
+    results = rows("labs", {}, {"test_name": "cortisol"}).with_columns(
+        source_file=pl.Series(["file-1", "file-2"]), source_order=pl.Series([0, 1])
+    )
+
+    settled = settle("labs", results, standings(rows("patients", {})))
+
+    assert settled["fate"].to_list() == ["superseded", "set_apart"]
+
+
+def test_a_number_of_several_tests_takes_nothing_away_that_came_before():
+    results = rows("labs", {}, {"value": "21"}, {"test_name": "cortisol"}).with_columns(
+        source_file=pl.Series(["file-1", "file-2", "file-2"]), source_order=pl.Series([0, 1, 1])
+    )
+
+    settled = settle("labs", results, standings(rows("patients", {})))
+
+    assert settled["fate"].to_list() == ["accepted", "quarantined", "set_apart"]
 
 
 def test_a_womans_rows_are_set_apart_even_if_they_break_a_rule():

@@ -23,8 +23,7 @@ def slipped() -> Slipping:
 
 
 def found(given: Slipping, settings: SlipSettings = NOTHING_DECIDED) -> slips.Found:
-    labs = slips.apply_decisions(given.labs, given.feeds, given.clinics, settings)
-    return slips.find(labs, given.feeds, given.clinics, settings)
+    return slips.find(given.labs, given.feeds, given.clinics, settings)
 
 
 def decided(line: str) -> SlipSettings:
@@ -85,33 +84,56 @@ def test_every_suspect_has_one_slip_and_the_evidence_counts_it():
     assert set(suspects["slip_id"]) <= set(evidence["slip_id"])
 
 
-def test_the_line_that_converts_makes_the_results_right(slipped: Slipping):
+def test_of_what_was_converted_the_evidence_says_so(slipped: Slipping):
     settings = decided(found(slipped).evidence["convert_line"][0])
+    imputed = pl.when("slipped").then(pl.lit("unit_converted:pg/mL:pmol/L")).otherwise("imputed")
+    converted = simulate(PLAN).labs.with_columns(slipped=slipped.labs["slipped"])
 
-    converted = slips.apply_decisions(slipped.labs, slipped.feeds, slipped.clinics, settings)
-    evidence, suspects = found(slipped, settings)
+    evidence, suspects = slips.find(
+        converted.with_columns(imputed=imputed), slipped.feeds, slipped.clinics, settings
+    )
 
-    right = simulate(PLAN).labs
-    near = (converted["value_low"] - right["value_low"]).abs() < 0.06
-    exact = (right["value_low"] > 0) & (converted["value_low"] > 0)
-    assert near.filter(exact).all()
-    assert evidence.select("source", "month", "action").rows() == [
-        ("lab_03", "2024-07", "converted")
+    assert evidence.select("source", "month", "action", "n_results").rows() == [
+        ("lab_03", "2024-07", "converted", slipped.labs["slipped"].sum())
     ]
     assert suspects.is_empty()
 
 
-def test_what_was_converted_is_marked_and_not_converted_again(slipped: Slipping):
-    settings = decided(found(slipped).evidence["convert_line"][0])
+def test_results_that_cannot_be_are_heard_because_a_slip_may_be_why():
+    # Half of all men's testosterone in ng/dL, read as nmol/L, is more than can be.
+    given = simulate(PLAN, (JULY._replace(analyte="testosterone_total", factor=28.842),))
+    impossible = pl.col("value_low") > 20_000
+    labs = given.labs.with_columns(
+        fate=pl.when(impossible).then(pl.lit("quarantined")).otherwise("fate"),
+        why=pl.when(impossible).then(pl.lit("impossible_value")).otherwise("why"),
+    )
 
-    once = slips.apply_decisions(slipped.labs, slipped.feeds, slipped.clinics, settings)
-    twice = slips.apply_decisions(once, slipped.feeds, slipped.clinics, settings)
+    evidence, suspects = slips.find(labs, given.feeds, given.clinics, NOTHING_DECIDED)
 
-    assert once.equals(twice)
-    assert once.columns == slipped.labs.columns
-    touched = once.filter(pl.col("imputed") == slips.CONVERTED)
-    assert len(touched) == found(slipped).suspects.height
-    assert once.filter(pl.col("imputed") == "").height == len(once) - len(touched)
+    (line,) = evidence.to_dicts()
+    assert (line["source"], line["month"]) == ("lab_03", "2024-07")
+    assert line["direction"] == "28.84 times too high: looks like ng/dL declared as nmol/L"
+    assert len(suspects) == given.labs["slipped"].sum()
+
+
+def test_what_waits_for_another_reason_is_no_evidence(slipped: Slipping):
+    withdrawn = slipped.labs.with_columns(
+        fate=pl.when("slipped").then(pl.lit("withdrawn")).otherwise("fate")
+    )
+
+    evidence, _ = slips.find(withdrawn, slipped.feeds, slipped.clinics, NOTHING_DECIDED)
+
+    assert evidence.is_empty()
+
+
+def test_a_day_that_a_feed_made_up_is_of_no_month(slipped: Slipping):
+    made_up = slipped.labs.with_columns(
+        imputed=pl.when("slipped").then(pl.lit("clinic_id collected_at")).otherwise("imputed")
+    )
+
+    evidence, _ = slips.find(made_up, slipped.feeds, slipped.clinics, NOTHING_DECIDED)
+
+    assert evidence.is_empty()
 
 
 def test_what_is_released_stays_in_and_in_the_evidence(slipped: Slipping):
@@ -133,6 +155,17 @@ def test_a_slip_of_some_results_cannot_be_converted_as_a_whole():
     assert line["convert_line"] is None
     caught = suspects.join(given.labs, on=slips.KEY)
     assert caught["slipped"].mean() > 0.9
+
+
+def test_ten_times_too_much_is_told_as_a_unit_or_a_decimal_point():
+    given = simulate(PLAN, (JULY._replace(analyte="testosterone_total", factor=10.0),))
+
+    evidence, _ = found(given)
+
+    assert evidence["direction"].to_list() == [
+        "10 times too high: looks like ng/L declared as ng/dL, or a decimal point in the wrong place"
+    ]
+    assert decided(evidence["convert_line"][0]).decisions[0].factor == pytest.approx(0.1)
 
 
 def test_a_slip_of_a_clinic_is_told_of_the_clinic():

@@ -1,5 +1,6 @@
 """Validate: which named rules a row breaks."""
 
+import re
 from datetime import date
 
 import polars as pl
@@ -7,7 +8,9 @@ import pytest
 
 from e2analytics.contracts import Precision
 from e2analytics.errors import ContractError
-from e2analytics.rules import ROW_RULES
+from e2analytics.rules import FILE_RULES, FOR_THE_CLINIC, ROW_RULES, SETTLED_RULES, UNREADABLE_RULES
+from e2analytics.settings import Settings
+from e2analytics.slip_settings import SlipSettings
 from e2analytics.stages.normalise import normalise
 from e2analytics.stages.validate import check, judge
 from tests.conftest import text_rows
@@ -120,6 +123,7 @@ def test_a_row_that_breaks_a_rule_is_rejected_by_its_name(
         ("medications", {"doses_per_week": None}, "dose_unknown", "weekly_dose_mg", None),
         ("medications", {"dose_mg": "lots"}, "dose_unknown", "weekly_dose_mg", None),
         ("medications", {"dose_mg": "500"}, "implausible_weekly_dose", "weekly_dose_mg", None),
+        ("medications", {"days_supply": "0"}, "unreadable_days_supply", "weekly_dose_mg", None),
     ],
 )
 def test_a_doubt_lets_a_row_in_and_is_named(
@@ -140,10 +144,37 @@ def test_another_analyte_is_set_apart_and_not_judged():
     assert (row["apart"], row["broken"], row["reject"]) == ("other_analyte", "", None)
 
 
+@pytest.mark.parametrize("rule", UNREADABLE_RULES)
+def test_what_could_not_be_read_breaks_one_rule_and_no_other(rule: str):
+    nothing = text_rows("labs", {}).with_columns(unreadable=pl.lit(rule))
+    rows = judge("labs", normalise("labs", nothing, timezone="UTC"), today=date(2024, 6, 1))
+
+    assert rows.select("broken", "reject", "apart").rows() == [(rule, rule, None)]
+
+
 def test_every_rule_has_advice_and_a_name_of_its_own():
     for rules in ROW_RULES.values():
         assert all(rule.advice.endswith(".") for rule in rules)
         assert len({rule.name for rule in rules}) == len(rules)
+
+
+def test_advice_to_suppliers_speaks_of_nothing_of_ours():
+    ours = re.compile(
+        r"schemas|\.yaml|feed|setting|e2analytics|unit_slips|decisions|quarantine|drop\b|"
+        + "|".join(
+            name for name in (*Settings.model_fields, *SlipSettings.model_fields) if "_" in name
+        )
+    )
+    to_suppliers = {
+        rule.name: rule.advice
+        for rules in (*ROW_RULES.values(), FILE_RULES.values(), SETTLED_RULES.values())
+        for rule in rules
+    }
+
+    assert {
+        name: found[0] for name, text in to_suppliers.items() if (found := ours.search(text))
+    } == {}
+    assert set(FOR_THE_CLINIC) <= set(to_suppliers)
 
 
 def test_a_broken_contract_is_told_by_counts_and_never_by_value():

@@ -310,7 +310,10 @@ def _parse(block: bytes, names: list[str], line: int, options: Options) -> tuple
     rows = raw
     if len(raw) != n_lines or _may_have_spaces_to_strip(block, codes, quotes, options):
         rows = rows.with_columns(pl.all().str.strip_chars())
-    rows = rows.with_columns(pl.all().replace("", None)).with_columns(
+    if rows is not raw or (quotes[1::2] - quotes[::2] == 1).any():
+        # Polars reads an empty field as null, but not one of white space or of two quotes.
+        rows = rows.with_columns(pl.all().replace("", None))
+    rows = rows.with_columns(
         source_line=source_line, short_line=_short_lines(raw, codes, quotes, options)
     )
     is_blank = rows.select(pl.all_horizontal(pl.col(names).is_null())).to_series()

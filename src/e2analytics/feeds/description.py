@@ -89,6 +89,9 @@ TEXT_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
 }
 """Columns of each table as a supplier may fill them, all of them text."""
 
+UnreadableRule = Literal["unreadable_segment", "unreadable_entry"]
+"""The rules of :data:`e2analytics.rules.UNREADABLE_RULES`."""
+
 DATES: Final = frozenset(
     {
         "birth_date",
@@ -286,6 +289,7 @@ class FileDescription(_Entry):
     lookups: tuple[Lookup, ...] = ()
     set_apart: str | None = None
     set_apart_when: SetApartWhen | None = None
+    unreadable: UnreadableRule | None = None
     not_measured_when_empty: str | None = None
     imputed: tuple[str, ...] = ()
 
@@ -295,8 +299,10 @@ class FileDescription(_Entry):
         filled = [*self.columns, *(name for part in self.parts for name in part)]
         if unknown := sorted(set(filled) - set(known)):
             raise ValueError(f"{self.target} has no column {', '.join(unknown)}; it has {known}")
-        if bool(filled) == (self.set_apart is not None):
-            raise ValueError("give either columns or set_apart")
+        if [bool(filled), self.set_apart is not None, self.unreadable is not None].count(True) != 1:
+            raise ValueError("give one of columns, set_apart and unreadable")
+        if self.unreadable is not None and self.target != "labs":
+            raise ValueError("what cannot be read is listed under labs")
         return self
 
     def sources(self) -> Iterator[Source]:

@@ -7,7 +7,8 @@ Out   per sheet (``record``) every column as text, empty cells null, and ``sourc
 
 A formula stays its text (``=A1*2``), so that rules reject it: the value that Excel saved with it may
 be old or forged. Blank lines are no rows; lines before the header and cells to the right of it are
-not read. Refuses what is no workbook, or would become huge when unpacked.
+not read. A sheet that ends before its header has no columns, so that a feed that needs some refuses the
+workbook. Refuses what is no workbook, or would become huge when unpacked.
 """
 
 from __future__ import annotations
@@ -140,11 +141,11 @@ def _batches(path: Path, options: Options) -> Iterator[Batch]:
     with _opened(path) as book:
         has_header = is_filled = False
         for sheet in book.worksheets:
-            is_filled |= next(_lines(sheet), None) is not None
             table = _table(sheet, options)
             if table is None:
                 continue
-            has_header = True
+            is_filled = True
+            has_header |= bool(table.names)
             yield Batch(sheet.title, _frame(table.names, []))
             while lines := list(islice(table.lines, BATCH_ROWS)):
                 yield Batch(sheet.title, _frame(table.names, lines))
@@ -155,11 +156,14 @@ def _batches(path: Path, options: Options) -> Iterator[Batch]:
 
 
 def _table(sheet: Any, options: Options) -> _Table | None:
-    """Return the columns and rows of a sheet; none of a sheet that ends before its header."""
-    lines = (line for line in _lines(sheet) if line.number >= options.header_line)
+    """Return the columns and rows of a sheet; of one that ends before its header none, of an empty nothing."""
+    every_line = _lines(sheet)
+    if (first := next(every_line, None)) is None:
+        return None
+    lines = (line for line in chain([first], every_line) if line.number >= options.header_line)
     first = next(lines, None)
     if first is None:
-        return None
+        return _Table([], lines)
     places = range(1, max(first.texts) + 1)
     if first.number > options.header_line:
         # No header, as on a cover sheet: the columns are called by their places.
@@ -207,7 +211,7 @@ def _frame(names: list[str], lines: list[_Line]) -> pl.DataFrame:
         short_line=pl.lit(False),
     )
     is_blank = pl.all_horizontal(pl.col(names).is_null())  # filled only beyond the header
-    return frame.filter(~is_blank)
+    return frame.filter(~is_blank) if names else frame
 
 
 def _text(sheet: Any, cell: dict[str, Any]) -> str | None:

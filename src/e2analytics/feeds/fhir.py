@@ -10,7 +10,7 @@ Out   batches of these records, every column text (``COLUMNS``):
         Medication        an order, a statement or a dispensing                 (``fhir_medications``)
         DiagnosticReport  a report; what it found are rows of their own
         other             any other resource
-        unreadable        a line or entry that is no resource, with its ``problem``; marked ``short_line``
+        unreadable        a line or entry that is no resource, with its ``problem``
       ``source_line`` is the line, or the number of the entry of a Bundle, from 1; ``source_part`` numbers
       the rows of one line from 0: a resource's own, its components', those of what it contains
 
@@ -253,5 +253,5 @@ def _frames(rows: dict[str, list[dict[str, object]]]) -> Iterator[Batch]:
                 "source_part": pl.Int64,
             }
             frame = pl.DataFrame(collected, schema=schema)
-            yield Batch(record, frame.with_columns(short_line=pl.lit(record == UNREADABLE)))
+            yield Batch(record, frame.with_columns(short_line=pl.lit(False)))
             collected.clear()

@@ -4,19 +4,21 @@ In    a MedicationRequest, MedicationStatement or MedicationDispense
 Out   a row of record ``Medication``; several where each of its dosages has a period of its own (a taper)
 
 Several dosages without periods are one row: their doses a week add up where the dose is the same, and
-are unknown where it is not. A dose in tablets is left to ``strength`` and ``sig``. "As needed" leaves
-the doses a week unknown, whatever else is said.
+are unknown where it is not. A dose in tablets is left to ``strength`` and ``sig``. "As needed", a range
+of doses and a highest frequency leave the dose open, whatever else is said; the ``sig`` then says so.
 
-When it ended is only what the resource says itself. Whether an order has ended is in its status, when it
+The last day of a period is in it, so an order stopped on the day after. When it ended is only what the
+resource says itself. Whether an order has ended is in its status, when it
 did is not (R4 has no date of the status, and ``meta.lastUpdated`` is often the day of the export): an
 order that is stopped or completed and names no end is written as ended on an ``unknown`` day, which the
-rules reject and the supplier can repair.
+rules reject and the supplier can repair. So is a dispensing's supply, if it is not said how long it lasts.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
@@ -24,7 +26,7 @@ from typing import Final
 from e2analytics.feeds.fhir_json import Node, child, children, is_true, text
 from e2analytics.feeds.fhir_observations import Row, unit_of
 from e2analytics.feeds.fhir_resources import RXNORM, Directory, Resource, code, patient_id, wording
-from e2analytics.feeds.fhir_timing import doses_per_week, weeks
+from e2analytics.feeds.fhir_timing import doses_per_week, is_open, weeks
 
 RECORD: Final = "Medication"
 COLUMNS: Final = (
@@ -45,11 +47,13 @@ COLUMNS: Final = (
 TYPES: Final = frozenset({"MedicationRequest", "MedicationStatement", "MedicationDispense"})
 ORDER: Final = "order"
 NO_ORDER: Final = "no_order"
-UNKNOWN_DAY: Final = "unknown"
+UNKNOWN: Final = "unknown"
+"""What must be known of an order, and is not said: the rules list it."""
 
 _NO_ORDERS: Final = frozenset({"proposal", "option"})
 _ENDED: Final = frozenset({"stopped", "completed"})
 _AS_NEEDED = "as needed"
+_OPEN = "up to a maximum"
 _NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,30})?")
 _MG_EXPONENT: Final = {"mg": 0, "g": 3, "ug": -3, "mcg": -3, "µg": -3}
 
@@ -58,10 +62,11 @@ def read(resource: Resource, directory: Directory) -> Iterator[Row]:
     """Yield the rows of one order, statement or dispensing."""
     shared = _shared(resource, directory)
     dosages = children(resource.body, "dosageInstruction") or children(resource.body, "dosage")
-    if len(dosages) > 1 and all(_started(each) for each in dosages):
+    starts = [_started(each) for each in dosages]
+    if len(dosages) > 1 and all(starts):
         for number, dosage in enumerate(dosages, start=1):
             own_id = {"order_id": f"{resource.id}-{number}" if resource.id else None}
-            yield shared | own_id | _dosed([dosage]) | _period(resource, [dosage])
+            yield shared | own_id | _dosed([dosage]) | _period(resource, [dosage], starts)
     else:
         yield shared | _dosed(dosages) | _period(resource, dosages)
 
@@ -89,7 +94,11 @@ def _days_supply(resource: Resource) -> str | None:
     if resource.type != "MedicationDispense":
         return None
     supply = child(resource.body, "daysSupply")
-    return text(supply, "value") if unit_of(supply) in ("d", "day", "days", None) else None
+    written, unit = text(supply, "value"), unit_of(supply)
+    if unit in ("d", "day", "days", None):
+        return written or UNKNOWN
+    length = weeks(written, unit)
+    return str(math.floor(length * 7)) if length is not None else UNKNOWN
 
 
 def _strength(medication: Node) -> str | None:
@@ -105,7 +114,7 @@ def _strength(medication: Node) -> str | None:
 def _dosed(dosages: list[Node]) -> Row:
     doses = {_dose_mg(each) for each in dosages}
     weekly = [
-        None if _as_needed(each) else doses_per_week(child(each, "timing")) for each in dosages
+        None if _left_open(each) else doses_per_week(child(each, "timing")) for each in dosages
     ]
     known = [each for each in weekly if each is not None]
     in_turn = len({text(each, "sequence") for each in dosages}) > 1
@@ -123,9 +132,18 @@ def _sig(dosage: Node) -> str | None:
     if written is None:
         timed = wording(child(dosage, "timing", "code"))
         written = " ".join(filter(None, [_other_dose(dosage), timed])) or None
-    if not _as_needed(dosage):
+    if (left_open := _left_open(dosage)) is None:
         return written
-    return f"{written} ({_AS_NEEDED})" if written else _AS_NEEDED
+    return f"{written} ({left_open})" if written else left_open
+
+
+def _left_open(dosage: Node) -> str | None:
+    """Say, in words of a sig, why the dose is not always the same; None if it is."""
+    if _as_needed(dosage):
+        return _AS_NEEDED
+    is_range = any(child(each, "doseRange") for each in [dosage, *children(dosage, "doseAndRate")])
+    is_limit = any(text(each, "comparator") for each in _quantities(dosage))
+    return _OPEN if is_range or is_limit or is_open(child(dosage, "timing")) else None
 
 
 def _as_needed(dosage: Node) -> bool:
@@ -169,20 +187,33 @@ def _started(dosage: Node) -> str | None:
     return text(_repeat(dosage), "boundsPeriod", "start")
 
 
-def _ended(dosage: Node, started_on: str | None) -> str | None:
+def _ended(dosage: Node, started_on: str | None, starts: Sequence[str | None]) -> str | None:
     repeat = _repeat(dosage)
     length = weeks(
         text(repeat, "boundsDuration", "value"), unit_of(child(repeat, "boundsDuration"))
     )
     if length is None or started_on is None:
-        return text(repeat, "boundsPeriod", "end")
+        return _stopped_on(text(repeat, "boundsPeriod", "end"), starts)
     try:
         return str(date.fromisoformat(started_on[:10]) + timedelta(weeks=length))
     except (ValueError, OverflowError):
         return None  # a month, or an age of the world
 
 
-def _period(resource: Resource, dosages: list[Node]) -> Row:
+def _stopped_on(last: str | None, starts: Sequence[str | None] = ()) -> str | None:
+    """Return the day after the last of a period, as R4 means its end; one that is no day stays.
+
+    Where the next dosage starts on the last day, that one counts from then on.
+    """
+    if last is None or any(each and each[:10] == last[:10] for each in starts):
+        return last
+    try:
+        return str(date.fromisoformat(last[:10]) + timedelta(days=1))
+    except (ValueError, OverflowError):
+        return last  # a month; or the last day of the calendar, which means "open"
+
+
+def _period(resource: Resource, dosages: list[Node], starts: Sequence[str | None] = ()) -> Row:
     body = resource.body
     started_on = (
         min(filter(None, map(_started, dosages)), default=None)
@@ -193,11 +224,11 @@ def _period(resource: Resource, dosages: list[Node]) -> Row:
         or text(body, "authoredOn")
         or text(body, "dateAsserted")
     )
-    ends = [_ended(each, started_on) for each in dosages]
+    ends = [_ended(each, started_on, starts) for each in dosages]
     # With one dosage open, the order is.
     stopped_on = max((each for each in ends if each), default=None) if all(ends) else None
-    stopped_on = stopped_on or text(body, "effectivePeriod", "end")
+    stopped_on = stopped_on or _stopped_on(text(body, "effectivePeriod", "end"))
     is_order = resource.type != "MedicationDispense"
     if stopped_on is None and is_order and text(body, "status") in _ENDED:
-        stopped_on = UNKNOWN_DAY
+        stopped_on = UNKNOWN
     return {"started_on": started_on, "stopped_on": stopped_on}

@@ -1,8 +1,9 @@
 """How often a FHIR Timing means: doses a week, or nothing where it does not say.
 
-A repeat counts as ``frequency`` times in every ``period``; ``frequencyMax`` and ``periodMax`` are not
-looked at. Days of the week and times of the day count as often as they are listed. Single events, and a
-rule that can be read in two ways, give nothing: such a dose is not assessable, never guessed.
+A repeat counts as ``frequency`` times in every ``period``. Days of the week and times of the day count
+as often as they are listed. Single events, a frequency or period with a maximum (``is_open``), a repeat
+that its code contradicts, and a rule that can be read in two ways, give nothing: such a dose is not
+assessable, never guessed.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ _WEEKS_IN: Final = {
     "mo": 365.25 / 12 / 7,
     "a": 365.25 / 7,
 }
+
+_SAME_RATIO: Final = 0.1
+"""How far a code may be from its repeat: a month is written as 4 weeks or 30 days. House rule."""
 
 # http://hl7.org/fhir/R4/valueset-timing-abbreviation.html
 _TIMES_A_WEEK: Final = {
@@ -54,11 +58,31 @@ def doses_per_week(timing: Node) -> float | None:
     >>> doses_per_week({"repeat": {"dayOfWeek": ["mon", "thu"]}})
     2.0
     """
-    repeat = {key: value for key, value in child(timing, "repeat").items() if key in _RULES}
-    if repeat:
-        return _repeated(repeat)
     codes = (text(each, "code") for each in children(child(timing, "code"), "coding"))
-    return next((_TIMES_A_WEEK[each] for each in codes if each in _TIMES_A_WEEK), None)
+    coded = next((_TIMES_A_WEEK[each] for each in codes if each in _TIMES_A_WEEK), None)
+    repeat = {key: value for key, value in child(timing, "repeat").items() if key in _RULES}
+    if is_open(timing):
+        return None
+    if not repeat:
+        return coded
+    repeated = _repeated(repeat)
+    if coded is None or repeated is None:
+        return repeated
+    return repeated if math.isclose(coded, repeated, rel_tol=_SAME_RATIO) else None
+
+
+def is_open(timing: Node) -> bool:
+    """Tell whether a Timing leaves open how often: it names a maximum that is another number.
+
+    >>> is_open({"repeat": {"frequency": "1", "frequencyMax": "2", "period": "1", "periodUnit": "d"}})
+    True
+    """
+    repeat = child(timing, "repeat")
+    return any(
+        text(repeat, most) is not None
+        and number(text(repeat, most)) != number(text(repeat, least) or "1")
+        for least, most in (("frequency", "frequencyMax"), ("period", "periodMax"))
+    )
 
 
 _RULES: Final = frozenset({"frequency", "period", "periodUnit", "dayOfWeek", "timeOfDay", "when"})

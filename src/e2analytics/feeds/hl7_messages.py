@@ -75,7 +75,8 @@ class Message:
     segments
         Those that results need, MSH first; others (next of kin, insurance, Z segments) are not kept.
     strays
-        Numbers of the lines in it that hold fields and are no segments.
+        Numbers of the lines in it that hold fields, or the name of a segment that results need, and are
+        no segments; or that the end of the file cut off.
     """
 
     number: int
@@ -197,7 +198,7 @@ class _Cutter:
             last = message.segments[-1]
             last.more.append(segment.line)
             message.segments[-1] = last._replace(ended=segment.ended)
-        elif n_fields:
+        elif n_fields or segment.line[:3] in LAST_FIELD or not segment.ended:
             message.strays.append(segment.number)
 
     def _count(self, line: bytes) -> None:

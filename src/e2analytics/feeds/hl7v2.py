@@ -6,9 +6,10 @@ Out   rows of text, ``source_line`` the number of the segment in the file, and f
       ``PID``              every PID of an ORU^R01: a patient
       ``OBX``              every OBX of an ORU^R01: a result, with what its order and message say of it
       ``cancelled_order``  every OBR that says "cancelled" and has no OBX to say it of
-      ``other``            every message of another type, or without PID: its MSH
-      ``damaged``          every message that cannot be parsed: its MSH; every run of segments outside
-                           of a message: the first; every line of fields in a message that is no segment
+      ``other``            every message of another type: its MSH
+      ``damaged``          every message that cannot be parsed, or holds results and says not whose: its
+                           MSH; every run of segments outside of a message: the first; every line of
+                           fields in a message that is no segment. A result may be lost in each
 
 Every message is therefore at least one row, and no PID or OBX is lost: it is a row, or its message
 is. Other segments only lend their fields to these; blank lines and lines without fields are no rows.
@@ -275,12 +276,13 @@ class _Order:
 
 def _rows(message: Message) -> Iterator[tuple[str, _Row]]:
     parsed = _parsed(message)
-    if not parsed:
-        yield "damaged", _row(message.number)
-    elif _is_oru(parsed[0]) and any(segment.name == "PID" for segment in parsed):
+    names = {segment.name for segment in parsed}
+    kind = "^".join(parsed[0].components(9, repetition=1)[:2]) if parsed else ""
+    if parsed and _is_oru(parsed[0]) and "PID" in names:
         yield from _rows_of_oru(parsed)
+    elif not parsed or ("OBX" in names and (_is_oru(parsed[0]) or not kind)):
+        yield "damaged", _row(message.number)
     else:
-        kind = "^".join(parsed[0].components(9, repetition=1)[:2])
         yield "other", _row(message.number, message_type=kind)
     for number in message.strays:
         yield "damaged", _row(number)

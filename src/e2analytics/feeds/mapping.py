@@ -2,7 +2,8 @@
 
 In    rows of one record of a file as its reader gave them
 Out   the text columns of the table (``description.TEXT_COLUMNS``), where each row came from, which
-      columns the feed declared (``imputed``) and why a row is none of ours (``apart``)
+      columns the feed declared (``imputed``), why a row is none of ours (``apart``), and by which rule
+      nothing of it could be read (``unreadable``)
 
 Dates in the supplier's formats become ISO 8601 and decimal commas become points; what cannot be
 understood stays as it was written. A line that holds several results becomes several rows with the
@@ -15,6 +16,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from e2analytics.compact import TEXT
 from e2analytics.feeds.description import (
     DATES,
     NUMBERS,
@@ -41,14 +43,15 @@ def to_table(
     read_part = pl.col("source_part") if "source_part" in raw.columns else pl.lit(0)
     parts = [
         raw.select(
-            pl.lit(source_file).alias("source_file"),
+            pl.lit(source_file, dtype=TEXT).alias("source_file"),
             "source_line",
             "short_line",
             (read_part * len(kind.parts) + number).cast(pl.Int64).alias("source_part"),
             pl.lit(source_order, dtype=pl.Int64).alias("source_order"),
-            pl.lit(feed.namespace).alias("namespace"),
-            pl.lit(" ".join(kind.imputed)).alias("imputed"),
+            pl.lit(feed.namespace, dtype=TEXT).alias("namespace"),
+            pl.lit(" ".join(kind.imputed), dtype=TEXT).alias("imputed"),
             _apart(kind, raw.columns).alias("apart"),
+            pl.lit(kind.unreadable, dtype=pl.String).alias("unreadable"),
             *_columns({**kind.columns, **part}, feed, kind.target, raw.columns),
         )
         for number, part in enumerate(kind.parts)
@@ -92,12 +95,23 @@ def _text(source: Source, present: list[str]) -> pl.Expr:
         case FirstOf(first_of=sources):
             return pl.coalesce(_text(each, present) for each in sources)
         case Join(join=columns, by=between, values=values):
-            parts = [_text(column, present) for column in columns]
-            joined = pl.concat_str(parts, separator=between, ignore_nulls=True)
-            text = pl.when(parts[0].is_not_null()).then(joined)
+            text = _joined([_text(column, present) for column in columns], between)
             return text if values is None else text.replace(values)
         case Column():
             return _recoded(source, present)
+
+
+def _joined(parts: list[pl.Expr], between: str) -> pl.Expr:
+    """Join texts; what is empty at the end is left out, what is empty before it keeps its place.
+
+    Order 7, test 1 and order 7, no test, part 1 are two numbers: 7-1 and 7--1.
+    """
+    first, *others = parts
+    rest = pl.lit(None, dtype=pl.String)
+    for part in reversed(others):
+        longer = pl.concat_str(part.fill_null(""), rest, separator=between)
+        rest = pl.coalesce(longer, part)
+    return pl.coalesce(pl.concat_str(first, rest, separator=between), first)
 
 
 def _recoded(source: Column, present: list[str]) -> pl.Expr:

@@ -42,9 +42,9 @@ def read(path: Path, options: Options) -> Iterator[Batch]:
     RefusedFileError
         With the rule that the file breaks.
     """
+    content = _content(path)
     import pandas as pd  # a second that only those who read SAS need to wait
 
-    content = _content(path)
     try:
         frame = pd.read_sas(BytesIO(content), format="xport", encoding="utf-8")
     except Exception:
@@ -62,10 +62,10 @@ def read(path: Path, options: Options) -> Iterator[Batch]:
 
 def header(path: Path, options: Options) -> dict[str, list[str]]:
     """Return the columns of a file; none where they cannot be told."""
-    import pandas as pd
-
     try:
         content = BytesIO(_content(path))
+        import pandas as pd
+
         with pd.read_sas(content, format="xport", encoding="utf-8", iterator=True) as reader:
             return {"": named(reader.read(1).columns)}
     except Exception:

@@ -21,52 +21,50 @@ taken out before the walk goes on, so that it teaches nobody a wrong level. Wher
 source's first months points to a slip without proving it, that is said (``decided`` is false, no
 rows), never guessed.
 
-Scales (how much men differ, how much a man varies) are estimated from all sources at once by
-medians and held within clinical bounds: a source that slipped moves them little.
+A few odd results of men of whom nothing is known are boys, or men on letrozole, as well as a slip:
+taken out, they would hide the very danger that they show (NHANES 2017-20: 139 of 4,058). That, too,
+is said and nobody is suspect for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from e2analytics.models.slip_evidence import (
-    Group,
-    Integers,
-    Vector,
-    judge,
-    log_density,
+from e2analytics.models.slip_evidence import Group, Integers, Vector, Verdict, judge
+from e2analytics.models.slip_levels import (
+    BETWEEN_SOURCES_SD,
+    SourceLevels,
+    beginning,
+    in_bins,
+    medians_of,
+    scales_of,
 )
-
-Flags = NDArray[np.bool_]
-Basis = Literal["own_results", "population", "continued", "either_side"]
-
-UNTREATED, TREATED, UNKNOWN = 0, 1, 2
-"""Values of ``Results.treated``: what the drug that moves this analyte was at the draw."""
+from e2analytics.models.slip_screen import ENOUGH_LOG_BF, Screen
+from e2analytics.models.slip_terms import (
+    UNKNOWN,
+    WHOLE,
+    Basis,
+    Belief,
+    Codes,
+    Doubt,
+    Flags,
+    Results,
+    Slip,
+)
 
 MIN_MEN: Final = 30
 """Fewer men do not tell where a population lies: nothing is decided by them alone."""
-WHOLE: Final = 0.8
-"""A slip of at least this share of a month's results is of all of them; of less, row by row."""
 
 # House rules, on the natural log scale, where nothing else is said.
-_BETWEEN_SOURCES_SD: Final = 0.2  # assays and clinics differ: evidence A3, MS against immunoassay
 _MONTH_SD: Final = 0.12  # of a source's own level from one month to the next: lots, methods
 _DRIFT_SD: Final = 0.03
-_WITHIN: Final = (0.15, 0.5, 0.28)  # a man's own results: least, most, where too few tell
-_BETWEEN_MEN: Final = (0.25, 0.6, 0.4)
-_ODD: Final = (0.004, 0.03)  # share of results that can lie anywhere
 _HALF_LIFE_MONTHS: Final = 12.0
-_IMPOSSIBLE_SDS: Final = 2.5  # of clinical knowledge: beyond, other sources are not believed
-_LEAST_VOTE: Final = 10  # results that a source needs to speak for others
-_SAMPLE: Final = 300_000
-_SCREEN_LOG_BF: Final = 4.0
-_SCREEN_SHARES: Final = (0.02, 0.1, 0.4, 0.97)
-_ODD_DEVIATION: Final = 0.5
+_KNOWN_SHARE: Final = 0.5
+"""Of the suspects of a month that slipped in part, so many must have earlier results of their own."""
 _CHANGE: Final = 0.2  # prior that men's treatment is not what was thought
 _LOW: Final = (-1.1, -0.3)
 """A man's level, from where his source began: treatment lowers only from above the first, raises only
@@ -80,109 +78,6 @@ _SIDE_LOG_ODDS: Final = float(np.log(3.0))
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
-    """Uncensored results of one analyte; arrays of shape (n,).
-
-    Attributes
-    ----------
-    log_value : ndarray
-        Log of the result in the analyte's unit, as declared.
-    man, month : ndarray of int
-        Codes from 0; months in order of time.
-    treated : ndarray of int
-        ``UNTREATED``, ``TREATED`` or ``UNKNOWN``.
-    sources : tuple of ndarrays of int
-        One per kind of source, codes from 0, -1 for none; of two kinds that explain a slip equally
-        well, the first is blamed.
-    released : ndarray of bool
-        Somebody has said that these are right: never under suspicion.
-    """
-
-    log_value: Vector
-    man: Integers
-    month: Integers
-    treated: Integers
-    sources: tuple[Integers, ...]
-    released: Flags
-
-
-@dataclass(frozen=True, slots=True)
-class Belief:
-    """What is known before any result is seen.
-
-    Attributes
-    ----------
-    centre : tuple of 3 floats
-        Log of the level in the middle of men untreated, treated, unknown.
-    centre_sd : float
-        How sure that is.
-    shifts : ndarray, shape (k,)
-        Log factors of the slips that are possible.
-    slip_prior : float
-        Share of source-months with a slip.
-    least_odds : float
-        Posterior odds from which a slip is held for real.
-    """
-
-    centre: tuple[float, float, float]
-    centre_sd: float
-    shifts: Vector
-    slip_prior: float = 0.005
-    least_odds: float = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Slip:
-    """A source's month that slipped, or (not ``decided``) a source that may have.
-
-    Attributes
-    ----------
-    kind, source, month : int
-        Codes of the source; ``month`` is -1 where no month is decided.
-    shift : int
-        Index in ``Belief.shifts``.
-    log_bf : float
-        Natural log of the Bayes factor; of all months together where the basis is ``population``.
-    share : float
-        Share of the results that slipped.
-    basis : str
-        What it was compared with; ``either_side`` says that the months before may be the wrong ones.
-    n_results, n_with_history : int
-        Results that were weighed, and of those the ones of men with results elsewhere or earlier.
-    rows : ndarray of int
-        Places of the suspects.
-    decided : bool
-    unclear : bool
-        Not decided only because a change of treatment explains it as well.
-    """
-
-    kind: int
-    source: int
-    month: int
-    shift: int
-    log_bf: float
-    share: float
-    basis: Basis
-    n_results: int
-    n_with_history: int
-    rows: Integers
-    decided: bool
-    unclear: bool = False
-
-    @property
-    def whole(self) -> bool:
-        """Whether all results of the source and month share its fate."""
-        return self.share >= WHOLE
-
-
-@dataclass(frozen=True, slots=True)
-class _Scales:
-    within_sd: float
-    between_sd: float
-    odd: float
-
-
-@dataclass(frozen=True, slots=True)
 class _Past:
     """A source's first months, found to have slipped in hindsight."""
 
@@ -192,26 +87,6 @@ class _Past:
     until: int
     log_bf: float
     basis: Basis
-
-
-@dataclass(slots=True)
-class _Source:
-    """What is known of each source of one kind; arrays of shape (sources,)."""
-
-    start: Vector
-    start_variance: Vector
-    level: Vector = field(init=False)
-    variance: Vector = field(init=False)
-    arrived: Vector = field(init=False)  # precision, its pull, precision without history or drug
-    goes_on: Integers = field(init=False)
-    goes_on_prior: Vector = field(init=False)
-
-    def __post_init__(self) -> None:
-        n = len(self.start)
-        self.level, self.variance = self.start.copy(), self.start_variance.copy()
-        self.arrived = np.zeros((5, n))
-        self.goes_on = np.full(n, -1)
-        self.goes_on_prior = np.zeros(n)
 
 
 def find(results: Results, belief: Belief) -> tuple[Slip, ...]:
@@ -239,11 +114,13 @@ class _Walk:
         self.results, self.belief = results, belief
         self.residual = results.log_value - np.asarray(belief.centre)[results.treated]
         self.key = results.man * 3 + results.treated
-        self.scales = _scales(self.residual, self.key, results.month)
-        self.order = np.argsort(results.month, kind="stable")
-        ordered = results.month[self.order]
-        self.months = np.unique(ordered)
-        self.starts = np.searchsorted(ordered, [*self.months, self.months[-1] + 1])
+        self.scales = scales_of(self.residual, self.key, results.month)
+        self.screen = Screen(belief.shifts, self.scales)
+        self.binned = in_bins(self.residual)
+        self.months, place = np.unique(results.month, return_inverse=True)
+        # Of 16 bits: only they are sorted by counting.
+        self.order = np.argsort(place.astype(np.int16), kind="stable")
+        self.starts = np.concatenate([[0], np.cumsum(np.bincount(place))])
         self.excluded = np.zeros(len(self.residual), dtype=bool)
         self.in_hindsight: list[Slip] = []
         self.trusted: set[tuple[int, int]] = set()
@@ -271,11 +148,11 @@ class _Walk:
         self.last = [np.full(n_keys, -1, dtype=np.int32) for _ in self.results.sources]
         self.sources = [self._known(codes) for codes in self.results.sources]
 
-    def _known(self, codes: Integers) -> _Source:
+    def _known(self, codes: Codes) -> SourceLevels:
         n = max(int(codes.max()) + 1, 1)
-        rows = np.flatnonzero((codes >= 0) & ~self.excluded)
-        medians, counts = _medians(self.residual[rows], codes[rows], n)
-        return _Source(*_beginning(medians, counts, self.belief.centre_sd))
+        usable = (codes >= 0) & ~self.excluded
+        medians, counts = medians_of(self.binned[usable], codes[usable], n)
+        return SourceLevels(*beginning(medians, counts, self.belief.centre_sd))
 
     # One month -----------------------------------------------------------------------------------
 
@@ -330,7 +207,7 @@ class _Walk:
             members = np.isin(rows, slip.rows)
             if not slip.decided:
                 # Said once, of the purest source.
-                if slip.unclear and len(slip.rows) and np.mean(said[members]) < 0.5:
+                if slip.doubt and len(slip.rows) and np.mean(said[members]) < 0.5:
                     slips.append(replace(slip, rows=slip.rows[:0]))
                     said |= members
                 continue
@@ -372,17 +249,9 @@ class _Walk:
         n_sources = len(state.level)
         mean, sd, _ = self._expected(state.level[code], weight[belongs], pull[belongs])
         deviation = self.residual[rows[belongs]] - mean
-        odd = np.flatnonzero(np.abs(deviation) > _ODD_DEVIATION)
-        n = np.bincount(code, minlength=n_sources)
-        base = log_density(deviation[odd], sd[odd], self.scales.odd)
-        best = np.full(n_sources, -np.inf)
-        for shift in self.belief.shifts:
-            gain = log_density(deviation[odd] - shift, sd[odd], self.scales.odd) - base
-            for share in _SCREEN_SHARES:
-                each = np.logaddexp(np.log1p(-share), np.log(share) + gain) - np.log1p(-share)
-                total = n * np.log1p(-share) + np.bincount(code[odd], each, n_sources)
-                best = np.maximum(best, total)
-        look = (n > 0) & ((best > _SCREEN_LOG_BF) | (state.goes_on >= 0))
+        strong = self.screen.log_bf(deviation, sd, code, n_sources) > ENOUGH_LOG_BF
+        there = np.bincount(code, minlength=n_sources) > 0
+        look = there & (strong | (state.goes_on >= 0))
         return [int(source) for source in np.flatnonzero(look)]
 
     def _weigh(
@@ -422,7 +291,9 @@ class _Walk:
         needed = self._needed_for_new()
         if verdict.shift == state.goes_on[source]:
             basis, needed = "continued", self._needed(state, source)
-        suspects = own if verdict.share >= WHOLE else own[verdict.moved >= 0.5]
+        suspect = np.full(len(own), True) if verdict.share >= WHOLE else verdict.moved >= 0.5
+        known = weight[member] > 0
+        decided, doubt = _decision(verdict, needed, known[suspect])
         return Slip(
             kind=kind,
             source=source,
@@ -432,11 +303,10 @@ class _Walk:
             share=verdict.share,
             basis=basis,
             n_results=len(own),
-            n_with_history=int(np.sum(weight[member] > 0)),
-            rows=suspects,
-            decided=verdict.log_bf >= needed and len(suspects) > 0,
-            # Where treatment explains it far better there is nothing to tell.
-            unclear=-_LEAN_LOG_BF < verdict.log_bf < needed <= verdict.log_bf_untreated,
+            n_with_history=int(np.sum(known)),
+            rows=own[suspect],
+            decided=decided,
+            doubt=doubt,
         )
 
     def _needed_for_new(self) -> float:
@@ -444,7 +314,7 @@ class _Walk:
         prior = self.belief.slip_prior / len(self.belief.shifts)
         return float(np.log(self.belief.least_odds) - np.log(prior))
 
-    def _needed(self, state: _Source, source: int) -> float:
+    def _needed(self, state: SourceLevels, source: int) -> float:
         if state.goes_on[source] < 0:
             return self._needed_for_new()
         prior = state.goes_on_prior[source]
@@ -482,7 +352,7 @@ class _Walk:
         self,
         kind: int,
         own: Integers,
-        code: Integers,
+        code: Codes,
         deviation: Vector,
         sd: Vector,
         of_source: Vector,
@@ -540,8 +410,8 @@ class _Walk:
                     continue
                 p = precision[source]
                 share_new = new[source] / p
-                centre = state.start_variance[source] - _BETWEEN_SOURCES_SD**2
-                variance = _BETWEEN_SOURCES_SD**2 + share_new**2 * centre + 1 / p
+                centre = state.start_variance[source] - BETWEEN_SOURCES_SD**2
+                variance = BETWEEN_SOURCES_SD**2 + share_new**2 * centre + 1 / p
                 shift, log_bf = _from_population(
                     pull[source] / p, variance, self.belief.shifts, unknown[source] / p
                 )
@@ -632,6 +502,19 @@ class _Walk:
         ]
 
 
+def _decision(verdict: Verdict, needed: float, known: Flags) -> tuple[bool, Doubt | None]:
+    """Tell whether a slip is held for real, and if it only looks like one, why not.
+
+    ``known`` says of each suspect whether his man has earlier results.
+    """
+    if len(known) and verdict.log_bf >= needed:
+        guessed = verdict.share < WHOLE and float(np.mean(known)) < _KNOWN_SHARE
+        return (False, "no_history") if guessed else (True, None)
+    # Where treatment explains it far better there is nothing to tell.
+    treated = -_LEAN_LOG_BF < verdict.log_bf < needed <= verdict.log_bf_untreated
+    return False, "treatment" if treated else None
+
+
 def _blame(slip: Slip) -> tuple[float, ...]:
     """Order slips that may explain each other: decided, purest source, most results."""
     return (not slip.decided, -round(slip.share, 1), -float(len(slip.rows)), slip.kind, slip.source)
@@ -653,46 +536,3 @@ def _from_population(
     if share_unknown <= 0.1:
         treated = -np.inf
     return best, float(slips[best] - max(none, treated))
-
-
-def _scales(residual: Vector, key: Integers, month: Integers) -> _Scales:
-    """Estimate by medians how much men differ and how much a man varies, from a sample of men."""
-    stride = max(1, len(key) // _SAMPLE)
-    sample = np.flatnonzero((key // 3) % stride == 0)
-    order = sample[np.lexsort((month[sample], key[sample]))]
-    same = key[order][1:] == key[order][:-1]
-    step = np.diff(residual[order])[same]
-    if len(step) < 50:
-        return _Scales(_WITHIN[2], _BETWEEN_MEN[2], _ODD[0])
-    within = float(np.clip(np.median(np.abs(step)) / 0.6745 / np.sqrt(2), *_WITHIN[:2]))
-    first = residual[order][np.concatenate([[True], ~same])]
-    total = float(np.median(np.abs(first - np.median(first)))) / 0.6745
-    between = float(np.clip(np.sqrt(max(total**2 - within**2, 0.0)), *_BETWEEN_MEN[:2]))
-    odd = float(np.clip(np.mean(np.abs(step) > 4.5 * np.sqrt(2) * within) / 2, *_ODD))
-    return _Scales(within, between, odd)
-
-
-def _medians(residual: Vector, code: Integers, n: int) -> tuple[Vector, Vector]:
-    """Return the median of each source to 0.02 and its results, without sorting: shape (n,) each."""
-    width, bins = 0.02, 800
-    place = np.clip(np.round(residual / width) + bins // 2, 0, bins - 1).astype(np.int64)
-    count = np.bincount(code * bins + place, minlength=n * bins).reshape(n, bins)
-    total = count.sum(axis=1)
-    middle = np.argmax(count.cumsum(axis=1) >= (total / 2)[:, None], axis=1)
-    return (middle - bins // 2) * width, total.astype(np.float64)
-
-
-def _beginning(medians: Vector, counts: Vector, centre_sd: float) -> tuple[Vector, Vector]:
-    """Return where each source's level lies before it has said a word, and the variance of that."""
-    votes = np.flatnonzero(counts >= _LEAST_VOTE)
-    start, variance = np.zeros(len(medians)), np.zeros(len(medians))
-    for source in range(len(medians)):
-        others = medians[votes[votes != source]]
-        n = len(others)
-        said = float(np.median(others)) if n else 0.0
-        if abs(said) > _IMPOSSIBLE_SDS * centre_sd:
-            n, said = 0, 0.0
-        precision = 1 / centre_sd**2 + n / _BETWEEN_SOURCES_SD**2
-        start[source] = said * (n / _BETWEEN_SOURCES_SD**2) / precision
-        variance[source] = _BETWEEN_SOURCES_SD**2 + 1 / precision
-    return start, variance

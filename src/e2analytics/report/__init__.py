@@ -1,6 +1,5 @@
-"""The monthly report: ``build`` does all arithmetic, ``render_html`` only sets it on a page."""
+"""The monthly report: ``content.build`` does all arithmetic, ``render.render_html`` only sets it on a page.
 
-from e2analytics.report.content import Report, build
-from e2analytics.report.render import render_html
-
-__all__ = ["Report", "build", "render_html"]
+Nothing is imported here: the words of :mod:`e2analytics.report.reasons` are also the terminal's, which need
+not wait for charts.
+"""

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from e2analytics.report.words import plain
+from e2analytics.report.reasons import in_words
+from e2analytics.rules import FOR_THE_CLINIC
 
 
 @dataclass(frozen=True, slots=True)
 class RuleCount:
-    """Rows of one feed that broke one rule, and what the supplier can do."""
+    """Rows of one feed that broke one rule, and what the supplier and the clinic can do."""
 
     feed: str
     rule: str
@@ -23,6 +24,7 @@ class RuleCount:
     what_happened: str
     n: int
     advice: str
+    for_the_clinic: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Refusal:
     feed: str
     rule: str
     advice: str
+    for_the_clinic: str
 
 
 def count_by_rule(quarantine: pl.DataFrame) -> tuple[RuleCount, ...]:
@@ -51,11 +54,12 @@ def count_by_rule(quarantine: pl.DataFrame) -> tuple[RuleCount, ...]:
     return tuple(
         RuleCount(
             feed=row["feed"],
-            rule=plain(row["rule"]),
+            rule=in_words(row["rule"]),
             column=row["column"] or "",
             what_happened=_what_happened(row["severity"], whole_file=row["whole_file"]),
             n=row["n"],
             advice=row["advice"],
+            for_the_clinic=FOR_THE_CLINIC.get(row["rule"], ""),
         )
         for row in counted.iter_rows(named=True)
     )
@@ -68,7 +72,7 @@ def _what_happened(severity: str, *, whole_file: bool) -> str:
 
 
 def refusals(files: pl.DataFrame, quarantine: pl.DataFrame) -> tuple[Refusal, ...]:
-    """List the files that were refused and did not come again mended, with what the supplier can do."""
+    """List the files that were refused and did not come again mended, with what can be done."""
     advice = (
         quarantine.filter(pl.col("source_line").is_null())
         .sort("advice")
@@ -80,7 +84,13 @@ def refusals(files: pl.DataFrame, quarantine: pl.DataFrame) -> tuple[Refusal, ..
         advice, on=["source_file", "refused"], how="inner", maintain_order="left", validate="1:1"
     )
     return tuple(
-        Refusal(row["source_file"], row["feed"], plain(row["refused"]), row["advice"] or "")
+        Refusal(
+            row["source_file"],
+            row["feed"],
+            in_words(row["refused"]),
+            row["advice"] or "",
+            FOR_THE_CLINIC.get(row["refused"], ""),
+        )
         for row in told.iter_rows(named=True)
     )
 

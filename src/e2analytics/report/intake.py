@@ -76,12 +76,23 @@ class FeedRows:
 
 
 @dataclass(frozen=True, slots=True)
+class RowsOut:
+    """Rows of one table that are not used, for one reason."""
+
+    fate: str
+    table: str
+    reason: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
 class Intake:
     """What came in and what was left out; empty tuples where there is nothing to say."""
 
     chains: tuple[Chain, ...]
     feeds: tuple[FeedRows, ...]
     total: FeedRows | None
+    rows_out: tuple[RowsOut, ...]
     rules: tuple[RuleCount, ...]
     refusals: tuple[Refusal, ...]
     n_refused_now: int
@@ -120,6 +131,7 @@ def describe(
         ),
         feeds=tuple(ledger),
         total=total,
+        rows_out=_rows_out(steps),
         rules=count_by_rule(waiting),
         refusals=refusals(files, waiting),
         n_refused_now=files.filter(pl.col("refused").is_not_null(), run_id=run_id).height,
@@ -167,6 +179,19 @@ def _steps(steps: pl.DataFrame) -> tuple[Step, ...]:
     return tuple(
         _step(label, list(together))
         for label, together in groupby(rows, key=lambda row: _label(row))
+    )
+
+
+def _rows_out(steps: pl.DataFrame) -> tuple[RowsOut, ...]:
+    """List why rows are not used, fate by fate."""
+    out = steps.filter(pl.col("unit") == "rows", pl.col("n_out") > 0).sort("position")
+    parted = [
+        (*step.partition(" ("), reason, n)
+        for step, reason, n in out.select("step", "reason", "n_out").iter_rows()
+    ]
+    return tuple(
+        RowsOut(plain(fate), table.removesuffix(")"), reasons.in_words(reason), n)
+        for fate, _, table, reason, n in parted
     )
 
 

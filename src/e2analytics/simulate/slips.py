@@ -129,7 +129,9 @@ def simulate(plan: Plan, planted: tuple[Planted, ...] = ()) -> Slipping:
         }
     )
     feeds = pl.DataFrame({"source_file": ["labs-0"], "feed": ["simulated"]})
-    return Slipping(labs.select(*columns_of("labs"), "on_drug", "slipped"), feeds, clinics)
+    return Slipping(
+        labs.select(*columns_of("labs"), "fate", "why", "on_drug", "slipped"), feeds, clinics
+    )
 
 
 def _afflicted(plan: Plan) -> int:
@@ -278,5 +280,7 @@ def _table(
         result_id=pl.lit(""),
         broken=pl.lit(""),
         imputed=pl.lit(""),
+        fate=pl.lit("accepted"),
+        why=pl.lit(None, dtype=pl.String),
         **empty,
     )

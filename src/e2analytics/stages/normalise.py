@@ -18,6 +18,7 @@ from typing import Any, Final
 import polars as pl
 
 from e2analytics import reference, sig, vertebrae
+from e2analytics.compact import TEXT, compact
 
 OTHER_ANALYTE: Final = "other_analyte"
 OTHER_DRUG: Final = "other_drug"
@@ -40,20 +41,18 @@ _INSTANT = (
 )
 # How most times are written, by length: twice as fast as the pattern above, which reads the rest.
 _PLAIN_TIMES: Final = (
+    (10, "%Y-%m-%d"),
     (19, "%Y-%m-%dT%H:%M:%S"),
     (19, "%Y-%m-%d %H:%M:%S"),
     (16, "%Y-%m-%dT%H:%M"),
     (16, "%Y-%m-%d %H:%M"),
 )
-_PLAIN_DAY: Final = (
-    pl.when(pl.col("text").str.len_bytes() == 10)
-    .then("text")
-    .str.to_date("%Y-%m-%d", strict=False)
-    .cast(pl.Datetime("us"))
-)
+_LOCAL: Final = pl.Datetime("us")
 _DRUG: Final = ("raw_drug", "rxnorm")
-_KIND: Final = ("test_name", "loinc", "raw_unit", "method", "performing_lab")
+_KIND: Final = ("test_name", "loinc", "raw_unit", "method", "performing_lab", "raw_status")
 """What a laboratory row has in common with many others: understood once for all of them."""
+_KEPT: Final = ("loinc", "performing_lab")
+"""What of it stays in the row, as a category like all that was understood."""
 _UNDERSTOOD: Final = (
     "analyte",
     "unit",
@@ -67,6 +66,8 @@ _UNDERSTOOD: Final = (
     "code_contradicts_name",
     "assay_by_method",
     "assay_otherwise",
+    "status",
+    *(f"{name}_" for name in _KEPT),
 )
 _NAMES_METHOD: Final = ("method", "test_name")
 
@@ -98,10 +99,10 @@ def _patients(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
 
 
 def _labs(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
-    kinds = _understood(rows.select(_KIND).unique(maintain_order=True))
+    kinds = compact(_understood(rows.select(_KIND).unique(maintain_order=True)), but=_KIND)
     # Joins with small tables, not replace_strict: half the time and a fifth of the memory at 10 M rows.
     known = rows.join(kinds, on=_KIND, how="left", nulls_equal=True, maintain_order="left")
-    measured = _with_interval(known)
+    measured = _with_interval(known.with_columns(pl.col(f"{name}_").alias(name) for name in _KEPT))
     collected_at, collected_on = _instant(rows["raw_collected_at"], timezone)
     reported_at, _ = _instant(rows["raw_reported_at"], timezone)
     return measured.with_columns(
@@ -110,7 +111,7 @@ def _labs(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
         reported_at=reported_at,
         assay=_assay(),
         apart=_why_apart(),
-    ).with_columns(least_reportable=_least_reportable())
+    ).with_columns(least_reportable=reference.least_reportable())
 
 
 def _understood(kinds: pl.DataFrame) -> pl.DataFrame:
@@ -134,6 +135,8 @@ def _understood(kinds: pl.DataFrame) -> pl.DataFrame:
             code_contradicts_name=contradicted.fill_null(False),
             assay_by_method=pl.coalesce(_assay_in(each, "methods") for each in _NAMES_METHOD),
             assay_otherwise=pl.coalesce("assay_by_code", _assay_by_laboratory()),
+            status=pl.col("raw_status").str.to_uppercase().fill_null("F"),
+            **{f"{name}_": pl.col(name) for name in _KEPT},
         )
         .select(*_KIND, *_UNDERSTOOD)
     )
@@ -169,28 +172,41 @@ def _assay_by_laboratory() -> pl.Expr:
 
 def _with_interval(rows: pl.DataFrame) -> pl.DataFrame:
     """Add a result as the interval of values that it allows, in the analyte's unit, and its status."""
-    words = reference.load("analytes")["no_result"]
-    status = pl.col("raw_status").str.to_uppercase().fill_null("F")
-    number = pl.col("raw_value").cast(pl.Float64, strict=False)
-    # Nearly all results are plain numbers: only what is left needs a pattern.
-    read = rows.with_columns(
-        plain=number, rest=pl.when(number.is_null()).then("raw_value").str.to_lowercase()
-    ).with_columns(result=pl.col("rest").str.extract_groups(_RESULT))
-    part = pl.col("result").struct
-    value = _finite(pl.coalesce("plain", part.field("number").cast(pl.Float64, strict=False)))
-    below = part.field("below").is_not_null()
-    above = part.field("above").is_not_null()
-    told = value * pl.col("factor")
-    text = pl.col("rest").str.strip_chars(" .!*-()[]")
-    pending = text.is_in(words["pending"])
+    plain = rows["raw_value"].cast(pl.Float64, strict=False)
+    # Nearly all results are plain numbers: of the others each wording is understood once.
+    wording = pl.when(plain.is_null()).then("raw_value").alias("wording")
+    worded = rows.with_columns(wording, plain=plain)
+    read = worded.join(
+        _wordings(worded["wording"].unique()), on="wording", how="left", maintain_order="left"
+    )
+    told = _finite(pl.coalesce("plain", "number")) * pl.col("factor")
+    below, above, pending = (
+        pl.col(name).fill_null(False) for name in ("below", "above", "pending")
+    )
     return read.with_columns(
         value_low=pl.when(below & (told >= 0)).then(0.0).otherwise(told),
-        value_high=pl.when(~above.fill_null(False)).then(told),
+        value_high=pl.when(~above).then(told),
         limit_below=pl.when(below).then(told),
         # A line that waits for its result must not take the place of a final one.
-        status=pl.when(pending & (status != "X")).then(pl.lit("P")).otherwise(status),
-        no_result=pending | text.is_in(words["not_measured"]),
-    ).drop("plain", "rest", "result")
+        status=pl.when(pending & (pl.col("status") != "X")).then(_word("P")).otherwise("status"),
+        no_result=pending | pl.col("nothing").fill_null(False),
+    ).drop("wording", "plain", "number", "below", "above", "pending", "nothing")
+
+
+def _wordings(texts: pl.Series) -> pl.DataFrame:
+    """Understand results that are no plain numbers: a number with its comparator, or words."""
+    words = reference.load("analytes")["no_result"]
+    text = pl.col("wording").str.to_lowercase()
+    part = text.str.extract_groups(_RESULT).struct
+    said = text.str.strip_chars(" .!*-()[]")
+    return pl.DataFrame({"wording": texts.drop_nulls()}, schema={"wording": pl.String}).select(
+        "wording",
+        number=part.field("number").cast(pl.Float64, strict=False),
+        below=part.field("below").is_not_null(),
+        above=part.field("above").is_not_null(),
+        pending=said.is_in(words["pending"]),
+        nothing=said.is_in(words["not_measured"]),
+    )
 
 
 def _why_apart() -> pl.Expr:
@@ -213,16 +229,15 @@ def _assay() -> pl.Expr:
     )
     return pl.coalesce(
         "assay_by_method",
-        pl.when(~hedged).then(_assay_in("comment", "prose")),
+        pl.when(~hedged).then(_assay_in("comment", "prose")).cast(TEXT),
         "assay_otherwise",
-        pl.when(blind).then(pl.lit("ia")),
-        pl.lit("unknown"),
+        pl.when(blind).then(_word("ia")),
+        _word("unknown"),
     )
 
 
-def _least_reportable() -> pl.Expr:
-    assay = pl.col("assay")
-    return pl.when(assay == "ms").then("least_by_ms").when(assay == "ia").then("least_by_ia")
+def _word(text: str) -> pl.Expr:
+    return pl.lit(text, dtype=TEXT)
 
 
 def _dxa(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
@@ -268,7 +283,10 @@ def _medications(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
     other = (pl.col("drugs_named") == 0) & pl.col("raw_drug").is_not_null() & ~cancelled
     return _with_dose(told).with_columns(
         stopped_on=pl.coalesce("stopped_on", _end_of_supply()),
-        weekly_dose_mg=pl.col("dose_mg") * pl.col("doses_per_week"),
+        # A fill of unknown supply may be over: whatever its dose, it is not known to be in force.
+        weekly_dose_mg=pl.when(~_supply_unknown()).then(
+            pl.col("dose_mg") * pl.col("doses_per_week")
+        ),
         apart=pl.coalesce("apart", pl.when(other).then(pl.lit(OTHER_DRUG))),
     )
 
@@ -344,6 +362,11 @@ def _days_supply() -> pl.Expr:
     return pl.when(days.is_between(least, most)).then(days.ceil().cast(pl.Int64))
 
 
+def _supply_unknown() -> pl.Expr:
+    unreadable = pl.col("raw_days_supply").is_not_null() & pl.col("days_supply").is_null()
+    return unreadable & pl.col("stopped_on").is_null()
+
+
 def _end_of_supply() -> pl.Expr:
     days = pl.col("days_supply") + int(reference.load("drugs")["days_after_supply"])
     end = pl.col("started_on") + pl.duration(days=days)
@@ -394,12 +417,16 @@ def _in_zone(local: pl.Series, timezone: str) -> pl.Series:
 
 def _as_written(written: pl.Series) -> tuple[pl.Series, pl.Series]:
     """Read local times, and their offsets from UTC where they have one."""
-    rows = pl.DataFrame({"text": written}).with_columns(_PLAIN_DAY.alias("local"))
-    for length, format_ in _PLAIN_TIMES:
-        if rows["local"].null_count() == written.null_count():
-            break
-        left = pl.when(pl.col("local").is_null() & (pl.col("text").str.len_bytes() == length))
-        time = left.then("text").str.to_datetime(format_, time_unit="us", strict=False)
+    rows = pl.DataFrame({"text": written, "local": None}, schema_overrides={"local": _LOCAL})
+    length = written.str.len_bytes()
+    for n_bytes, format_ in _PLAIN_TIMES:
+        if rows["local"].null_count() == written.null_count() or not (length == n_bytes).any():
+            continue
+        left = pl.when(pl.col("local").is_null() & (length == n_bytes))
+        # Times are too many to be worth keeping what was read of each text.
+        time = left.then("text").str.to_datetime(
+            format_, time_unit="us", strict=False, cache=n_bytes == len("2020-01-01")
+        )
         rows = rows.with_columns(local=pl.coalesce("local", time))
     if rows["local"].null_count() == written.null_count():
         return rows["local"], pl.repeat(None, len(rows), dtype=pl.Duration("us"), eager=True)

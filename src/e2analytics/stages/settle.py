@@ -19,6 +19,7 @@ from e2analytics.compact import TEXT, compact, plain
 from e2analytics.contracts import columns_of
 from e2analytics.rules import (
     CONFLICTING_IDENTITY,
+    NUMBER_OF_SEVERAL_TESTS,
     SUSPECTED_UNIT_SLIP,
     UNKNOWN_PATIENT,
 )
@@ -159,14 +160,33 @@ def _choose_versions(target: str, rows: pl.DataFrame, placed: pl.DataFrame) -> p
     several = (~waiting & _shared(keys, ~waiting)).arg_true()
     if several.is_empty():
         return alone
-    among = _among_versions(target, _picked(rows, placed, several))
-    return _with_fates(alone, among)
+    versions = _picked(rows, placed, several)
+    if target == "labs":
+        confused = versions.filter(_number_of_several_tests(key))
+        versions = versions.filter(~_number_of_several_tests(key))
+        alone = _with_fates(alone, _quarantined_unless_apart(confused))
+    return _with_fates(alone, _among_versions(target, versions))
+
+
+def _number_of_several_tests(key: list[str]) -> pl.Expr:
+    # Of one file: a later one may correct the test itself. No version of a result is another result.
+    test = pl.when(pl.col("status") != "X").then(pl.col("analyte").cast(pl.String).fill_null(""))
+    return test.drop_nulls().n_unique().over([*key, "source_file"]) > 1
+
+
+def _quarantined_unless_apart(rows: pl.DataFrame) -> pl.DataFrame:
+    ours = pl.col("fate").is_null()
+    return rows.with_columns(
+        fate=pl.when(ours).then(_word("quarantined")).otherwise("fate"),
+        why=pl.when(ours).then(_word(NUMBER_OF_SEVERAL_TESTS)).otherwise("why"),
+    )
 
 
 def _shared(keys: pl.Series, counted: pl.Series) -> pl.Series:
     """Tell which of the ``counted`` rows share their key's hash with another of them."""
-    counted_keys = keys.filter(counted)
-    shared = counted_keys.filter(counted_keys.is_duplicated()).unique()
+    # Sorted, for keys that nearly all differ: half the time of a table of them.
+    in_order = keys.filter(counted).sort()
+    shared = in_order.filter(in_order == in_order.shift(1)).unique()
     return keys.is_in(shared.implode())
 
 
@@ -221,15 +241,26 @@ def _among_versions(target: str, rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _oldest_report_first(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:
-    """Order the versions of each result; where a time of report is missing, file and line decide."""
+    """Order the versions of each result; where a time of report is missing, file and line decide.
+
+    A correction keeps the time of what it corrects in many systems: of one time of report it wins.
+    """
     preliminary = pl.col("status") == "P"
     behind = preliminary & (~preliminary).any().over(key)
     newest_so_far = pl.col("reported_at").cum_max().forward_fill().over(key)
+    has_correction = (pl.col("status") == "C").any().over([*key, "reported_at"])
+    corrected = (pl.col("status") == "F") & pl.col("reported_at").is_not_null() & has_correction
     return (
         rows.sort(_READING_ORDER)
-        .with_columns(behind=behind, reported=pl.coalesce("reported_at", newest_so_far))
-        .sort(~pl.col("behind"), "reported", *_READING_ORDER, nulls_last=False)
-        .drop("behind", "reported")
+        .with_columns(
+            behind=behind,
+            reported=pl.coalesce("reported_at", newest_so_far),
+            corrected=corrected,
+        )
+        .sort(
+            ~pl.col("behind"), "reported", ~pl.col("corrected"), *_READING_ORDER, nulls_last=False
+        )
+        .drop("behind", "reported", "corrected")
     )
 
 

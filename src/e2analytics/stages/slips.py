@@ -1,11 +1,11 @@
 """Slips: which results of a source came in another unit than they were declared in.
 
-In    accepted rows of labs, the feed of each file, the clinic of each man, what was decided
+In    rows of labs, the feed of each file, the clinic of each man, what was decided
 Out   evidence  grain source_kind, source, analyte, month: how strong, which factor, what was done and
                 the lines of configuration that would release or convert it
       suspects  grain source_file, source_line, source_part: rows to be quarantined, with ``slip_id``
 
-Changes no value: ``apply_decisions`` alone converts, and only what a line of configuration names.
+Changes no value: ``convert_slips`` alone does, and only what a line of configuration names.
 Censored results give no evidence (a bound has slipped as well, but says little) and share the fate
 of a month that slipped as a whole. Estradiol and total testosterone are watched: the analytes with
 units a small factor apart whose levels decide a flag.
@@ -14,21 +14,33 @@ units a small factor apart whose levels decide a flag.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
 
+from e2analytics.compact import compact
 from e2analytics.models import unit_slip
-from e2analytics.models.slip_evidence import Integers
-from e2analytics.models.unit_slip import Belief, Results, Slip
-from e2analytics.slip_settings import SlipDecision, SlipSettings, units_of
+from e2analytics.models.slip_terms import UNKNOWN, Belief, Codes, Results, Slip
+from e2analytics.rules import IMPOSSIBLE_VALUE
+from e2analytics.slip_settings import SlipSettings, units_of
+from e2analytics.slip_sources import (
+    KINDS,
+    MONTH,
+    conversions,
+    mark,
+    month_of,
+    months_of,
+    named_by,
+    spelled,
+    texts_with,
+    with_sources,
+)
 
-KINDS: Final = ("performing_lab", "clinic", "feed")
 KEY: Final = ("source_file", "source_line", "source_part")
-CONVERTED: Final = "unit_converted"
-"""What ``imputed`` names in a row whose unit a decision gave: it is not converted again."""
+_PLACE: Final = "place_"
+_SUSPECT: Final = {_PLACE: pl.UInt32, "slip_id": pl.String}
 
 EVIDENCE_SCHEMA: Final = {
     "slip_id": pl.String,
@@ -62,6 +74,7 @@ _COMPARED_WITH: Final[dict[str, str]] = {
     "population": "other sources and clinical knowledge",
     "continued": "the month before, which slipped",
     "treatment": "the men's own earlier results; a change of treatment explains it as well",
+    "no_history": "the source's level; its men have no earlier results",
     "either_side": "the men's own earlier results; they may be the wrong ones",
 }
 
@@ -87,10 +100,6 @@ _MIDDLES: Final = {
 }
 
 
-WATCHED: Final = tuple(_MIDDLES)
-"""The analytes in which slips are looked for."""
-
-
 class Found(NamedTuple):
     """What was found, and whom it concerns."""
 
@@ -106,8 +115,8 @@ def find(
     Parameters
     ----------
     labs
-        Accepted rows in the shape of :class:`e2analytics.contracts.Labs`; a column ``on_drug``
-        (Boolean, null where nobody knows) tells draws on an aromatase inhibitor, if there is one.
+        Settled rows, with ``on_drug``: whether the draw was on an aromatase inhibitor, null where nobody
+        knows. Accepted ones are looked at, and those whose value cannot be: a slip may be why.
     feeds
         ``source_file -> feed``.
     clinics
@@ -115,173 +124,144 @@ def find(
     settings
         When a slip is held for real, and what was decided.
     """
-    placed = _with_sources(labs.lazy().with_row_index("place_"), feeds, clinics)
-    lines = [_converted(placed, settings)]
-    suspects = [pl.DataFrame(schema=SUSPECTS_SCHEMA)]
+    small = compact(labs)
+    lines = [_converted(small, feeds, clinics, settings)]
+    suspects = [pl.DataFrame(schema=_SUSPECT)]
+    placed = small.lazy().with_row_index(_PLACE).filter(_stands_or_cannot_be(small))
     for name in _MIDDLES:
-        analyte = _read(placed, name, settings)
-        if analyte.rows.is_empty():
-            continue
-        evidence, quarantined = _of_analyte(labs, analyte, settings)
-        lines.append(evidence)
-        suspects.append(quarantined)
-    order = ["analyte", "month", "source_kind", "source"]
+        analyte = _read(placed.filter(pl.col("analyte") == name), name, feeds, clinics, settings)
+        if len(analyte.place):
+            evidence, suspected = _of_analyte(analyte, settings)
+            lines.append(evidence)
+            suspects.append(suspected)
+    found = pl.concat(suspects)
+    keys = labs[found[_PLACE]].select(KEY).with_columns(found["slip_id"])
     return Found(
-        pl.concat(lines).sort(order),
-        pl.concat(suspects).sort(KEY),
+        pl.concat(lines).sort("analyte", "month", "source_kind", "source"),
+        keys.select(pl.col(name).cast(dtype) for name, dtype in SUSPECTS_SCHEMA.items()).sort(KEY),
     )
 
 
-def apply_decisions(
-    labs: pl.DataFrame, feeds: pl.DataFrame, clinics: pl.DataFrame, settings: SlipSettings
-) -> pl.DataFrame:
-    """Convert the results that a decision names; every other row stays as it is.
-
-    A converted row carries ``unit_converted`` in ``imputed`` and is not converted again.
-
-    Parameters
-    ----------
-    labs, feeds, clinics
-        As for :func:`find`; other columns of ``labs`` are kept.
-    settings
-        The decisions; where two name a row, the first counts.
-    """
-    chosen = [each for each in settings.decisions if each.action == "convert"]
-    if not chosen:
-        return labs
-    rows = _with_sources(labs.lazy(), feeds, clinics)
-    factor = pl.coalesce(
-        pl.when(_named_by(decision)).then(pl.lit(decision.factor)) for decision in chosen
-    )
-    fresh = ~pl.col("imputed").str.contains(CONVERTED, literal=True)
-    marked = pl.concat_str("imputed", pl.lit(CONVERTED), separator=" ").str.strip_chars()
-    return (
-        rows.with_columns(factor_=pl.when(fresh).then(factor))
-        .with_columns(
-            pl.col("value_low", "value_high") * pl.col("factor_").fill_null(1.0),
-            imputed=pl.when(pl.col("factor_").is_null()).then("imputed").otherwise(marked),
-        )
-        .select(labs.columns)
-        .collect()
-    )
-
-
-def _with_sources(labs: pl.LazyFrame, feeds: pl.DataFrame, clinics: pl.DataFrame) -> pl.LazyFrame:
-    """Add ``clinic``, ``feed`` and the month; the laboratory is in the rows."""
-    feed = feeds.lazy().select("source_file", "feed").unique("source_file", keep="first")
-    clinic = (
-        clinics.lazy().select("patient_id", clinic="clinic_id").unique("patient_id", keep="first")
-    )
-    month = (pl.col("collected_on").dt.year() * 12 + pl.col("collected_on").dt.month() - 1).cast(
-        pl.Int64
-    )
-    return (
-        labs.with_columns(month_=month)
-        .join(feed, on="source_file", how="left", maintain_order="left")
-        .join(clinic, on="patient_id", how="left", maintain_order="left")
-    )
-
-
-def _named_by(decision: SlipDecision) -> pl.Expr:
-    named = (pl.col(decision.source_kind) == decision.source) & (
-        pl.col("analyte") == decision.analyte
-    )
-    if decision.months != "all":
-        named &= pl.col("month_").is_in([_number(month) for month in decision.months])
-    return named.fill_null(False)
+def _stands_or_cannot_be(labs: pl.DataFrame) -> pl.Expr:
+    impossible = (pl.col("fate") == "quarantined") & (pl.col("why") == IMPOSSIBLE_VALUE)
+    # A day that a feed made up has no month.
+    made_up = pl.col("imputed").is_in(texts_with("collected_at", labs["imputed"]))
+    return ((pl.col("fate") == "accepted") | impossible).fill_null(False) & ~made_up
 
 
 class _Analyte(NamedTuple):
-    """One analyte's results: places in labs, value, codes of man, month, treatment and sources."""
+    """One analyte's results: their places among all, the names behind the codes of their sources.
+
+    Censored ones give no evidence and stand apart, with the names of their sources.
+    """
 
     name: str
-    rows: pl.DataFrame
-    names: dict[str, list[str]]
-    ratios: dict[float, tuple[str, str] | None]
+    place: Codes
+    results: Results
+    names: tuple[list[str], ...]
+    censored: pl.DataFrame
+    ratios: dict[float, tuple[str, str]]
 
 
-def _read(placed: pl.LazyFrame, analyte: str, settings: SlipSettings) -> _Analyte:
-    exact = (pl.col("value_low") == pl.col("value_high")) & (pl.col("value_low") > 0)
-    rows = (
-        placed.filter(analyte=analyte)
+def _read(
+    labs: pl.LazyFrame,
+    analyte: str,
+    feeds: pl.DataFrame,
+    clinics: pl.DataFrame,
+    settings: SlipSettings,
+) -> _Analyte:
+    releases = [
+        each for each in settings.decisions if each.action == "release" and each.analyte == analyte
+    ]
+    exact = (pl.col("value_low") == pl.col("value_high")).fill_null(False) & (
+        pl.col("value_low") > 0
+    )
+    read = (
+        labs.filter(exact)
         .select(
-            "place_",
-            "month_",
-            *KINDS,
-            # A censored result has no value here: it gives no evidence.
-            value=pl.when(exact).then("value_low"),
-            man="patient_id",
-            treated=_treated(analyte, placed),
-            released=_released(settings),
+            _PLACE,
+            "patient_id",
+            "performing_lab",
+            "source_file",
+            month_of(pl.col("collected_on")).alias(MONTH),
+            log_value=pl.col("value_low").log(),
+            # Who is not yet on testosterone nobody knows.
+            treated=pl.col("on_drug").cast(pl.Int8).fill_null(UNKNOWN)
+            if analyte == "estradiol"
+            else pl.lit(UNKNOWN, dtype=pl.Int8),
         )
         .collect()
     )
-    names = {column: sorted(rows[column].drop_nulls().unique()) for column in ("man", *KINDS)}
-    for column, known in names.items():
-        rows = _coded(rows, column, known)
-    return _Analyte(analyte, rows, names, _ratios(analyte))
+    month = read[MONTH].to_numpy()
+    man, men = _coded(read["patient_id"])
+    file, files = _coded(read["source_file"])
+    laboratory, laboratories = _coded(read["performing_lab"])
+    # Few men and files, many rows: the rows are joined with nothing.
+    clinic, clinic_names = _coded(_looked_up(men, clinics, "patient_id", "clinic_id"))
+    feed, feed_names = _coded(_looked_up(files, feeds, "source_file", "feed"))
+    sources = laboratory, _of_each(man, clinic), _of_each(file, feed)
+    names = laboratories, clinic_names, feed_names
+    released = np.zeros(len(month), dtype=bool)
+    for decision in releases:
+        kind = KINDS.index(decision.source_kind)
+        if decision.source in names[kind]:
+            here = sources[kind] == names[kind].index(decision.source)
+            always = decision.months == "all"
+            released |= here & (always | np.isin(month, months_of(decision)))
+    censored = (
+        with_sources(labs.filter(~exact), feeds, clinics)
+        .filter(~pl.any_horizontal(pl.lit(False), *map(named_by, releases)))
+        .select(_PLACE, MONTH, *KINDS)
+        .collect()
+    )
+    results = Results(
+        log_value=read["log_value"].to_numpy(),
+        man=man,
+        month=month,
+        treated=read["treated"].to_numpy(),
+        sources=sources,
+        released=released,
+    )
+    return _Analyte(analyte, read[_PLACE].to_numpy(), results, names, censored, _ratios(analyte))
 
 
-def _of_analyte(
-    labs: pl.DataFrame, analyte: _Analyte, settings: SlipSettings
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    weighed = np.flatnonzero(analyte.rows["value"].is_not_null().to_numpy())
-    found = unit_slip.find(_results(analyte, weighed), _belief(analyte, settings))
-    slips = [_without_guesses(slip) for slip in found]
+def _coded(column: pl.Series) -> tuple[Codes, list[str]]:
+    """Return the place of each text in their order, -1 for none, and the texts in order.
+
+    Categories are numbered over the whole process, in an order that is never the same again.
+    """
+    known = column.unique().drop_nulls().to_frame("text")
+    known = known.with_columns(name=pl.col("text").cast(pl.String)).sort("name")
+    physical = known["text"].to_physical().to_numpy()
+    none = int(physical.max(initial=0)) + 1
+    code = np.full(none + 1, -1, dtype=np.int32)
+    code[physical] = np.arange(len(known), dtype=np.int32)
+    return code[column.to_physical().fill_null(none).to_numpy()], known["name"].to_list()
+
+
+def _looked_up(names: list[str], table: pl.DataFrame, key: str, value: str) -> pl.Series:
+    """Return what a table says of each name, as categories."""
+    said = table.select(key, value).unique(key, keep="first")
+    asked = pl.DataFrame({key: names}, schema={key: pl.String})
+    return compact(asked.join(said, on=key, how="left", maintain_order="left"))[value]
+
+
+def _of_each(code: Codes, value_of_code: Codes) -> Codes:
+    """Return the value of each code; code -1 has none."""
+    return np.append(value_of_code, np.int32(-1))[code]
+
+
+def _of_analyte(analyte: _Analyte, settings: SlipSettings) -> tuple[pl.DataFrame, pl.DataFrame]:
+    found = unit_slip.find(analyte.results, _belief(analyte, settings))
     suspects = pl.concat(
         [
-            pl.DataFrame(schema=SUSPECTS_SCHEMA),
-            *(_suspects(labs, analyte, slip, weighed) for slip in slips),
+            pl.DataFrame(schema=_SUSPECT),
+            *(_suspects(analyte, slip) for slip in found),
         ]
-    ).unique(KEY, keep="first", maintain_order=True)
+    ).unique(_PLACE, keep="first", maintain_order=True)
     counts = dict(suspects.group_by("slip_id").len().iter_rows())
-    evidence = [_line(analyte, slip, counts.get(_id(analyte, slip), 0)) for slip in slips]
+    evidence = [_line(analyte, slip, counts.get(_id(analyte, slip), 0)) for slip in found]
     return pl.DataFrame(evidence, schema=EVIDENCE_SCHEMA, orient="row"), suspects
-
-
-def _without_guesses(slip: Slip) -> Slip:
-    """Leave a part of a month undecided where its men have no other results.
-
-    A few low results of men never seen before are boys, or men on letrozole, as well as a slip: taken
-    out, they would hide the very danger that they show (NHANES 2017-20: 139 of 4,058).
-    """
-    if slip.whole or slip.n_with_history:
-        return slip
-    return replace(slip, decided=False, rows=slip.rows[:0])
-
-
-def _coded(codes: pl.DataFrame, column: str, known: list[str]) -> pl.DataFrame:
-    # A join with the sorted names: categoricals are numbered over the whole process.
-    numbers = pl.DataFrame({column: known}, schema={column: pl.String}).with_row_index("code_")
-    return (
-        codes.join(numbers, on=column, how="left", maintain_order="left")
-        .with_columns(pl.col("code_").cast(pl.Int64).fill_null(-1).alias(column))
-        .drop("code_")
-    )
-
-
-def _treated(analyte: str, placed: pl.LazyFrame) -> pl.Expr:
-    """Tell whether the man was on an inhibitor; who is not yet on testosterone nobody knows."""
-    if analyte != "estradiol" or "on_drug" not in placed.collect_schema():
-        return pl.lit(unit_slip.UNKNOWN, pl.Int64)
-    return pl.col("on_drug").cast(pl.Int64).fill_null(unit_slip.UNKNOWN)
-
-
-def _released(settings: SlipSettings) -> pl.Expr:
-    chosen = [each for each in settings.decisions if each.action == "release"]
-    return pl.any_horizontal(pl.lit(False), *(_named_by(each) for each in chosen))
-
-
-def _results(analyte: _Analyte, weighed: Integers) -> Results:
-    rows = analyte.rows[weighed]
-    return Results(
-        log_value=rows["value"].log().to_numpy(),
-        man=rows["man"].to_numpy(),
-        month=rows["month_"].to_numpy(),
-        treated=rows["treated"].to_numpy(),
-        sources=tuple(rows[kind].to_numpy() for kind in KINDS),
-        released=rows["released"].to_numpy(),
-    )
 
 
 def _belief(analyte: _Analyte, settings: SlipSettings) -> Belief:
@@ -295,48 +275,44 @@ def _belief(analyte: _Analyte, settings: SlipSettings) -> Belief:
     )
 
 
-def _ratios(analyte: str) -> dict[float, tuple[str, str] | None]:
+def _ratios(analyte: str) -> dict[float, tuple[str, str]]:
     """Return the factors that a slip can have, each with the unit declared and the real one.
 
-    A decimal point can slip without any unit (null). Factors that no reader would miss, and pairs
-    that mean the same, are left out.
+    Factors that no reader would miss, and pairs that mean the same, are left out.
     """
     units = units_of(analyte)
     own_first = sorted(units, key=lambda unit: (units[unit] != 1.0, unit))
-    ratios: dict[float, tuple[str, str] | None] = {}
+    ratios: dict[float, tuple[str, str]] = {}
     for declared in own_first:
         for really in own_first:
             ratio = round(units[declared] / units[really], 9)
             if 1.5 < max(ratio, 1 / ratio) < 150:
                 ratios.setdefault(ratio, (declared, really))
-    for ratio in (10.0, 0.1):
-        ratios.setdefault(ratio, None)
     return dict(sorted(ratios.items()))
 
 
-def _suspects(labs: pl.DataFrame, analyte: _Analyte, slip: Slip, weighed: Integers) -> pl.DataFrame:
-    """Return the keys of the suspects; of a month that slipped as a whole the censored ones too."""
+def _suspects(analyte: _Analyte, slip: Slip) -> pl.DataFrame:
+    """Return the places of the suspects; of a month that slipped as a whole the censored ones too."""
+    places = pl.DataFrame({_PLACE: analyte.place[slip.rows]})
     if slip.decided and slip.whole:
-        rows = analyte.rows.filter(
-            (pl.col(KINDS[slip.kind]) == slip.source)
-            & (pl.col("month_") == slip.month)
-            & ~pl.col("released")
+        kind = KINDS[slip.kind]
+        too = analyte.censored.filter(
+            pl.col(kind) == analyte.names[slip.kind][slip.source], pl.col(MONTH) == slip.month
         )
-    else:
-        rows = analyte.rows[weighed[slip.rows]]
-    return labs[rows["place_"]].select(*KEY, slip_id=pl.lit(_id(analyte, slip)))
+        places = pl.concat([places, too.select(_PLACE)])
+    return places.with_columns(slip_id=pl.lit(_id(analyte, slip)))
 
 
 def _id(analyte: _Analyte, slip: Slip) -> str:
     kind = KINDS[slip.kind]
-    source = analyte.names[kind][slip.source]
+    source = analyte.names[slip.kind][slip.source]
     factor = list(analyte.ratios)[slip.shift]
     return f"{kind}/{source}/{analyte.name}/{_spelled(slip.month)}/x{factor:.4g}"
 
 
 def _line(analyte: _Analyte, slip: Slip, n_suspects: int) -> tuple[object, ...]:
     kind = KINDS[slip.kind]
-    source = analyte.names[kind][slip.source]
+    source = analyte.names[slip.kind][slip.source]
     factor, pair = list(analyte.ratios.items())[slip.shift]
     done = "quarantined" if n_suspects else "released"
     action = done if slip.decided else NOT_ENOUGH
@@ -348,7 +324,7 @@ def _line(analyte: _Analyte, slip: Slip, n_suspects: int) -> tuple[object, ...]:
     }
     convert = None
     # Only some of the results: a conversion of all would make the right ones wrong.
-    if pair and (slip.whole or not slip.decided):
+    if slip.whole or not slip.decided:
         convert = _toml({**lines, "action": "convert", "declared": pair[0], "really": pair[1]})
     return (
         _id(analyte, slip),
@@ -363,18 +339,18 @@ def _line(analyte: _Analyte, slip: Slip, n_suspects: int) -> tuple[object, ...]:
         slip.n_with_history,
         slip.share,
         slip.log_bf / np.log(10),
-        _COMPARED_WITH["treatment" if slip.unclear else slip.basis],
+        _COMPARED_WITH[slip.doubt or slip.basis],
         action,
         _toml({**lines, "action": "release"}),
         convert,
     )
 
 
-def _words(factor: float, pair: tuple[str, str] | None) -> str:
+def _words(factor: float, pair: tuple[str, str]) -> str:
     by = f"{factor:.4g} times too high" if factor > 1 else f"{1 / factor:.4g} times too low"
-    if pair is None:
-        return f"{by}: looks like a decimal point in the wrong place"
-    return f"{by}: looks like {pair[1]} declared as {pair[0]}"
+    told = f"{by}: looks like {pair[1]} declared as {pair[0]}"
+    decimal = np.isclose(abs(np.log10(factor)), 1)
+    return f"{told}, or a decimal point in the wrong place" if decimal else told
 
 
 def _toml(decision: dict[str, object]) -> str:
@@ -383,14 +359,15 @@ def _toml(decision: dict[str, object]) -> str:
     return f"[[slips.decisions]]\n{body}"
 
 
-def _converted(rows: pl.LazyFrame, settings: SlipSettings) -> pl.DataFrame:
+def _converted(
+    labs: pl.DataFrame, feeds: pl.DataFrame, clinics: pl.DataFrame, settings: SlipSettings
+) -> pl.DataFrame:
     """List what was converted: a line a decision and month."""
     lines = [pl.DataFrame(schema=EVIDENCE_SCHEMA)]
-    marked = rows.filter(pl.col("imputed").str.contains(CONVERTED, literal=True))
-    for decision in settings.decisions:
-        if decision.action != "convert":
-            continue
-        months = marked.filter(_named_by(decision)).group_by("month_").len().sort("month_")
+    for decision in conversions(settings):
+        converted = pl.col("imputed").is_in(texts_with(mark(decision), labs["imputed"]))
+        rows = with_sources(labs.lazy().filter(converted), feeds, clinics)
+        months = rows.filter(named_by(decision)).group_by(MONTH).len().sort(MONTH)
         # What was declared was wrong by the inverse of what made it right.
         factor = 1 / decision.factor
         pair = (str(decision.declared), str(decision.really))
@@ -414,11 +391,5 @@ def _converted(rows: pl.LazyFrame, settings: SlipSettings) -> pl.DataFrame:
     return pl.concat(lines).with_columns(slip_id=named)
 
 
-def _number(month: str) -> int:
-    return int(month[:4]) * 12 + int(month[5:]) - 1
-
-
 def _spelled(month: int) -> str:
-    if month < 0:
-        return WITHOUT_MONTH
-    return f"{month // 12:04d}-{month % 12 + 1:02d}"
+    return WITHOUT_MONTH if month < 0 else spelled(month)

@@ -9,6 +9,7 @@ calendar has.
 
 import json
 from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -146,7 +147,7 @@ def _scan(row: Node) -> Iterator[Node]:
 
 def _order(row: Node) -> Node:
     coding = [{"system": RXNORM, "code": row["rxnorm"], "display": row["drug"]}]
-    period = {"start": row["started_on"], "end": row["stopped_on"]}
+    period = {"start": row["started_on"], "end": _day_before(row["stopped_on"])}
     repeat: Node = {"boundsPeriod": _without_empty(period)}
     if row["doses_per_week"]:
         # FHIR counts whole doses: every other day is seven in two weeks.
@@ -177,6 +178,11 @@ def _order(row: Node) -> Node:
             )
         ],
     }
+
+
+def _day_before(stopped_on: str | None) -> str | None:
+    # The end of a period of FHIR is its last day, ours the first one without the drug.
+    return str(date.fromisoformat(stopped_on) - timedelta(days=1)) if stopped_on else None
 
 
 def _pointer(resource_type: str, number: str) -> Node:

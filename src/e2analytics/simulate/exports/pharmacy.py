@@ -1,8 +1,8 @@
 """Orders as the fills of a pharmacy: `schemas/feeds/pharmacy_dispensing.yaml`.
 
 The dose is written in the sig alone. A fill ends 14 days after its supply, so an order that was stopped
-is one whose supply ended 14 days before; one still open has no days' supply. Orders that are shorter, or
-longer than a supply can last, and negative doses are not carried. The number of an order becomes the
+is one whose supply ended 14 days before. Orders that are still open, shorter, or longer than a supply can
+last, and negative doses are not carried. The number of an order becomes the
 prescription's and the fill's.
 """
 
@@ -33,7 +33,7 @@ STRENGTHS = {
 def write(folder: Path, tables: Tables) -> Tables:
     """Write the fills; return what is not carried."""
     orders = tables["medications"]
-    supply_can_be = _days_supply().is_between(*SUPPLY_DAYS).fill_null(True)
+    supply_can_be = _days_supply().is_between(*SUPPLY_DAYS).fill_null(False)
     carried = supply_can_be & (pl.col("dose_mg").cast(pl.Float64) >= 0)
     orders.filter(carried).select(
         pl.col("order_id").alias("Rx Number"),

@@ -1,0 +1,82 @@
+"""Which source and month a laboratory result is counted under, and how a decision names them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from e2analytics.compact import compact
+from e2analytics.slip_settings import SlipDecision, SlipSettings
+
+KINDS: Final = ("performing_lab", "clinic", "feed")
+CONVERTED: Final = "unit_converted"
+"""With the unit declared and the real one, in ``imputed`` of every row that a decision has converted."""
+MONTH: Final = "month_"
+"""Name of a column of months, counted from year 0."""
+
+
+def with_sources(labs: pl.LazyFrame, feeds: pl.DataFrame, clinics: pl.DataFrame) -> pl.LazyFrame:
+    """Add ``clinic``, ``feed`` and the month to compact rows; the laboratory is in them.
+
+    Parameters
+    ----------
+    labs
+        Rows with ``source_file``, ``patient_id`` and ``collected_on``.
+    feeds
+        ``source_file -> feed``.
+    clinics
+        ``patient_id -> clinic_id``.
+    """
+    feed = compact(feeds.lazy().select("source_file", "feed")).unique("source_file", keep="first")
+    clinic = compact(clinics.lazy().select("patient_id", clinic="clinic_id")).unique(
+        "patient_id", keep="first"
+    )
+    return (
+        labs.with_columns(month_of(pl.col("collected_on")).alias(MONTH))
+        .join(feed, on="source_file", how="left", maintain_order="left")
+        .join(clinic, on="patient_id", how="left", maintain_order="left")
+    )
+
+
+def month_of(day: pl.Expr) -> pl.Expr:
+    """Return the month of a day, counted from year 0."""
+    return day.dt.year().cast(pl.Int32) * 12 + day.dt.month().cast(pl.Int32) - 1
+
+
+def named_by(decision: SlipDecision) -> pl.Expr:
+    """Tell the rows, with their sources, that a decision names."""
+    named = (pl.col(decision.source_kind) == decision.source) & (
+        pl.col("analyte") == decision.analyte
+    )
+    if decision.months != "all":
+        named &= pl.col(MONTH).is_in(months_of(decision))
+    return named.fill_null(False)
+
+
+def months_of(decision: SlipDecision) -> list[int]:
+    """Return the months that a decision names one by one, counted from year 0."""
+    if decision.months == "all":
+        return []
+    return [int(month[:4]) * 12 + int(month[5:]) - 1 for month in decision.months]
+
+
+def conversions(settings: SlipSettings) -> list[SlipDecision]:
+    """Return the decisions that convert."""
+    return [each for each in settings.decisions if each.action == "convert"]
+
+
+def mark(decision: SlipDecision) -> str:
+    """Return what a row that a decision has converted says in ``imputed``."""
+    return f"{CONVERTED}:{decision.declared}:{decision.really}"
+
+
+def texts_with(word: str, column: pl.Series) -> list[str]:
+    """Return the texts of a column of categories that hold a word: few, where rows are many."""
+    texts = column.unique().drop_nulls().cast(pl.String)
+    return [text for text in texts if word in text]
+
+
+def spelled(month: int) -> str:
+    """Write a month as YYYY-MM."""
+    return f"{month // 12:04d}-{month % 12 + 1:02d}"

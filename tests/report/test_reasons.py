@@ -1,0 +1,99 @@
+"""Reasons: every name that a feed, a rule or a stage can give has words."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2analytics.feeds.description import load_feeds
+from e2analytics.feeds.mapping import NOT_MEASURED
+from e2analytics.report import reasons
+from e2analytics.report.words import plain
+from e2analytics.rules import FILE_RULES, ROW_RULES, SETTLED_RULES
+from e2analytics.stages import normalise, settle
+
+STAGES = Path(normalise.__file__).parent
+# Their names are words already.
+PLAIN = {
+    "dose_unknown",
+    "duplicate_column",
+    "implausible_bmd",
+    "implausible_height",
+    "implausible_value",
+    "implausible_weekly_dose",
+    "implausible_weight",
+    "impossible_bmd",
+    "impossible_value",
+    "missing_column",
+    "missing_drug",
+    "missing_header",
+    "missing_sex",
+    "missing_site",
+    "missing_unit",
+    "missing_value",
+    "negative_dose",
+    "too_many_columns",
+    "unknown_sex",
+    "unknown_site",
+    "unknown_status",
+    "unknown_unit",
+    "unreadable_manufacturer",
+    "unreadable_side",
+    "unreadable_validity",
+    "unreadable_value",
+    "unreadable_vertebrae",
+}
+
+
+def of_feeds() -> Iterator[str]:
+    for feed in load_feeds():
+        for kind in feed.files:
+            yield from filter(
+                None, [kind.set_apart, kind.set_apart_when and kind.set_apart_when.reason]
+            )
+
+
+def of_rows() -> Iterator[str]:
+    yield from (normalise.OTHER_ANALYTE, normalise.OTHER_DRUG, normalise.INVALID_SCAN, NOT_MEASURED)
+    yield from (settle.WOMAN, settle.SAME_RESULT, settle.MENDED)
+    # A row without a reason of its own has its fate for one.
+    yield from ("duplicate", "superseded", "withdrawn")
+
+
+def of_rules() -> Iterator[str]:
+    yield from (rule.name for rules in ROW_RULES.values() for rule in rules)
+    yield from (*FILE_RULES, *SETTLED_RULES)
+
+
+def of_stages() -> Iterator[str]:
+    """Yield the keys of what stages call reasons, obstacles and findings."""
+    for file in STAGES.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
+                names = {target.id for target in node.targets if isinstance(target, ast.Name)}
+                if names & {"reasons", "obstacles", "findings"}:
+                    keys = node.value.keys
+                    yield from (str(key.value) for key in keys if isinstance(key, ast.Constant))
+
+
+def test_the_names_that_stages_give_are_found():
+    found = set(of_stages())
+
+    assert {"scanner_changed", "too_few_draws", "no_recent_e2", "old_order"} <= found
+
+
+@pytest.mark.parametrize(
+    "name", sorted({*of_feeds(), *of_rows(), *of_rules(), *of_stages(), "no_longer_in_cohort"})
+)
+def test_every_name_has_words(name: str):
+    words = reasons.in_words(name)
+
+    assert "_" not in words
+    assert (words == plain(name)) == (name in PLAIN or reasons.WORDS.get(name) == plain(name))
+
+
+def test_no_words_are_left_over():
+    names = {*of_feeds(), *of_rows(), *of_rules()}
+
+    assert {*reasons.ROWS, *reasons.RULES} - names == set()
