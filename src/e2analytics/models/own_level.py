@@ -294,9 +294,12 @@ def find(block: Block, common: Common, start: Posterior | None = None) -> Poster
             information = information + sums_by_effect(rows.man, z, weighted, n)
             score = score + _add_up(likelihood.slope[:, :1] * z, rows.man, n)
         covariance = _inverse(information)
-        # A step longer than the men's spread comes from where the reading says nothing.
         step = np.einsum("bij,bj->bi", covariance, score)
-        mean = mean + np.clip(step, -1.0, 1.0)
+        if block.n_nodes == NODES:
+            # A step longer than the men's spread comes from where the reading says nothing. Normal
+            # posteriors are there in one step, however far a man lies from the others.
+            step = np.clip(step, -1.0, 1.0)
+        mean = mean + step
     return Posterior(mean, covariance)
 
 
