@@ -593,8 +593,18 @@ class Cohort(Table):
     t_score_min: Series[float] = pa.Field(nullable=True)
     z_score_min: Series[float] = pa.Field(nullable=True)
     bmd_change_pct_per_year: Series[float] = pa.Field(nullable=True)
+    bone_class: Series[str] = pa.Field(
+        isin=BONE_CLASSES, nullable=True, description="Worst of the last scans; see densitometry."
+    )
     loss_exceeds_lsc: Series[bool] = pa.Field(nullable=True)
+    below_since: Series[pl.Date] = pa.Field(
+        nullable=True, description="Since when all results on the drug lie below the limit."
+    )
     model_id: Series[str]
+    rules_id: Series[str] = pa.Field(description="Version and digest of rules and thresholds.")
+    results_digest: Series[str] = pa.Field(description="Changes when a result of his does.")
+    dose_digest: Series[str] = pa.Field(description="Changes when an order of his does.")
+    scans_digest: Series[str] = pa.Field(description="Changes when a scan of his does.")
 
 
 class Flags(Cohort):

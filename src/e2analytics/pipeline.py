@@ -348,12 +348,15 @@ def flag_men(
     limit_in_use = limit.in_use(limits, settings.flag, as_of=as_of)
     known = flag.Known(
         seen["patients"],
+        seen["medications"],
+        seen["labs"],
+        seen["dxa"],
+        densitometry.classify(seen["dxa"], seen["patients"]),
+        seen["events"],
         linked.episodes,
         linked.draws,
         men,
         exposed.exposures,
-        seen["dxa"],
-        seen["events"],
     )
     cohort = flag.cohort(
         known,
@@ -363,6 +366,7 @@ def flag_men(
         primary_site=settings.fit.primary_site,
         as_of=as_of,
         model_id=model_id,
+        before=before.table("flags"),
     )
     on_anastrozole = cohort.filter(pl.col("e2_expected_pg_ml").is_not_null()).select("patient_id")
     projections = respond.projections(responded.response, responded.own_levels, on_anastrozole)

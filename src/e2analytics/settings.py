@@ -110,10 +110,22 @@ class FlagSettings(Section):
     least_limit_pg_ml: float = Field(clinical.LOWEST_PLAUSIBLE_LIMIT_E2.value, gt=0)
     greatest_limit_pg_ml: float = Field(clinical.HIGHEST_PLAUSIBLE_LIMIT_E2.value, gt=0)
     probability: float = Field(0.5, gt=0, lt=1, description="Of being below, that makes a status.")
+    closing_probability: float = Field(
+        0.4, gt=0, lt=1, description="Below it an open flag closes: noise does not flip a flag."
+    )
+    deep_below_share: float = Field(0.8, gt=0, le=1, description="Of the limit: far below it.")
+    long_below_days: int = Field(365, gt=0, description="Results below the limit for long.")
     informative_days: int = Field(int(clinical.E2_CARRY_DAYS.value), gt=0)
     steady_state_days: int = Field(int(clinical.STEADY_STATE_DAYS.value), ge=0)
     washout_days: int = Field(int(clinical.WASHOUT_DAYS.value), ge=0)
     old_order_days: int = Field(int(clinical.OLD_ORDER_DAYS.value), gt=0)
+    stale_feed_days: int = Field(60, gt=0, description="Without any laboratory result of a clinic.")
+
+    @model_validator(mode="after")
+    def _must_close_below_where_it_opens(self) -> FlagSettings:
+        if self.closing_probability > self.probability:
+            raise ValueError("closing_probability is above probability: it would close at once")
+        return self
 
 
 class Settings(BaseSettings):

@@ -437,6 +437,8 @@ def not_assessed(number: int, reasons: str, **changes: Any) -> dict[str, Any]:
         "reasons": reasons,
         "grounds": f"No E2 on record. Dose [medications-31aa line {number + 2}].",
         "model_id": MODEL_ID,
+        "rules_id": "2026-11-27-0123abcd",
+        **dict.fromkeys(("results_digest", "dose_digest", "scans_digest"), "17"),
         **changes,
     }
 

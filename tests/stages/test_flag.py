@@ -26,6 +26,8 @@ def order(**changes: Any) -> dict[str, Any]:
         "drug_class": "aromatase_inhibitor",
         "started_on": ago(300),
         "stopped_on": None,
+        "dose_mg": 0.5,
+        "doses_per_week": 2.0,
         "weekly_dose_mg": 1.0,
         "source_file": "orders",
         "source_line": 2,
@@ -66,32 +68,68 @@ def own(off: float = 3.7, on: float = 3.2, sd: float = 0.1, n_ms: int = 4) -> di
     }
 
 
+def scans(bone_class: str | None) -> pl.DataFrame:
+    row = {
+        "namespace": "default",
+        "scan_id": "s2",
+        "patient_id": "p1",
+        "site": "total_hip",
+        "scanned_on": ago(60),
+        "bone_class": bone_class,
+    }
+    rows = [row] if bone_class else []
+    return pl.DataFrame(rows, schema=empty_table("densitometry").schema)
+
+
+def pairs(*, loss: bool) -> pl.DataFrame:
+    row = {
+        "patient_id": "p1",
+        "site": "total_hip",
+        "first_scan_id": "s1",
+        "second_scan_id": "s2",
+        "first_on": ago(900),
+        "second_on": ago(60),
+        "change_pct": -6.0,
+        "lsc_pct": 5.0,
+        "lsc_verdict": "loss",
+    }
+    return pl.DataFrame([row] if loss else [], schema=empty_table("exposures").schema)
+
+
 def judge(
     orders: list[dict[str, Any]] | None = None,
     draws: list[dict[str, Any]] | None = None,
     man: dict[str, Any] | None = None,
     events: list[tuple[str, date]] | None = None,
     as_of: date = AS_OF,
+    bone_class: str | None = None,
+    loss: bool = False,
+    before: pl.DataFrame | None = None,
+    settings: FlagSettings | None = None,
 ) -> pl.DataFrame:
+    rules = settings or FlagSettings()
+    doses = ("weekly_dose_mg", "dose_mg", "doses_per_week")
     medications = pl.DataFrame(
         orders if orders is not None else [order()],
-        schema_overrides={"stopped_on": pl.Date, "weekly_dose_mg": pl.Float64},
+        schema_overrides={"stopped_on": pl.Date, **dict.fromkeys(doses, pl.Float64)},
     )
     episodes = link.episodes(medications)
     given = [draw()] if draws is None else draws
-    labs = pl.DataFrame(given, schema_overrides={"value_high": pl.Float64}) if given else None
-    e2 = (
-        link.draws(labs, episodes, FlagSettings())
-        if labs is not None
-        else link.draws(empty_table("labs"), episodes, FlagSettings())
+    labs = (
+        pl.DataFrame(given, schema_overrides={"value_high": pl.Float64})
+        if given
+        else empty_table("labs")
     )
     known = flag.Known(
         patients=pl.DataFrame({"patient_id": ["p1"], "clinic_id": ["c1"]}),
-        episodes=episodes,
-        draws=e2,
-        men=pl.DataFrame([man or own()]),
-        exposures=empty_table("exposures"),
+        medications=medications,
+        labs=labs,
         dxa=empty_table("dxa"),
+        densitometry=scans(bone_class),
+        episodes=episodes,
+        draws=link.draws(labs, episodes, rules),
+        men=pl.DataFrame([man or own()]),
+        exposures=pairs(loss=loss),
         events=pl.DataFrame(
             [
                 {"patient_id": "p1", "kind": kind, "occurred_on": when}
@@ -101,7 +139,14 @@ def judge(
         ),
     )
     return flag.cohort(
-        known, LIMIT, [], FlagSettings(), primary_site="lumbar_spine", as_of=as_of, model_id="m"
+        known,
+        LIMIT,
+        [],
+        rules,
+        primary_site="lumbar_spine",
+        as_of=as_of,
+        model_id="m",
+        before=empty_table("flags") if before is None else before,
     )
 
 
@@ -115,7 +160,8 @@ DANGER = own(off=3.7, on=2.0)  # 40 off, 7 on
     [
         (own(), [draw()], "in_range", "none", ""),
         (LOW_BY_DRUG, [draw()], "below_range", "high", "below_range_by_the_drug"),
-        (LOW_ANYWAY, [draw()], "low_not_attributable", "watch", "low_without_the_drug"),
+        # Low and far below, though not by the drug.
+        (LOW_ANYWAY, [draw()], "low_not_attributable", "high", "low_without_the_drug"),
         (DANGER, [draw()], "below_range", "critical", "probably_below_red_line"),
         # One result by mass spectrometry that lies wholly below 10 is danger, whatever the model says.
         (
@@ -310,3 +356,126 @@ def test_the_flag_of_a_man_who_left_the_cohort_is_resolved_and_reopens_with_him(
         ("resolved", "none", "no_longer_in_cohort", tomorrow, AS_OF)
     ]
     assert back.select("state", "first_flagged_on").rows() == [("reopened", AS_OF)]
+
+
+LOW_AND_SHALLOW = own(off=2.74, on=2.72)  # 15.5 off, 15.2 on
+
+
+@pytest.mark.parametrize(
+    ("man", "changes", "status", "tier", "reason"),
+    [
+        # Depth, duration and bone raise a man who is low without the drug, and none of them lowers.
+        (LOW_AND_SHALLOW, {}, "low_not_attributable", "watch", "low_without_the_drug"),
+        (LOW_ANYWAY, {}, "low_not_attributable", "high", "deep_below_range"),
+        (LOW_AND_SHALLOW, {"loss": True}, "low_not_attributable", "high", "bone_loss_exceeds_lsc"),
+        (
+            LOW_AND_SHALLOW,
+            {"bone_class": "osteoporosis"},
+            "low_not_attributable",
+            "high",
+            "osteoporosis",
+        ),
+        # A man in range with poor bone on the drug is watched; low bone mass alone is no flag.
+        (own(), {"loss": True}, "in_range", "watch", "bone_loss_exceeds_lsc"),
+        (own(), {"bone_class": "osteoporosis"}, "in_range", "watch", "osteoporosis"),
+        (
+            own(),
+            {"bone_class": "below_expected_for_age"},
+            "in_range",
+            "watch",
+            "bone_below_expected_for_age",
+        ),
+        (own(), {"bone_class": "low_bone_mass"}, "in_range", "none", ""),
+        (DANGER, {"bone_class": "normal"}, "below_range", "critical", "probably_below_red_line"),
+    ],
+)
+def test_depth_duration_and_bone_raise_the_tier(
+    man: dict[str, Any], changes: dict[str, Any], status: str, tier: str, reason: str
+):
+    row = judge(man=man, **changes).row(0, named=True)
+
+    assert (row["status"], row["tier"]) == (status, tier)
+    assert reason in row["reasons"]
+
+
+@pytest.mark.parametrize(
+    ("values_and_days", "since", "long"),
+    [
+        ([(12.0, 400), (13.0, 30)], 400, True),
+        ([(12.0, 400), (20.0, 200), (13.0, 30)], 30, False),
+        ([(12.0, 400)], 400, False),
+        ([(12.0, 364), (13.0, 30)], 364, False),
+        ([(16.0, 400), (15.9, 30)], 30, False),
+    ],
+)
+def test_results_below_range_for_a_year_are_long(
+    values_and_days: list[tuple[float, int]], since: int, long: bool
+):
+    draws = [
+        draw(result_id=f"r{days}", value_low=value, value_high=value, collected_on=ago(days))
+        for value, days in values_and_days
+    ]
+
+    row = judge([order(started_on=ago(500))], draws, LOW_BY_DRUG).row(0, named=True)
+
+    assert row["below_since"] == ago(since)
+    assert ("long_below_range" in row["reasons"].split("; ")) == long
+
+
+def test_an_unparsed_sig_is_told_from_a_dose_that_is_nowhere():
+    as_directed = order(doses_per_week=None, weekly_dose_mg=None)
+    nothing = order(dose_mg=None, doses_per_week=None, weekly_dose_mg=None)
+
+    assert judge([as_directed])["reasons"][0] == "dose_unknown; sig_not_parsed"
+    assert judge([nothing])["reasons"][0] == "dose_unknown"
+
+
+def test_a_clinic_without_results_for_60_days_is_said_and_hides_nothing():
+    stale = judge(draws=[draw(collected_on=ago(61))]).row(0, named=True)
+    fresh = judge(draws=[draw(collected_on=ago(60))]).row(0, named=True)
+
+    assert (stale["status"], stale["reasons"]) == ("in_range", "stale_feed")
+    assert fresh["reasons"] == ""
+
+
+@pytest.mark.parametrize(
+    ("on", "tier_before", "tier"),
+    [
+        # P(below 16): 0.42 is between the closing 0.4 and the opening 0.5.
+        (2.793, "high", "high"),
+        (2.793, "watch", "watch"),
+        (2.793, "none", "none"),
+        # 0.36 is not.
+        (2.809, "high", "none"),
+        # A tier is held, not raised: 0.42 below 10 keeps a critical man critical, a high man high.
+        (2.323, "critical", "critical"),
+        (2.323, "high", "high"),
+    ],
+)
+def test_a_flag_closes_at_a_lower_probability_than_it_opens(on: float, tier_before: str, tier: str):
+    before = pl.DataFrame([{"patient_id": "p1", "tier": tier_before}])
+
+    row = judge(man=own(off=3.7, on=on), before=before).row(0, named=True)
+
+    opened = judge(man=own(off=3.7, on=on)).row(0, named=True)
+    assert row["tier"] == tier
+    # The status is as it would be without a history.
+    assert row["status"] == opened["status"]
+    assert ("held_open" in row["reasons"].split("; ")) == (row["tier"] != opened["tier"])
+
+
+def test_a_digest_changes_with_its_rows_and_with_nothing_else():
+    same = ("results_digest", "dose_digest", "scans_digest")
+    first = judge().row(0, named=True)
+    tomorrow = judge(man=LOW_BY_DRUG, as_of=AS_OF + timedelta(days=1)).row(0, named=True)
+    corrected = judge(draws=[draw(value_low=21.0, value_high=21.0)]).row(0, named=True)
+    ordered = judge([order(), order(started_on=ago(40), source_line=3)]).row(0, named=True)
+    scanned = judge(bone_class="normal").row(0, named=True)
+
+    def changed(row: dict[str, Any]) -> list[str]:
+        return [name for name in same if row[name] != first[name]]
+
+    assert changed(tomorrow) == []
+    assert changed(corrected) == ["results_digest"]
+    assert changed(ordered) == ["dose_digest"]
+    assert changed(scanned) == ["scans_digest"]

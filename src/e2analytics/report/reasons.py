@@ -7,32 +7,21 @@ from __future__ import annotations
 
 from typing import Final
 
+from e2analytics import flag_rules
 from e2analytics.report.words import plain
 
-NOTES: Final = {
-    "below_range_by_the_drug": "below range by the drug",
-    "low_without_the_drug": "low without the drug",
-    "perhaps_below_range": "perhaps below range",
-    "probably_below_red_line": "probably below red line",
-    "result_below_red_line": "MS result below red line",
-    "repeat_by_mass_spectrometry": "immunoassay alone: repeat by MS",
-    "bone_loss_exceeds_lsc": "bone loss beyond LSC",
-    "two_aromatase_inhibitors": "two aromatase inhibitors on file",
-    "no_longer_in_cohort": "off the drug, or left",
-    "old_order": "order not renewed for long",
-    "overlapping_orders": "overlapping orders",
+_BY_ROLE: Final = {
+    role: {
+        name: reason.words
+        for name, reason in flag_rules.load().reasons.items()
+        if reason.role == role
+    }
+    for role in ("finding", "obstacle")
 }
+NOTES: Final = _BY_ROLE["finding"]
 """What is worth knowing of a man, assessed or not."""
 
-CAUSES: Final = {
-    "other_aromatase_inhibitor": "on letrozole or exemestane, which the model does not cover",
-    "dose_unknown": "dose unknown",
-    "dose_changed_recently": "dose changed too recently for a steady state",
-    "no_recent_e2": "no recent E2",
-    "no_e2_at_this_dose": "no E2 at the present dose yet",
-    "only_uninformative_e2": "recent E2 only as “<” or “>” a level that does not tell",
-    "no_dose_response": "too few men to estimate a level from his results",
-}
+CAUSES: Final = _BY_ROLE["obstacle"]
 """Why a man could not be assessed."""
 
 PAIRS: Final = {

@@ -1,10 +1,11 @@
 """Flag: who is being pushed too low, by the drug, and how sure are we.
 
-In    episodes, E2 draws, the men's own levels, exposures, scans, events, the limit in use
+In    episodes, E2 draws, the men's own levels, exposures, scans, events, the limit in use, the flags before
 Out   cohort   grain patient_id: every man on an aromatase inhibitor on the as-of date
 
 Every man of the cohort has one status and one tier. The tier is never hidden by the status: a man
-whose E2 cannot be assessed today may still be in danger.
+whose E2 cannot be assessed today may still be in danger. Which reasons hold is found out here; what
+follows from them stands in ``schemas/reference/flag_rules.yaml``.
 """
 
 from __future__ import annotations
@@ -16,25 +17,33 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from e2analytics.contracts import FITTED_SITES, columns_of
+from e2analytics import flag_rules
+from e2analytics.contracts import FITTED_SITES, TIERS, columns_of
 from e2analytics.models.below import Levels, probabilities
 from e2analytics.settings import FlagSettings
-from e2analytics.stages import grounds
+from e2analytics.stages import grounds, judged_on
 from e2analytics.stages.limit import LimitInUse
 from e2analytics.stages.link import ANASTROZOLE
 
 _Z95: Final = 1.959963984540054
 _SEPARATOR: Final = "; "
-_NOT_ASSESSABLE: Final = (
-    "other_aromatase_inhibitor",
-    "dose_unknown",
-    "dose_changed_recently",
-    "no_recent_e2",
-    "no_e2_at_this_dose",
-    "only_uninformative_e2",
-    "no_dose_response",
+_OBSTACLES: Final = flag_rules.load().reasons_of_role("obstacle")
+_FINDINGS: Final = tuple(
+    name
+    for name in flag_rules.load().reasons_of_role("finding")
+    # Said of men who are no longer in the cohort.
+    if name != "no_longer_in_cohort"
 )
+_LEAST_TO_BE_LONG_BELOW: Final = 2
 _COUNTS: Final = ("n_draws", "n_on", "n_ms", "n_ms_on", "recent", "at_this_dose", "informative")
+WORST_FIRST: Final = (
+    "osteoporosis",
+    "below_expected_for_age",
+    "low_bone_mass",
+    "within_expected",
+    "normal",
+)
+"""Classes of bone as a man's worst site is chosen."""
 _NOT_COMPARABLE: Final = (
     "scanner_unknown",
     "scanner_changed",
@@ -51,12 +60,15 @@ class Known(NamedTuple):
     """What is known of the men on the as-of date."""
 
     patients: pl.DataFrame
+    medications: pl.DataFrame
+    labs: pl.DataFrame
+    dxa: pl.DataFrame
+    densitometry: pl.DataFrame
+    events: pl.DataFrame
     episodes: pl.DataFrame
     draws: pl.DataFrame
     men: pl.DataFrame
     exposures: pl.DataFrame
-    dxa: pl.DataFrame
-    events: pl.DataFrame
 
 
 def cohort(
@@ -68,44 +80,86 @@ def cohort(
     primary_site: str,
     as_of: date,
     model_id: str,
+    before: pl.DataFrame,
 ) -> pl.DataFrame:
-    """Return every man on an aromatase inhibitor with his status, his tier and their grounds."""
-    on_drug = _on_drug(known.episodes, settings, as_of)
-    present = on_drug.join(_gone(on_drug, known.events), on="patient_id", how="anti")
+    """Return every man on an aromatase inhibitor with his status, his tier and their grounds.
+
+    ``before`` are the flags of the run before: a flag that is open closes later than it would open.
+    """
+    present = present_men(known.episodes, known.events, settings, as_of)
     men = (
         present.join(known.patients.select("patient_id", "clinic_id"), on="patient_id")
         .join(known.men, on="patient_id", how="left")
         .with_columns(_unless_other_drug())
         .join(_last_draw(known.draws), on="patient_id", how="left")
         .join(_recent(known.draws, present, limit, settings, as_of), on="patient_id", how="left")
+        .join(_below_since(known.draws, limit), on="patient_id", how="left")
         .join(_bone(known.exposures, primary_site), on="patient_id", how="left")
-        .join(_scores(known.dxa), on="patient_id", how="left")
+        .join(_scores(known.densitometry), on="patient_id", how="left")
+        .join(_sig_not_parsed(known.medications), on=["spell_file", "spell_line"], how="left")
+        .join(_newest_result(known.labs, known.patients), on="clinic_id", how="left")
+        .join(judged_on.digests(known, present), on="patient_id", how="left")
+        .join(before.select("patient_id", tier_before="tier"), on="patient_id", how="left")
         .sort("patient_id")
         .with_columns(
             pl.col(_COUNTS).fill_null(0),
             pl.col("ms_below_red_line").fill_null(False),
+            pl.col("tier_before").fill_null("none"),
             lower_limit_pg_ml=pl.lit(limit.lower_limit_pg_ml),
             limit_source=pl.lit(limit.source),
             as_of=pl.lit(as_of),
             model_id=pl.lit(model_id),
+            rules_id=pl.lit(flag_rules.rules_id(settings)),
+            e2_expected_pg_ml=pl.col("on_mean").exp(),
         )
     )
     quantiles = np.asarray(limit_quantiles_pg_ml or [limit.lower_limit_pg_ml])
-    judged = (
-        men.with_columns(_probabilities(men, quantiles, settings))
-        .with_columns(_obstacles(settings))
-        .with_columns(status=_status(settings))
-        .with_columns(_findings(settings, as_of))
-        .with_columns(tier=_tier(settings))
-    )
+    judged = _judge(men.with_columns(_probabilities(men, quantiles, settings)), settings, as_of)
     return judged.with_columns(
-        reasons=pl.concat_list(_NOT_ASSESSABLE + _FINDINGS).list.drop_nulls().list.join(_SEPARATOR),
+        reasons=pl.concat_list(_OBSTACLES + _FINDINGS).list.drop_nulls().list.join(_SEPARATOR),
         grounds=grounds.in_words(),
-        e2_expected_pg_ml=pl.col("on_mean").exp(),
         e2_ci_low=(pl.col("on_mean") - _Z95 * pl.col("on_sd")).exp(),
         e2_ci_high=(pl.col("on_mean") + _Z95 * pl.col("on_sd")).exp(),
         e2_off_drug_pg_ml=pl.col("off_mean").exp(),
     ).select(columns_of("cohort"))
+
+
+def _judge(men: pl.DataFrame, settings: FlagSettings, as_of: date) -> pl.DataFrame:
+    """Add the status, the reasons and the tier.
+
+    A tier that was given before is held until the rules, at the probability that closes a flag, give
+    it no more.
+    """
+    judged = _by_rules(men, settings, settings.probability, as_of)
+    at_closing = _by_rules(men, settings, settings.closing_probability, as_of)["tier"]
+    judged = judged.with_columns(at_closing=at_closing)
+    kept = (
+        pl.when(_urgency("tier_before") < _urgency("at_closing"))
+        .then("tier_before")
+        .otherwise("at_closing")
+    )
+    held = (_urgency("tier_before") > _urgency("tier")) & (
+        _urgency("at_closing") > _urgency("tier")
+    )
+    return judged.with_columns(
+        tier=pl.when(held).then(kept).otherwise("tier"),
+        held_open=pl.when(held).then(pl.lit("held_open")),
+    )
+
+
+def _urgency(tier: str) -> pl.Expr:
+    return pl.col(tier).cast(pl.Enum(TIERS[::-1])).to_physical()
+
+
+def _by_rules(
+    men: pl.DataFrame, settings: FlagSettings, probability: float, as_of: date
+) -> pl.DataFrame:
+    return (
+        men.with_columns(_obstacles(settings))
+        .with_columns(status=_status(probability))
+        .with_columns(_findings(settings, probability, as_of))
+        .with_columns(tier=_tier())
+    )
 
 
 def _unless_other_drug() -> list[pl.Expr]:
@@ -124,6 +178,14 @@ def men_gone(
     """Count the men on the drug who died or left, and so are not in the cohort."""
     on_drug = _on_drug(episodes, settings, as_of)
     return len(_gone(on_drug, events))
+
+
+def present_men(
+    episodes: pl.DataFrame, events: pl.DataFrame, settings: FlagSettings, as_of: date
+) -> pl.DataFrame:
+    """Return the men of the cohort with what they hold."""
+    on_drug = _on_drug(episodes, settings, as_of)
+    return on_drug.join(_gone(on_drug, events), on="patient_id", how="anti")
 
 
 def _on_drug(episodes: pl.DataFrame, settings: FlagSettings, as_of: date) -> pl.DataFrame:
@@ -209,8 +271,6 @@ def _recent(
         | (pl.col("value_high") <= limit.lower_limit_pg_ml)
         | (pl.col("value_low") >= limit.lower_limit_pg_ml)
     )
-    red = settings.red_line_pg_ml
-    wholly_below = (pl.col("value_high") < red) | ((pl.col("value_high") == red) & censored)
     at_this_dose = (
         ~pl.col("in_transition")
         & ~pl.col("on_other")
@@ -224,7 +284,9 @@ def _recent(
             recent=pl.len().cast(pl.Int64),
             at_this_dose=at_this_dose.sum().cast(pl.Int64),
             informative=(at_this_dose & says_something).sum().cast(pl.Int64),
-            ms_below_red_line=(wholly_below & (pl.col("assay") == "ms")).any(),
+            ms_below_red_line=(
+                wholly_below(settings.red_line_pg_ml) & (pl.col("assay") == "ms")
+            ).any(),
         )
     )
 
@@ -244,14 +306,72 @@ def _bone(exposures: pl.DataFrame, primary_site: str) -> pl.DataFrame:
     )
 
 
-def _scores(dxa: pl.DataFrame) -> pl.DataFrame:
-    last = (
-        dxa.filter(pl.col("site").is_in(FITTED_SITES))
-        .sort("scanned_on", "scan_id")
+def _scores(densitometry: pl.DataFrame) -> pl.DataFrame:
+    """Return the lowest scores of the last scans, and the class that is worst for bone."""
+    last = last_scans(densitometry)
+    return last.group_by("patient_id").agg(
+        t_score_min=pl.col("t_score").min(),
+        z_score_min=pl.col("z_score").min(),
+        bone_class=pl.coalesce(
+            pl.when((pl.col("bone_class") == name).any()).then(pl.lit(name)) for name in WORST_FIRST
+        ),
+    )
+
+
+def last_scans(densitometry: pl.DataFrame) -> pl.DataFrame:
+    """Return every man's last scan of spine, hip and femoral neck."""
+    return (
+        densitometry.filter(pl.col("site").is_in(FITTED_SITES))
+        .sort("scanned_on", "namespace", "scan_id")
         .unique(["patient_id", "site"], keep="last", maintain_order=True)
     )
-    return last.group_by("patient_id").agg(
-        t_score_min=pl.col("t_score").min(), z_score_min=pl.col("z_score").min()
+
+
+def _below_since(draws: pl.DataFrame, limit: LimitInUse) -> pl.DataFrame:
+    """Return since when all results on the drug lie below the limit, and how many they are."""
+    steady = draws.filter(pl.col("on_drug") & ~pl.col("in_transition") & ~pl.col("on_other")).sort(
+        "patient_id", "collected_at", "result_id"
+    )
+    not_below = ~wholly_below(limit.lower_limit_pg_ml)
+    return (
+        steady.with_columns(later=not_below.cum_sum(reverse=True).over("patient_id"))
+        .filter(pl.col("later") == 0)
+        .group_by("patient_id")
+        .agg(below_since=pl.col("collected_on").min(), n_below=pl.len().cast(pl.Int64))
+    )
+
+
+def wholly_below(line: float) -> pl.Expr:
+    """Tell whether a result leaves no doubt: "<10" lies below 10, 10 itself does not."""
+    censored = pl.col("value_low") < pl.col("value_high")
+    below = (pl.col("value_high") < line) | ((pl.col("value_high") == line) & censored)
+    return below.fill_null(False)
+
+
+def _sig_not_parsed(medications: pl.DataFrame) -> pl.DataFrame:
+    """Return the orders that say what a dose is and not, so that it is understood, how often."""
+    return (
+        medications.filter(
+            pl.col("dose_mg").is_not_null()
+            & pl.col("doses_per_week").is_null()
+            & pl.col("weekly_dose_mg").is_null()
+        )
+        .select(
+            spell_file=pl.col("source_file").cast(pl.String),
+            spell_line="source_line",
+            unparsed=pl.lit(True),
+        )
+        .unique()
+    )
+
+
+def _newest_result(labs: pl.DataFrame, patients: pl.DataFrame) -> pl.DataFrame:
+    of_man = labs.group_by("patient_id").agg(newest=pl.col("collected_on").max())
+    return (
+        of_man.with_columns(pl.col("patient_id").cast(pl.String))
+        .join(patients.select("patient_id", "clinic_id"), on="patient_id")
+        .group_by("clinic_id")
+        .agg(newest_result_on=pl.col("newest").max())
     )
 
 
@@ -290,21 +410,33 @@ def _obstacles(settings: FlagSettings) -> list[pl.Expr]:
     return _named(obstacles)
 
 
-def _findings(settings: FlagSettings, as_of: date) -> list[pl.Expr]:
+def _findings(settings: FlagSettings, probability: float, as_of: date) -> list[pl.Expr]:
     """Name what was found of a man, assessed or not, a column each."""
-    order_age = (pl.lit(as_of) - pl.col("ordered_on")).dt.total_days()
+
+    def days_since(column: str) -> pl.Expr:
+        return (pl.lit(as_of) - pl.col(column)).dt.total_days()
+
     unassessed = pl.col("status") == "not_assessable"
+    deep_pg_ml = settings.deep_below_share * pl.col("lower_limit_pg_ml")
     findings = {
         "below_range_by_the_drug": pl.col("status") == "below_range",
         "low_without_the_drug": pl.col("status") == "low_not_attributable",
-        "perhaps_below_range": unassessed & (pl.col("p_below_range") >= settings.probability),
-        "probably_below_red_line": pl.col("p_below_red_line") >= settings.probability,
+        "perhaps_below_range": unassessed & (pl.col("p_below_range") >= probability),
+        "probably_below_red_line": pl.col("p_below_red_line") >= probability,
         "result_below_red_line": pl.col("ms_below_red_line"),
         "repeat_by_mass_spectrometry": _by_immunoassay_alone(),
+        "deep_below_range": pl.col("e2_expected_pg_ml") < deep_pg_ml,
+        "long_below_range": (days_since("below_since") >= settings.long_below_days)
+        & (pl.col("n_below") >= _LEAST_TO_BE_LONG_BELOW),
         "bone_loss_exceeds_lsc": pl.col("loss_exceeds_lsc"),
+        "osteoporosis": pl.col("bone_class") == "osteoporosis",
+        "bone_below_expected_for_age": pl.col("bone_class") == "below_expected_for_age",
         "two_aromatase_inhibitors": pl.col("takes_anastrozole") & pl.col("takes_other"),
-        "old_order": order_age > settings.old_order_days,
+        "sig_not_parsed": pl.col("unknown_dose") & pl.col("unparsed"),
+        "old_order": days_since("ordered_on") > settings.old_order_days,
         "overlapping_orders": pl.col("overlap"),
+        "stale_feed": (days_since("newest_result_on") > settings.stale_feed_days).fill_null(True),
+        "held_open": pl.lit(False),
     }
     return _named(findings)
 
@@ -313,53 +445,36 @@ def _named(conditions: dict[str, pl.Expr]) -> list[pl.Expr]:
     return [pl.when(is_so).then(pl.lit(name)).alias(name) for name, is_so in conditions.items()]
 
 
-_FINDINGS: Final = (
-    "below_range_by_the_drug",
-    "low_without_the_drug",
-    "perhaps_below_range",
-    "probably_below_red_line",
-    "result_below_red_line",
-    "repeat_by_mass_spectrometry",
-    "bone_loss_exceeds_lsc",
-    "two_aromatase_inhibitors",
-    "old_order",
-    "overlapping_orders",
-)
-
-
 def _by_immunoassay_alone() -> pl.Expr:
     """Tell whether mass spectrometry says nothing of his E2 on the drug."""
     none_on_drug = (pl.col("n_on") > 0) & (pl.col("n_ms_on") == 0)
     return (pl.col("n_draws") > 0) & ((pl.col("n_ms") == 0) | none_on_drug)
 
 
-def _status(settings: FlagSettings) -> pl.Expr:
+def _status(probability: float) -> pl.Expr:
     return (
-        pl.when(pl.any_horizontal(pl.col(name).is_not_null() for name in _NOT_ASSESSABLE))
+        pl.when(_any_of(_OBSTACLES))
         .then(pl.lit("not_assessable"))
-        .when(pl.col("p_attributable") >= settings.probability)
+        .when(pl.col("p_attributable") >= probability)
         .then(pl.lit("below_range"))
-        .when(pl.col("p_below_range") >= settings.probability)
+        .when(pl.col("p_below_range") >= probability)
         .then(pl.lit("low_not_attributable"))
         .otherwise(pl.lit("in_range"))
     )
 
 
-def _tier(settings: FlagSettings) -> pl.Expr:
-    danger = (pl.col("p_below_red_line") >= settings.probability).fill_null(False)
-    low = (pl.col("p_below_range") >= settings.probability).fill_null(False)
-    watched = (
-        low
-        | (pl.col("status") == "low_not_attributable")
-        | pl.col("two_aromatase_inhibitors").is_not_null()
+def _tier() -> pl.Expr:
+    """Return the tier of the first rule that holds."""
+    return pl.coalesce(
+        *(
+            pl.when(
+                _any_of(rule.any) & _any_of(rule.also or rule.any) & ~_any_of(rule.unless)
+            ).then(pl.lit(rule.tier))
+            for rule in flag_rules.load().tiers.values()
+        ),
+        pl.lit("none"),
     )
-    return (
-        # Evidence by immunoassay alone never exceeds high.
-        pl.when(pl.col("ms_below_red_line") | (danger & ~_by_immunoassay_alone()))
-        .then(pl.lit("critical"))
-        .when(danger | (pl.col("status") == "below_range"))
-        .then(pl.lit("high"))
-        .when(watched)
-        .then(pl.lit("watch"))
-        .otherwise(pl.lit("none"))
-    )
+
+
+def _any_of(names: Sequence[str]) -> pl.Expr:
+    return pl.any_horizontal(pl.lit(False), *(pl.col(name).is_not_null() for name in names))

@@ -1,0 +1,119 @@
+"""The rules of flags as ``schemas/reference/flag_rules.yaml`` says them, checked when loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import date
+from functools import cache
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, model_validator
+
+from e2analytics import measures, reference
+from e2analytics.clinical import Confidence
+from e2analytics.contracts import STATUSES
+from e2analytics.settings import FlagSettings
+
+Text = Annotated[str, Field(min_length=1)]
+Change = Literal[
+    "new_result",
+    "dose_changed",
+    "new_scan",
+    "new_model",
+    "limit_changed",
+    "rule_changed",
+    "left",
+    "time_passed",
+]
+
+
+class Cited(BaseModel, frozen=True, extra="forbid"):
+    """Something that a rule says, and who says so."""
+
+    source: Text
+    confidence: Confidence
+
+
+class Reason(Cited, frozen=True):
+    """What was found of a man, in a clinician's words, and when it holds."""
+
+    role: Literal["obstacle", "finding"]
+    words: Text
+    rule: Text
+    settings: tuple[Text, ...] = ()
+
+
+class Status(Cited, frozen=True):
+    """What is claimed of a man's E2."""
+
+    words: Text
+    rule: Text
+
+
+class Tier(Cited, frozen=True):
+    """How urgent a man is if ``any`` of these reasons holds, one of ``also``, none of ``unless``."""
+
+    tier: Literal["critical", "high", "watch"]
+    any: Annotated[tuple[Text, ...], Field(min_length=1)]
+    also: tuple[Text, ...] = ()
+    unless: tuple[Text, ...] = ()
+
+
+class Gap(Cited, frozen=True):
+    """What is missing in a man's care."""
+
+    words: Text
+    measure: Text | None = None
+    limits: Mapping[str, Annotated[float, Field(gt=0)]] = {}
+
+
+class FlagRules(BaseModel, frozen=True, extra="forbid"):
+    """All rules, in the order in which they are asked."""
+
+    version: date
+    reasons: Mapping[str, Reason]
+    statuses: Mapping[str, Status]
+    tiers: Mapping[str, Tier]
+    gaps: Mapping[str, Gap]
+    changes: Mapping[Change, Text]
+
+    @model_validator(mode="after")
+    def _must_speak_of_what_there_is(self) -> FlagRules:
+        named = {
+            "reason": {n for t in self.tiers.values() for n in (*t.any, *t.also, *t.unless)},
+            "setting": {name for reason in self.reasons.values() for name in reason.settings},
+            "measure": {gap.measure for gap in self.gaps.values() if gap.measure},
+            "status": {*self.statuses},
+        }
+        known = {
+            "reason": set(self.reasons),
+            "setting": set(FlagSettings.model_fields),
+            "measure": set(measures.load().measures),
+            "status": set(STATUSES),
+        }
+        for what, names in named.items():
+            if unknown := sorted(names - known[what]):
+                raise ValueError(f"there is no {what} {', '.join(unknown)}")
+        if missing := sorted(known["status"] - named["status"]):
+            raise ValueError(f"nothing is said of the status {', '.join(missing)}")
+        return self
+
+    def reasons_of_role(self, role: Literal["obstacle", "finding"]) -> tuple[str, ...]:
+        """Return the names of the obstacles, or of the findings, in order."""
+        return tuple(name for name, reason in self.reasons.items() if reason.role == role)
+
+
+@cache
+def load() -> FlagRules:
+    """Return the rules in force."""
+    return FlagRules.model_validate(reference.load("flag_rules"))
+
+
+def rules_id(settings: FlagSettings) -> str:
+    """Name the rules with their thresholds: the version, and a digest of all that they say."""
+    said = json.dumps(
+        [load().model_dump(mode="json"), settings.model_dump(mode="json")], sort_keys=True
+    )
+    return f"{load().version:%Y-%m-%d}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"

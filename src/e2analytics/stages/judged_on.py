@@ -1,0 +1,77 @@
+"""Judged on: digests of what a man is judged on, so that a later run can tell what is new.
+
+In    what is known of the men, and who of them is on the drug
+Out   grain patient_id: ``results_digest``, ``dose_digest``, ``scans_digest``
+
+A digest changes when a row comes, goes or is corrected, and with nothing else: not with a model, not with the
+day.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import polars as pl
+
+_ANALYTES: Final = ("estradiol", "testosterone_total", "body_mass_index")
+_RESULT: Final = ("analyte", "result_id", "collected_on", "value_low", "value_high", "assay")
+_SPELL: Final = ("drug", "started_on", "ended_on", "weekly_dose_mg", "ordered_on")
+_SCAN: Final = ("site", "first_scan_id", "second_scan_id", "change_pct", "lsc_pct", "lsc_verdict")
+_CLASSED: Final = ("site", "scan_id", "scanned_on", "bone_class")
+
+
+class Known(Protocol):
+    """The rows that are digested."""
+
+    @property
+    def labs(self) -> pl.DataFrame:
+        """Laboratory results."""
+
+    @property
+    def episodes(self) -> pl.DataFrame:
+        """Spells of aromatase inhibitors."""
+
+    @property
+    def exposures(self) -> pl.DataFrame:
+        """Scan pairs."""
+
+    @property
+    def densitometry(self) -> pl.DataFrame:
+        """Scans with their class."""
+
+
+def digests(known: Known, men: pl.DataFrame) -> pl.DataFrame:
+    """Return the digests of the men named."""
+    results = known.labs.filter(pl.col("analyte").is_in(_ANALYTES))
+    scans = [_digest(known.exposures, men, _SCAN), _digest(known.densitometry, men, _CLASSED)]
+    return (
+        men.select("patient_id")
+        .join(_named(_digest(results, men, _RESULT), "results_digest"), on="patient_id", how="left")
+        .join(
+            _named(_digest(known.episodes, men, _SPELL), "dose_digest"), on="patient_id", how="left"
+        )
+        .join(_named(_summed(scans), "scans_digest"), on="patient_id", how="left")
+        .with_columns(pl.col("results_digest", "dose_digest", "scans_digest").fill_null("none"))
+    )
+
+
+def _digest(rows: pl.DataFrame, men: pl.DataFrame, columns: tuple[str, ...]) -> pl.DataFrame:
+    texts = [
+        pl.col(name).cast(pl.String) if rows.schema[name] in (pl.Categorical, pl.Enum) else name
+        for name in columns
+    ]
+    return (
+        rows.with_columns(pl.col("patient_id").cast(pl.String))
+        .join(men.select("patient_id"), on="patient_id", how="semi")
+        .group_by("patient_id")
+        # Rows differ, so that none cancels another.
+        .agg(digest=pl.struct(texts).hash(seed=0).bitwise_xor())
+    )
+
+
+def _summed(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    return pl.concat(parts).group_by("patient_id").agg(pl.col("digest").bitwise_xor())
+
+
+def _named(digest: pl.DataFrame, name: str) -> pl.DataFrame:
+    return digest.select("patient_id", pl.col("digest").cast(pl.String).alias(name))
