@@ -8,7 +8,7 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 
 from e2analytics.job import without_values
-from e2analytics.monthly import month_before, write_report
+from e2analytics.monthly import month_before, write_reports
 from flows.nightly import as_task
 
 
@@ -26,6 +26,6 @@ def monthly(store: str = "store", out: str = "reports", month: str | None = None
         ``YYYY-MM``; by default the month before today's.
     """
     wanted = month or month_before(date.today())
-    file = as_task(without_values(write_report))(store, wanted, Path(out))
-    get_run_logger().info("Report of %s written", wanted)
-    return str(file)
+    written = as_task(without_values(write_reports))(store, wanted, Path(out))
+    get_run_logger().info("Reports of %s written: %d files", wanted, len(written.files))
+    return str(written.files[0])

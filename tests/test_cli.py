@@ -93,7 +93,7 @@ def test_export_writes_a_table(
     assert {"patient_id", "status", "tier", "p_attributable"} <= set(frame.columns)
 
 
-def test_report_writes_a_page_and_says_where(
+def test_report_writes_its_files_and_says_where(
     capsys: pytest.CaptureFixture[str], store: str, tmp_path: Path
 ):
     code, out, _ = call(
@@ -102,7 +102,8 @@ def test_report_writes_a_page_and_says_where(
 
     assert code == 0
     file = tmp_path / "e2-report-2026-09-internal.html"
-    assert str(file) in out
+    assert all(str(file.with_suffix(suffix)) in out for suffix in (".html", ".pdf", ".xlsx"))
+    assert "men on anastrozole assessed" in out
     # The first run of that day only took rows in; the report is that of the first that judged them.
     assert "run-000002" in file.read_text(encoding="utf-8")
 

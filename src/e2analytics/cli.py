@@ -195,12 +195,11 @@ def report(
     out_folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")],
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
-    """Write the monthly report: one HTML page that needs no network."""
-    from e2analytics.monthly import write_report
-    from e2analytics.terminal import out
+    """Write the monthly reports as HTML, PDF and workbook, from the run as of the month's last day."""
+    from e2analytics.monthly import write_reports
+    from e2analytics.terminal import print_reports
 
-    file = write_report(store, month, out_folder)
-    out.print(f"Report of {month}. Open: {file}")
+    print_reports(write_reports(store, month, out_folder))
 
 
 class Format(enum.StrEnum):

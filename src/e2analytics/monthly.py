@@ -1,7 +1,8 @@
-"""The monthly report on disk: which run it pins, and where it is written."""
+"""The monthly reports on disk: which run they pin, and where they are written."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import polars as pl
 
 from e2analytics.contracts import TABLES
 from e2analytics.errors import ConfigurationError, TooLittleDataError, UnreadableError
-from e2analytics.report.content import build
-from e2analytics.report.render import render_html
+from e2analytics.report import editions
+from e2analytics.report.content import Report, build
 from e2analytics.store import open_published
 
 
@@ -38,8 +39,16 @@ def month_before(day: date) -> str:
     return f"{day.replace(day=1) - timedelta(days=1):%Y-%m}"
 
 
-def write_report(store: str, month: str, folder: Path) -> Path:
-    """Write the report of ``month`` from the first run published as of its last day.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The files of one month's reports, and the report of all clinics that leaves nothing out."""
+
+    report: Report
+    files: tuple[Path, ...]
+
+
+def write_reports(store: str, month: str, folder: Path) -> Written:
+    """Write the reports of ``month`` from the first run published as of its last day.
 
     Raises
     ------
@@ -48,8 +57,15 @@ def write_report(store: str, month: str, folder: Path) -> Path:
     TooLittleDataError
         If no run was published as of that day.
     UnreadableError
-        If the page cannot be written.
+        If a file cannot be written.
     """
+    tables = pinned_tables(store, month)
+    report = build(tables, month=month)
+    return Written(report, _write(report, folder / f"e2-report-{month}-internal"))
+
+
+def pinned_tables(store: str, month: str) -> dict[str, pl.DataFrame]:
+    """Return the tables of the run that the reports of ``month`` are made from."""
     try:
         day = last_day(month)
     except ValueError:
@@ -62,13 +78,17 @@ def write_report(store: str, month: str, folder: Path) -> Path:
             f"e2analytics run --drop DIR --store {store} --as-of {day}"
         )
     tables = {name: opened.table(name, pinned) for name in TABLES}
-    this_run = pl.col("run_id") == pinned["run_id"]
-    tables["runs"] = tables["runs"].filter(this_run)
-    page = render_html(build(tables, month=month))
-    file = folder / f"e2-report-{month}-internal.html"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UnreadableError(f"{file} cannot be written ({error.strerror}).") from None
-    return file
+    return tables | {"runs": tables["runs"].filter(pl.col("run_id") == pinned["run_id"])}
+
+
+def _write(report: Report, stem: Path) -> tuple[Path, ...]:
+    files = []
+    for suffix, content in editions.render(report).items():
+        file = stem.with_name(stem.name + suffix)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        except OSError as error:
+            raise UnreadableError(f"{file} cannot be written ({error.strerror}).") from None
+        files.append(file)
+    return tuple(files)

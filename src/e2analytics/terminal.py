@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from e2analytics.job import STEPS, Done
+from e2analytics.monthly import Written
 from e2analytics.settings import Settings
 from e2analytics.stages import limit
 from e2analytics.stages.fit import CHANGE
@@ -129,6 +130,16 @@ def _with_interval(row: dict[str, Any], side: str) -> str:
         for name in (f"{side}_limit_pg_ml", f"{side}_limit_ci_low", f"{side}_limit_ci_high")
     )
     return f"{value:.1f} ({low:.1f} to {high:.1f})"
+
+
+def print_reports(written: Written) -> None:
+    """Say what the month's reports say in their headlines, and where they are."""
+    header = written.report.header
+    out.print(f"Report of {header.month_name}, {header.run_id}. {header.completeness}")
+    for number, fact in enumerate(written.report.facts, start=1):
+        out.print(f"  {number}. {fact.headline}")
+    for file in written.files:
+        out.print(f"Open: {file}")
 
 
 def print_status(store: Store, published: dict[str, Any], settings: Settings) -> None:

@@ -15,6 +15,7 @@ from calendar import monthrange
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from hashlib import sha256
 from typing import Any
 
 import polars as pl
@@ -31,7 +32,9 @@ class Header:
 
     month_name: str
     as_of: str
+    as_of_day: date
     run_id: str
+    inputs: str
     package_version: str
     model: str
     simulated: bool
@@ -107,7 +110,7 @@ def build(tables: Mapping[str, pl.DataFrame], *, month: str) -> Report:
         n_died_or_left=manifest.get("men_on_drug_died_or_left", 0),
     )
     flagged = men.flagged(tables["flags"], month=month)
-    header = _header(run, tables["models"], came_in, month)
+    header = _header(run, tables, came_in, month)
     return Report(
         header=header,
         facts=facts.five(counts, flagged, shape, came_in, month_name=header.month_name),
@@ -149,21 +152,31 @@ def _same_day(tables: Mapping[str, pl.DataFrame], as_of: date) -> None:
 
 
 def _header(
-    run: dict[str, Any], models: pl.DataFrame, came_in: intake.Intake, month: str
+    run: dict[str, Any], tables: Mapping[str, pl.DataFrame], came_in: intake.Intake, month: str
 ) -> Header:
     year, of_year = month.split("-")
-    fitted = models.filter(pl.col("model_id") == run["model_id"])["fitted_as_of"].to_list()
+    fitted = (
+        tables["models"].filter(pl.col("model_id") == run["model_id"])["fitted_as_of"].to_list()
+    )
     model = f"{run['model_id']}, fitted as of {day(fitted[0])}" if fitted else run["model_id"]
     return Header(
         month_name=f"{MONTHS[int(of_year) - 1]} {year}",
         as_of=day(run["as_of"]),
+        as_of_day=run["as_of"],
         run_id=run["run_id"],
+        inputs=_inputs(tables["files"]),
         package_version=run["package_version"],
         model=model,
         simulated=run["simulated"],
         complete=run["outcome"] == "complete",
         completeness=_completeness(run["outcome"], came_in),
     )
+
+
+def _inputs(files: pl.DataFrame) -> str:
+    """Name what the report rests on, so that two reports of the same files can be told to be so."""
+    digest = sha256("\n".join(files["sha256"].sort()).encode()).hexdigest()
+    return f"{count(files.height, 'file')}, digest {digest[:16]}"
 
 
 def _completeness(outcome: str, came_in: intake.Intake) -> str:

@@ -1,0 +1,36 @@
+"""One report in every form that it is handed out in: page, sheets of paper, workbook.
+
+In    Report
+Out   the contents of the files, by suffix; the same bytes for the same report
+"""
+
+from __future__ import annotations
+
+from e2analytics.report import outline, prose
+from e2analytics.report.content import Report
+from e2analytics.report.pdf import Edges, render_pdf
+from e2analytics.report.render import render_html
+from e2analytics.report.workbook import render_workbook
+
+
+def render(report: Report) -> dict[str, bytes]:
+    """Render ``report`` as ``.html``, ``.pdf`` and ``.xlsx``."""
+    page = render_html(report)
+    document = outline.read(page)
+    edges = edges_of(report)
+    return {
+        ".html": page.encode(),
+        ".pdf": render_pdf(document, edges),
+        ".xlsx": render_workbook(document, edges),
+    }
+
+
+def edges_of(report: Report) -> Edges:
+    """Say what stands at the edge of every sheet: whose report it is, of when, from which run."""
+    header = report.header
+    return Edges(
+        warning=prose.INTERNAL,
+        subject=f"All clinics, {header.month_name}",
+        origin=f"e2analytics {header.package_version}, {header.run_id}, {header.inputs}",
+        as_of=header.as_of_day,
+    )

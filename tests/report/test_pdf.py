@@ -1,0 +1,111 @@
+"""The report on paper: tagged, with bookmarks and page numbers, and nothing left out."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from e2analytics.report import editions, outline
+from e2analytics.report.content import build
+from e2analytics.report.outline import Cell, Document, Paragraph, Run, Table
+from e2analytics.report.pdf import Edges, render_pdf
+from e2analytics.report.render import render_html
+
+Tables = dict[str, pl.DataFrame]
+EDGES = Edges("Do not send.", "North, September 2026", "e2analytics 1.0", date(2026, 9, 30))
+
+
+def program(name: str, *arguments: str) -> str:
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"there is no {name} on this machine")
+    done = subprocess.run([path, *arguments], capture_output=True, check=True)  # noqa: S603
+    return done.stdout.decode()
+
+
+@pytest.fixture(scope="module")
+def document(tables: Tables) -> Document:
+    return outline.read(render_html(build(tables, month="2026-09")))
+
+
+@pytest.fixture(scope="module")
+def paper(document: Document, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("pdf") / "report.pdf"
+    file.write_bytes(render_pdf(document, EDGES))
+    return file
+
+
+def test_it_is_tagged_and_carries_the_day_of_the_report(paper: Path):
+    about = program("pdfinfo", str(paper))
+
+    assert re.search(r"Tagged: +yes", about)
+    assert re.search(r"Title: +Estradiol and bone, September 2026", about)
+    assert re.search(r"CreationDate: +Wed Sep 30 00:00:00 2026", about)
+
+
+def test_every_sheet_says_whose_it_is_and_which_it_is(paper: Path):
+    sheets = program("pdftotext", "-layout", str(paper), "-").split("\f")[:-1]
+
+    assert 5 <= len(sheets) <= 20
+    for number, sheet in enumerate(sheets, start=1):
+        assert "Do not send." in sheet
+        assert "North, September 2026" in sheet
+        assert f"Page {number} of {len(sheets)}" in sheet
+
+
+def test_every_section_is_a_bookmark_and_every_word_is_there(paper: Path, document: Document):
+    text = program("pdftotext", "-raw", str(paper), "-")
+    bookmarks = program("pdftohtml", "-xml", "-stdout", "-i", str(paper))
+
+    for block in outline.all_blocks(document):
+        if isinstance(block, outline.Heading):
+            assert f">{block.text}</item>" in bookmarks
+    # Lines may break after a sign: "g/cm2".
+    said = Counter(re.findall(r"\w+", " ".join(outline.all_text(document))))
+    assert said - Counter(re.findall(r"\w+", text)) == Counter()
+
+
+def test_fonts_are_those_inside_typst(paper: Path):
+    fonts = program("pdffonts", str(paper)).splitlines()[2:]
+
+    assert fonts
+    assert all("Libertinus" in line or "DejaVu" in line for line in fonts)
+
+
+def test_text_that_looks_like_markup_is_text(tmp_path: Path):
+    attack = '#read("/etc/passwd") *b* $x$ \\ [y] <z>'
+    cell = Cell((Run(attack),))
+    said = (Paragraph((Run(attack),)), Table(attack, ((cell,),), ((cell,),)))
+    file = tmp_path / "attacked.pdf"
+    file.write_bytes(render_pdf(Document(attack, said), EDGES))
+
+    text = program("pdftotext", "-raw", str(file), "-")
+    assert text.replace("\n", " ").count(attack) == 4
+
+
+def test_a_man_and_the_notes_on_him_are_not_on_two_sheets(paper: Path, tables: Tables):
+    sheets = program("pdftotext", "-layout", str(paper), "-").split("\f")
+    listed = tables["flags"].filter(pl.col("tier").is_in(["critical", "high"]))
+
+    for man, grounds in listed.select("patient_id", "grounds").iter_rows():
+        (sheet,) = (sheet for sheet in sheets if man in sheet)
+        assert grounds.partition(" Dose")[0] in sheet
+
+
+def test_the_same_report_is_the_same_file(tables: Tables):
+    report = build(
+        {
+            **tables,
+            "curve": tables["curve"].clear(),
+            "curve_summary": tables["curve_summary"].clear(),
+        },
+        month="2026-09",
+    )
+    assert editions.render(report) == editions.render(report)
