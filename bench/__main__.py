@@ -1,7 +1,9 @@
-"""Time the curve with 1,000 patient-cluster replicates beside what others need for the same.
+"""Time the curve with 1,000 patient-cluster replicates, and intake, beside what others need for the same.
 
-In    simulated cohorts: 10 rows per man, 8 covariates
+In    simulated cohorts: 10 rows per man, 8 covariates; a laboratory export of 1 GB (``bench.intake``)
 Out   a table on the terminal and ``bench/results/latest.json``
+
+``python -m bench curve`` or ``python -m bench intake`` runs one section and prints it, no more.
 
 Ours does more than the peers are timed for: grid, intervals, band, verdict and limits are
 included. A peer's 1,000 replicates are extrapolated from a few refits of resampled men; a peer
@@ -15,6 +17,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,6 +29,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import SplineTransformer
 from threadpoolctl import threadpool_limits
 
+from bench import intake
 from e2analytics.models.curve import CurveData, CurveSettings, fit_curve
 
 SIZES = (1_000, 10_000, 100_000)
@@ -34,8 +38,16 @@ N_PEER_REFITS = 3
 HERE = Path(__file__).parent
 
 
-def main() -> None:
-    """Run every size, print the table and keep the numbers."""
+def main(sections: list[str]) -> None:
+    """Run the sections named, print their tables, and keep the numbers if it was all of them."""
+    results = {name: SECTIONS[name]() for name in sections or SECTIONS}
+    if results.keys() == SECTIONS.keys():
+        keep(results)
+
+
+def curve() -> list[dict]:
+    """Run every size and print the table."""
+    print(f"curve with {N_REPLICATES} replicates; peers extrapolated from {N_PEER_REFITS} refits")
     results = []
     for n_rows in SIZES:
         data = simulated(n_rows)
@@ -49,7 +61,15 @@ def main() -> None:
             }
         )
         print(line(results[-1]), flush=True)
-    keep(results)
+    return results
+
+
+def taking_in() -> dict:
+    """Take in the large export and print the row."""
+    print("taking in a laboratory export: read, validate, store; polars only reads and writes it")
+    result = intake.measured()
+    print(intake.line(result), flush=True)
+    return result
 
 
 def simulated(n_rows: int) -> CurveData:
@@ -109,7 +129,7 @@ def line(result: dict) -> str:
     return f"{result['rows']:>7} rows   e2analytics {ours:6.3f} s   {peers}"
 
 
-def keep(results: list[dict]) -> None:
+def keep(results: dict) -> None:
     """Write the numbers, and what they were measured on."""
     folder = HERE / "results"
     folder.mkdir(exist_ok=True)
@@ -117,11 +137,12 @@ def keep(results: list[dict]) -> None:
         "python": platform.python_version(),
         "processors": os.cpu_count(),
         "replicates": N_REPLICATES,
-        "curve": results,
+        **results,
     }
     (folder / "latest.json").write_text(json.dumps(report, indent=2) + "\n")
 
 
+SECTIONS = {"curve": curve, "intake": taking_in}
+
 if __name__ == "__main__":
-    print(f"curve with {N_REPLICATES} replicates; peers extrapolated from {N_PEER_REFITS} refits")
-    main()
+    main(sys.argv[1:])

@@ -19,6 +19,7 @@ import polars as pl
 from deltalake import DeltaTable, Schema
 from deltalake.transaction import AddAction
 
+from e2analytics.ahead import read_ahead
 from e2analytics.compact import TEXT
 
 
@@ -47,7 +48,8 @@ def write_new(folder: Path, schema: pl.Schema, parts: Iterable[Part], by: str | 
     none = pl.DataFrame(schema=columns | ({by: pl.String()} if by else {}))
     stored = Schema.from_arrow(none.to_arrow().schema)
     table = DeltaTable.create(folder, stored, mode="overwrite", partition_by=by)
-    files = [_added(folder, part, by) for part in parts if len(part.rows)]
+    # The rows of the next file are picked while the last one is written.
+    files = [_added(folder, part, by) for part in read_ahead(iter(parts)) if len(part.rows)]
     table.create_write_transaction([*files], "overwrite", stored, by)
 
 

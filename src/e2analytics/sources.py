@@ -18,10 +18,10 @@ from pathlib import Path
 import polars as pl
 
 from e2analytics import pseudonyms
+from e2analytics.ahead import read_ahead
 from e2analytics.compact import compact
 from e2analytics.errors import RefusedFileError
 from e2analytics.feeds import drop, formats, lookups, mapping
-from e2analytics.feeds.ahead import read_ahead
 from e2analytics.feeds.description import TEXT_COLUMNS, Feed, FileDescription
 from e2analytics.feeds.drop import Found
 from e2analytics.reference import schemas_folder

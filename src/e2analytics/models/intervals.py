@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
+from scipy.special import ndtr, ndtri, stdtrit
 
 from e2analytics.models.pspline import Array
 from e2analytics.models.sandwich import Pull
@@ -59,8 +59,8 @@ def around(estimate: Array, pull: Pull, contrasts: Array, among: NDArray[np.bool
     pulls = pull.on(contrasts)
     error = np.sqrt((pulls**2).sum(axis=0))
     dof = np.maximum(pull.dof(contrasts), 1.0)
-    alone = error * t.isf((1 - LEVEL) / 2, dof)
-    together = error * t.isf(norm.sf(_multiple(pulls, error, among)), dof)
+    alone = -error * stdtrit(dof, (1 - LEVEL) / 2)
+    together = -error * stdtrit(dof, ndtr(-_multiple(pulls, error, among)))
     return Interval(
         estimate, estimate - alone, estimate + alone, estimate - together, estimate + together
     )
@@ -69,7 +69,7 @@ def around(estimate: Array, pull: Pull, contrasts: Array, among: NDArray[np.bool
 def _multiple(pulls: Array, error: Array, among: NDArray[np.bool_]) -> float:
     """Quantile of the largest of correlated standard normal deviates (sup-t)."""
     told = among & (error > 0)
-    least = float(norm.isf((1 - LEVEL) / 2))
+    least = float(ndtri((1 + LEVEL) / 2))
     if not told.any():
         return least
     standard = pulls[:, told] / error[told]

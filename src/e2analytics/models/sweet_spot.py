@@ -11,14 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from e2analytics.models.pspline import Array
 
 SHARE_SUPPORTED = 0.9
 """A limit is supported if at least this share of replicates has one."""
 
-_ONE_SIDED = float(norm.ppf(0.95))
+_ONE_SIDED = float(ndtri(0.95))
 _TAILS = np.array([0.025, 0.975])
 _INSIDE = (np.arange(40) + 0.5) / 40
 
@@ -174,6 +174,6 @@ def bias_corrected_quantiles(value: float, replicates: Array, probabilities: Arr
     """Bias-corrected percentiles of replicates of shape (r,), at ``probabilities`` of shape (q,)."""
     n = len(replicates)
     below = float(np.mean(replicates < value) + np.mean(replicates == value) / 2)
-    shift = 2 * float(norm.ppf(np.clip(below, 0.5 / n, 1 - 0.5 / n)))
-    corrected: Array = np.quantile(replicates, norm.cdf(shift + norm.ppf(probabilities)))
+    shift = 2 * float(ndtri(np.clip(below, 0.5 / n, 1 - 0.5 / n)))
+    corrected: Array = np.quantile(replicates, ndtr(shift + ndtri(probabilities)))
     return corrected

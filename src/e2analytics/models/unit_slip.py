@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -87,6 +87,36 @@ class _Past:
     until: int
     log_bf: float
     basis: Basis
+
+
+class _History(NamedTuple):
+    """What the earlier results of its man say of each result; arrays of shape (n,).
+
+    Attributes
+    ----------
+    weight, pull : ndarray
+        How many there are and their sum, older ones counting for less.
+    own : ndarray
+        What they contribute to what is expected of the result.
+    of_source : ndarray
+        How much of what is expected is the level of its source.
+    sd : ndarray
+        Standard deviation of the result around what is expected.
+    """
+
+    weight: Vector
+    pull: Vector
+    own: Vector
+    of_source: Vector
+    sd: Vector
+
+    def of(self, some: Flags | Integers) -> _History:
+        """Return the history of some of the results."""
+        return _History(*(each[some] for each in self))
+
+    def expected(self, level: Vector | float) -> Vector:
+        """Return what is expected of each result, given the level of its source."""
+        return self.own + self.of_source * level
 
 
 def find(results: Results, belief: Belief) -> tuple[Slip, ...]:
@@ -167,40 +197,37 @@ class _Walk:
         key = self.key[rows]
         age = (month - self.seen[key]) / _HALF_LIFE_MONTHS
         fade = 0.5**age
-        weight, pull = self.weight[key] * fade, self.pull[key] * fade
-        slips, news = self._slips(month, rows, weight, pull)
+        history = self._history(self.weight[key] * fade, self.pull[key] * fade)
+        slips, news = self._slips(month, rows, history)
         self.found.extend(slips)
-        suspect = np.zeros(len(rows), dtype=bool)
-        for slip in slips:
-            suspect |= np.isin(rows, slip.rows)
-        kept = ~suspect
-        self._learn_sources(rows[kept], weight[kept], pull[kept])
-        self._learn_men(month, rows[kept], weight[kept], pull[kept])
+        if slips:
+            kept = ~np.isin(rows, np.concatenate([slip.rows for slip in slips]))
+            rows, history = rows[kept], history.of(kept)
+        self._learn_sources(rows, history)
+        self._learn_men(month, rows, history)
         return news or self._from_the_start(month)
 
-    def _expected(
-        self, level: Vector, weight: Vector, pull: Vector
-    ) -> tuple[Vector, Vector, Vector]:
-        """Return what is expected of results, its SD, and how much of it is the source's level."""
+    def _history(self, weight: Vector, pull: Vector) -> _History:
         prior = 1 / self.scales.between_sd**2
         within = self.scales.within_sd**2
-        precision = prior + weight / within
-        mean = (level * prior + pull / within) / precision
-        return mean, np.sqrt(1 / precision + within), prior / precision
+        variance = 1 / (prior + weight / within)
+        return _History(
+            weight, pull, pull / within * variance, prior * variance, np.sqrt(variance + within)
+        )
 
     def _slips(
-        self, month: int, rows: Integers, weight: Vector, pull: Vector
+        self, month: int, rows: Integers, history: _History
     ) -> tuple[list[Slip], list[_Past]]:
         free = np.ones(len(rows), dtype=bool)
         said = np.zeros(len(rows), dtype=bool)
         candidates = [
             (kind, source)
             for kind in range(len(self.sources))
-            for source in self._worth_a_look(kind, rows, weight, pull)
+            for source in self._worth_a_look(kind, rows, history)
         ]
         slips: list[Slip] = []
         news: list[_Past] = []
-        weighed = {each: self._weigh(month, *each, rows, weight, pull, free) for each in candidates}
+        weighed = {each: self._weigh(month, *each, rows, history, free) for each in candidates}
         while weighed:
             each = min(weighed, key=lambda c: _blame(weighed[c]))
             slip = weighed.pop(each)
@@ -226,7 +253,7 @@ class _Walk:
             free &= ~members
             touched = [c for c in weighed if np.any(members & self._of(c, rows))]
             for other in touched:
-                weighed[other] = self._weigh(month, *other, rows, weight, pull, free)
+                weighed[other] = self._weigh(month, *other, rows, history, free)
         # A source that was looked at because a slip was expected to go on, and did not.
         for kind, source in candidates:
             if not any(s.decided and (s.kind, s.source) == (kind, source) for s in slips):
@@ -240,19 +267,26 @@ class _Walk:
         kind, source = candidate
         return np.asarray(self.results.sources[kind][rows] == source)
 
-    def _worth_a_look(self, kind: int, rows: Integers, weight: Vector, pull: Vector) -> list[int]:
+    def _worth_a_look(self, kind: int, rows: Integers, history: _History) -> list[int]:
         """Return the sources in which some results fit a slip: a cheap bound, generous on purpose."""
         state = self.sources[kind]
-        code = self.results.sources[kind][rows]
-        belongs = code >= 0
-        code = code[belongs]
+        code, rows, history = self._with_source(kind, rows, history)
         n_sources = len(state.level)
-        mean, sd, _ = self._expected(state.level[code], weight[belongs], pull[belongs])
-        deviation = self.residual[rows[belongs]] - mean
-        strong = self.screen.log_bf(deviation, sd, code, n_sources) > ENOUGH_LOG_BF
+        deviation = self.residual[rows] - history.expected(state.level[code])
+        strong = self.screen.log_bf(deviation, history.sd, code, n_sources) > ENOUGH_LOG_BF
         there = np.bincount(code, minlength=n_sources) > 0
         look = there & (strong | (state.goes_on >= 0))
         return [int(source) for source in np.flatnonzero(look)]
+
+    def _with_source(
+        self, kind: int, rows: Integers, history: _History
+    ) -> tuple[Codes, Integers, _History]:
+        """Return the results that have a source of this kind, with it."""
+        code = self.results.sources[kind][rows]
+        belongs = code >= 0
+        if belongs.all():
+            return code, rows, history
+        return code[belongs], rows[belongs], history.of(belongs)
 
     def _weigh(
         self,
@@ -260,24 +294,22 @@ class _Walk:
         kind: int,
         source: int,
         rows: Integers,
-        weight: Vector,
-        pull: Vector,
+        history: _History,
         free: Flags,
     ) -> Slip:
         """Judge one source's month by its results that no other slip has claimed."""
         state = self.sources[kind]
         member = np.flatnonzero(self._of((kind, source), rows) & free)
-        own = rows[member]
-        level = np.full(len(own), state.level[source])
-        mean, sd, of_source = self._expected(level, weight[member], pull[member])
+        own, history = rows[member], history.of(member)
+        mean = history.expected(state.level[source])
         _, who, times = np.unique(self.results.man[own], return_inverse=True, return_counts=True)
         each = 1 / times[who.ravel()]
-        share_new = float(np.average(of_source, weights=each)) if len(own) else 0.0
+        share_new = float(np.average(history.of_source, weights=each)) if len(own) else 0.0
         unknown = self.results.treated[own] == UNKNOWN
         verdict = judge(
             Group(
                 deviation=self.residual[own] - mean,
-                sd=sd,
+                sd=history.sd,
                 weight=each,
                 offset_sd=float(np.sqrt(_MONTH_SD**2 + share_new**2 * state.variance[source])),
                 may_fall=unknown & (mean - state.start[source] > _LOW[0]),
@@ -292,7 +324,7 @@ class _Walk:
         if verdict.shift == state.goes_on[source]:
             basis, needed = "continued", self._needed(state, source)
         suspect = np.full(len(own), True) if verdict.share >= WHOLE else verdict.moved >= 0.5
-        known = weight[member] > 0
+        known = history.weight > 0
         decided, doubt = _decision(verdict, needed, known[suspect])
         return Slip(
             kind=kind,
@@ -327,18 +359,14 @@ class _Walk:
 
     # Learning ------------------------------------------------------------------------------------
 
-    def _learn_sources(self, rows: Integers, weight: Vector, pull: Vector) -> None:
+    def _learn_sources(self, rows: Integers, history: _History) -> None:
         """Move the level of each source towards its month, and note what arrived from elsewhere."""
         for kind, state in enumerate(self.sources):
-            code = self.results.sources[kind][rows]
-            belongs = code >= 0
-            code, own = code[belongs], rows[belongs]
+            code, own, past = self._with_source(kind, rows, history)
             n = len(state.level)
-            mean, sd, of_source = self._expected(state.level[code], weight[belongs], pull[belongs])
-            deviation = self.residual[own] - mean
-            self._note_arrivals(kind, own, code, deviation, sd, of_source)
-            residual = self.residual[own]
-            near = state.level[code] + np.clip(residual - state.level[code], -1.5, 1.5)
+            self._note_arrivals(kind, own, code, past)
+            level = state.level[code]
+            near = level + np.clip(self.residual[own] - level, -1.5, 1.5)
             size = np.bincount(code, minlength=n)
             seen = np.bincount(code, near, n) / np.maximum(size, 1)
             # The middle of its men, whoever they are: men who all changed move it no further.
@@ -348,29 +376,21 @@ class _Walk:
             state.level = state.level + gain * (seen - state.level)
             state.variance = (1 - gain) * state.variance + _DRIFT_SD**2 * (size > 0)
 
-    def _note_arrivals(
-        self,
-        kind: int,
-        own: Integers,
-        code: Codes,
-        deviation: Vector,
-        sd: Vector,
-        of_source: Vector,
-    ) -> None:
+    def _note_arrivals(self, kind: int, own: Integers, code: Codes, history: _History) -> None:
         """Add up the men who are new to a source: against what others, not it, say of them."""
         state = self.sources[kind]
         key = self.key[own]
-        new = self.last[kind][key] != code
-        at = code[new]
-        away = deviation[new] + of_source[new] * (state.level - state.start)[at]
+        arriving = self.last[kind][key] != code
+        at, new = code[arriving], history.of(arriving)
+        away = self.residual[own[arriving]] - new.expected(state.start[at])
         away = np.clip(away, -6.0, 6.0)
-        precision = 1 / sd[new] ** 2
-        unknown = self.results.treated[own[new]] == UNKNOWN
+        precision = 1 / new.sd**2
+        unknown = self.results.treated[own[arriving]] == UNKNOWN
         for place, amount in enumerate(
             (
                 precision,
                 precision * away,
-                precision * of_source[new],
+                precision * new.of_source,
                 precision * unknown,
                 np.ones(len(at)),
             )
@@ -378,13 +398,12 @@ class _Walk:
             state.arrived[place] += np.bincount(at, amount, len(state.level))
         self.last[kind][key] = code
 
-    def _learn_men(self, month: int, rows: Integers, weight: Vector, pull: Vector) -> None:
+    def _learn_men(self, month: int, rows: Integers, history: _History) -> None:
         key = self.key[rows]
-        mean, sd, _ = self._expected(np.zeros(len(rows)), weight, pull)
         # An odd result teaches little.
-        reach = np.where(weight > 0, 2.5 * sd, np.inf)
-        taught = mean + np.clip(self.residual[rows] - mean, -reach, reach)
-        self.weight[key], self.pull[key] = weight, pull
+        reach = np.where(history.weight > 0, 2.5 * history.sd, np.inf)
+        taught = history.own + np.clip(self.residual[rows] - history.own, -reach, reach)
+        self.weight[key], self.pull[key] = history.weight, history.pull
         self.seen[key] = month
         np.add.at(self.weight, key, 1.0)
         np.add.at(self.pull, key, taught)

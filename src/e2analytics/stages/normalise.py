@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import polars as pl
@@ -99,7 +100,7 @@ def _patients(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
 
 
 def _labs(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
-    kinds = compact(_understood(rows.select(_KIND).unique(maintain_order=True)), but=_KIND)
+    kinds = _understood_once(tuple(rows.select(_KIND).unique().sort(_KIND).iter_rows()))
     # Joins with small tables, not replace_strict: half the time and a fifth of the memory at 10 M rows.
     known = rows.join(kinds, on=_KIND, how="left", nulls_equal=True, maintain_order="left")
     measured = _with_interval(known.with_columns(pl.col(f"{name}_").alias(name) for name in _KEPT))
@@ -112,6 +113,13 @@ def _labs(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
         assay=_assay(),
         apart=_why_apart(),
     ).with_columns(least_reportable=reference.least_reportable())
+
+
+@lru_cache(maxsize=4)
+def _understood_once(kinds: tuple[tuple[str | None, ...], ...]) -> pl.DataFrame:
+    """Understand kinds of laboratory rows; the batches of one file mostly hold the same."""
+    named = pl.DataFrame(kinds, schema=dict.fromkeys(_KIND, pl.String()), orient="row")
+    return compact(_understood(named), but=_KIND)
 
 
 def _understood(kinds: pl.DataFrame) -> pl.DataFrame:

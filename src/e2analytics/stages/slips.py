@@ -14,6 +14,7 @@ units a small factor apart whose levels decide a flag.
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -128,10 +129,13 @@ def find(
     lines = [_converted(small, feeds, clinics, settings)]
     suspects = [pl.DataFrame(schema=_SUSPECT)]
     placed = small.lazy().with_row_index(_PLACE).filter(_stands_or_cannot_be(small))
-    for name in _MIDDLES:
-        analyte = _read(placed.filter(pl.col("analyte") == name), name, feeds, clinics, settings)
-        if len(analyte.place):
-            evidence, suspected = _of_analyte(analyte, settings)
+    read = [
+        _read(placed.filter(pl.col("analyte") == name), name, feeds, clinics, settings)
+        for name in _MIDDLES
+    ]
+    # Side by side: the work is numpy's, which lets the other go on.
+    with ThreadPoolExecutor() as pool:
+        for evidence, suspected in pool.map(lambda each: _of_analyte(each, settings), read):
             lines.append(evidence)
             suspects.append(suspected)
     found = pl.concat(suspects)

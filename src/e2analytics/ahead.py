@@ -1,4 +1,4 @@
-"""Reads the next batch of a file while the last one is worked on, in the same order."""
+"""Makes the next of several things while the last one is worked on, in the same order."""
 
 from __future__ import annotations
 
