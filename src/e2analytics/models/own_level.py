@@ -138,6 +138,26 @@ class Common:
             ),
         )
 
+    @property
+    def vector(self) -> Vector:
+        """The parameters as a vector (p + 10,): coefficients, then ``PARAMETERS``."""
+        assays = self.assays
+        return np.array(
+            [
+                *self.coefficients,
+                self.logit_emax,
+                self.log_ed50,
+                np.log(assays.sd_ms),
+                np.log(assays.ia_slope),
+                assays.ia_constant_pg_ml,
+                np.log(assays.ia_cv),
+                np.log(assays.ia_sd_pg_ml),
+                self.log_sd_level,
+                self.response_per_level,
+                self.log_sd_response,
+            ]
+        )
+
     def effect(self, dose_mg_per_week: Vector) -> Effect:
         """Return what doses do to log E2 of the average man."""
         return effect(dose_mg_per_week, self.logit_emax, self.log_ed50)

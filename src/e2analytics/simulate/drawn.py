@@ -1,0 +1,160 @@
+"""Men and their E2 draws as arrays: a world that the dose response knows, or one that it does not.
+
+In    a plan: men, draws, assays, doses, and in what the world differs from the model
+Out   the draws as the model takes them, and every man's true log E2 off the drug and at his dose
+
+Fast, for thousands of cohorts; the clinics of ``generate`` have calendars, orders and defects as well.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from e2analytics.models.assay import Assays
+from e2analytics.models.own_level import Common, Draws
+from e2analytics.simulate import parameters as world
+
+Vector = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+COVARIATES: Final = ("constant", "log_testosterone")
+TRUE: Final = Common(
+    coefficients=np.array([np.log(world.E2_OFF_DRUG_PG_ML), world.E2_PER_LOG_TESTOSTERONE]),
+    logit_emax=float(np.log(world.EMAX / (1 - world.EMAX))),
+    log_ed50=float(np.log(world.ED50_MG_PER_WEEK)),
+    log_sd_level=float(np.log(world.E2_BETWEEN_SD)),
+    response_per_level=-0.1,  # assumption: high men fall a little further
+    log_sd_response=float(np.log(world.RESPONSE_SD)),
+    assays=Assays(
+        sd_ms=float(np.hypot(world.E2_WITHIN_SD, world.MS_CV)),
+        ia_slope=world.IA_SLOPE,
+        ia_constant_pg_ml=world.IA_OFFSET_PG_ML,
+        ia_cv=float(np.hypot(world.E2_WITHIN_SD, world.IA_CV)),
+        ia_sd_pg_ml=world.IA_SCATTER_PG_ML,
+    ),
+)
+"""What the men of a plan have in common."""
+DOSES_MG_PER_WEEK: Final = (0.25, 0.5, 1.0, 1.5, 3.0)
+DRAWS_OF_A_MAN: Final = (1, 2, 4, 8, 16)
+_LIMITS_PG_ML: Final = {"ms": (2.0, 5.0), "ia": (15.0, 24.0)}
+# By log-linear dose, E2 falls by the same share with every mg: here as far as Emax has it at 1 mg a week.
+_LOG_E2_PER_MG: Final = -0.93
+_TAILS: Final = 3.0  # degrees of freedom of the errors, where tails are heavy
+_PMOL: Final = world.PMOL_L_PER_PG_ML
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is simulated; one seed gives one cohort.
+
+    Attributes
+    ----------
+    n_men : int
+        Men; half of them take the drug.
+    n_draws : tuple of int
+        Numbers of draws that men have, equally often.
+    ms_share : float
+        Share of men whose laboratory uses mass spectrometry.
+    dose_law : {"emax", "log_linear"}
+        How E2 falls with the dose.
+    tails : {"normal", "heavy"}
+        Of the readings' errors, at the same standard deviation.
+    wrong_unit_share : float
+        Share of results that are pmol/L and said to be pg/mL, or the reverse.
+    seed : int
+        Of all chance.
+    """
+
+    n_men: int = 800
+    n_draws: tuple[int, ...] = DRAWS_OF_A_MAN
+    ms_share: float = 0.5
+    dose_law: Literal["emax", "log_linear"] = "emax"
+    tails: Literal["normal", "heavy"] = "normal"
+    wrong_unit_share: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A cohort; arrays of shape (n_men,) beside the draws.
+
+    Attributes
+    ----------
+    draws : Draws
+        In the order of time within a man: off the drug first.
+    usual : ndarray, shape (n_men, 2)
+        Covariates at which his E2 is asked for.
+    dose_mg_per_week : ndarray
+        His present dose; 0 if he never takes the drug.
+    is_ms : ndarray of bool
+        By which assay he is drawn.
+    n_draws : ndarray of int
+        How often.
+    off_log_e2, now_log_e2 : ndarray
+        True log E2 off the drug and at his dose.
+    """
+
+    draws: Draws
+    usual: Vector
+    dose_mg_per_week: Vector
+    is_ms: Flags
+    n_draws: NDArray[np.int64]
+    off_log_e2: Vector
+    now_log_e2: Vector
+
+
+def simulate(plan: Plan) -> Drawn:
+    """Simulate a cohort."""
+    rng = np.random.default_rng(plan.seed)
+    n = plan.n_men
+    count = rng.choice(plan.n_draws, n)
+    dose = np.where(rng.random(n) < 0.5, rng.choice(DOSES_MG_PER_WEEK, n), 0.0)
+    is_ms = rng.random(n) < plan.ms_share
+    limit = np.where(is_ms, *(rng.choice(limits, n) for limits in _LIMITS_PG_ML.values()))
+    usual = np.column_stack([np.ones(n), rng.normal(0, world.TESTOSTERONE_BETWEEN_SD, n)])
+    level = rng.normal(0, np.exp(TRUE.log_sd_level), n)
+    response = TRUE.response_per_level * level + rng.normal(0, np.exp(TRUE.log_sd_response), n)
+    fall = _fall(dose, plan) + np.where(dose > 0, response, 0.0)
+    off = usual @ TRUE.coefficients + level
+
+    man = np.repeat(np.arange(n), count)
+    place = np.arange(len(man)) - np.repeat(np.cumsum(count) - count, count)
+    on = (place >= count[man] // 2) & (dose[man] > 0)
+    swing = rng.normal(0, world.TESTOSTERONE_WITHIN_SD, len(man))
+    of_draw = np.column_stack([np.ones(len(man)), usual[man, 1] + swing])
+    eta = off[man] + TRUE.coefficients[1] * swing + np.where(on, fall[man], 0.0)
+    reading = _read(eta, is_ms[man], plan, rng)
+    slipped = rng.random(len(man)) < plan.wrong_unit_share
+    factor = np.where(rng.random(len(man)) < 0.5, _PMOL, 1 / _PMOL)
+    reading = np.where(slipped, reading * factor, reading)
+    below = reading < limit[man]
+    draws = Draws(
+        man=man,
+        low_pg_ml=np.where(below, 0.0, reading),
+        high_pg_ml=np.where(below, limit[man], reading),
+        ms=is_ms[man],
+        dose_mg_per_week=np.where(on, dose[man], 0.0),
+        covariates=of_draw,
+        n_men=n,
+    )
+    return Drawn(draws, usual, dose, is_ms, count, off, off + fall)
+
+
+def _fall(dose_mg_per_week: Vector, plan: Plan) -> Vector:
+    if plan.dose_law == "log_linear":
+        return _LOG_E2_PER_MG * dose_mg_per_week
+    return TRUE.effect(dose_mg_per_week).log_ratio
+
+
+def _read(eta: Vector, ms: Flags, plan: Plan, rng: np.random.Generator) -> Vector:
+    """Read levels as the two assays do."""
+    assays, n = TRUE.assays, len(eta)
+    error = rng.standard_normal(n)
+    if plan.tails == "heavy":
+        error = rng.standard_t(_TAILS, n) / np.sqrt(_TAILS / (_TAILS - 2))
+    steep = assays.ia_cv * assays.ia_slope / assays.ia_sd_pg_ml * np.exp(eta)
+    by_ia = np.sinh(np.arcsinh(steep) + assays.ia_cv * error) * assays.ia_sd_pg_ml / assays.ia_cv
+    by_ms = np.exp(eta + assays.sd_ms * error)
+    return np.where(ms, by_ms, assays.ia_constant_pg_ml + by_ia)

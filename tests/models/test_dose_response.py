@@ -1,0 +1,215 @@
+"""What men have in common: against nlme and lme4, and against truths that made the data."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from e2analytics.models import dose_response
+from e2analytics.models.dose_response import PRIORS, DoseResponse, Prior, fit
+from e2analytics.models.levels import own
+from e2analytics.models.own_level import PARAMETERS, Draws
+from e2analytics.simulate.drawn import COVARIATES, TRUE, Plan, simulate
+from tests.models.weyl import bell, weyl
+
+REFERENCE = json.loads(
+    (Path(__file__).parents[1] / "reference" / "dose_response_lme.json").read_text()
+)
+# With one dose for all, Emax alone says what it does; ED50 is held where it is. Immunoassay has no draw here:
+# its priors stand by themselves. All else is flat.
+HELD = {
+    "log_ed50": Prior(-3.0, 1e-6, "held"),
+    **{name: prior for name, prior in PRIORS.items() if "_ia_" in name or name.startswith("ia_")},
+}
+FOUR_DIGITS = 1e-4
+
+
+def linear_case(n_men: int) -> Draws:
+    """Make the draws of ``reference/dose_response_lme.R``."""
+    count = 2 + np.floor(7 * weyl(n_men, 1)).astype(int)
+    man = np.repeat(np.arange(n_men), count)
+    place = np.arange(len(man)) - np.repeat(np.cumsum(count) - count, count) + 1
+    on = ((man + 1) % 3 != 0) & (place > count[man] / 3)
+    level = 0.4 * bell(n_men, 2)
+    response = -0.3 * level + 0.25 * bell(n_men, 14)
+    x = bell(len(man), 2)
+    log_e2 = 3.5 + 0.3 * x - 0.9 * on + level[man] + on * response[man] + 0.22 * bell(len(man), 26)
+    e2 = np.exp(log_e2)
+    return Draws(
+        man,
+        e2,
+        e2,
+        np.ones(len(man), bool),
+        on.astype(float),
+        np.column_stack([np.ones(len(man)), x]),
+        n_men,
+    )
+
+
+def as_nlme_has_it(model: DoseResponse) -> tuple[np.ndarray, np.ndarray]:
+    """Return (constant, x, effect of the drug, SD of level, SD of response, correlation, residual SD).
+
+    And the Jacobian of (the same, spreads as log SD, log SD, atanh correlation, log SD) by our parameters.
+    """
+    at = model.common
+    level, residual = np.exp(at.log_sd_level), at.assays.sd_ms
+    through_level, by_itself = at.response_per_level * level, np.exp(at.log_sd_response)
+    response = np.hypot(through_level, by_itself)
+    correlation = through_level / response
+    dose = at.effect(np.array([1.0]))
+    jacobian = np.zeros((7, len(model.vector)))
+    place = {name: model.names.index(name) for name in model.names}
+    jacobian[0, 0] = jacobian[1, 1] = 1
+    jacobian[2, place["logit_emax"]] = dose.by_logit_emax[0]
+    jacobian[3, place["log_sd_level"]] = 1
+    through, itself = (
+        correlation**2,
+        by_itself**2 / response**2,
+    )  # shares of the response's variance
+    jacobian[4, place["log_sd_level"]] = through
+    jacobian[4, place["log_sd_response"]] = itself
+    jacobian[4, place["response_per_level"]] = level * correlation / response
+    # atanh r = asinh(through level / by itself).
+    jacobian[5, place["log_sd_level"]] = correlation
+    jacobian[5, place["log_sd_response"]] = -correlation
+    jacobian[5, place["response_per_level"]] = level / response
+    jacobian[6, place["log_sd_ms"]] = 1
+    values = [*model.vector[:2], dose.log_ratio[0], level, response, correlation, residual]
+    return np.array(values), jacobian
+
+
+@pytest.mark.parametrize("n_men", [200, 2000])
+def test_the_linear_special_case_is_that_of_nlme_and_lme4(n_men):
+    known = REFERENCE[f"{n_men} men"]
+    draws = linear_case(n_men)
+
+    model = fit(draws, COVARIATES, priors=HELD)
+    values, jacobian = as_nlme_has_it(model)
+    free = [i for i, name in enumerate(model.names) if name not in HELD]
+    information = np.linalg.inv(model.covariance[np.ix_(free, free)])
+    at_known_spreads = np.linalg.inv(information[:3, :3])  # constant, x, Emax
+    to_effect = np.diag([1, 1, jacobian[2, model.names.index("logit_emax")]])
+    se_of_fixed = np.sqrt(np.diag(to_effect @ at_known_spreads @ to_effect.T))
+    se_of_all = np.sqrt(np.diag(jacobian @ model.covariance @ jacobian.T))
+
+    n_draws = known["n_draws"][0]
+    assert model.n_draws == n_draws
+    # The density is that of log E2, as theirs.
+    assert model.log_likelihood == pytest.approx(known["log_likelihood_nlme"][0], abs=1e-5)
+    for by in ("nlme", "lme4"):
+        np.testing.assert_allclose(values[:3], known[f"fixed_{by}"], rtol=FOUR_DIGITS)
+        np.testing.assert_allclose(se_of_fixed, known[f"fixed_se_{by}"], rtol=FOUR_DIGITS)
+    np.testing.assert_allclose(values[3:], known["spread_lme4"], rtol=FOUR_DIGITS)
+    # nlme prints three digits of the correlation.
+    np.testing.assert_allclose(values[3:], known["spread_nlme"], rtol=1e-3)
+    np.testing.assert_allclose(se_of_all, known["se_of_all"], rtol=FOUR_DIGITS)
+
+
+def test_men_s_own_effects_are_those_of_lme4():
+    known = REFERENCE["2000 men"]
+    draws = linear_case(2000)
+
+    found = own(fit(draws, COVARIATES, priors=HELD), draws)
+
+    np.testing.assert_allclose(found.mean[:6, 0], known["level_lme4"], rtol=1e-3)
+    np.testing.assert_allclose(found.mean[:6, 1], known["response_lme4"], rtol=1e-3)
+
+
+def test_recovers_the_parameters_that_made_the_data():
+    model = fit(simulate(Plan(n_men=4000, seed=1)).draws, COVARIATES)
+
+    away = (model.vector - TRUE.vector) / model.standard_error
+    # 12 parameters: one in 60 cohorts has one farther than 3.4 standard errors out.
+    assert np.abs(away).max() < 3.4, dict(zip(model.names, away.round(1), strict=True))
+    assert model.n_censored > 1000
+
+
+def test_standard_errors_cover_the_truth_in_95_of_100_cohorts():
+    inside = []
+    for seed in range(25):
+        model = fit(simulate(Plan(n_men=300, n_draws=(2, 4, 8), seed=seed)).draws, COVARIATES)
+        inside.append(np.abs(model.vector - TRUE.vector) < 1.96 * model.standard_error)
+
+    # 25 cohorts x 12 parameters, nearly independent: 0.95 - 3 x 0.0126.
+    assert np.mean(inside) > 0.912
+
+
+@pytest.mark.slow
+def test_every_parameter_is_covered_in_95_of_100_cohorts():
+    inside = []
+    for seed in range(300):
+        model = fit(simulate(Plan(n_men=800, seed=1000 + seed)).draws, COVARIATES)
+        inside.append(np.abs(model.vector - TRUE.vector) < 1.96 * model.standard_error)
+
+    coverage = dict(zip(model.names, np.mean(inside, axis=0).tolist(), strict=True))
+    # Three binomial standard errors; weak priors may make an interval a little too wide.
+    assert min(coverage.values()) > 0.95 - 3 * np.sqrt(0.95 * 0.05 / 300), coverage
+
+
+def test_what_the_data_cannot_carry_stays_at_its_prior_and_says_so():
+    never_on = simulate(Plan(n_men=200, seed=3)).draws
+    never_on = never_on.taken(never_on.dose_mg_per_week == 0)
+    all_doses = simulate(Plan(n_men=4000, seed=3)).draws
+
+    alone, together = fit(never_on, COVARIATES), fit(all_doses, COVARIATES)
+
+    assert alone.common.logit_emax == pytest.approx(PRIORS["logit_emax"].mean, abs=1e-6)
+    assert alone.common.log_ed50 == pytest.approx(PRIORS["log_ed50"].mean, abs=1e-6)
+    assert alone.prior_share()["log_ed50"] == pytest.approx(1)
+    assert together.prior_share()["log_ed50"] < 0.01
+    assert together.prior_share()["logit_emax"] < 0.01
+
+
+def test_all_results_censored_still_give_an_answer():
+    draws = simulate(Plan(n_men=100, ms_share=0.0, seed=4)).draws
+    below = Draws(
+        draws.man,
+        np.zeros(len(draws.man)),
+        np.full(len(draws.man), 24.0),
+        draws.ms,
+        draws.dose_mg_per_week,
+        draws.covariates,
+        draws.n_men,
+    )
+
+    model = fit(below, COVARIATES, priors={**PRIORS, "constant": Prior(np.log(30), 1.0, "test")})
+
+    assert np.isfinite(model.standard_error).all()
+    assert model.n_censored == model.n_draws
+
+
+def test_the_order_of_rows_and_men_does_not_matter():
+    draws = simulate(Plan(n_men=120, seed=5)).draws
+    rng = np.random.default_rng(0)
+    shuffled = draws.taken(rng.permutation(len(draws.man)))
+    renamed = Draws(
+        rng.permutation(draws.n_men)[shuffled.man],
+        shuffled.low_pg_ml,
+        shuffled.high_pg_ml,
+        shuffled.ms,
+        shuffled.dose_mg_per_week,
+        shuffled.covariates,
+        draws.n_men,
+    )
+
+    usual, other = fit(draws, COVARIATES), fit(renamed, COVARIATES)
+
+    np.testing.assert_allclose(other.vector, usual.vector, atol=1e-4)
+    np.testing.assert_allclose(other.standard_error, usual.standard_error, rtol=1e-3)
+
+
+def test_the_same_draws_give_the_same_last_digit():
+    draws = simulate(Plan(n_men=120, seed=6)).draws
+
+    assert fit(draws, COVARIATES).vector.tobytes() == fit(draws, COVARIATES).vector.tobytes()
+
+
+def test_fewer_than_thirty_men_are_refused():
+    with pytest.raises(ValueError, match="29 men have an E2 draw; 30 are needed"):
+        fit(simulate(Plan(n_men=29)).draws, COVARIATES)
+
+
+def test_every_prior_is_of_a_parameter_and_says_where_it_is_from():
+    assert set(PRIORS) == set(PARAMETERS)
+    assert all(prior.source for prior in dose_response.PRIORS.values())
