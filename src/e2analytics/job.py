@@ -30,6 +30,7 @@ STEPS: Final = (
     "measure_exposure",
     "fit",
     "flag_men",
+    "count_measures",
     "account_for",
     "grade",
     "keep_crosswalk",

@@ -57,6 +57,7 @@ class Measures(BaseModel, frozen=True, extra="forbid"):
 
     version: date
     new_start_after_days: Annotated[int, Field(gt=0)]
+    silent_after_days: Annotated[int, Field(gt=0)]
     measures: Annotated[Mapping[str, Measure], Field(min_length=1)]
 
 

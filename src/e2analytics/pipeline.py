@@ -2,7 +2,8 @@
 
 ::
 
-    sources -> taken_in -> seen -> linked -> responded -> exposed -> fitted -> flagged -> accounted -> Outputs
+    sources -> taken_in -> seen -> linked -> responded -> exposed -> fitted -> flagged
+            -> measured -> accounted -> Outputs
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from e2analytics.stages import (
     flag_life,
     limit,
     link,
+    measure,
     quality,
     respond,
     settle,
@@ -35,6 +37,7 @@ from e2analytics.stages import (
 )
 from e2analytics.stages import fit as fitting
 from e2analytics.stages.fit import Fitted
+from e2analytics.stages.opportunities import Known
 from e2analytics.stages.respond import Responded
 from e2analytics.state import CANONICAL, DERIVED, Outputs, Snapshot
 
@@ -214,9 +217,11 @@ def _analyse(
         model.model_id,
     )
     of_model = pl.lit(model.model_id).alias("model_id")
+    scanned = densitometry.classify(seen["dxa"], seen["patients"])
+    measures = clock(count_measures)(seen, linked, scanned, before, as_of)
     attrition = clock(account_for)(taken, seen, exposed, settings, run_id)
     derived = {
-        "densitometry": densitometry.classify(seen["dxa"], seen["patients"]),
+        "densitometry": scanned,
         "exposures": exposed.exposures,
         "exposure_episodes": exposed.episodes,
         "own_levels": responded.own_levels.with_columns(of_model),
@@ -230,6 +235,7 @@ def _analyse(
         "flags": flags,
         "limits": limits,
         "models": models,
+        "measures": measures,
     }
     gone = flag.men_gone(linked.episodes, seen["events"], settings.flag, as_of)
     counts = {
@@ -372,6 +378,28 @@ def flag_men(
     projections = respond.projections(responded.response, responded.own_levels, on_anastrozole)
     flags = flag_life.flags(cohort, before.table("flags"), as_of=as_of)
     return cohort, flags, projections
+
+
+def count_measures(
+    seen: Mapping[str, pl.DataFrame],
+    linked: Linked,
+    scanned: pl.DataFrame,
+    before: Snapshot,
+    as_of: date,
+) -> pl.DataFrame:
+    """Count the quality measures of the months that have ended."""
+    known = Known(
+        seen["patients"],
+        seen["medications"],
+        seen["labs"],
+        seen["dxa"],
+        seen["events"],
+        linked.episodes,
+        linked.draws,
+        linked.pairs,
+        scanned,
+    )
+    return measure.with_older(measure.measure(known, as_of), before.table("measures"))
 
 
 def account_for(

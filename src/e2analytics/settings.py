@@ -24,7 +24,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from e2analytics import clinical, reference
+from e2analytics import clinical, measures, reference
 from e2analytics.errors import ConfigurationError, UnreadableError
 from e2analytics.slip_settings import SlipSettings
 
@@ -128,6 +128,41 @@ class FlagSettings(Section):
         return self
 
 
+class Rebase(Section):
+    """A new baseline of a measure's months: only what somebody decided, dated and with a reason."""
+
+    measure: str = Field(description="Name in schemas/reference/measures.yaml.")
+    clinic_id: str | None = Field(
+        None, description="One clinic's chart; none: that of all clinics."
+    )
+    from_month: str = Field(
+        pattern=r"^\d{4}-(0[1-9]|1[0-2])$", description="First month of the new baseline."
+    )
+    entered_on: date
+    reason: str = Field(min_length=1, description="What changed for good, and who decided.")
+
+    @field_validator("measure")
+    @classmethod
+    def _must_be_a_measure(cls, name: str) -> str:
+        if name not in measures.load().measures:
+            raise ValueError(f"no measure; there are {', '.join(measures.load().measures)}")
+        return name
+
+
+class MeasureSettings(Section):
+    """How the quality measures are charted."""
+
+    rebased: tuple[Rebase, ...] = ()
+
+    @field_validator("rebased")
+    @classmethod
+    def _once_a_month(cls, entries: tuple[Rebase, ...]) -> tuple[Rebase, ...]:
+        told = Counter((each.measure, each.clinic_id, each.from_month) for each in entries)
+        if any(number > 1 for number in told.values()):
+            raise ValueError("a measure's chart begins anew twice in the same month")
+        return entries
+
+
 class Settings(BaseSettings):
     """All configuration. Keywords win over the environment, that over the file, that over defaults."""
 
@@ -145,6 +180,7 @@ class Settings(BaseSettings):
     fit: FitSettings = FitSettings()
     flag: FlagSettings = FlagSettings()
     slips: SlipSettings = SlipSettings()
+    measures: MeasureSettings = MeasureSettings()
 
     @field_validator("timezone")
     @classmethod

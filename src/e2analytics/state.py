@@ -28,6 +28,7 @@ DERIVED: Final = (
     "flags",
     "limits",
     "models",
+    "measures",
 )
 _ASIDE_COLUMNS: Final = {
     "apart": pl.String,

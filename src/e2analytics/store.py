@@ -514,4 +514,5 @@ def _order(name: str) -> list[str]:
         "flags": ["patient_id"],
         "limits": ["adopted_on", "model_id"],
         "models": ["fitted_as_of", "model_id"],
+        "measures": ["month", "clinic_id", "measure"],
     }[name]

@@ -34,6 +34,7 @@ STEP_NAMES: Final = {
     "measure_exposure": "Working out the estradiol between scans",
     "fit": "Fitting the curves with their bootstrap",
     "flag_men": "Flagging",
+    "count_measures": "Counting the quality measures",
     "account_for": "Accounting for every row",
     "grade": "Grading each feed's data",
     "keep_crosswalk": "Sealing the crosswalk",

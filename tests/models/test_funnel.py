@@ -120,6 +120,13 @@ def test_one_clinic_out_of_forty_is_found_and_does_not_hide_itself():
     assert fitted.beyond(met, of, ALARM)[17] == 1
 
 
+def test_one_clinic_out_of_three_does_not_hide_itself():
+    fitted = funnel.fit([10, 12, 50], [100, 100, 100])
+
+    assert fitted.tau == 0
+    assert fitted.beyond([10, 12, 50], [100, 100, 100], ALARM)[2] == 1
+
+
 def test_a_clinic_without_men_counts_for_nothing():
     fitted = funnel.fit([3, 0, 30], [30, 0, 300])
 

@@ -98,9 +98,11 @@ def test_a_complete_run_still_tells_of_files_refused_before(tables: Tables) -> N
 
 
 def test_the_five_things_carry_numbers_with_their_denominators(report: Report) -> None:
-    assessed, low, flagged, curve, data = report.facts
-    assert assessed.headline == "171 of 200 men on anastrozole assessed"
-    assert "9 men on such a drug died or left" in assessed.sentence
+    flagged, low, quality, curve, data = report.facts
+    assert "171 of 200 (86 %) of them could be assessed" in low.sentence
+    assert "9 men on such a drug died or left" in low.sentence
+    assert quality.headline.endswith("for the worse in 14 measures")
+    assert "E2 below 10 pg/mL on the drug, harbour: " in quality.sentence
     assert "of 171 (23 %) assessed men, E2 is probably below 16 pg/mL" in low.sentence
     total, n_critical = report.flagged.total.total, report.flagged.total.by_tier[0]
     assert flagged.headline == f"{total} men to review, {n_critical} critical"
@@ -119,16 +121,16 @@ def test_the_method_is_told_with_the_settings_that_were_in_force(tables: Tables)
     assert ("flag.washout_days", "21") in found.settings
     assert (
         "critical (E2 probably, or a mass-spectrometry result, below 12 pg/mL)"
-        in found.facts[2].sentence
+        in found.facts[0].sentence
     )
 
 
 @pytest.mark.parametrize(
     ("missing", "place", "headline"),
     [
-        (("cohort", "flags"), 0, "No man on anastrozole"),
-        (("cohort", "flags"), 1, "Nobody to judge"),
-        (("flags",), 2, "No man is flagged"),
+        (("cohort", "flags"), 1, "No man on anastrozole"),
+        (("flags",), 0, "No man is flagged"),
+        (("measures",), 2, "No measure of quality"),
         (("curve", "curve_summary", "exposures"), 3, "No curve yet"),
         (("files", "quarantine", "attrition"), 4, "What was left out"),
     ],
@@ -156,12 +158,12 @@ def test_a_curve_without_a_summary_still_gives_a_fact(tables: Tables) -> None:
 
 def test_resolved_flags_are_told_even_where_none_is_open(tables: Tables) -> None:
     resolved = tables["flags"].with_columns(state=pl.lit("resolved"))
-    fact = build({**tables, "flags": resolved}, month=MONTH).facts[2]
+    fact = build({**tables, "flags": resolved}, month=MONTH).facts[0]
     assert fact.sentence == f"No flag is open. {resolved.height} flags resolved."
 
 
 def test_men_on_another_inhibitor_are_told_only_where_there_are_any(tables: Tables) -> None:
     anastrozole = tables["cohort"].filter(pl.col("reasons") != "other_aromatase_inhibitor")
     assert (
-        "letrozole" not in build({**tables, "cohort": anastrozole}, month=MONTH).facts[0].sentence
+        "letrozole" not in build({**tables, "cohort": anastrozole}, month=MONTH).facts[1].sentence
     )

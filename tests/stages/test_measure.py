@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from e2analytics import clinical, measures
 from e2analytics.settings import FlagSettings, LinkSettings
 from e2analytics.stages import densitometry, link
-from e2analytics.stages.measure import measure
+from e2analytics.stages.measure import measure, with_older
 from e2analytics.stages.opportunities import Known
 from e2analytics.state import empty_table
 
@@ -482,6 +482,8 @@ def test_haematocrit_and_psa(analytes, trt_started_on, orders, expected):
         "patients": [man(trt_started_on=trt_started_on)],
         "labs": [result(analyte, after(-30, AS_OF)) for analyte in analytes],
         "medications": orders,
+        # The clinic is heard of.
+        "events": [event("symptom", AS_OF)],
     }
 
     assert of_last_month("t_safety", **rows) == expected
@@ -700,23 +702,85 @@ def test_a_clinic_is_measured_from_its_first_result_on_and_others_do_not_speak_f
         first={},
         patients=[man(), man("p2", "c2")],
         medications=[order(), order(patient_id="p2")],
-        labs=[result("vitamin_d_25oh", date(2026, 8, 15))],
+        labs=[e2(date(2026, 8, 15))],
     )
 
-    tested = measure(given, AS_OF, n_months=3).filter(pl.col("measure") == "vitamin_d_tested")
+    share = measure(given, AS_OF, n_months=3).filter(pl.col("measure") == "ms_share")
 
-    shown = tested.select("month", "clinic_id", "numerator", "denominator", "not_measured").rows()
+    shown = share.select("month", "clinic_id", "numerator", "denominator", "not_measured").rows()
     assert shown == [
-        ("2026-07", None, None, None, "no_vitamin_d_25oh"),
-        ("2026-07", "c1", None, None, "no_vitamin_d_25oh"),
-        ("2026-07", "c2", None, None, "no_vitamin_d_25oh"),
+        ("2026-07", None, None, None, "no_estradiol"),
+        ("2026-07", "c1", None, None, "no_estradiol"),
+        ("2026-07", "c2", None, None, "no_estradiol"),
         ("2026-08", None, 1, 1, None),
         ("2026-08", "c1", 1, 1, None),
-        ("2026-08", "c2", None, None, "no_vitamin_d_25oh"),
-        ("2026-09", None, 1, 1, None),
-        ("2026-09", "c1", 1, 1, None),
-        ("2026-09", "c2", None, None, "no_vitamin_d_25oh"),
+        ("2026-08", "c2", None, None, "no_estradiol"),
+        ("2026-09", None, 0, 0, None),
+        ("2026-09", "c1", 0, 0, None),
+        ("2026-09", "c2", None, None, "no_estradiol"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("first_result_on", "expected"),
+    [
+        (after(-365, AS_OF), (1, 1, None)),
+        # What was tested before the record began would be missed.
+        (after(-364, AS_OF), (None, None, "short_record_of_vitamin_d_25oh")),
+    ],
+)
+def test_a_clinic_is_measured_once_its_record_is_as_long_as_the_measure_looks_back(
+    first_result_on, expected
+):
+    labs = [result("vitamin_d_25oh", on) for on in (first_result_on, AS_OF)]
+    given = known(first={}, medications=[order(LONG_AGO)], labs=labs)
+
+    tested = measure(given, AS_OF, n_months=1).filter(
+        pl.col("measure") == "vitamin_d_tested", pl.col("clinic_id") == "c1"
+    )
+
+    assert tested.select("numerator", "denominator", "not_measured").row(0) == expected
+
+
+@pytest.mark.parametrize(
+    ("last_day", "expected"),
+    [(date(2026, 7, 30), None), (date(2026, 7, 29), "nothing_came_in")],
+)
+def test_a_clinic_that_falls_silent_is_not_measured(last_day, expected):
+    # Rows every ten days until then; 62 days later nobody knows what the clinic does.
+    draws = [e2(after(-10 * n, last_day)) for n in range(20)]
+    given = known(first={}, medications=[order(draws[-1]["collected_on"])], labs=draws)
+
+    share = measure(given, AS_OF, n_months=1).filter(pl.col("measure") == "ms_share")
+
+    assert share["not_measured"].to_list() == [expected] * 2
+
+
+def test_a_clinic_of_one_man_who_comes_twice_a_year_is_not_silent_between():
+    draws = [e2(date(2026, 1, 10)), e2(date(2026, 7, 10))]
+    given = known(first={}, medications=[order(date(2026, 1, 10))], labs=draws)
+
+    share = measure(given, AS_OF, n_months=1).filter(pl.col("measure") == "ms_share")
+
+    assert share["not_measured"].to_list() == [None] * 2
+
+
+def test_months_older_than_those_counted_keep_what_they_were_last_counted_at():
+    # The first E2 of 2023 was withdrawn since.
+    draws = [e2(date(2023, 6, 1)), e2(date(2025, 6, 1))]
+    orders = [order(date(2023, 1, 1))]
+    before = measure(known(medications=orders, labs=draws), date(2025, 5, 31))
+    now = measure(known(medications=orders, labs=draws[1:]), date(2025, 7, 31))
+
+    both = with_older(now, before).filter(
+        pl.col("measure") == "ms_share", pl.col("clinic_id").is_null(), pl.col("denominator") > 0
+    )
+
+    assert both.select("month", "denominator", "counted_as_of").rows() == [
+        ("2023-06", 1, date(2025, 5, 31)),
+        ("2025-06", 1, date(2025, 7, 31)),
+    ]
+    assert with_older(now, before)["month"].n_unique() == 26
 
 
 def test_a_clinic_that_stops_scanning_is_measured_on():
@@ -731,6 +795,12 @@ def test_clinics_together_are_the_sum_of_those_measured():
     labs = [
         result("vitamin_d_25oh", AS_OF) | {"patient_id": f"p{n}", "result_id": f"r{n}"}
         for n in range(1, 6)
+    ]
+    # Whatever a clinic sends, it has sent for a year.
+    orders += [order(LONG_AGO, LONG_AGO, patient_id=f"p{n}") for n in range(1, 4)]
+    labs += [
+        result("vitamin_d_25oh", LONG_AGO) | {"patient_id": f"p{n}", "result_id": f"old{n}"}
+        for n in range(1, 4)
     ]
 
     found = measure(

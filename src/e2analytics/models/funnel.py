@@ -9,7 +9,8 @@ counts; the upper limit is the lower one of those who do not meet the measure, s
 top up to one man too early. Where they differ more (over-dispersion), a variance between clinics is added on the scale of the
 arcsine of the root of the share, where the variance of a share is 1/(4n) whatever the share: tau^2 by the
 method of moments of DerSimonian and Laird, from z-scores of which the outermost 10 % at each end are
-pulled in, so that a few true outliers do not widen the limits that should find them.
+pulled in, so that a few true outliers do not widen the limits that should find them. Of fewer than ten
+clinics the outermost tenth is none: a single outlier would hide itself, so the limits stay those of chance.
 
 Sources: Spiegelhalter, Stat Med 2005;24:1185 (limits); Spiegelhalter, Qual Saf Health Care 2005;14:347
 (over-dispersion); DerSimonian and Laird, Control Clin Trials 1986;7:177.
@@ -29,6 +30,8 @@ from e2analytics.models.pspline import Array
 WARNING: Final = 0.95
 ALARM: Final = 0.998
 WINSORISED_SHARE: Final = 0.1
+LEAST_CLINICS: Final = 10
+"""House rule: with fewer, over-dispersion cannot be told from one outlier."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,8 @@ def fit(numerator: ArrayLike, denominator: ArrayLike) -> Funnel:
     variance = _chance_variance(of)
     z = (np.arcsin(np.sqrt(met / of)) - np.arcsin(np.sqrt(centre))) / np.sqrt(variance)
     z = winsorised(z)
-    return Funnel(centre, float(np.sqrt(between_variance(z, variance))), float(np.mean(z**2)))
+    tau2 = between_variance(z, variance) if len(z) >= LEAST_CLINICS else 0.0
+    return Funnel(centre, float(np.sqrt(tau2)), float(np.mean(z**2)))
 
 
 def winsorised(z: Array) -> Array:

@@ -21,7 +21,7 @@ from typing import Any
 import polars as pl
 
 from e2analytics.errors import ConfigurationError, ContractError, TooLittleDataError
-from e2analytics.report import curves, dose_response, facts, intake, men, prose
+from e2analytics.report import curves, dose_response, facts, intake, measures, men, prose
 from e2analytics.report.prose import Rules
 from e2analytics.report.words import MONTHS, NOTHING, count, day
 
@@ -44,11 +44,22 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One month, all sections."""
+    """One month, all sections; of all clinics, or of one.
+
+    Attributes
+    ----------
+    clinic
+        The clinic whose report it is; None for all together.
+    intake
+        None in a clinic's report: files and rows are not told apart by clinic, and those of others are
+        not its business.
+    """
 
     header: Header
+    clinic: str | None
     facts: tuple[facts.Fact, ...]
-    intake: intake.Intake
+    measures: measures.Measures
+    intake: intake.Intake | None
     dose_response: dose_response.DoseResponse
     curves: curves.Curves
     counts: men.Counts
@@ -58,18 +69,28 @@ class Report:
     settings: tuple[tuple[str, str], ...]
 
 
-def build(tables: Mapping[str, pl.DataFrame], *, month: str) -> Report:
+def build(
+    tables: Mapping[str, pl.DataFrame],
+    *,
+    month: str,
+    clinic: str | None = None,
+    before: Mapping[str, pl.DataFrame] | None = None,
+) -> Report:
     """Compute the report of one month.
 
     Parameters
     ----------
     tables : mapping of str to polars.DataFrame
         ``runs``, ``files``, ``attrition``, ``quarantine``, ``dose_effects``, ``e2_checks``, ``exposures``,
-        ``curve``, ``curve_summary``, ``cohort``, ``flags``, ``limits``, ``models`` and ``patients``, as the
-        run published them; ``runs`` and ``attrition`` may hold other runs too.
+        ``curve``, ``curve_summary``, ``cohort``, ``flags``, ``limits``, ``models``, ``measures`` and
+        ``patients``, as the run published them; ``runs`` and ``attrition`` may hold other runs too.
     month : str
         ``YYYY-MM``. The report is of the first run published with the month's last day as its
         as-of date.
+    clinic : str, optional
+        Whose report it is; by default that of all clinics together.
+    before : mapping of str to polars.DataFrame, optional
+        The same tables, as the run of the month before published them: what changed is told against it.
 
     Returns
     -------
@@ -78,7 +99,7 @@ def build(tables: Mapping[str, pl.DataFrame], *, month: str) -> Report:
     Raises
     ------
     ConfigurationError
-        If ``month`` is not a month.
+        If ``month`` is not a month, or nobody knows the clinic.
     TooLittleDataError
         If no run was published for the month's last day.
     ContractError
@@ -95,11 +116,13 @@ def build(tables: Mapping[str, pl.DataFrame], *, month: str) -> Report:
         run_id=run["run_id"],
         n_unmatched=manifest.get("files_unmatched", 0),
     )
+    limits = tables["limits"].filter(pl.col("adopted_on") <= run["as_of"])
+    tables = _of_clinic(tables, clinic)
     shape = curves.describe(
         tables["curve"],
         tables["curve_summary"],
         tables["exposures"],
-        tables["limits"].filter(pl.col("adopted_on") <= run["as_of"]),
+        limits,
         tables["cohort"],
         primary_site=rules.fit.primary_site,
         rules=rules.flag,
@@ -107,14 +130,26 @@ def build(tables: Mapping[str, pl.DataFrame], *, month: str) -> Report:
     counts = men.tally(
         tables["cohort"],
         tables["patients"],
-        n_died_or_left=manifest.get("men_on_drug_died_or_left", 0),
+        n_died_or_left=manifest.get("men_on_drug_died_or_left", 0) if clinic is None else 0,
     )
     flagged = men.flagged(tables["flags"], month=month)
+    told = measures.describe(
+        tables["measures"], month=month, clinic=clinic, rebased=rules.measures.rebased
+    )
     header = _header(run, tables, came_in, month)
     return Report(
         header=header,
-        facts=facts.five(counts, flagged, shape, came_in, month_name=header.month_name),
-        intake=came_in,
+        clinic=clinic,
+        facts=facts.five(
+            counts,
+            flagged,
+            told,
+            shape,
+            facts.data_of_all(came_in) if clinic is None else facts.data_of_clinic(told),
+            month_name=header.month_name,
+        ),
+        measures=told,
+        intake=came_in if clinic is None else None,
         dose_response=dose_response.describe(tables["dose_effects"], tables["e2_checks"]),
         curves=shape,
         counts=counts,
@@ -123,6 +158,20 @@ def build(tables: Mapping[str, pl.DataFrame], *, month: str) -> Report:
         methods=prose.methods(rules),
         settings=tuple(_flat(settings)),
     )
+
+
+def _of_clinic(
+    tables: Mapping[str, pl.DataFrame], clinic: str | None
+) -> Mapping[str, pl.DataFrame]:
+    """Keep the men of a clinic; what all clinics share, such as the curve, stays."""
+    if clinic is None:
+        return tables
+    here = pl.col("clinic_id") == clinic
+    of_men = ("patients", "cohort", "flags")
+    kept = {name: tables[name].filter(here) for name in of_men}
+    if kept["patients"].is_empty():
+        raise ConfigurationError(f"report: no patient is of a clinic {clinic!r}.")
+    return {**tables, **kept}
 
 
 def _last_day(month: str) -> date:

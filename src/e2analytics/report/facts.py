@@ -7,11 +7,15 @@ Out   five facts, whatever the data: where there is nothing, the sentence says s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from e2analytics.report.curves import Curves
 from e2analytics.report.intake import Intake
+from e2analytics.report.measures import Measures
 from e2analytics.report.men import Counts, Flagged
 from e2analytics.report.words import count, level, listing, share
+
+_NAMED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,30 +27,58 @@ class Fact:
 
 
 def five(
-    counts: Counts, flagged: Flagged, curves: Curves, intake: Intake, *, month_name: str
+    counts: Counts,
+    flagged: Flagged,
+    measures: Measures,
+    curves: Curves,
+    data: Fact,
+    *,
+    month_name: str,
 ) -> tuple[Fact, ...]:
     """Say what the reader must not miss, the men first."""
     return (
-        _who_was_assessed(counts),
-        _who_is_low(counts, curves),
         _who_is_flagged(flagged, curves, month_name),
+        _who_is_low(counts, curves),
+        _what_signals(measures),
         _what_the_curve_says(curves),
-        Fact(_data_headline(intake), " ".join([intake.left_out, *_refused(intake)])),
+        data,
     )
 
 
-def _who_was_assessed(counts: Counts) -> Fact:
-    if not counts.n_anastrozole:
-        known = count(counts.n_known, "man", "men")
+def data_of_all(intake: Intake) -> Fact:
+    """Say what of the data was left out."""
+    return Fact(_data_headline(intake), " ".join([intake.left_out, *_refused(intake)]))
+
+
+def data_of_clinic(measures: Measures) -> Fact:
+    """Say which measures a clinic's data could not feed; files and rows are told of all clinics together."""
+    if measures.why_none:
+        return Fact("Nothing was measured", measures.why_none)
+    if not measures.unmeasured:
+        return Fact("Every measure could be counted", "Nothing that a measure needs is missing.")
+    missing = "; ".join(f"{each.name}: {each.why}" for each in measures.unmeasured)
+    return Fact(f"{count(len(measures.unmeasured), 'measure')} not measured", f"{missing}.")
+
+
+def _what_signals(measures: Measures) -> Fact:
+    if measures.why_none:
+        return Fact("No measure of quality", measures.why_none)
+    n_measured = count(len(measures.measured), "measure")
+    worse = [signal for signal in measures.signals if signal.worse]
+    better = len(measures.signals) - len(worse)
+    also = f" {count(better, 'signal is', 'signals are')} for the better." if better else ""
+    unmeasured = len(measures.unmeasured)
+    missing = f" Not measured: {unmeasured}." if unmeasured else ""
+    if not worse:
         return Fact(
-            "No man on anastrozole", f"Of {known} known, none is on anastrozole.{_other(counts)}"
+            "No measure signals for the worse",
+            f"{n_measured} counted, by month and by clinic.{also}{missing}",
         )
-    on_drug = share(counts.n_anastrozole, counts.n_known)
+    named = "; ".join(f"{each.measure}, {each.where}: {each.words}" for each in worse[:_NAMED])
+    more = f"; and {len(worse) - _NAMED} more, below" if len(worse) > _NAMED else ""
     return Fact(
-        f"{counts.n_assessed:,} of {count(counts.n_anastrozole, 'man', 'men')} on anastrozole assessed",
-        f"{on_drug} men known are on anastrozole. {share(counts.n_assessed, counts.n_anastrozole)} "
-        f"of them could be assessed; the last E2 of {share(counts.n_mass_spectrometry, counts.n_assessed)} "
-        f"was by mass spectrometry.{_other(counts)}",
+        f"{count(len(worse), 'signal')} for the worse in {n_measured}",
+        f"{named}{more}.{also}{missing}",
     )
 
 
@@ -63,15 +95,23 @@ def _other(counts: Counts) -> str:
 
 def _who_is_low(counts: Counts, curves: Curves) -> Fact:
     limit = level(curves.limit.lower_limit_pg_ml)
+    if not counts.n_anastrozole:
+        known = count(counts.n_known, "man", "men")
+        return Fact(
+            "No man on anastrozole", f"Of {known} known, none is on anastrozole.{_other(counts)}"
+        )
+    on_drug = f"{share(counts.n_anastrozole, counts.n_known)} men known are on anastrozole."
     if not counts.n_assessed:
         return Fact(
-            "Nobody to judge", "No man on anastrozole could be assessed, so none is called low."
+            "Nobody to judge",
+            f"{on_drug} None of them could be assessed, so none is called low.{_other(counts)}",
         )
     return Fact(
         f"{counts.n_below_range:,} probably low because of the drug",
-        f"In {share(counts.n_below_range, counts.n_assessed)} assessed men, E2 is probably below "
+        f"{on_drug} {share(counts.n_assessed, counts.n_anastrozole)} of them could be assessed, the last "
+        f"E2 of {share(counts.n_mass_spectrometry, counts.n_assessed)} by mass spectrometry. In {share(counts.n_below_range, counts.n_assessed)} assessed men, E2 is probably below "
         f"{limit} pg/mL and would not be without the drug. {counts.n_low_not_attributable:,} more are "
-        f"probably low, but not because of the drug; {counts.n_in_range:,} are in range.",
+        f"probably low, but not because of the drug; {counts.n_in_range:,} are in range.{_other(counts)}",
     )
 
 

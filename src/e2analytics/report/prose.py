@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from e2analytics.clinical import LSC_FACTOR
-from e2analytics.settings import FitSettings, FlagSettings, LinkSettings
+from e2analytics.settings import FitSettings, FlagSettings, LinkSettings, MeasureSettings
 
 INTERNAL: Final = "Internal: contains rows about patients; do not send."
 INTENDED_USE: Final = (
@@ -63,6 +63,7 @@ class Rules:
     link: LinkSettings
     fit: FitSettings
     flag: FlagSettings
+    measures: MeasureSettings
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:
@@ -71,6 +72,7 @@ class Rules:
             LinkSettings(**settings.get("link", {})),
             FitSettings(**settings.get("fit", {})),
             FlagSettings(**settings.get("flag", {})),
+            MeasureSettings(**settings.get("measures", {})),
         )
 
 

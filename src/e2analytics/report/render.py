@@ -38,7 +38,7 @@ def render_html(report: Report) -> str:
         report=report,
         prose=prose,
         fate_names=[intake.FATE_NAMES[fate] for fate in intake.FATES],
-        diagrams=[flow.draw(chain) for chain in report.intake.chains],
+        diagrams=[flow.draw(chain) for chain in report.intake.chains] if report.intake else [],
         main_chart=_main_chart,
         small_chart=_small_chart,
     )

@@ -61,6 +61,15 @@ def percent(n: int, of: int) -> str:
     return f"{value:.1f} %" if 0 < value < 10 else f"{value:.0f} %"
 
 
+def percent_of(value: float) -> str:
+    """Say a share that is in per cent already, with one decimal where it is small.
+
+    >>> percent_of(3.456), percent_of(34.56), percent_of(0.0), percent_of(99.96)
+    ('3.5', '35', '0', '100')
+    """
+    return f"{value:.1f}" if 0.05 <= value < 9.95 else f"{value:.0f}"
+
+
 def number(value: float | None, decimals: int = 1) -> str:
     """Say a number; a dash where there is none."""
     if value is None or not math.isfinite(value):

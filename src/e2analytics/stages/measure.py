@@ -1,11 +1,13 @@
 """Measure: the quality measures by month and clinic, for the months that have ended.
 
-In    what is known of the men on the as-of date
+In    what is known of the men on the as-of date; the measures of the run before
 Out   measures   grain month, clinic_id, measure; clinic_id is null for all clinics together
 
-Every month, clinic and measure has its row. Where a clinic has not yet sent what a measure needs, the row
-says so in ``not_measured`` and has no numbers: never 0 %. All clinics together are those that are measured.
-Earlier months are counted with what is known today, which may be more than was known then.
+Every month, clinic and measure has its row. Where a clinic has not yet sent what a measure needs, has sent
+it for a shorter time than the measure looks back, or has fallen silent, the row says so in ``not_measured``
+and has no numbers: never 0 %. All clinics together are those that are measured. Earlier months are counted
+with what is known today, which may be more than was known then; months that are older still keep what they
+were last counted at, so that a chart's baseline stays where it is.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from e2analytics.stages.opportunities import BONE_SITES, Known, opportunities
 
 N_MONTHS: Final = 24
 NO_PATIENTS: Final = "no_patients"
+SILENT: Final = "nothing_came_in"
+SHORT_RECORD: Final = "short_record_of_"
 _GRAIN: Final = ["month_end", "clinic_id", "measure"]
 _COUNTS: Final = ["numerator", "denominator", "n_excepted", "n_apart"]
 
@@ -35,7 +39,8 @@ def measure(known: Known, as_of: date, n_months: int = N_MONTHS) -> pl.DataFrame
     DataFrame
         ``month`` (YYYY-MM), ``clinic_id``, ``measure``, ``numerator``, ``denominator``, ``n_excepted`` (taken
         out of the denominator by an exception), ``n_apart`` (told beside the measure), ``value`` with the ends
-        of its 95 % interval, ``suppressed`` (False here) and ``not_measured``, the reason or null.
+        of its 95 % interval, ``suppressed`` (False here), ``not_measured``, the reason or null, and
+        ``counted_as_of``, the day.
     """
     month_ends = _month_ends(as_of, n_months)
     clinics = known.patients.select("patient_id", "clinic_id")
@@ -49,7 +54,14 @@ def measure(known: Known, as_of: date, n_months: int = N_MONTHS) -> pl.DataFrame
         )
     )
     together = _together(by_clinic, month_ends)
-    return _with_intervals(pl.concat([together, by_clinic.select(together.columns)]))
+    counted = _with_intervals(pl.concat([together, by_clinic.select(together.columns)]))
+    return counted.with_columns(pl.lit(as_of).alias("counted_as_of"))
+
+
+def with_older(counted: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """Put before the counted months those that are older, as they were last counted."""
+    older = before.filter(pl.col("month") < counted["month"].min())
+    return pl.concat([older.select(counted.columns), counted])
 
 
 def _month_ends(as_of: date, n_months: int) -> list[date]:
@@ -94,12 +106,13 @@ def _counted(known: Known, clinics: pl.DataFrame, month_ends: Sequence[date]) ->
 
 
 def _lacking(known: Known, clinics: pl.DataFrame, month_ends: Sequence[date]) -> pl.DataFrame:
-    """Name the first thing that a clinic had not sent by the month's end, though the measure needs it."""
+    """Name the first reason for which a clinic says nothing of a measure by the month's end."""
+    defined = measures.load()
     needs = pl.DataFrame(
         [
-            {"measure": name, "source": source}
-            for name, defined in measures.load().measures.items()
-            for source in defined.needs
+            {"measure": name, "source": source, "look_back_days": each.days.get("record", 0)}
+            for name, each in defined.measures.items()
+            for source in each.needs
         ]
     )
     since = (
@@ -109,13 +122,63 @@ def _lacking(known: Known, clinics: pl.DataFrame, month_ends: Sequence[date]) ->
         .agg(since=pl.col("first_on").min())
     )
     missing = pl.col("since").is_null() | (pl.col("since") > pl.col("month_end"))
+    recorded_days = (pl.col("month_end") - pl.col("since")).dt.total_days()
+    silent = (pl.col("silent_days") > defined.silent_after_days) & (
+        pl.col("silent_days") > 2 * pl.col("longest_gap_days")
+    )
+    reason = (
+        pl.when(missing)
+        .then(pl.format("no_{}", "source"))
+        .when(silent)
+        .then(pl.lit(SILENT))
+        .when(recorded_days < pl.col("look_back_days"))
+        .then(pl.format(f"{SHORT_RECORD}{{}}", "source"))
+    )
     return (
         _grid(clinics, month_ends)
         .join(needs, on="measure", maintain_order="left_right")
         .join(since, on=["clinic_id", "source"], how="left", maintain_order="left")
-        .filter(missing)
+        .join(
+            _silences(known, clinics, month_ends),
+            on=["clinic_id", "month_end"],
+            how="left",
+            maintain_order="left",
+        )
+        .with_columns(not_measured=reason, is_there=~missing)
+        .drop_nulls("not_measured")
         .group_by(_GRAIN, maintain_order=True)
-        .agg(not_measured=pl.format("no_{}", pl.col("source").first()))
+        # What never came is worth more to know than what came too late.
+        .agg(pl.col("not_measured").sort_by("is_there", maintain_order=True).first())
+    )
+
+
+def _silences(known: Known, clinics: pl.DataFrame, month_ends: Sequence[date]) -> pl.DataFrame:
+    """Return how long before each month's end a clinic's last row lies, and its longest gap until then."""
+    rows = {
+        "labs": "collected_on",
+        "dxa": "scanned_on",
+        "medications": "started_on",
+        "events": "occurred_on",
+    }
+    days = pl.concat(
+        getattr(known, table).select("patient_id", on=day).unique() for table, day in rows.items()
+    )
+    of_clinics = (
+        days.join(clinics, on="patient_id")
+        .select("clinic_id", "on")
+        .unique()
+        .sort("clinic_id", "on")
+        .with_columns(gap_days=pl.col("on").diff().over("clinic_id").dt.total_days())
+    )
+    return (
+        _months(month_ends)
+        .join(of_clinics, how="cross")
+        .filter(pl.col("on") <= pl.col("month_end"))
+        .group_by("clinic_id", "month_end")
+        .agg(
+            silent_days=(pl.col("month_end").first() - pl.col("on").max()).dt.total_days(),
+            longest_gap_days=pl.col("gap_days").max(),
+        )
     )
 
 
