@@ -13,7 +13,7 @@ from e2analytics.models.grams import whole_gram
 from e2analytics.models.reml import decompose
 from e2analytics.pipeline import run
 from e2analytics.sources import Sources
-from e2analytics.stages import fit
+from e2analytics.stages import curve_rows
 from e2analytics.state import Outputs
 from tests.conftest import AS_OF, KEY, QUICK
 
@@ -60,10 +60,11 @@ def test_the_men_are_those_that_the_readme_counts(nhanes: Outputs):
 
 def test_the_cross_sectional_curve_agrees_with_mgcv(nhanes: Outputs):
     settings = CurveSettings(n_basis=QUICK.fit.n_basis)
-    complete = fit.complete_rows(
-        nhanes.tables["exposures"], nhanes.tables["levels"], "femoral_neck", QUICK.fit
+    exposures, episodes = nhanes.tables["exposures"], nhanes.tables["exposure_episodes"]
+    measured = curve_rows.Measured(
+        exposures, episodes, nhanes.tables["levels"], exposures, episodes
     )
-    data = fit._data(complete, nhanes.tables["exposure_episodes"], fit.LEVEL)
+    data = curve_rows.complete(measured, "femoral_neck", curve_rows.LEVEL, QUICK.fit).data()
     agreed = agree([data], settings)
     parts = decompose(*whole_gram(data, np.ones(len(data)), agreed), agreed.n_fixed)
     smoothing = parts.spectrum.reml()

@@ -251,7 +251,8 @@ def test_other_fit_settings_fit_anew(outputs: Outputs):
 
     made = run(Sources(), wider, as_of=AS_OF, before=snapshot(outputs))
 
-    assert made.tables["curve_summary"]["delta"].unique().to_list() == [1.0]
+    changes = made.tables["curve_summary"].filter(pl.col("outcome") == "annual_change_pct")
+    assert changes["delta"].unique().to_list() == [1.0]
     assert made.model_id != outputs.model_id
 
 
@@ -302,7 +303,7 @@ def test_an_empty_world_has_a_reason_for_everything():
     nothing = run(Sources(), QUICK, as_of=AS_OF)
 
     assert nothing.tables["cohort"].is_empty()
-    assert nothing.tables["curve_summary"]["verdict"].null_count() == 3
+    assert nothing.tables["curve_summary"]["verdict"].null_count() == 8
     assert nothing.tables["curve_summary"]["why_not"].null_count() == 0
     assert nothing.counts["rows_read"] == 0
 
@@ -320,8 +321,9 @@ def test_an_empty_world_has_a_reason_for_everything():
 def test_the_truth_of_4000_men_is_recovered(shape: Shape, verdicts: set[str], tmp_path: Path):
     simulate(tmp_path, SimulationSettings(patients=4000, shape=shape))
     made = add(None, tmp_path / "drop")
-    primary = made.tables["curve_summary"].filter(pl.col("site") == "lumbar_spine")
-    curve = made.tables["curve"].filter((pl.col("site") == "lumbar_spine") & pl.col("supported"))
+    of_primary = (pl.col("site") == "lumbar_spine") & (pl.col("outcome") == "annual_change_pct")
+    primary = made.tables["curve_summary"].filter(of_primary)
+    curve = made.tables["curve"].filter(of_primary & pl.col("supported"))
     truth = pl.read_csv(tmp_path / "truth" / "curve.csv").filter(pl.col("site") == "lumbar_spine")
 
     # The truth's limits by the same definition, over the same supported grid.

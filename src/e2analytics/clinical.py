@@ -58,6 +58,9 @@ LSC_FACTOR: Final = Cited(
 LOSS_THAT_MATTERS: Final = Cited(
     0.5, "%/year", "house rule (delta): a mean difference worth acting on", "low"
 )
+RISK_THAT_MATTERS: Final = Cited(
+    0.05, "1", "house rule (delta): one more man in twenty with a measured loss in two years", "low"
+)
 BMD_LEVEL_THAT_MATTERS: Final = Cited(
     0.03, "g/cm2", "house rule: about a quarter of a young-adult SD of the femoral neck", "low"
 )

@@ -15,6 +15,9 @@ from pandera.typing.polars import Series
 
 SITES: Final = ("lumbar_spine", "total_hip", "femoral_neck", "one_third_radius", "total_body")
 FITTED_SITES: Final = ("lumbar_spine", "total_hip", "femoral_neck")
+POOLED: Final = "pooled"
+"""All fitted sites in one curve, with a term for each site."""
+CURVES_OF: Final = (*FITTED_SITES, POOLED)
 ASSAYS: Final = ("ms", "ia", "unknown")
 STATUSES: Final = ("below_range", "low_not_attributable", "in_range", "not_assessable")
 GRADES: Final = ("A", "B", "C", "D")
@@ -521,7 +524,7 @@ class Levels(Table):
 class Curve(Table):
     """The fitted curve on its grid. Grain: site, outcome, e2_pg_ml."""
 
-    site: Series[str] = pa.Field(isin=SITES)
+    site: Series[str] = pa.Field(isin=CURVES_OF)
     outcome: Series[str] = pa.Field(isin=OUTCOMES)
     e2_pg_ml: Series[float] = pa.Field(gt=0)
     estimate: Series[float] = pa.Field(description="Adjusted mean outcome, in the outcome's unit.")
@@ -537,7 +540,7 @@ class Curve(Table):
 class CurveSummary(Table):
     """What the curve says. Grain: site, outcome."""
 
-    site: Series[str] = pa.Field(isin=SITES)
+    site: Series[str] = pa.Field(isin=CURVES_OF)
     outcome: Series[str] = pa.Field(isin=OUTCOMES)
     verdict: Series[str] = pa.Field(isin=VERDICTS, nullable=True, description="Null: not fitted.")
     explanation: Series[str] = pa.Field(description="The verdict in words.")

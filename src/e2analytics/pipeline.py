@@ -23,6 +23,7 @@ from e2analytics.settings import Settings
 from e2analytics.sources import Sources
 from e2analytics.stages import (
     account,
+    curve_rows,
     densitometry,
     expose,
     flag,
@@ -36,6 +37,7 @@ from e2analytics.stages import (
     validate,
 )
 from e2analytics.stages import fit as fitting
+from e2analytics.stages.curve_rows import Measured
 from e2analytics.stages.fit import Fitted
 from e2analytics.stages.opportunities import Known
 from e2analytics.stages.respond import Responded
@@ -47,6 +49,7 @@ _EVENT_DATE: Final = {
     "medications": "started_on",
     "events": "occurred_on",
 }
+_PAIR: Final = ["patient_id", "site", "scan_id", "scan_id_2"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -190,7 +193,8 @@ def _analyse(
     if model is None:
         frames = (exposed.exposures, exposed.levels, responded.own_levels)
         model_id = month_model.name(frames, settings, as_of)
-        curve, summary, quantiles = clock(fit)(exposed, settings, model_id)
+        measured = clock(measure_for_curves)(seen, linked, responded, exposed, settings)
+        curve, summary, quantiles = clock(fit)(measured, settings, model_id)
         how = month_model.settings_of_fit(settings)
         model = MonthModel(model_id, responded.response, quantiles, how)
     else:
@@ -329,11 +333,38 @@ def measure_exposure(
     return Exposed(exposures, along.episodes, levels)
 
 
-def fit(exposed: Exposed, settings: Settings, model_id: str) -> Fitted:
-    """Fit the curves of all sites."""
-    return fitting.fit(
-        exposed.exposures, exposed.episodes, exposed.levels, settings.fit, model_id=model_id
+def measure_for_curves(
+    seen: Mapping[str, pl.DataFrame],
+    linked: Linked,
+    responded: Responded,
+    exposed: Exposed,
+    settings: Settings,
+) -> Measured:
+    """Add the pairs of the risk form: each scan with the next one at least a year later."""
+    shortest = settings.link.shortest_years_of_risk
+    of_risk = settings.link.model_copy(update={"shortest_years": shortest})
+    pairs = link.pairs(seen["dxa"], seen["patients"], seen["precision"], of_risk).filter(
+        pl.col("why_not").is_null()
     )
+    # Most scans have the same next scan in both forms: what is known of these pairs stands.
+    known = linked.pairs.select(_PAIR)
+    others = linked._replace(pairs=pairs.join(known, on=_PAIR, how="anti", maintain_order="left"))
+    added = measure_exposure(seen, others, responded, settings)
+    long_enough = pl.col("years") >= shortest
+    kept = exposed.exposures.filter(long_enough)
+    of_kept = ["patient_id", "site", "first_scan_id"]
+    return Measured(
+        exposed.exposures,
+        exposed.episodes,
+        exposed.levels,
+        pl.concat([kept, added.exposures]).sort("patient_id", "site", "first_on"),
+        pl.concat([exposed.episodes.join(kept, on=of_kept, how="semi"), added.episodes]),
+    )
+
+
+def fit(measured: Measured, settings: Settings, model_id: str) -> Fitted:
+    """Fit the curves of all sites."""
+    return fitting.fit(measured, settings.fit, model_id=model_id)
 
 
 def flag_men(
@@ -411,9 +442,11 @@ def account_for(
 ) -> pl.DataFrame:
     """Say where rows, men and pairs of the primary site went."""
     site = settings.fit.primary_site
-    used = fitting.complete_rows(exposed.exposures, exposed.levels, site, settings.fit).rows
+    of_primary = Measured(*exposed, exposed.exposures.clear(), exposed.episodes.clear())
+    outcome = curve_rows.first_outcome(of_primary, site)
+    used = curve_rows.complete(of_primary, site, outcome, settings.fit).rows
     pairs = exposed.exposures.filter(pl.col("site") == site)
-    if fitting.outcome_of(exposed.exposures, exposed.levels, site) == fitting.LEVEL:
+    if outcome == curve_rows.LEVEL:
         scans = seen["dxa"].filter(pl.col("site") == site)
         beside = exposed.levels.filter(pl.col("site") == site)
         men = account.patients_chain(

@@ -70,6 +70,9 @@ class LinkSettings(Section):
     """What makes a scan pair usable."""
 
     shortest_years: float = Field(0.5, gt=0)
+    shortest_years_of_risk: float = Field(
+        1.0, gt=0, description="Of pairs that the risk form uses."
+    )
     longest_years: float = Field(5.0, gt=0)
     min_draws: int = Field(2, ge=1)
     carry_days: int = Field(int(clinical.E2_CARRY_DAYS.value), gt=0)
@@ -94,10 +97,11 @@ class FitSettings(Section):
     """How the curve is fitted."""
 
     primary_site: FittedSite = "lumbar_spine"
-    n_basis: int = Field(12, ge=6, le=40)
+    n_basis: int = Field(20, ge=6, le=40, description="Splines; 20 by simulation (models.smooth).")
     n_replicates: int = Field(1000, ge=100)
     seed: int = Field(20_260_930, ge=0)
     delta_pct_per_year: float = Field(clinical.LOSS_THAT_MATTERS.value, gt=0)
+    delta_risk: float = Field(clinical.RISK_THAT_MATTERS.value, gt=0, lt=1)
     delta_level_g_cm2: float = Field(clinical.BMD_LEVEL_THAT_MATTERS.value, gt=0)
     max_missing_covariate: float = Field(0.2, ge=0, le=1)
 

@@ -16,7 +16,7 @@ from e2analytics.job import STEPS, Done
 from e2analytics.monthly import Written
 from e2analytics.settings import Settings
 from e2analytics.stages import limit
-from e2analytics.stages.fit import CHANGE
+from e2analytics.stages.curve_rows import CHANGE
 from e2analytics.stages.settle import FATES
 from e2analytics.store import Store
 

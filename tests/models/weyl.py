@@ -47,7 +47,7 @@ def rows_of(n: int, kind: str) -> Rows:
     harm = np.clip((np.log(20) - x) / np.log(2), 0, 1)
     change = -2.5 * harm + 0.4 * z1 - 0.2 * z2 + 2 * bell(n, 16) / np.sqrt(weight)
     if kind == "outliers":
-        change = change + np.where(weyl(n, 28) < 0.01, 30, 0)
+        change = change + np.where(weyl(n, 28) < 0.02, 30, 0)
     years = 1 + 4 * weyl(n, 29)
     hazard = np.exp(-2.2 + 0.5 * np.log(years) + 1.2 * harm + 0.2 * z1 - 0.1 * z2)
     lost = (weyl(n, 30) < 1 - np.exp(-hazard)).astype(float)

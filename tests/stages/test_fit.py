@@ -1,4 +1,4 @@
-"""Fit: which rows and covariates a curve uses, and what is said where there is none."""
+"""Fit: one curve for each site and outcome and for all sites, or what is said where there is none."""
 
 import numpy as np
 import polars as pl
@@ -6,73 +6,97 @@ import pytest
 
 from e2analytics.settings import FitSettings
 from e2analytics.stages import fit
+from e2analytics.stages.curve_rows import CHANGE, RISK, Measured
 from e2analytics.state import Outputs, empty_table
+from tests.stages.test_curve_rows import measured_of
 
 QUICK = FitSettings(n_replicates=100)
+SITES = ("lumbar_spine", "total_hip", "femoral_neck", "pooled")
 
 
-def test_a_covariate_that_is_missing_in_more_than_a_fifth_is_left_out_and_named(outputs: Outputs):
-    exposures = outputs.tables["exposures"].filter(
-        pl.col("site") == "lumbar_spine", pl.col("usable")
-    )
-    number = pl.int_range(pl.len())
-    few, many = number % 10 == 0, number % 4 == 0
-
-    patchy = exposures.with_columns(
-        bmi_kg_m2=pl.when(~few).then("bmi_kg_m2"), years_on_trt=pl.when(~many).then("years_on_trt")
-    )
-    complete = fit.complete_rows(patchy, empty_table("levels"), "lumbar_spine", QUICK)
-
-    assert complete.in_words.startswith(
-        "age, BMI, log testosterone; left out: years on TRT (missing in 25%"
-    )
-    # One that is missing in fewer costs its rows.
-    assert complete.rows["bmi_kg_m2"].null_count() == 0
-    assert complete.rows["years_on_trt"].null_count() > 0
-    assert len(complete.rows) < len(patchy)
+@pytest.fixture(scope="module")
+def fitted(outputs: Outputs) -> fit.Fitted:
+    return fit.fit(measured_of(outputs), QUICK, model_id="m")
 
 
-def test_pairs_are_weighted_by_precision_and_length(outputs: Outputs):
-    complete = fit.complete_rows(
-        outputs.tables["exposures"], outputs.tables["levels"], "lumbar_spine", QUICK
-    )
+def test_every_site_and_all_together_have_a_curve_of_change_and_of_risk(fitted: fit.Fitted):
+    rows = fitted.summary.select("site", "outcome", "delta").rows()
+    drawn = fitted.curve.select("site", "outcome").unique(maintain_order=True).rows()
 
-    data = fit._data(complete, outputs.tables["exposure_episodes"], fit.CHANGE)
+    assert rows == [(site, *of) for site in SITES for of in ((CHANGE, 0.5), (RISK, 0.05))]
+    assert drawn == [row[:2] for row in rows]
+    assert fitted.summary["verdict"].null_count() == 0
 
-    cv, years = complete.rows["precision_cv_pct"][0], complete.rows["years"][0]
-    assert data.sampling_variance[0] == pytest.approx(2 * cv**2 / years**2)
-    assert data.episode_weight.sum(axis=1) == pytest.approx(1)
-    assert len(np.unique(data.patient)) == complete.rows["patient_id"].n_unique()
+
+def test_a_risk_is_a_probability_and_gives_no_limit_in_use(fitted: fit.Fitted):
+    risk = fitted.curve.filter(pl.col("outcome") == RISK)
+
+    assert risk.select(pl.col("ci_low").min()).item() > 0
+    assert risk.select(pl.col("ci_high").max()).item() < 1
+    # Only changes may ever give the limit in use.
+    assert set(fitted.limit_quantiles_pg_ml) == set(SITES)
+
+
+def test_all_sites_together_have_the_men_of_each_and_the_pairs_of_all(fitted: fit.Fitted):
+    change = fitted.summary.filter(pl.col("outcome") == CHANGE)
+    alone = change.filter(pl.col("site") != "pooled")
+    pooled = change.filter(pl.col("site") == "pooled").row(0, named=True)
+
+    assert pooled["n_intervals"] == alone["n_intervals"].sum()
+    assert alone["n_patients"].max() <= pooled["n_patients"] < alone["n_patients"].sum()
+    assert pooled["covariates"] == "age, BMI, log testosterone, years on TRT, site"
 
 
 def test_too_few_men_are_no_error_but_a_reason():
-    nothing = (empty_table(name) for name in ("exposures", "exposure_episodes", "levels"))
+    names = ("exposures", "exposure_episodes", "levels", "exposures", "exposure_episodes")
+    nothing = Measured(*(empty_table(name) for name in names))
 
-    fitted = fit.fit(*nothing, QUICK, model_id="m")
+    fitted = fit.fit(nothing, QUICK, model_id="m")
 
     assert fitted.curve.is_empty()
-    assert fitted.summary["verdict"].to_list() == [None, None, None]
+    assert fitted.summary["verdict"].to_list() == [None] * 8
     assert fitted.summary["why_not"].str.contains("at least 30 men").all()
     assert fitted.limit_quantiles_pg_ml == {}
 
 
-def test_scans_that_cannot_be_paired_give_levels_and_pairs_give_changes(outputs: Outputs):
-    exposures, levels = outputs.tables["exposures"], outputs.tables["levels"]
+def test_too_few_losses_are_a_reason_for_the_risk_alone(outputs: Outputs):
+    measured = measured_of(outputs)
+    steady = measured.risk_exposures.with_columns(change_pct=pl.lit(0.0))
 
-    assert fit.outcome_of(exposures, levels, "lumbar_spine") == fit.CHANGE
-    assert fit.outcome_of(exposures.clear(), levels, "lumbar_spine") == fit.LEVEL
-    assert fit.outcome_of(exposures.clear(), levels.clear(), "lumbar_spine") == fit.CHANGE
+    summary = fit.fit(measured._replace(risk_exposures=steady), QUICK, model_id="m").summary
+
+    spine = summary.filter(pl.col("site") == "lumbar_spine")
+    assert spine["verdict"].is_null().to_list() == [False, True]
+    assert spine["why_not"][1].startswith("a risk needs at least 10 losses and 10 intervals")
 
 
-def test_the_order_of_the_rows_does_not_matter(outputs: Outputs):
-    names = ("exposures", "exposure_episodes", "levels")
-    tables = [outputs.tables[name] for name in names]
-    shuffled = [table.sample(fraction=1, shuffle=True, seed=1) for table in tables]
+def test_one_site_alone_is_not_pooled(outputs: Outputs):
+    measured = measured_of(outputs)
+    spine = pl.col("site") == "lumbar_spine"
 
-    one = fit.fit(*tables, QUICK, model_id="m")
-    other = fit.fit(*shuffled, QUICK, model_id="m")
+    summary = fit.fit(
+        measured._replace(
+            exposures=measured.exposures.filter(spine),
+            levels=measured.levels.filter(spine),
+            risk_exposures=measured.risk_exposures.filter(spine),
+        ),
+        QUICK,
+        model_id="m",
+    ).summary
 
-    assert other.curve["estimate"].to_numpy() == pytest.approx(
-        one.curve["estimate"].to_numpy(), abs=1e-9
+    pooled = summary.filter(pl.col("site") == "pooled")
+    assert pooled["verdict"].null_count() == 2
+    assert pooled["why_not"].unique().to_list() == [
+        "only the lumbar spine has usable pairs: there is nothing to pool"
+    ]
+
+
+def test_the_order_of_the_rows_does_not_matter(outputs: Outputs, fitted: fit.Fitted):
+    shuffled = Measured(
+        *(table.sample(fraction=1, shuffle=True, seed=1) for table in measured_of(outputs))
     )
-    assert other.summary["verdict"].to_list() == one.summary["verdict"].to_list()
+
+    other = fit.fit(shuffled, QUICK, model_id="m")
+
+    np.testing.assert_allclose(other.curve["estimate"], fitted.curve["estimate"], atol=1e-9)
+    assert other.summary["verdict"].to_list() == fitted.summary["verdict"].to_list()

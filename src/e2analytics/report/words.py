@@ -23,6 +23,7 @@ SITE_NAMES: Final = {
     "femoral_neck": "Femoral neck",
     "one_third_radius": "One-third radius",
     "total_body": "Total body",
+    "pooled": "All sites together",
 }
 ASSAY_SHORT: Final = {"ms": "MS", "ia": "IA", "unknown": "IA?"}
 TIER_NAMES: Final = {"critical": "Critical", "high": "High", "watch": "Watch", "none": "None"}

@@ -15,7 +15,7 @@ import polars as pl
 
 from e2analytics.errors import TooLittleDataError
 from e2analytics.settings import FitSettings, FlagSettings
-from e2analytics.stages.fit import CHANGE
+from e2analytics.stages.curve_rows import CHANGE
 
 
 class LimitInUse(NamedTuple):
