@@ -319,7 +319,9 @@ def test_an_empty_world_has_a_reason_for_everything():
     ],
 )
 def test_the_truth_of_4000_men_is_recovered(shape: Shape, verdicts: set[str], tmp_path: Path):
-    simulate(tmp_path, SimulationSettings(patients=4000, shape=shape))
+    # The default seed's threshold is one of the one in twenty whose plateau is taken for a rise: that
+    # test errs so by design (p = 0.04; of seeds 1 to 8 none does). How often is for ``make validate``.
+    simulate(tmp_path, SimulationSettings(patients=4000, shape=shape, seed=1))
     made = add(None, tmp_path / "drop")
     of_primary = (pl.col("site") == "lumbar_spine") & (pl.col("outcome") == "annual_change_pct")
     primary = made.tables["curve_summary"].filter(of_primary)
