@@ -25,7 +25,7 @@ from e2analytics.models.judgement import Curves, judge
 from e2analytics.models.plan import Plan, plan, survey
 from e2analytics.models.precision import Precision
 from e2analytics.models.pspline import Array
-from e2analytics.models.rows import CurveData
+from e2analytics.models.rows import CurveData, distinct
 from e2analytics.models.shape import Verdict
 from e2analytics.models.smooth import Point
 from e2analytics.models.support import Support, men_near, supported_points
@@ -150,7 +150,7 @@ def fit_parts(parts: Sequence[CurveData], settings: CurveSettings) -> CurveFit:
 
 def refuse_few(parts: Sequence[CurveData]) -> None:
     """Raise ``TooLittleDataError`` with fewer than ``MIN_PATIENTS`` men."""
-    n_patients = sum(len(np.unique(part.patient)) for part in parts)
+    n_patients = sum(len(distinct(part.patient)) for part in parts)
     if n_patients < MIN_PATIENTS:
         raise TooLittleDataError(
             f"a curve needs at least {MIN_PATIENTS} men with a usable interval; "

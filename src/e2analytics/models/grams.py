@@ -11,9 +11,10 @@ clusters and not with rows.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -54,10 +55,10 @@ class ClusterGrams:
     def square(self, upper: Array) -> Array:
         """Gram matrices from their upper triangles, shape (r, q, q)."""
         rows, columns = np.triu_indices(self.n_columns)
-        grams = np.empty((len(upper), self.n_columns, self.n_columns))
-        grams[:, rows, columns] = upper
-        grams[:, columns, rows] = upper
-        return grams
+        place = np.empty((self.n_columns, self.n_columns), np.intp)
+        place[rows, columns] = place[columns, rows] = np.arange(len(rows))
+        squares: Array = np.take(upper, place, axis=1)
+        return squares
 
 
 def collect(data: CurveData, weight: Array, plan: Plan) -> ClusterGrams:
@@ -94,18 +95,34 @@ def collect(data: CurveData, weight: Array, plan: Plan) -> ClusterGrams:
 
 def whole_gram(data: CurveData, weight: Array, plan: Plan) -> tuple[Array, Array]:
     """Gram matrix and number of rows without regard to men, shapes (1, q, q) and (1,)."""
+    return _gram([partial(plan.columns, data.take(rows)) for rows in _pieces(len(data))], weight)
 
-    def gram(rows: slice) -> Array:
-        weighted = plan.columns(data.take(rows))
+
+def blocks_of_columns(data: CurveData, plan: Plan) -> Sequence[Array]:
+    """Columns of the model and the outcome for ``gram_of_blocks``, which may be called again."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(lambda rows: plan.columns(data.take(rows)), _pieces(len(data))))
+
+
+def gram_of_blocks(blocks: Sequence[Array], weight: Array) -> tuple[Array, Array]:
+    """Do what ``whole_gram`` does with columns that are there already."""
+    return _gram([partial(np.copy, block) for block in blocks], weight)
+
+
+def _gram(blocks: Sequence[Callable[[], Array]], weight: Array) -> tuple[Array, Array]:
+    def gram(block: Callable[[], Array], rows: slice) -> Array:
+        weighted = block()
         weighted *= np.sqrt(weight[rows])[:, None]
         return weighted.T @ weighted
 
-    blocks = [slice(start, start + _BLOCK_ROWS) for start in range(0, len(data), _BLOCK_ROWS)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         # Summed in the order of rows, whoever finishes first: the same bytes again.
-        return sum(pool.map(gram, blocks), start=np.zeros((plan.n_columns,) * 2))[None], np.array(
-            [float(len(data))]
-        )
+        total: Array = sum(pool.map(gram, blocks, _pieces(len(weight))))  # type: ignore[assignment]
+    return total[None], np.array([float(len(weight))])
+
+
+def _pieces(n_rows: int) -> list[slice]:
+    return [slice(start, start + _BLOCK_ROWS) for start in range(0, n_rows, _BLOCK_ROWS)]
 
 
 def _blocks(sizes: NDArray[np.intp]) -> Iterator[tuple[slice, slice]]:

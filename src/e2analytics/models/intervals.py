@@ -12,6 +12,7 @@ choice is unsure (few men, a flat curve) replicates are spread by half more than
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,26 +57,37 @@ def around(estimate: Array, pull: Pull, contrasts: Array, among: NDArray[np.bool
     among : boolean array of shape (g,)
         The band is drawn at the other points too, with the same confidence.
     """
-    pulls = pull.on(contrasts)
-    error = np.sqrt((pulls**2).sum(axis=0))
+    roots = contrasts @ _root(pull.covariance)
+    error = np.sqrt((roots**2).sum(axis=1))
     dof = np.maximum(pull.dof(contrasts), 1.0)
     alone = -error * stdtrit(dof, (1 - LEVEL) / 2)
-    together = -error * stdtrit(dof, ndtr(-_multiple(pulls, error, among)))
+    together = -error * stdtrit(dof, ndtr(-_multiple(roots, error, among)))
     return Interval(
         estimate, estimate - alone, estimate + alone, estimate - together, estimate + together
     )
 
 
-def _multiple(pulls: Array, error: Array, among: NDArray[np.bool_]) -> float:
-    """Quantile of the largest of correlated standard normal deviates (sup-t)."""
+def _root(covariance: Array) -> Array:
+    """Root R of a covariance R R', shape (p, p)."""
+    values, directions = np.linalg.eigh(covariance)
+    return np.asarray(directions * np.sqrt(np.maximum(values, 0.0)))
+
+
+def _multiple(roots: Array, error: Array, among: NDArray[np.bool_]) -> float:
+    """Quantile of the largest of correlated standard normal deviates (sup-t).
+
+    ``roots`` of shape (g, p) turn independent deviates into the errors of g values.
+    """
     told = among & (error > 0)
     least = float(ndtri((1 + LEVEL) / 2))
     if not told.any():
         return least
-    standard = pulls[:, told] / error[told]
-    values, directions = np.linalg.eigh(standard.T @ standard)
-    kept = values > values[-1] * 1e-10
-    root = directions[:, kept] * np.sqrt(values[kept])
-    draws = np.random.default_rng(_SEED).standard_normal((_N_DRAWS, root.shape[1]))
-    largest = np.abs(draws @ root.T).max(axis=1)
+    standard = (roots[told] / error[told, None]).astype(np.float32)
+    largest = np.abs(standard @ _deviates(roots.shape[1])).max(axis=0)
     return max(float(np.quantile(largest, LEVEL)), least)
+
+
+@cache
+def _deviates(size: int) -> NDArray[np.float32]:
+    """Independent standard normal deviates, the same in every call, shape (size, draws)."""
+    return np.random.default_rng(_SEED).standard_normal((size, _N_DRAWS), dtype=np.float32)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2analytics.models.pspline import Array, Basis
-from e2analytics.models.rows import Codes, CurveData
+from e2analytics.models.rows import Codes, CurveData, distinct
 
 MAX_CLUSTERS = 5_000
 """Beyond this many men, neighbours in the order of codes are resampled together.
@@ -140,7 +140,7 @@ def survey(data: CurveData) -> Survey:
     present = data.episode_weight > 0
     return Survey(
         log_e2=data.log_e2,
-        patients=np.unique(data.patient),
+        patients=distinct(data.patient),
         covariate_sums=data.covariates.sum(axis=0),
         outcome_sum=float(data.outcome.sum()),
         doubt_sum=float(data.log_e2_sd.sum(where=present)),
@@ -172,7 +172,7 @@ def plan(
         basis=Basis(lower - doubt, upper + doubt, n_basis),
         grid=np.linspace(lower, upper, n_grid),
         central=(low, high),
-        patients=np.unique(np.concatenate([each.patients for each in surveys])),
+        patients=distinct(np.concatenate([each.patients for each in surveys])),
         covariate_means=np.sum([each.covariate_sums for each in surveys], axis=0) / len(log_e2),
         outcome_mean=sum(each.outcome_sum for each in surveys) / len(log_e2),
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from e2analytics.models.grams import whole_gram
+from e2analytics.models.grams import blocks_of_columns, gram_of_blocks
 from e2analytics.models.plan import Plan
 from e2analytics.models.pspline import Array
 from e2analytics.models.rows import CurveData
@@ -73,14 +73,21 @@ def estimate(parts: Sequence[CurveData], plan: Plan) -> Precision:
     precision = Precision(np.inf, largest)
     if largest == 0.0:
         return precision
+    # The columns are the same in every round.
+    columns = [blocks_of_columns(part, plan) for part in parts]
     for _ in range(_MAX_ROUNDS):
-        previous, precision = precision, _improved(parts, plan, precision)
+        previous, precision = precision, _improved(parts, columns, plan, precision)
         if abs(precision.between - previous.between) <= _ENOUGH * precision.between:
             break
     return precision
 
 
-def _improved(parts: Sequence[CurveData], plan: Plan, precision: Precision) -> Precision:
+def _improved(
+    parts: Sequence[CurveData],
+    columns: Sequence[Sequence[Array]],
+    plan: Plan,
+    precision: Precision,
+) -> Precision:
     """Equate the weighted squared residuals of a fit with their expectation in tau^2.
 
     Where it changes nothing, these squares equal their degrees of freedom: Paule and Mandel's
@@ -88,9 +95,9 @@ def _improved(parts: Sequence[CurveData], plan: Plan, precision: Precision) -> P
     """
     gram, n_rows = np.zeros((1, plan.n_columns, plan.n_columns)), np.zeros(1)
     total, by_scanner = 0.0, 0.0
-    for part in parts:
+    for part, blocks in zip(parts, columns, strict=True):
         weight = precision.weights(part.sampling_variance)
-        added, n_added = whole_gram(part, weight, plan)
+        added, n_added = gram_of_blocks(blocks, weight)
         gram, n_rows = gram + added, n_rows + n_added
         total += float(weight.sum())
         by_scanner += float(weight @ part.sampling_variance)

@@ -82,5 +82,25 @@ class CurveData:
 
     def parts(self, n_parts: int) -> Sequence[Self]:
         """Cut into parts; a man's rows stay together."""
-        part = np.unique(self.patient, return_inverse=True)[1] % n_parts
+        part = numbered(self.patient) % n_parts
         return [self.take(part == number) for number in range(n_parts)]
+
+
+def distinct(codes: Codes) -> Codes:
+    """Give each code once, ascending."""
+    if not _ascend(codes):
+        return np.unique(codes)
+    once: Codes = codes[np.concatenate([[True], codes[1:] != codes[:-1]])[: len(codes)]]
+    return once
+
+
+def numbered(codes: Codes) -> Codes:
+    """Give the number of each row's code among the distinct ones, from 0, shape (n,)."""
+    if not _ascend(codes):
+        return np.unique(codes, return_inverse=True)[1].astype(np.int64)
+    return np.cumsum(np.concatenate([[False], codes[1:] != codes[:-1]]))[: len(codes)]
+
+
+def _ascend(codes: Codes) -> bool:
+    """Whether rows are in the order of codes, as they are in most tables: nothing to sort then."""
+    return bool(np.all(codes[1:] >= codes[:-1]))

@@ -12,8 +12,10 @@ Econ Stat 2018;36:672.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from e2analytics.models.grams import ClusterGrams
 from e2analytics.models.pspline import Array
@@ -30,27 +32,32 @@ class Pull:
     ----------
     of_coefficients : array of shape (n, p)
         Their cross-product is the covariance of the coefficients.
-    upper : array of shape (n, p (p + 1) / 2)
-        Upper triangle of each cluster's Gram matrix, without the outcome.
+    upper : array of shape (n, p (p + 1) / 2), single precision
+        Upper triangle of each cluster's Gram matrix, without the outcome. It says how many
+        clusters count, of which nobody needs seven digits.
     bread : array of shape (p, p)
     """
 
     of_coefficients: Array
-    upper: Array
+    upper: NDArray[np.float32]
     bread: Array
 
-    def on(self, contrasts: Array) -> Array:
-        """Pull of each cluster on contrasts of the coefficients, (g, p) -> (n, g)."""
-        return np.asarray(self.of_coefficients @ contrasts.T)
+    @cached_property
+    def covariance(self) -> Array:
+        """Covariance of the coefficients, shape (p, p)."""
+        return np.asarray(self.of_coefficients.T @ self.of_coefficients)
 
     def dof(self, contrasts: Array) -> Array:
         """Effective number of clusters behind the error of each contrast, (g, p) -> (g,)."""
         along = contrasts @ self.bread
         rows, columns = np.triu_indices(along.shape[1])
         twice = np.where(rows == columns, 1.0, 2.0)
-        share = self.upper @ (twice * along[:, rows] * along[:, columns]).T
-        squares = (share**2).sum(axis=0)
-        total: Array = share.sum(axis=0) ** 2
+        of_each = (twice * along[:, rows] * along[:, columns]).T
+        # Scaled, as a square of a small share has no place in single precision.
+        largest = np.abs(of_each).max(axis=0)
+        share = self.upper @ (of_each / np.where(largest > 0, largest, 1.0)).astype(np.float32)
+        squares = (share**2).sum(axis=0, dtype=np.float64)
+        total: Array = share.sum(axis=0, dtype=np.float64) ** 2
         # A contrast that nothing informs (of a point with itself) has no error to be unsure of.
         effective: Array = np.divide(
             total, squares, out=np.full_like(total, np.inf), where=squares > 0
@@ -73,11 +80,11 @@ def pull(grams: ClusterGrams, coefficients: Array, bread: Array) -> Pull:
     scores = with_outcome - designs @ coefficients
     enlarged = scores
     for _ in range(_N_TERMS):
-        enlarged = scores + np.einsum("nij,nj->ni", designs, enlarged @ bread)
+        enlarged = scores + (designs @ (enlarged @ bread)[:, :, None])[:, :, 0]
     n = len(scores)
     columns = np.triu_indices(grams.n_columns)[1]
     return Pull(
         of_coefficients=np.sqrt((n - 1) / n) * enlarged @ bread,
-        upper=grams.upper[:, columns < grams.n_columns - 1],
+        upper=grams.upper[:, columns < grams.n_columns - 1].astype(np.float32),
         bread=bread,
     )
