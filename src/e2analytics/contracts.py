@@ -605,7 +605,9 @@ class Cohort(Table):
     )
     model_id: Series[str]
     rules_id: Series[str] = pa.Field(description="Version and digest of rules and thresholds.")
-    results_digest: Series[str] = pa.Field(description="Changes when a result of his does.")
+    results_digest: Series[str] = pa.Field(
+        description="Changes when a result, his height or weight does."
+    )
     dose_digest: Series[str] = pa.Field(description="Changes when an order of his does.")
     scans_digest: Series[str] = pa.Field(description="Changes when a scan of his does.")
 
@@ -617,6 +619,90 @@ class Flags(Cohort):
     state: Series[str] = pa.Field(isin=["new", "open", "resolved", "reopened"])
     review_state: Series[str] = pa.Field(isin=["not_reviewed", "reviewed"])
     review_note: Series[str] = pa.Field(nullable=True)
+
+
+class FlagEvents(Table):
+    """What changed at which run, of flags and statuses, and why. Grain: run_id, patient_id, event."""
+
+    run_id: Series[str]
+    as_of: Series[pl.Date]
+    patient_id: Series[str]
+    clinic_id: Series[str]
+    event: Series[str] = pa.Field(
+        isin=["new", "resolved", "reopened", "tier_changed", "status_changed"]
+    )
+    was: Series[str] = pa.Field(description="Tier before; of status_changed the status.")
+    now: Series[str] = pa.Field(description="Tier now; of status_changed the status.")
+    why: Series[str] = pa.Field(
+        description="Names of changes in schemas/reference/flag_rules.yaml, separated by '; '."
+    )
+
+    class Config:
+        """Grain."""
+
+        unique = ["run_id", "patient_id", "event"]
+
+
+class Gaps(Table):
+    """What is missing in a man's care, beside his flag. Grain: patient_id, gap."""
+
+    patient_id: Series[str]
+    clinic_id: Series[str]
+    as_of: Series[pl.Date]
+    gap: Series[str] = pa.Field(description="Name in schemas/reference/flag_rules.yaml.")
+    since_on: Series[pl.Date] = pa.Field(
+        nullable=True, description="Day of the start, change, scan or result that it follows."
+    )
+    due_on: Series[pl.Date] = pa.Field(nullable=True, description="Last day to be in time.")
+
+    class Config:
+        """Grain."""
+
+        unique = ["patient_id", "gap"]
+
+
+class Context(Table):
+    """What stands beside a man's E2: descriptive, without cut-offs. Grain: patient_id."""
+
+    patient_id: Series[str] = pa.Field(unique=True)
+    clinic_id: Series[str]
+    as_of: Series[pl.Date]
+    testosterone_ng_dl: Series[float] = pa.Field(nullable=True, description="Last total, ng/dL.")
+    testosterone_on: Series[pl.Date] = pa.Field(nullable=True)
+    testosterone_usual_ng_dl: Series[float] = pa.Field(
+        nullable=True, description="Geometric mean of all his results, ng/dL."
+    )
+    t_e2_ratio: Series[float] = pa.Field(
+        nullable=True,
+        description="Testosterone (ng/dL) / E2 (pg/mL) of one day; no cut-off for bone is known.",
+    )
+    t_e2_on: Series[pl.Date] = pa.Field(nullable=True)
+    t_e2_assay: Series[str] = pa.Field(isin=ASSAYS, nullable=True, description="Of that E2.")
+    body_fat_pct: Series[float] = pa.Field(nullable=True, description="Last, %.")
+    body_fat_on: Series[pl.Date] = pa.Field(nullable=True)
+    body_fat_change_points: Series[float] = pa.Field(
+        nullable=True, description="Since the scan before on the same scanner, percentage points."
+    )
+    body_fat_since_on: Series[pl.Date] = pa.Field(nullable=True, description="That scan's day.")
+    calcium_mg_dl: Series[float] = pa.Field(nullable=True, description="Last in serum, mg/dL.")
+    calcium_on: Series[pl.Date] = pa.Field(nullable=True)
+    vitamin_d_ng_ml: Series[float] = pa.Field(nullable=True, description="Last 25-OH, ng/mL.")
+    vitamin_d_on: Series[pl.Date] = pa.Field(nullable=True)
+    bone_class: Series[str] = pa.Field(isin=BONE_CLASSES, nullable=True)
+    bone_class_site: Series[str] = pa.Field(isin=SITES, nullable=True)
+    bone_class_on: Series[pl.Date] = pa.Field(nullable=True)
+    bmd_site: Series[str] = pa.Field(
+        isin=SITES, nullable=True, description="Site that changed for the worst against its LSC."
+    )
+    bmd_first_on: Series[pl.Date] = pa.Field(nullable=True)
+    bmd_second_on: Series[pl.Date] = pa.Field(nullable=True)
+    bmd_change_pct: Series[float] = pa.Field(nullable=True, description="Between the two, %.")
+    lsc_pct: Series[float] = pa.Field(nullable=True, description="What two scans can show, %.")
+    lsc_verdict: Series[str] = pa.Field(
+        isin=["loss", "gain", "no_measurable_change"], nullable=True
+    )
+    bone_drugs: Series[str] = pa.Field(nullable=True, description="Since when, until when.")
+    glucocorticoids: Series[str] = pa.Field(nullable=True, description="Since when, until when.")
 
 
 class Limits(Table):
@@ -719,6 +805,9 @@ TABLES: Final[dict[str, type[Table]]] = {
     "curve_summary": CurveSummary,
     "cohort": Cohort,
     "flags": Flags,
+    "flag_events": FlagEvents,
+    "gaps": Gaps,
+    "context": Context,
     "limits": Limits,
     "models": Models,
     "measures": Measures,

@@ -18,6 +18,7 @@ from e2analytics.settings import FlagSettings
 
 Text = Annotated[str, Field(min_length=1)]
 Change = Literal[
+    "joined",
     "new_result",
     "dose_changed",
     "new_scan",
@@ -26,6 +27,7 @@ Change = Literal[
     "rule_changed",
     "left",
     "time_passed",
+    "unexplained",
 ]
 
 

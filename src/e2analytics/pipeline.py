@@ -23,11 +23,13 @@ from e2analytics.settings import Settings
 from e2analytics.sources import Sources
 from e2analytics.stages import (
     account,
+    context,
     curve_rows,
     densitometry,
     expose,
     flag,
     flag_life,
+    gaps,
     limit,
     link,
     measure,
@@ -81,6 +83,17 @@ class Exposed(NamedTuple):
     exposures: pl.DataFrame
     episodes: pl.DataFrame
     levels: pl.DataFrame
+
+
+class Flagged(NamedTuple):
+    """The tables about men on the drug, by name."""
+
+    cohort: pl.DataFrame
+    flags: pl.DataFrame
+    flag_events: pl.DataFrame
+    gaps: pl.DataFrame
+    context: pl.DataFrame
+    projections: pl.DataFrame
 
 
 def run(
@@ -208,9 +221,11 @@ def _analyse(
         as_of=as_of,
         reason=adopt,
     )
-    cohort, flags, projections = clock(flag_men)(
+    scanned = densitometry.classify(seen["dxa"], seen["patients"])
+    flagged = clock(flag_men)(
         seen,
         linked,
+        scanned,
         responded,
         exposed,
         before,
@@ -219,9 +234,9 @@ def _analyse(
         settings,
         as_of,
         model.model_id,
+        run_id,
     )
     of_model = pl.lit(model.model_id).alias("model_id")
-    scanned = densitometry.classify(seen["dxa"], seen["patients"])
     measures = clock(count_measures)(seen, linked, scanned, before, as_of)
     attrition = clock(account_for)(taken, seen, exposed, settings, run_id)
     derived = {
@@ -231,12 +246,10 @@ def _analyse(
         "own_levels": responded.own_levels.with_columns(of_model),
         "dose_effects": responded.effects.with_columns(of_model),
         "e2_checks": responded.checks.with_columns(of_model),
-        "projections": projections,
         "levels": exposed.levels,
         "curve": curve,
         "curve_summary": summary,
-        "cohort": cohort,
-        "flags": flags,
+        **flagged._asdict(),
         "limits": limits,
         "models": models,
         "measures": measures,
@@ -244,9 +257,9 @@ def _analyse(
     gone = flag.men_gone(linked.episodes, seen["events"], settings.flag, as_of)
     counts = {
         "men": len(seen["patients"]),
-        "men_on_drug": len(cohort),
+        "men_on_drug": len(flagged.cohort),
         "men_on_drug_died_or_left": gone,
-        "men_flagged": int((flags["tier"] != "none").sum()),
+        "men_flagged": int((flagged.flags["tier"] != "none").sum()),
     }
     return derived, attrition, counts, model.model_id
 
@@ -370,6 +383,7 @@ def fit(measured: Measured, settings: Settings, model_id: str) -> Fitted:
 def flag_men(
     seen: Mapping[str, pl.DataFrame],
     linked: Linked,
+    scanned: pl.DataFrame,
     responded: Responded,
     exposed: Exposed,
     before: Snapshot,
@@ -378,8 +392,9 @@ def flag_men(
     settings: Settings,
     as_of: date,
     model_id: str,
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Judge every man on the drug by the limit in use; tell which flags are new, and project."""
+    run_id: str,
+) -> Flagged:
+    """Judge every man on the drug by the limit in use; tell what changed, what is missing, what would be."""
     present = link.present_dose(linked.episodes, as_of)
     men = respond.now_and_off(responded.response, responded.own_levels, present)
     limit_in_use = limit.in_use(limits, settings.flag, as_of=as_of)
@@ -388,13 +403,14 @@ def flag_men(
         seen["medications"],
         seen["labs"],
         seen["dxa"],
-        densitometry.classify(seen["dxa"], seen["patients"]),
+        scanned,
         seen["events"],
         linked.episodes,
         linked.draws,
         men,
         exposed.exposures,
     )
+    was = flag_life.Judged(before.table("cohort"), before.table("flags"))
     cohort = flag.cohort(
         known,
         limit_in_use,
@@ -403,23 +419,25 @@ def flag_men(
         primary_site=settings.fit.primary_site,
         as_of=as_of,
         model_id=model_id,
-        before=before.table("flags"),
+        before=was.flags,
     )
+    flags = flag_life.flags(cohort, was.flags, as_of=as_of)
+    now = flag_life.Judged(cohort, flags)
+    happened = flag_life.events(was, now, as_of=as_of, run_id=run_id)
     on_anastrozole = cohort.filter(pl.col("e2_expected_pg_ml").is_not_null()).select("patient_id")
-    projections = respond.projections(responded.response, responded.own_levels, on_anastrozole)
-    flags = flag_life.flags(cohort, before.table("flags"), as_of=as_of)
-    return cohort, flags, projections
+    return Flagged(
+        cohort,
+        flags,
+        pl.concat([before.table("flag_events"), happened]),
+        gaps.gaps(known_of_care(seen, linked, scanned), cohort, flags, as_of),
+        context.context(known, cohort),
+        respond.projections(responded.response, responded.own_levels, on_anastrozole),
+    )
 
 
-def count_measures(
-    seen: Mapping[str, pl.DataFrame],
-    linked: Linked,
-    scanned: pl.DataFrame,
-    before: Snapshot,
-    as_of: date,
-) -> pl.DataFrame:
-    """Count the quality measures of the months that have ended."""
-    known = Known(
+def known_of_care(seen: Mapping[str, pl.DataFrame], linked: Linked, scanned: pl.DataFrame) -> Known:
+    """Return what measures and gaps look at."""
+    return Known(
         seen["patients"],
         seen["medications"],
         seen["labs"],
@@ -430,6 +448,17 @@ def count_measures(
         linked.pairs,
         scanned,
     )
+
+
+def count_measures(
+    seen: Mapping[str, pl.DataFrame],
+    linked: Linked,
+    scanned: pl.DataFrame,
+    before: Snapshot,
+    as_of: date,
+) -> pl.DataFrame:
+    """Count the quality measures of the months that have ended."""
+    known = known_of_care(seen, linked, scanned)
     return measure.with_older(measure.measure(known, as_of), before.table("measures"))
 
 

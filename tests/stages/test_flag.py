@@ -68,6 +68,11 @@ def own(off: float = 3.7, on: float = 3.2, sd: float = 0.1, n_ms: int = 4) -> di
     }
 
 
+def patients() -> pl.DataFrame:
+    row = {"patient_id": "p1", "clinic_id": "c1", "birth_date": date(1960, 1, 1)}
+    return pl.DataFrame([row], schema=empty_table("patients").schema)
+
+
 def scans(bone_class: str | None) -> pl.DataFrame:
     row = {
         "namespace": "default",
@@ -121,7 +126,7 @@ def judge(
         else empty_table("labs")
     )
     known = flag.Known(
-        patients=pl.DataFrame({"patient_id": ["p1"], "clinic_id": ["c1"]}),
+        patients=patients(),
         medications=medications,
         labs=labs,
         dxa=empty_table("dxa"),
@@ -479,3 +484,69 @@ def test_a_digest_changes_with_its_rows_and_with_nothing_else():
     assert changed(corrected) == ["results_digest"]
     assert changed(ordered) == ["dose_digest"]
     assert changed(scanned) == ["scans_digest"]
+
+
+EVENTS = ["event", "was", "now", "why"]
+
+
+def happened(was: pl.DataFrame, now: pl.DataFrame, days: int = 1) -> list[tuple[str, ...]]:
+    """Return the events between two cohorts, the second so many days later."""
+    as_of = AS_OF + timedelta(days=days)
+    first = flag_life.Judged(was, flag_life.flags(was, empty_table("flags"), as_of=AS_OF))
+    then = now.with_columns(as_of=pl.lit(as_of))
+    second = flag_life.Judged(then, flag_life.flags(then, first.flags, as_of=as_of))
+    return flag_life.events(first, second, as_of=as_of, run_id="r2").select(EVENTS).rows()
+
+
+def test_every_change_of_a_flag_has_its_reason():
+    fine, low, danger = judge(), judge(man=LOW_BY_DRUG), judge(man=DANGER)
+    drawn = judge(draws=[draw(), draw(result_id="r2", collected_on=ago(2))], man=LOW_BY_DRUG)
+    ordered = judge([order(), order(started_on=ago(40), source_line=3)], man=LOW_BY_DRUG)
+    scanned = judge(bone_class="osteoporosis")
+    nobody = fine.clear()
+    low_status = ("status_changed", "in_range", "below_range")
+
+    assert happened(fine, fine) == []
+    assert happened(low, low) == []
+    assert happened(nobody, low) == [("new", "none", "high", "joined")]
+    assert happened(low, nobody) == [("resolved", "high", "none", "left")]
+    assert happened(fine, drawn) == [
+        ("new", "none", "high", "new_result"),
+        (*low_status, "new_result"),
+    ]
+    assert happened(fine, ordered)[0] == ("new", "none", "high", "dose_changed")
+    assert happened(fine, scanned) == [("new", "none", "watch", "new_scan")]
+    model = low.with_columns(model_id=pl.lit("m2"))
+    assert happened(fine, model)[0] == ("new", "none", "high", "new_model")
+    limit = low.with_columns(lower_limit_pg_ml=pl.lit(20.0), rules_id=pl.lit("other"))
+    assert happened(fine, limit, days=0)[1] == (*low_status, "limit_changed; rule_changed")
+    assert happened(low, danger) == [("tier_changed", "high", "critical", "time_passed")]
+    # With nothing else and no day between there is no reason: that would be a defect, and shows.
+    assert happened(low, danger, days=0) == [("tier_changed", "high", "critical", "unexplained")]
+
+
+def test_a_result_that_grows_too_old_is_time_passed_beside_what_else_is_new():
+    before = judge(draws=[draw(collected_on=ago(180))])
+    model = judge(draws=[draw(collected_on=ago(181))]).with_columns(
+        before["results_digest"], model_id=pl.lit("m2")
+    )
+
+    assert happened(before, model) == [
+        ("status_changed", "in_range", "not_assessable", "new_model; time_passed")
+    ]
+
+
+def test_a_flag_that_comes_back_is_reopened():
+    fine, low = judge(), judge(man=LOW_BY_DRUG)
+    first = flag_life.flags(low, empty_table("flags"), as_of=AS_OF)
+    second = flag_life.flags(fine, first, as_of=AS_OF + timedelta(days=1))
+    later = AS_OF + timedelta(days=2)
+
+    events = flag_life.events(
+        flag_life.Judged(fine, second),
+        flag_life.Judged(low, flag_life.flags(low, second, as_of=later)),
+        as_of=later,
+        run_id="r3",
+    )
+
+    assert events["event"].to_list() == ["reopened", "status_changed"]

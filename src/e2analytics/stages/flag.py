@@ -293,16 +293,24 @@ def _recent(
 
 def _bone(exposures: pl.DataFrame, primary_site: str) -> pl.DataFrame:
     """Return the change of the last comparable pair, and whether any site lost more than its LSC."""
+    primary = pl.col("site") == primary_site
+    return (
+        last_pairs(exposures)
+        .group_by("patient_id")
+        .agg(
+            bmd_change_pct_per_year=pl.col("annual_change_pct").filter(primary).first(),
+            loss_exceeds_lsc=(pl.col("lsc_verdict") == "loss").any(),
+        )
+    )
+
+
+def last_pairs(exposures: pl.DataFrame) -> pl.DataFrame:
+    """Return every man's last comparable scan pair of spine, hip and femoral neck."""
     comparable = exposures.filter(~pl.col("why_not").fill_null("").is_in(_NOT_COMPARABLE))
-    last = (
+    return (
         comparable.filter(pl.col("site").is_in(FITTED_SITES))
         .sort("second_on", "first_on")
         .unique(["patient_id", "site"], keep="last", maintain_order=True)
-    )
-    primary = pl.col("site") == primary_site
-    return last.group_by("patient_id").agg(
-        bmd_change_pct_per_year=pl.col("annual_change_pct").filter(primary).first(),
-        loss_exceeds_lsc=(pl.col("lsc_verdict") == "loss").any(),
     )
 
 

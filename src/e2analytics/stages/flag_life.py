@@ -1,16 +1,44 @@
-"""Flag life: which flags are new, open, resolved or reopened.
+"""Flag life: which flags are new, open, resolved or reopened, and why anything changed.
 
-In    the cohort of a day, the flags as of the last day before it
-Out   flags   grain patient_id: the flagged men, and those whose flag is resolved
+In    the cohort of a day, the cohort and the flags of the run before
+Out   flags         grain patient_id: the flagged men, and those whose flag is resolved
+      flag_events   grain run_id, patient_id, event: what changed at which run, and why; only ever added to
+
+Why is what differs between the two runs in what the man is judged on: his rows, the model, the limit, the rules,
+the day. Where several differ, all are named.
 """
 
 from __future__ import annotations
 
 from datetime import date
+from typing import Final, NamedTuple
 
 import polars as pl
 
 from e2analytics.contracts import columns_of
+
+_SEPARATOR: Final = "; "
+_COME_WITH_TIME: Final = ("no_recent_e2", "old_order", "stale_feed", "long_below_range")
+_GO_WITH_TIME: Final = ("dose_changed_recently", "result_below_red_line", "long_below_range")
+_COMPARED: Final = (
+    "as_of",
+    "tier",
+    "status",
+    "reasons",
+    "results_digest",
+    "dose_digest",
+    "scans_digest",
+    "model_id",
+    "rules_id",
+    "lower_limit_pg_ml",
+)
+
+
+class Judged(NamedTuple):
+    """What a run said: its cohort and its flags."""
+
+    cohort: pl.DataFrame
+    flags: pl.DataFrame
 
 
 def flags(cohort: pl.DataFrame, before: pl.DataFrame, *, as_of: date) -> pl.DataFrame:
@@ -58,3 +86,92 @@ def _state(as_of: date) -> pl.Expr:
         .then(pl.lit("reopened"))
         .otherwise(pl.lit("open"))
     )
+
+
+def events(was: Judged, now: Judged, *, as_of: date, run_id: str) -> pl.DataFrame:
+    """Return what changed between two runs, of flags and of the status of any man of the cohort, and why."""
+    flagged_before = was.flags.select("patient_id", had_flag=pl.lit(True))
+    compared = (
+        now.cohort.select("patient_id", "clinic_id", *_COMPARED, is_here=pl.lit(True))
+        .join(
+            was.cohort.select("patient_id", "clinic_id", *_COMPARED, was_here=pl.lit(True)),
+            on="patient_id",
+            how="full",
+            coalesce=True,
+            suffix="_was",
+        )
+        .join(flagged_before, on="patient_id", how="left")
+        .with_columns(
+            pl.col("is_here", "was_here", "had_flag").fill_null(False),
+            pl.col("tier", "tier_was").fill_null("none"),
+            clinic_id=pl.coalesce("clinic_id", "clinic_id_was"),
+        )
+        .with_columns(why=_why(as_of))
+    )
+    opens = (pl.col("tier") != "none") & (pl.col("tier_was") == "none")
+    closes = (pl.col("tier") == "none") & (pl.col("tier_was") != "none")
+    goes_on = (pl.col("tier") != "none") & (pl.col("tier_was") != "none")
+    judged_twice = pl.col("is_here") & pl.col("was_here")
+    found = {
+        "new": (opens & ~pl.col("had_flag"), "tier"),
+        "reopened": (opens & pl.col("had_flag"), "tier"),
+        "resolved": (closes, "tier"),
+        "tier_changed": (goes_on & (pl.col("tier") != pl.col("tier_was")), "tier"),
+        "status_changed": (judged_twice & (pl.col("status") != pl.col("status_was")), "status"),
+    }
+    return (
+        pl.concat(
+            compared.filter(is_so).select(
+                "patient_id",
+                "clinic_id",
+                "why",
+                as_of=pl.lit(as_of),
+                run_id=pl.lit(run_id),
+                event=pl.lit(name),
+                was=f"{what}_was",
+                now=what,
+            )
+            for name, (is_so, what) in found.items()
+        )
+        .select(columns_of("flag_events"))
+        .sort("patient_id", "event")
+    )
+
+
+def _why(as_of: date) -> pl.Expr:
+    """Name what differs between the two runs in what a man is judged on."""
+    both = pl.col("is_here") & pl.col("was_here")
+
+    def differs(name: str) -> pl.Expr:
+        return both & pl.col(name).ne_missing(pl.col(f"{name}_was"))
+
+    causes = {
+        "joined": ~pl.col("was_here"),
+        "left": ~pl.col("is_here"),
+        "new_result": differs("results_digest"),
+        "dose_changed": differs("dose_digest"),
+        "new_scan": differs("scans_digest"),
+        "new_model": differs("model_id"),
+        "limit_changed": differs("lower_limit_pg_ml"),
+        "rule_changed": differs("rules_id"),
+    }
+    other = pl.any_horizontal(causes.values())
+    days_passed = both & (pl.col("as_of_was") != as_of)
+    by_time = days_passed & (_says_so_with_time() | ~other)
+    named = [
+        *(pl.when(is_so).then(pl.lit(name)) for name, is_so in causes.items()),
+        pl.when(by_time).then(pl.lit("time_passed")),
+    ]
+    said = pl.concat_str(named, separator=_SEPARATOR, ignore_nulls=True)
+    return pl.when(said == "").then(pl.lit("unexplained")).otherwise(said)
+
+
+def _says_so_with_time() -> pl.Expr:
+    """Tell whether a reason came or went that comes or goes with the days."""
+
+    def has(reasons: str, name: str) -> pl.Expr:
+        return pl.col(reasons).str.split(_SEPARATOR).list.contains(name)
+
+    came = [has("reasons", name) & ~has("reasons_was", name) for name in _COME_WITH_TIME]
+    went = [has("reasons_was", name) & ~has("reasons", name) for name in _GO_WITH_TIME]
+    return pl.any_horizontal(*came, *went).fill_null(False)

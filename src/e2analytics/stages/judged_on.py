@@ -15,6 +15,7 @@ import polars as pl
 
 _ANALYTES: Final = ("estradiol", "testosterone_total", "body_mass_index")
 _RESULT: Final = ("analyte", "result_id", "collected_on", "value_low", "value_high", "assay")
+_MAN: Final = ("birth_date", "height_cm", "weight_kg")
 _SPELL: Final = ("drug", "started_on", "ended_on", "weekly_dose_mg", "ordered_on")
 _SCAN: Final = ("site", "first_scan_id", "second_scan_id", "change_pct", "lsc_pct", "lsc_verdict")
 _CLASSED: Final = ("site", "scan_id", "scanned_on", "bone_class")
@@ -22,6 +23,10 @@ _CLASSED: Final = ("site", "scan_id", "scanned_on", "bone_class")
 
 class Known(Protocol):
     """The rows that are digested."""
+
+    @property
+    def patients(self) -> pl.DataFrame:
+        """Men, with height and weight."""
 
     @property
     def labs(self) -> pl.DataFrame:
@@ -42,11 +47,14 @@ class Known(Protocol):
 
 def digests(known: Known, men: pl.DataFrame) -> pl.DataFrame:
     """Return the digests of the men named."""
-    results = known.labs.filter(pl.col("analyte").is_in(_ANALYTES))
+    results = [
+        _digest(known.labs.filter(pl.col("analyte").is_in(_ANALYTES)), men, _RESULT),
+        _digest(known.patients, men, _MAN),
+    ]
     scans = [_digest(known.exposures, men, _SCAN), _digest(known.densitometry, men, _CLASSED)]
     return (
         men.select("patient_id")
-        .join(_named(_digest(results, men, _RESULT), "results_digest"), on="patient_id", how="left")
+        .join(_named(_summed(results), "results_digest"), on="patient_id", how="left")
         .join(
             _named(_digest(known.episodes, men, _SPELL), "dose_digest"), on="patient_id", how="left"
         )

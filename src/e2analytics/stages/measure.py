@@ -47,7 +47,7 @@ def measure(known: Known, as_of: date, n_months: int = N_MONTHS) -> pl.DataFrame
     by_clinic = (
         _grid(clinics, month_ends)
         .join(_counted(known, clinics, month_ends), on=_GRAIN, how="left", maintain_order="left")
-        .join(_lacking(known, clinics, month_ends), on=_GRAIN, how="left", maintain_order="left")
+        .join(lacking(known, clinics, month_ends), on=_GRAIN, how="left", maintain_order="left")
         .with_columns(
             pl.when(pl.col("not_measured").is_null()).then(pl.col(name).fill_null(0)).alias(name)
             for name in _COUNTS
@@ -105,7 +105,7 @@ def _counted(known: Known, clinics: pl.DataFrame, month_ends: Sequence[date]) ->
     )
 
 
-def _lacking(known: Known, clinics: pl.DataFrame, month_ends: Sequence[date]) -> pl.DataFrame:
+def lacking(known: Known, clinics: pl.DataFrame, month_ends: Sequence[date]) -> pl.DataFrame:
     """Name the first reason for which a clinic says nothing of a measure by the month's end."""
     defined = measures.load()
     needs = pl.DataFrame(

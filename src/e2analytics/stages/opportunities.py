@@ -11,7 +11,7 @@ later changes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, timedelta
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -43,8 +43,10 @@ class Known(NamedTuple):
     densitometry: pl.DataFrame
 
 
-def opportunities(known: Known, month_ends: Sequence[date]) -> pl.DataFrame:
-    """Return the units of all measures."""
+def opportunities(
+    known: Known, month_ends: Sequence[date], of: Collection[str] | None = None
+) -> pl.DataFrame:
+    """Return the units of all measures, or only of those named in ``of``."""
     counts = _Counts(known, month_ends)
     rules: Mapping[str, Callable[[Measure], pl.DataFrame]] = {
         "baseline_dxa": counts.baseline_dxa,
@@ -64,7 +66,9 @@ def opportunities(known: Known, month_ends: Sequence[date]) -> pl.DataFrame:
         "de_escalation": counts.de_escalation,
     }
     return pl.concat(
-        _units(name, rules[name](measure)) for name, measure in measures.load().measures.items()
+        _units(name, rules[name](measure))
+        for name, measure in measures.load().measures.items()
+        if of is None or name in of
     )
 
 

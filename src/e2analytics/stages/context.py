@@ -1,0 +1,171 @@
+"""Context: what a clinician wants to see beside a man's E2.
+
+In    what is known of the men on the as-of date, the cohort
+Out   context   grain patient_id: every man of the cohort
+
+Descriptive: nothing here has a cut-off of its own, and no flag rests on it but by way of ``densitometry`` and
+``exposures``.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import polars as pl
+
+from e2analytics.contracts import columns_of
+from e2analytics.stages.flag import WORST_FIRST, Known, last_pairs, last_scans
+
+_SEPARATOR: Final = "; "
+_LAST: Final = {
+    "calcium": ("calcium_mg_dl", "calcium_on"),
+    "vitamin_d_25oh": ("vitamin_d_ng_ml", "vitamin_d_on"),
+}
+_BONE_DRUGS: Final = ("bisphosphonate", "denosumab")
+
+
+def context(known: Known, cohort: pl.DataFrame) -> pl.DataFrame:
+    """Return what stands beside each man of the cohort; null where it was never measured."""
+    men = cohort.select("patient_id", "clinic_id", "as_of")
+    of_men = known._replace(
+        **{
+            name: getattr(known, name)
+            .with_columns(pl.col("patient_id").cast(pl.String))
+            .join(men, on="patient_id", how="semi")
+            for name in ("labs", "dxa", "draws", "medications", "densitometry", "exposures")
+        }
+    )
+    parts = [
+        _testosterone(of_men.labs),
+        _ratio(of_men.labs, of_men.draws),
+        _body_fat(of_men.dxa),
+        *(_last_result(of_men.labs, analyte, *names) for analyte, names in _LAST.items()),
+        _bone_class(of_men.densitometry),
+        _bone_trend(of_men.exposures),
+        _drugs(of_men.medications, _BONE_DRUGS, "bone_drugs"),
+        _drugs(of_men.medications, ("glucocorticoid",), "glucocorticoids"),
+    ]
+    for part in parts:
+        men = men.join(part, on="patient_id", how="left", validate="1:1")
+    return men.select(columns_of("context")).sort("patient_id")
+
+
+def _exact(labs: pl.DataFrame, analyte: str) -> pl.DataFrame:
+    return labs.filter(
+        (pl.col("analyte") == analyte)
+        & (pl.col("value_low") == pl.col("value_high"))
+        & (pl.col("value_low") > 0)
+    ).sort("patient_id", "collected_at", "result_id")
+
+
+def _last_result(labs: pl.DataFrame, analyte: str, value: str, day: str) -> pl.DataFrame:
+    return (
+        _exact(labs, analyte)
+        .group_by("patient_id", maintain_order=True)
+        .agg(pl.col("value_low").last().alias(value), pl.col("collected_on").last().alias(day))
+    )
+
+
+def _testosterone(labs: pl.DataFrame) -> pl.DataFrame:
+    """Return the last testosterone, and the geometric mean of all as his usual one."""
+    results = _exact(labs, "testosterone_total")
+    return results.group_by("patient_id", maintain_order=True).agg(
+        testosterone_ng_dl=pl.col("value_low").last(),
+        testosterone_on=pl.col("collected_on").last(),
+        testosterone_usual_ng_dl=pl.col("value_low").log().mean().exp(),
+    )
+
+
+def _ratio(labs: pl.DataFrame, draws: pl.DataFrame) -> pl.DataFrame:
+    """Return T/E2 of the last day on which both were measured exactly."""
+    day = ["patient_id", "collected_on"]
+    testosterone = (
+        _exact(labs, "testosterone_total")
+        .group_by(day, maintain_order=True)
+        .agg(testosterone=pl.col("value_low").last())
+    )
+    e2 = draws.filter((pl.col("value_low") == pl.col("value_high")) & (pl.col("value_low") > 0))
+    return (
+        e2.sort("patient_id", "collected_at", "result_id")
+        .join(testosterone, on=day, maintain_order="left")
+        .group_by("patient_id", maintain_order=True)
+        .agg(
+            t_e2_ratio=(pl.col("testosterone") / pl.col("value_low")).last(),
+            t_e2_on=pl.col("collected_on").last(),
+            t_e2_assay=pl.col("assay").last(),
+        )
+    )
+
+
+def _body_fat(dxa: pl.DataFrame) -> pl.DataFrame:
+    """Return the last body fat, and its change since the scan before it on the same scanner."""
+    scans = (
+        dxa.drop_nulls("body_fat_pct")
+        .sort("patient_id", "scanned_on", "scan_id", "site")
+        .group_by("patient_id", "scanner_id", "scanned_on", maintain_order=True)
+        .agg(fat=pl.col("body_fat_pct").mean())
+        .with_columns(
+            pl.col("fat", "scanned_on").shift(1).over("patient_id", "scanner_id").name.suffix("_1")
+        )
+    )
+    known_scanner = pl.col("scanner_id").is_not_null()
+    return scans.group_by("patient_id", maintain_order=True).agg(
+        body_fat_pct=pl.col("fat").last(),
+        body_fat_on=pl.col("scanned_on").last(),
+        body_fat_change_points=pl.when(known_scanner).then(pl.col("fat") - pl.col("fat_1")).last(),
+        body_fat_since_on=pl.when(known_scanner).then("scanned_on_1").last(),
+    )
+
+
+def _bone_class(densitometry: pl.DataFrame) -> pl.DataFrame:
+    """Return the class that is worst for bone among the last scans, and the site of it."""
+    order = {name: place for place, name in enumerate(WORST_FIRST)}
+    worst = pl.col("bone_class").replace_strict(order, default=None, return_dtype=pl.Int64)
+    return (
+        last_scans(densitometry)
+        .drop_nulls("bone_class")
+        .sort("patient_id", worst, "site")
+        .group_by("patient_id", maintain_order=True)
+        .agg(
+            bone_class=pl.col("bone_class").first(),
+            bone_class_site=pl.col("site").first(),
+            bone_class_on=pl.col("scanned_on").first(),
+        )
+    )
+
+
+def _bone_trend(exposures: pl.DataFrame) -> pl.DataFrame:
+    """Return the last pair of scans of the site that changed most against its least significant change."""
+    return (
+        last_pairs(exposures)
+        .sort("patient_id", pl.col("change_pct") / pl.col("lsc_pct"), "site")
+        .group_by("patient_id", maintain_order=True)
+        .agg(
+            bmd_site=pl.col("site").first(),
+            bmd_first_on=pl.col("first_on").first(),
+            bmd_second_on=pl.col("second_on").first(),
+            bmd_change_pct=pl.col("change_pct").first(),
+            lsc_pct=pl.col("lsc_pct").first(),
+            lsc_verdict=pl.col("lsc_verdict").first(),
+        )
+    )
+
+
+def _drugs(medications: pl.DataFrame, classes: tuple[str, ...], name: str) -> pl.DataFrame:
+    """Say of each drug of the classes from when until when it was ordered."""
+    ended = (
+        pl.when(pl.col("open")).then(pl.lit("")).otherwise(pl.format(" until {}", pl.col("last")))
+    )
+    return (
+        medications.filter(pl.col("drug_class").is_in(classes))
+        .group_by("patient_id", "drug")
+        .agg(
+            first=pl.col("started_on").min(),
+            last=pl.col("stopped_on").max(),
+            open=pl.col("stopped_on").is_null().any(),
+        )
+        .sort("patient_id", "first", "drug")
+        .with_columns(said=pl.format("{} since {}{}", "drug", "first", ended))
+        .group_by("patient_id", maintain_order=True)
+        .agg(pl.col("said").str.join(_SEPARATOR).alias(name))
+    )

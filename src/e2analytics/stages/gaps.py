@@ -1,0 +1,225 @@
+"""Gaps: what is missing in the care of each man on the drug, beside his flag.
+
+In    what is known of the men on the as-of date, the cohort and the flags of the day
+Out   gaps   grain patient_id, gap
+
+The windows are those of the quality measures (``schemas/reference/measures.yaml``). A measure counts a unit in
+the month its answer was due, whatever came later; a gap is open until something comes. Where a clinic does not
+send what a gap is about, nothing is said of its men.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from functools import cached_property
+from typing import Final
+
+import polars as pl
+
+from e2analytics import flag_rules, measures
+from e2analytics.contracts import columns_of
+from e2analytics.stages import courses
+from e2analytics.stages.flag import wholly_below
+from e2analytics.stages.measure import lacking
+from e2analytics.stages.opportunities import BONE_SITES, VITAMIN_D, Known, opportunities
+
+_FOUND: Final = ["patient_id", "since_on", "due_on"]
+# A review is not the only answer to it: a clinic need not send reviews.
+_ASKED_OF_EVERY_CLINIC: Final = "de_escalation_candidate"
+_LOW: Final = ("below_range", "low_not_attributable")
+
+
+def gaps(known: Known, cohort: pl.DataFrame, flags: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    """Return the open gaps of the men of the cohort.
+
+    ``since_on`` is the day of what it follows (a start, a change, a scan, a result), ``due_on`` the last day
+    on which it would have been in time; null where there is none.
+    """
+    found = _Gaps(known, flags, as_of)
+    each = {
+        "no_baseline_dxa": found.no_baseline_dxa(),
+        "follow_up_dxa_overdue": found.follow_up_dxa_overdue(),
+        "no_e2_after_change": found.no_e2_after_change(),
+        "immunoassay_to_repeat": found.immunoassay_to_repeat(),
+        "no_vitamin_d": found.no_vitamin_d(),
+        "vitamin_d_low": found.vitamin_d_low(),
+        "low_e2_not_answered": found.low_e2_not_answered(),
+        "de_escalation_candidate": found.de_escalation_candidate(),
+    }
+    together = pl.concat(
+        rows.select(*_FOUND, gap=pl.lit(name)).sort(_FOUND) for name, rows in each.items()
+    )
+    return (
+        together.join(cohort.select("patient_id", "clinic_id", "as_of"), on="patient_id")
+        .join(_unsaid(known, as_of), on=["clinic_id", "gap"], how="anti")
+        .sort("patient_id", "gap")
+        .unique(["patient_id", "gap"], keep="first", maintain_order=True)
+        .select(columns_of("gaps"))
+    )
+
+
+def _unsaid(known: Known, as_of: date) -> pl.DataFrame:
+    """Return the gaps that clinics do not send the data for."""
+    measured_by = pl.DataFrame(
+        [
+            {"gap": name, "measure": gap.measure}
+            for name, gap in flag_rules.load().gaps.items()
+            if gap.measure and name != _ASKED_OF_EVERY_CLINIC
+        ]
+    )
+    clinics = known.patients.select("patient_id", "clinic_id")
+    return lacking(known, clinics, [as_of]).join(measured_by, on="measure")
+
+
+class _Gaps:
+    """The gaps, one method each, over what several of them share."""
+
+    def __init__(self, known: Known, flags: pl.DataFrame, as_of: date) -> None:
+        self._known = known
+        self._flags = flags
+        self._as_of = as_of
+        self._rules = flag_rules.load().gaps
+        self._measures = measures.load().measures
+        self._spells = courses.numbered(known.episodes, measures.load().new_start_after_days)
+
+    @cached_property
+    def _units(self) -> pl.DataFrame:
+        of = {gap.measure for gap in self._rules.values() if gap.measure}
+        units = opportunities(self._known, [self._as_of], of=of)
+        return units.filter(~pl.col("met").fill_null(False), ~pl.col("excepted"))
+
+    @cached_property
+    def _course_starts(self) -> pl.DataFrame:
+        return self._last(courses.courses(self._spells), "started_on", "course_on")
+
+    @cached_property
+    def _changes(self) -> pl.DataFrame:
+        """Last start or change of dose; a stop is one, too."""
+        began = self._spells.filter(pl.col("is_start") | pl.col("is_change"))
+        ended = self._known.episodes.drop_nulls("ended_on")
+        days = [
+            began.select("patient_id", day="started_on"),
+            ended.select("patient_id", day="ended_on"),
+        ]
+        return self._last(pl.concat(days), "day", "changed_on")
+
+    @cached_property
+    def _scans(self) -> pl.DataFrame:
+        return self._known.dxa.filter(pl.col("site").is_in(BONE_SITES))
+
+    def _last(self, rows: pl.DataFrame, day: str, name: str) -> pl.DataFrame:
+        return rows.group_by("patient_id").agg(pl.col(day).max().alias(name))
+
+    def _unmet(self, measure: str, *, due: bool = True) -> pl.DataFrame:
+        """Return each man's last unmet unit with its days; by ``due``, only of those whose day has come."""
+        window = self._measures[measure].days
+        length = window.get("until", window.get("after", 0))
+        units = self._units.filter(pl.col("measure") == measure).with_columns(
+            since_on=pl.col("counted_on") - timedelta(days=length)
+        )
+        day = pl.col("counted_on") if due else pl.col("since_on")
+        return (
+            units.filter(day <= self._as_of)
+            .group_by("patient_id")
+            .agg(pl.col("since_on").max(), due_on=pl.col("counted_on").max())
+        )
+
+    def _without(self, units: pl.DataFrame, rows: pl.DataFrame, when: pl.Expr) -> pl.DataFrame:
+        """Leave out units of men with a row as said."""
+        answered = units.join(rows, on="patient_id").filter(when)
+        return units.join(answered, on="patient_id", how="anti")
+
+    def no_baseline_dxa(self) -> pl.DataFrame:
+        before = timedelta(days=self._measures["baseline_dxa"].days["before"])
+        unmet = self._unmet("baseline_dxa").join(self._course_starts, on="patient_id")
+        of_this_course = unmet.filter(pl.col("since_on") >= pl.col("course_on"))
+        return self._without(
+            of_this_course, self._scans, pl.col("scanned_on") >= pl.col("since_on") - before
+        )
+
+    def follow_up_dxa_overdue(self) -> pl.DataFrame:
+        unmet = self._unmet("follow_up_dxa").join(self._course_starts, on="patient_id")
+        comparable = self._known.pairs.filter(pl.col("why_not").is_null())
+        first = self._without(
+            unmet.filter(pl.col("since_on") >= pl.col("course_on")),
+            comparable,
+            pl.col("scanned_on_2") > pl.col("due_on"),
+        )
+        both = pl.concat([first.select(_FOUND), self._last_scan_too_old().select(_FOUND)])
+        return both.group_by("patient_id").agg(pl.col("since_on", "due_on").min())
+
+    def _last_scan_too_old(self) -> pl.DataFrame:
+        days = self._measures["follow_up_dxa"].days
+        longest, earliest = timedelta(days=days["until"]), timedelta(days=days["from"])
+        old = (
+            self._last(self._scans, "scanned_on", "since_on")
+            .join(self._course_starts, on="patient_id")
+            .with_columns(due_on=pl.max_horizontal("since_on", "course_on") + longest)
+            .filter(
+                pl.col("due_on") < self._as_of,
+                pl.col("since_on") >= pl.col("course_on") - timedelta(days=days["before"]),
+            )
+        )
+        refused = self._known.events.filter(pl.col("kind") == "dxa_refused")
+        return self._without(old, refused, pl.col("occurred_on") >= pl.col("since_on") + earliest)
+
+    def no_e2_after_change(self) -> pl.DataFrame:
+        steady = timedelta(days=self._measures["e2_after_change"].days["from"])
+        last_change = self._unmet("e2_after_change").join(
+            self._changes, left_on=["patient_id", "since_on"], right_on=["patient_id", "changed_on"]
+        )
+        drawn = pl.col("collected_on") >= pl.col("since_on") + steady
+        return self._without(last_change, self._known.draws, drawn)
+
+    def immunoassay_to_repeat(self) -> pl.DataFrame:
+        by_ms = pl.col("assay") == "ms"
+        last = (
+            self._known.draws.filter(~by_ms)
+            .sort("collected_at", "result_id")
+            .unique("patient_id", keep="last", maintain_order=True)
+            .filter(wholly_below(self._rules["immunoassay_to_repeat"].limits["e2_pg_ml"]))
+            .select("patient_id", since_on="collected_on", due_on=pl.lit(None, dtype=pl.Date))
+        )
+        repeated = self._known.draws.filter(by_ms)
+        return self._without(last, repeated, pl.col("collected_on") >= pl.col("since_on"))
+
+    @cached_property
+    def _vitamin_d(self) -> pl.DataFrame:
+        results = self._known.labs.filter(pl.col("analyte") == VITAMIN_D)
+        return self._last(results, "collected_on", "since_on")
+
+    def no_vitamin_d(self) -> pl.DataFrame:
+        for_so_long = timedelta(days=self._measures["vitamin_d_tested"].days["before"])
+        untested = self._unmet("vitamin_d_tested").select("patient_id")
+        return untested.join(self._vitamin_d, on="patient_id", how="left").with_columns(
+            due_on=pl.col("since_on") + for_so_long
+        )
+
+    def vitamin_d_low(self) -> pl.DataFrame:
+        low = self._unmet("vitamin_d_sufficient").select("patient_id")
+        tested = low.join(self._unmet("vitamin_d_tested"), on="patient_id", how="anti")
+        return tested.join(self._vitamin_d, on="patient_id").with_columns(
+            due_on=pl.lit(None, dtype=pl.Date)
+        )
+
+    def low_e2_not_answered(self) -> pl.DataFrame:
+        in_time = timedelta(days=self._measures["response_to_low_e2"].days["until"])
+        flagged = self._flags.filter(
+            pl.col("state") != "resolved",
+            pl.col("status").is_in(_LOW),
+            pl.col("first_flagged_on") + in_time <= self._as_of,
+        ).select(
+            "patient_id", since_on="first_flagged_on", due_on=pl.col("first_flagged_on") + in_time
+        )
+        low = pl.concat([self._unmet("response_to_low_e2").select(_FOUND), flagged])
+        newest = low.group_by("patient_id").agg(pl.col("since_on", "due_on").max())
+        unchanged = self._without(newest, self._changes, pl.col("changed_on") > pl.col("since_on"))
+        return self._without(
+            unchanged, self._known.draws, pl.col("collected_on") > pl.col("since_on")
+        )
+
+    def de_escalation_candidate(self) -> pl.DataFrame:
+        leaner = self._unmet("de_escalation", due=False)
+        reviews = self._known.events.filter(pl.col("kind") == "ai_review")
+        unseen = self._without(leaner, reviews, pl.col("occurred_on") >= pl.col("since_on"))
+        return self._without(unseen, self._changes, pl.col("changed_on") > pl.col("since_on"))

@@ -1,0 +1,329 @@
+"""Gaps and context: one man a case, in tables that a clinician could check."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from e2analytics import flag_rules, measures
+from e2analytics.settings import FlagSettings, LinkSettings
+from e2analytics.stages import context, densitometry, flag, gaps, link
+from e2analytics.stages.opportunities import Known
+from e2analytics.state import empty_table
+
+AS_OF = date(2026, 9, 30)
+LONG_AGO = date(2015, 1, 1)
+
+
+def ago(days: int) -> date:
+    return AS_OF - timedelta(days=days)
+
+
+def order(started: int, stopped: int | None = None, **changes: Any) -> dict[str, Any]:
+    row = {
+        "patient_id": "p1",
+        "drug": "anastrozole",
+        "drug_class": "aromatase_inhibitor",
+        "weekly_dose_mg": 1.0,
+        "started_on": ago(started),
+        "stopped_on": None if stopped is None else ago(stopped),
+    }
+    return row | changes
+
+
+def result(
+    days: int, value: float, analyte: str = "estradiol", assay: str = "ms", **changes: Any
+) -> dict[str, Any]:
+    row = {
+        "patient_id": "p1",
+        "analyte": analyte,
+        "result_id": f"{analyte}-{assay}-{days}",
+        "collected_on": ago(days),
+        "collected_at": datetime.combine(ago(days), datetime.min.time(), UTC),
+        "value_low": value,
+        "value_high": value,
+        "assay": assay,
+    }
+    return row | changes
+
+
+def scan(days: int, bmd_g_cm2: float = 1.0, **changes: Any) -> dict[str, Any]:
+    row = {
+        "patient_id": "p1",
+        "namespace": "default",
+        "scan_id": f"s{days}",
+        "scanned_on": ago(days),
+        "site": "lumbar_spine",
+        "bmd_g_cm2": bmd_g_cm2,
+        "scanner_id": "x1",
+    }
+    return row | changes
+
+
+def event(kind: str, days: int) -> dict[str, Any]:
+    return {"patient_id": "p1", "kind": kind, "occurred_on": ago(days)}
+
+
+def patient(patient_id: str) -> dict[str, Any]:
+    return {
+        "patient_id": patient_id,
+        "clinic_id": "c1",
+        "birth_date": date(1960, 1, 1),
+        "trt_started_on": LONG_AGO,
+    }
+
+
+# Through this man the clinic has sent everything, then and now; he takes no inhibitor.
+OTHERS = {
+    "patients": [patient("p0")],
+    "medications": [order(4000, 3900, patient_id="p0")],
+    "labs": [
+        result(days, 50.0, analyte, patient_id="p0", result_id=f"{analyte}-{days}-p0")
+        for analyte in measures.LABORATORY
+        for days in (4000, 10)
+    ],
+    "dxa": [scan(days, patient_id="p0", body_fat_pct=20.0) for days in (4000, 10)],
+    "events": [
+        event(kind, days) | {"patient_id": "p0"} for kind in measures.EVENTS for days in (4000, 10)
+    ],
+}
+# What keeps a man free of gaps: scanned, drawn at his dose, vitamin D enough.
+FINE = {
+    "medications": [order(300)],
+    "labs": [result(250, 25.0), result(100, 35.0, "vitamin_d_25oh")],
+    "dxa": [scan(310)],
+}
+
+
+def table(name: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
+    filled = pl.concat([empty_table(name), pl.DataFrame(rows)], how="diagonal_relaxed")
+    return filled.with_columns(
+        pl.col(column).fill_null("") for column in ("imputed", "broken") if column in filled.columns
+    )
+
+
+def known(rows: dict[str, list[dict[str, Any]]]) -> Known:
+    given = {"patients": [patient("p1")], **FINE, **rows}
+    frames = {name: table(name, others + given.get(name, [])) for name, others in OTHERS.items()}
+    episodes = link.episodes(frames["medications"])
+    return Known(
+        **frames,
+        episodes=episodes,
+        draws=link.draws(frames["labs"], episodes, FlagSettings()),
+        pairs=link.pairs(
+            frames["dxa"], frames["patients"], empty_table("precision"), LinkSettings()
+        ),
+        densitometry=densitometry.classify(frames["dxa"], frames["patients"]),
+    )
+
+
+COHORT = pl.DataFrame({"patient_id": ["p1"], "clinic_id": ["c1"], "as_of": [AS_OF]})
+
+
+def found(
+    flags: pl.DataFrame | None = None, **rows: list[dict[str, Any]]
+) -> list[tuple[str, int | None, int | None]]:
+    """Return gap, days since, days overdue."""
+    flagged = empty_table("flags") if flags is None else flags
+    frame = gaps.gaps(known(rows), COHORT, flagged, AS_OF)
+    since, due = ((pl.lit(AS_OF) - pl.col(day)).dt.total_days() for day in ("since_on", "due_on"))
+    return frame.select("gap", since_on=since, due_on=due).rows()
+
+
+def test_a_man_whose_care_is_complete_has_no_gap():
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        # Baseline: until 90 days after the start; a later scan closes it, an older one than 2 years not.
+        ({"dxa": []}, [("no_baseline_dxa", 300, 210)]),
+        ({"dxa": [scan(1031)]}, [("no_baseline_dxa", 300, 210)]),
+        ({"dxa": [scan(1030)]}, []),
+        ({"dxa": [scan(5)]}, []),
+        ({"dxa": [], "events": [event("dxa_refused", 290)]}, []),
+        ({"dxa": [], "medications": [order(89)], "labs": FINE["labs"] + [result(60, 25.0)]}, []),
+        # E2 14 to 84 days after a start or change, at that dose; a later one closes it.
+        ({"labs": FINE["labs"][1:]}, [("no_e2_after_change", 300, 216)]),
+        ({"labs": [*FINE["labs"][1:], result(290, 25.0)]}, [("no_e2_after_change", 300, 216)]),
+        ({"labs": [*FINE["labs"][1:], result(5, 25.0)]}, []),
+        (
+            {"medications": [order(300), order(85, weekly_dose_mg=2.0)]},
+            [("no_e2_after_change", 85, 1)],
+        ),
+        ({"medications": [order(300), order(83, weekly_dose_mg=2.0)]}, []),
+        # Immunoassay below 30, until mass spectrometry.
+        (
+            {"labs": FINE["labs"] + [result(40, 29.0, assay="ia")]},
+            [("immunoassay_to_repeat", 40, None)],
+        ),
+        ({"labs": FINE["labs"] + [result(40, 30.0, assay="ia")]}, []),
+        ({"labs": FINE["labs"] + [result(40, 29.0, assay="ia"), result(20, 25.0)]}, []),
+        # Vitamin D: tested in 365 days, and 30 or more.
+        ({"labs": FINE["labs"][:1]}, [("no_vitamin_d", None, None)]),
+        (
+            {"labs": [FINE["labs"][0], result(366, 35.0, "vitamin_d_25oh")]},
+            [("no_vitamin_d", 366, 1)],
+        ),
+        (
+            {"labs": [FINE["labs"][0], result(100, 29.0, "vitamin_d_25oh")]},
+            [("vitamin_d_low", 100, None)],
+        ),
+        # A low E2 is to be answered within 42 days; late answers close the gap, too.
+        ({"labs": FINE["labs"] + [result(50, 12.0)]}, [("low_e2_not_answered", 50, 8)]),
+        ({"labs": FINE["labs"] + [result(41, 12.0)]}, []),
+        ({"labs": FINE["labs"] + [result(50, 12.0), result(2, 14.0)]}, []),
+        (
+            {
+                "labs": FINE["labs"] + [result(50, 12.0)],
+                "medications": [order(300, 5), order(5, weekly_dose_mg=0.5)],
+            },
+            [],
+        ),
+        # Five points less body fat and E2 below 30: a candidate from the scan on.
+        (
+            {"dxa": [scan(310, body_fat_pct=30.0), scan(95, body_fat_pct=25.0)]},
+            [("de_escalation_candidate", 95, 5)],
+        ),
+        ({"dxa": [scan(310, body_fat_pct=30.0), scan(95, body_fat_pct=25.1)]}, []),
+        (
+            {
+                "dxa": [scan(310, body_fat_pct=30.0), scan(95, body_fat_pct=25.0)],
+                "events": [event("ai_review", 2)],
+            },
+            [],
+        ),
+    ],
+)
+def test_a_gap_is_open_until_something_comes(
+    rows: dict[str, list[dict[str, Any]]], expected: list[tuple[str, int | None, int | None]]
+):
+    assert found(**rows) == expected
+
+
+@pytest.mark.parametrize(
+    ("scans", "expected"),
+    [
+        # 27 months after the start, or after the last scan.
+        ([scan(1010)], [("follow_up_dxa_overdue", 1010, 178)]),
+        ([scan(1010), scan(600)], []),
+        ([scan(1010), scan(600, scanner_id="x2")], [("follow_up_dxa_overdue", 1000, 178)]),
+        ([scan(1010), scan(100)], []),
+    ],
+)
+def test_follow_up_is_overdue_27_months_after_the_start(
+    scans: list[dict[str, Any]], expected: list[tuple[str, int | None, int | None]]
+):
+    assert found(medications=[order(1000)], dxa=scans) == expected
+
+
+def test_a_flag_of_low_e2_that_nothing_answered_is_a_gap_though_no_result_was_low():
+    flagged = pl.DataFrame(
+        {
+            "patient_id": ["p1"],
+            "state": ["open"],
+            "status": ["below_range"],
+            "first_flagged_on": [ago(60)],
+        }
+    )
+
+    assert found(flagged) == [("low_e2_not_answered", 60, 18)]
+    assert found(flagged, labs=FINE["labs"] + [result(30, 25.0)]) == []
+
+
+def test_where_a_clinic_sends_no_vitamin_d_nothing_is_said_of_it():
+    rows = known({"labs": FINE["labs"][:1]})
+    none = rows._replace(labs=rows.labs.filter(pl.col("analyte") != "vitamin_d_25oh"))
+
+    assert gaps.gaps(none, COHORT, empty_table("flags"), AS_OF).is_empty()
+
+
+def test_every_gap_has_words_and_a_source():
+    names = set(flag_rules.load().gaps)
+
+    assert names == {
+        "no_baseline_dxa",
+        "follow_up_dxa_overdue",
+        "no_e2_after_change",
+        "immunoassay_to_repeat",
+        "no_vitamin_d",
+        "vitamin_d_low",
+        "low_e2_not_answered",
+        "de_escalation_candidate",
+    }
+
+
+def test_the_context_of_a_man():
+    rows = known(
+        {
+            "labs": [
+                result(250, 25.0),
+                result(250, 500.0, "testosterone_total"),
+                result(100, 20.0),
+                result(100, 720.0, "testosterone_total"),
+                result(30, 22.0),
+                result(90, 9.6, "calcium"),
+                result(95, 31.0, "vitamin_d_25oh"),
+            ],
+            "dxa": [
+                scan(900, 1.00, t_score=-1.4, body_fat_pct=28.0),
+                scan(100, 0.94, t_score=-2.0, body_fat_pct=24.5),
+            ],
+            "medications": [
+                order(300),
+                order(200, drug="alendronate", drug_class="bisphosphonate"),
+                order(900, 800, drug="prednisone", drug_class="glucocorticoid"),
+            ],
+        }
+    )
+    exposures = pl.DataFrame(
+        {
+            "patient_id": ["p1"],
+            "site": ["lumbar_spine"],
+            "first_on": [ago(900)],
+            "second_on": [ago(100)],
+            "change_pct": [-6.19],
+            "lsc_pct": [5.26],
+            "lsc_verdict": ["loss"],
+            "why_not": ["too_few_draws"],
+        }
+    )
+    men = pl.DataFrame({"patient_id": ["p1"]})
+    shared = {name: getattr(rows, name) for name in Known._fields if name != "pairs"}
+
+    found = context.context(flag.Known(**shared, men=men, exposures=exposures), COHORT)
+
+    assert {
+        name: value for name, value in found.row(0, named=True).items() if name[-3:] != "_id"
+    } == {
+        "as_of": AS_OF,
+        "testosterone_ng_dl": 720.0,
+        "testosterone_on": ago(100),
+        # The geometric mean of 500 and 720.
+        "testosterone_usual_ng_dl": pytest.approx(600.0),
+        # 720/20 of one day; the E2 of day 30 has no testosterone beside it.
+        "t_e2_ratio": 36.0,
+        "t_e2_on": ago(100),
+        "t_e2_assay": "ms",
+        "body_fat_pct": 24.5,
+        "body_fat_on": ago(100),
+        "body_fat_change_points": -3.5,
+        "body_fat_since_on": ago(900),
+        "calcium_mg_dl": 9.6,
+        "calcium_on": ago(90),
+        "vitamin_d_ng_ml": 31.0,
+        "vitamin_d_on": ago(95),
+        "bone_class": "low_bone_mass",
+        "bone_class_site": "lumbar_spine",
+        "bone_class_on": ago(100),
+        "bmd_site": "lumbar_spine",
+        "bmd_first_on": ago(900),
+        "bmd_second_on": ago(100),
+        "bmd_change_pct": -6.19,
+        "lsc_pct": 5.26,
+        "lsc_verdict": "loss",
+        "bone_drugs": "alendronate since 2026-03-14",
+        "glucocorticoids": "prednisone since 2024-04-13 until 2024-07-22",
+    }
