@@ -1,7 +1,10 @@
 """A drop: which feed a file is, what is known already, what is refused."""
 
+from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
+import openpyxl
 import polars as pl
 import pytest
 
@@ -95,11 +98,56 @@ def test_a_file_that_cannot_be_opened_is_refused_and_the_others_are_read(tmp_pat
     assert len(sources.rows["patients"]) == 1
 
 
-def test_a_folder_that_is_called_like_a_file_is_told(tmp_path: Path):
+def test_a_folder_in_a_drop_is_told_whatever_it_is_called(tmp_path: Path):
     (tmp_path / "labs.csv").mkdir()
-    (tmp_path / "truth").mkdir()
+    (tmp_path / "2026-03").mkdir()
+    (tmp_path / ".cache").mkdir()
 
-    assert [path.name for path in read(tmp_path).unmatched] == ["labs.csv"]
+    assert [path.name for path in read(tmp_path).unmatched] == ["2026-03", "labs.csv"]
+
+
+def workbook(path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.worksheets[0].append(["some", "words"])
+    book.save(path)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-500])
+
+
+def with_member(path: Path, name: str, content: bytes) -> None:
+    with ZipFile(path) as old:
+        others = {each: old.read(each) for each in old.namelist() if each != name}
+    with ZipFile(path, "w", ZIP_DEFLATED) as new:
+        for each, bytes_ in {**others, name: content}.items():
+            new.writestr(each, bytes_)
+
+
+SHEET = "xl/worksheets/sheet1.xml"
+ENTITIES = b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><worksheet>&a;</worksheet>'
+
+
+@pytest.mark.parametrize(
+    ("damage", "rule"),
+    [
+        (cut, "not_excel"),
+        (lambda path: path.write_bytes(b"\xd0\xcf\x11\xe0" + bytes(600)), "not_excel"),
+        (lambda path: with_member(path, SHEET, ENTITIES), "not_excel"),
+        (lambda path: with_member(path, SHEET, bytes(50_000_000)), "too_large_inside"),
+    ],
+)
+def test_a_damaged_workbook_is_refused_whoever_sent_it(
+    tmp_path: Path, damage: Callable[[Path], None], rule: str
+):
+    workbook(tmp_path / "from somebody.xlsx")
+    assert len(read(tmp_path).unmatched) == 1
+
+    damage(tmp_path / "from somebody.xlsx")
+    (file,) = read(tmp_path).files
+
+    assert file.refused is not None
+    assert file.refused.rule == rule
 
 
 def test_ids_made_of_the_patients_number_are_made_of_his_pseudonym(tmp_path: Path):

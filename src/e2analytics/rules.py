@@ -25,6 +25,7 @@ EARLIEST_EVENT: Final = date(1987, 1, 1)  # the first clinical DXA scanners
 EARLIEST_TRT: Final = date(1940, 1, 1)  # testosterone has been made since 1935
 EARLIEST_BIRTH: Final = date(1900, 1, 1)
 IMPOSSIBLE_VALUE: Final = "impossible_value"
+FORMULA_RULE: Final = "formula"
 TOMORROW: Final = "tomorrow"
 """Name of a column that ``validate`` adds: the first day that cannot have happened yet."""
 
@@ -194,6 +195,22 @@ _UNREADABLE: Final = (
 UNREADABLE_RULES: Final = tuple(rule.name for rule in _UNREADABLE)
 """What a reader could not make rows of: nobody knows which table it belongs to, so it stands with labs."""
 
+FORMULA: Final = r"^(?:[=@]|[+\-].*[^A-Za-z0-9.\-_])"
+"""What a spreadsheet would take for a formula and act on; a number such as -7 it only shows."""
+
+
+def _no_formula(*columns: str, others: pl.Expr | None = None) -> Rule:
+    # What is kept as it was written comes out again in exports, which people open in spreadsheets.
+    formulas = [pl.col(column).str.contains(FORMULA) for column in columns]
+    return Rule(
+        FORMULA_RULE,
+        columns[0],
+        "reject",
+        "A cell begins like a formula (=, @). Export what the cell shows, not the formula.",
+        ~pl.any_horizontal(*formulas, *([] if others is None else [others])),
+    )
+
+
 _SITE: Final = (
     _given("site", "the site of the scan"),
     Rule(
@@ -224,6 +241,7 @@ PATIENT_RULES: Final = (
     _WHOLE,
     _SOMEBODY,
     _given("clinic_id", "the clinic"),
+    _no_formula("clinic_id"),
     Rule("missing_sex", "sex", "reject", "Give the sex as M or F.", _written("sex")),
     Rule(
         "unknown_sex", "sex", "reject", "Write the sex as M or F.", pl.col("sex").is_in(["M", "F"])
@@ -246,6 +264,7 @@ PATIENT_RULES: Final = (
 LAB_RULES: Final = (
     _WHOLE,
     _given("result_id", "the laboratory's number of the result"),
+    _no_formula("result_id", others=pl.col("formula_in_kind")),
     _SOMEBODY,
     _given("test_name", "the name of the test"),
     *_collected(),
@@ -313,6 +332,7 @@ _NO_SPINE: Final = pl.col("site") != "lumbar_spine"
 DXA_RULES: Final = (
     _WHOLE,
     _given("scan_id", "the scanner's number of the scan"),
+    _no_formula("scan_id", "scanner_id", "reference_db"),
     _SOMEBODY,
     *_date("scanned_on", "the date of the scan"),
     *_SITE,
@@ -367,6 +387,7 @@ MEDICATION_RULES: Final = (
     _WHOLE,
     _SOMEBODY,
     _given("order_id", "the number of the order"),
+    _no_formula("order_id"),
     Rule("missing_drug", "drug", "reject", "Give the drug.", _written("raw_drug")),
     Rule(
         "ambiguous_drug",
@@ -444,6 +465,7 @@ EVENT_RULES: Final = (
     _WHOLE,
     _SOMEBODY,
     _given("event_id", "the number of the event"),
+    _no_formula("event_id"),
     _given("kind", "the kind of event"),
     Rule(
         "unknown_kind",
@@ -459,6 +481,7 @@ PRECISION_RULES: Final = (
     _WHOLE,
     _given("clinic_id", "the clinic"),
     _given("scanner_id", "the scanner"),
+    _no_formula("clinic_id", "scanner_id"),
     *_SITE,
     Rule(
         "missing_cv_pct",
@@ -474,7 +497,7 @@ PRECISION_RULES: Final = (
 
 def _cancellable(rules: Sequence[Rule], key: str) -> tuple[Rule, ...]:
     # What is cancelled needs no more than the number of what it cancels.
-    needed = {_WHOLE.name, _STATUS.name, f"missing_{key}"}
+    needed = {_WHOLE.name, _STATUS.name, f"missing_{key}", FORMULA_RULE}
     return tuple(rule if rule.name in needed else _unless_withdrawn(rule) for rule in rules)
 
 

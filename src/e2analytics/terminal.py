@@ -98,7 +98,8 @@ def _print_what_was_not_read(done: Done) -> None:
     for path, names in unused.items():
         err.print(f"Nothing uses these of {path}: {', '.join(names)}")
     for path in done.sources.unmatched:
-        err.print(f"Not read, no feed describes it: {path}")
+        why = "it is a folder: a drop is flat" if path.is_dir() else "no feed describes it"
+        err.print(f"Not read, {why}: {path}")
     if refused := done.outputs.counts["files_refused_now"]:
         err.print(f"The run was published without {refused} file(s): mend them and run again.")
 

@@ -57,6 +57,11 @@ def judged(target: str, **changes: str | None) -> dict[str, object]:
     )
 
 
+@pytest.mark.parametrize("number", ["-7", "+49-30", "-a.b_C", "7=8"])
+def test_a_number_that_a_spreadsheet_only_shows_is_no_formula(number: str):
+    assert judged("labs", result_id=number)["broken"] == ""
+
+
 @pytest.mark.parametrize("target", GOOD)
 def test_a_good_row_breaks_no_rule(target: str):
     row = judged(target)
@@ -72,6 +77,16 @@ def test_a_good_row_breaks_no_rule(target: str):
         ("patients", {"birth_date": "1970-13-01"}, "unreadable_birth_date"),
         ("patients", {"birth_date": "1870-01-01"}, "impossible_birth_date"),
         ("patients", {"clinic_id": None}, "missing_clinic_id"),
+        ("patients", {"clinic_id": "=1+1"}, "formula"),
+        ("labs", {"result_id": "=cmd|'/c calc'!A1"}, "formula"),
+        ("labs", {"result_id": "-2+3+cmd|'/c calc'!A1"}, "formula"),
+        ("labs", {"result_id": "=7", "status": "X"}, "formula"),
+        ("labs", {"performing_lab": "@SUM(A1)"}, "formula"),
+        ("dxa", {"scanner_id": "=A1"}, "formula"),
+        ("dxa", {"reference_db": "+A1(1)"}, "formula"),
+        ("medications", {"order_id": "=A1"}, "formula"),
+        ("events", {"event_id": "@A1"}, "formula"),
+        ("precision", {"scanner_id": "=A1"}, "formula"),
         ("labs", {"patient_id": None}, "missing_patient_id"),
         ("labs", {"collected_at": None}, "missing_collected_at"),
         ("labs", {"collected_at": "03/01/2024"}, "unreadable_collected_at"),

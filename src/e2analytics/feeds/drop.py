@@ -4,7 +4,9 @@ In    a folder and the feed descriptions
 Out   :class:`Found` for every file that a feed describes; the others as they are
 
 A file is recognised by its name and, where a description gives a signature, by the columns of its
-header. Folders inside the folder are not read, and nothing outside it is.
+header. A file that only its header could tell, and that is too damaged to show it, is refused under the
+first feed that has files of its kind: left aside as unknown it would be lost. Folders inside the folder are
+not read but told, and nothing outside it is read.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from e2analytics.marker import MARKER_NAME
 
 _NO_DATA = (".", "readme")
 """How the names of files begin that come with data and are none: hidden ones, and a README."""
+_DAMAGED = frozenset({"not_excel", "too_large_inside", "not_parquet", "not_sas_transport"})
+"""Rules by which a reader says that a file is none of its format, or no whole one."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,10 @@ def files(folder: Path) -> list[Path]:
         raise UnreadableError(
             f"The drop {folder} cannot be read ({error.strerror}). Give a folder of files with --drop."
         ) from None
-    # Folders are not read, but for one that is called like a file: it is told.
     return [
         path
         for path in entries
-        if path.name != MARKER_NAME
-        and not path.name.lower().startswith(_NO_DATA)
-        and (path.suffix or not path.is_dir())
+        if path.name != MARKER_NAME and not path.name.lower().startswith(_NO_DATA)
     ]
 
 
@@ -89,7 +90,20 @@ def recognise(feeds: Sequence[Feed], path: Path) -> Found | None:
     for feed, kinds in by_name:
         if unsigned := tuple(kind for kind in kinds if not kind.header):
             return Found(path, feed, unsigned)
+    for feed, kinds in by_name:
+        if kinds and not headers.of(feed) and _is_damaged(path, feed):
+            return Found(path, feed, tuple(kinds))
     return None
+
+
+def _is_damaged(path: Path, feed: Feed) -> bool:
+    """Tell whether the feed's reader refuses a file whatever it holds."""
+    try:
+        check_place(path, path.parent)
+        next(formats.read(path, feed.format), None)
+    except RefusedFileError as refused:
+        return refused.rule in _DAMAGED
+    return False
 
 
 class _Headers:

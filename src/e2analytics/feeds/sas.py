@@ -1,6 +1,6 @@
 """Reads SAS transport files (XPORT, version 5).
 
-In    the bytes of a file
+In    a file of one table, read in batches
 Out   every column as text, missing null, whole numbers without a decimal point, and ``source_line``:
       the number of the observation, counted like the lines of a text file whose header is line 1
 """
@@ -8,9 +8,10 @@ Out   every column as text, missing null, whole numbers without a decimal point,
 from __future__ import annotations
 
 from collections.abc import Iterator
-from io import BytesIO
+from contextlib import contextmanager
+from os import SEEK_END
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
 
 import numpy as np
 import polars as pl
@@ -23,6 +24,10 @@ from e2analytics.feeds.columns import named
 if TYPE_CHECKING:
     import pandas as pd
 
+BATCH_ROWS = 50_000
+"""Observations that are read at once."""
+
+_RECORD: Final = 80
 _HEADER: Final = b"HEADER RECORD*******LIBRARY HEADER RECORD!!!!!!!"
 # pandas returns the zeros of XPORT as 5.4e-79, the smallest number of IBM's format.
 _IBM_ZERO: Final = 1e-70
@@ -35,56 +40,89 @@ class Options(BaseModel, frozen=True, extra="forbid"):
 
 
 def read(path: Path, options: Options) -> Iterator[Batch]:
-    """Yield the observations of a file, all at once.
+    """Yield the observations of a file, some at a time.
 
     Raises
     ------
     RefusedFileError
         With the rule that the file breaks.
     """
-    content = _content(path)
-    import pandas as pd  # a second that only those who read SAS need to wait
-
-    try:
-        frame = pd.read_sas(BytesIO(content), format="xport", encoding="utf-8")
-    except Exception:
-        # Not chained: whatever the reader stumbled on may be a value.
-        raise RefusedFileError("not_sas_transport", "its records cannot be read") from None
-    names = named(map(str, frame.columns))
-    rows = pl.DataFrame({name: _as_text(frame.iloc[:, place]) for place, name in enumerate(names)})
-    yield Batch(
-        "",
-        rows.with_columns(
-            source_line=pl.int_range(pl.len(), dtype=pl.Int64) + 2, short_line=pl.lit(False)
-        ),
-    )
+    with _opened(path) as file:
+        try:
+            reader = _reader(file)
+            names = named(map(str, reader.columns))
+            reader.nobs = _observations(file, reader)
+            if not reader.nobs:
+                yield Batch("", _rows(None, names, 0))
+            for start in range(0, reader.nobs, BATCH_ROWS):
+                yield Batch("", _rows(reader.read(BATCH_ROWS), names, start))
+        except RefusedFileError:
+            raise
+        except Exception:
+            # Not chained: whatever the reader stumbled on may be a value.
+            raise RefusedFileError("not_sas_transport", "its records cannot be read") from None
 
 
 def header(path: Path, options: Options) -> dict[str, list[str]]:
     """Return the columns of a file; none where they cannot be told."""
     try:
-        content = BytesIO(_content(path))
-        import pandas as pd
-
-        with pd.read_sas(content, format="xport", encoding="utf-8", iterator=True) as reader:
-            return {"": named(reader.read(1).columns)}
+        with _opened(path) as file:
+            return {"": named(map(str, _reader(file).columns))}
     except Exception:
         return {}
 
 
-def _content(path: Path) -> bytes:
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
-        content = path.read_bytes()
+        file = path.open("rb")
     except OSError:
         # Not chained: the name of the file may be a patient's.
         raise RefusedFileError("unreadable_file", "it cannot be read") from None
-    if not content.strip():
-        raise RefusedFileError("empty_file", "it holds nothing")
-    if not content.startswith(_HEADER):
-        raise RefusedFileError("not_sas_transport", "it does not begin like a SAS transport file")
-    if len(content) % 80:
-        raise RefusedFileError("truncated_file", "it does not end on a record of 80 bytes")
-    return content
+    with file:
+        beginning = file.read(len(_HEADER))
+        if not beginning.strip():
+            raise RefusedFileError("empty_file", "it holds nothing")
+        if beginning != _HEADER:
+            raise RefusedFileError(
+                "not_sas_transport", "it does not begin like a SAS transport file"
+            )
+        if file.seek(0, SEEK_END) % _RECORD:
+            raise RefusedFileError("truncated_file", "it does not end on a record of 80 bytes")
+        file.seek(0)
+        yield file
+
+
+def _reader(file: BinaryIO) -> Any:
+    import pandas as pd  # a second that only those who read SAS need to wait
+
+    # Any: the type stubs do not know what a reader of XPORT knows of its file.
+    return pd.read_sas(file, format="xport", encoding="utf-8", iterator=True)
+
+
+def _observations(file: BinaryIO, reader: Any) -> int:
+    """Return how many observations a file has; blanks fill its last record.
+
+    pandas takes empty texts at the end of the last observations for such blanks, and loses them.
+    """
+    length = reader.record_length
+    n = (file.seek(0, SEEK_END) - reader.record_start) // length
+    for _ in range((_RECORD - 1) // length):
+        file.seek(reader.record_start + (n - 1) * length)
+        if n and not file.read(length).strip(b" "):
+            n -= 1
+    file.seek(reader.record_start)
+    return int(n)
+
+
+def _rows(frame: pd.DataFrame | None, names: list[str], start: int) -> pl.DataFrame:
+    columns = {
+        name: pl.Series(dtype=pl.String) if frame is None else _as_text(frame.iloc[:, place])
+        for place, name in enumerate(names)
+    }
+    return pl.DataFrame(columns).with_columns(
+        source_line=pl.int_range(pl.len(), dtype=pl.Int64) + start + 2, short_line=pl.lit(False)
+    )
 
 
 def _as_text(values: pd.Series[float]) -> pl.Series:

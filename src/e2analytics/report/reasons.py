@@ -74,6 +74,7 @@ RULES: Final = {
     "short_line": "line or record cut off",
     "unreadable_segment": "message or segment cannot be read",
     "unreadable_entry": "line or entry cannot be read",
+    "formula": "begins like a formula of a spreadsheet",
     "code_contradicts_name": "code and name of different tests",
     "below_reportable": "lower than its assay can tell",
     "impossible_precision": "impossible precision error",

@@ -20,6 +20,7 @@ import polars as pl
 
 from e2analytics import reference, sig, vertebrae
 from e2analytics.compact import TEXT, compact
+from e2analytics.rules import FORMULA
 
 OTHER_ANALYTE: Final = "other_analyte"
 OTHER_DRUG: Final = "other_drug"
@@ -65,6 +66,7 @@ _UNDERSTOOD: Final = (
     "least_by_ia",
     "least_by_ms",
     "code_contradicts_name",
+    "formula_in_kind",
     "assay_by_method",
     "assay_otherwise",
     "status",
@@ -141,6 +143,9 @@ def _understood(kinds: pl.DataFrame) -> pl.DataFrame:
         .join(reference.analytes(), on="analyte", how="left", maintain_order="left")
         .with_columns(
             code_contradicts_name=contradicted.fill_null(False),
+            formula_in_kind=pl.any_horizontal(
+                pl.col(name).str.contains(FORMULA).fill_null(False) for name in _KEPT
+            ),
             assay_by_method=pl.coalesce(_assay_in(each, "methods") for each in _NAMES_METHOD),
             assay_otherwise=pl.coalesce("assay_by_code", _assay_by_laboratory()),
             status=pl.col("raw_status").str.to_uppercase().fill_null("F"),
