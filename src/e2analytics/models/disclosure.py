@@ -121,7 +121,11 @@ def _vanishing(sums: Counts) -> sparse.csr_array:
 
 
 def protect(
-    table: Table, printed: ArrayLike = True, base: int = 1, readers: Sequence[int] = ()
+    table: Table,
+    printed: ArrayLike = True,
+    base: int = 1,
+    readers: Sequence[int] = (),
+    given: ArrayLike = False,
 ) -> Released:
     """Hide what must be hidden and round the rest.
 
@@ -136,11 +140,14 @@ def protect(
         need not add up. 1 rounds nothing.
     readers : sequence of int
         Rows of the parts whose owners will see the table, and know all of their row.
+    given : boolean array that broadcasts to shape (r, c)
+        Cells that are shown elsewhere, so that they cannot be hidden here: a table of those who were
+        counted there. A small count is protected as far as they leave it open.
 
     Raises
     ------
     ValueError
-        If a count is negative or a sum is not the sum of its parts.
+        If a count is negative, a sum is not the sum of its parts, or a small count is given.
     """
     counts = table.counts.ravel()
     if np.any(counts < 0) or np.any(table.relations @ counts):
@@ -149,7 +156,10 @@ def protect(
     known = np.zeros((1 + len(readers), *table.counts.shape), dtype=bool)
     for number, row in enumerate(readers, start=1):
         known[number, row] = True
-    known = known.reshape(len(known), -1)
+    elsewhere = np.broadcast_to(np.asarray(given, dtype=bool), table.counts.shape).ravel()
+    if np.any(_is_small(counts[elsewhere])):
+        raise ValueError("A count of 1-10 is given: it was shown elsewhere.")
+    known = known.reshape(len(known), -1) | elsewhere
     hidden = _Search(counts, table.relations, to_print, known).hidden()
     shown = np.where(to_print & ~hidden, _rounded(counts, base), np.nan)
     shape = table.counts.shape
@@ -169,7 +179,7 @@ def _rounded(counts: Counts, base: int) -> Array:
 class _Search:
     """Grows the set of hidden cells until every small count is protected from every reader.
 
-    Each row of ``known`` is a reader: the cells that he knows beforehand, the first none. ``least`` and
+    Each row of ``known`` is a reader: the cells that he knows beforehand, the first but what is given. ``least`` and
     ``most`` are what each cell is, for him, in tables already found that agree with all that is shown.
     Hiding more leaves them in agreement, so that no count need be looked at twice.
     """
@@ -180,6 +190,7 @@ class _Search:
         self._counts = counts
         self._printed = printed
         self._known = known
+        self._are_given = bool(known[0].any())
         self._is_hidden = _is_small(counts) | ~printed
         self._is_sum = np.asarray((relations > 0).sum(axis=0)).ravel() > 0
         self._changes = sparse.hstack([relations, -relations], format="csr")
@@ -203,10 +214,11 @@ class _Search:
     def _extreme(self, cell: np.int64, reader: np.int64, wanted: int) -> int:
         """Return how near to ``wanted`` a cell can be for who knows nothing but his row and the zeros."""
         found = (self._least if wanted == SMALLEST else self._most)[reader, cell]
-        # Only a sum is bound by its parts; of a part nothing but its sums would tell, and they can be hidden.
-        if not self._is_sum[cell] or (
-            found <= SMALLEST if wanted == SMALLEST else found >= LARGEST
-        ):
+        if found <= SMALLEST if wanted == SMALLEST else found >= LARGEST:
+            return wanted
+        # Only a sum is bound by its parts; of a part nothing but its sums would tell, and unless they are
+        # given they can be hidden.
+        if not self._is_sum[cell] and not self._are_given:
             return wanted
         rise, fall = self._bounds(reader)
         up, down = _parts_of(wanted - int(self._counts[cell]))
