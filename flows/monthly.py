@@ -27,5 +27,7 @@ def monthly(store: str = "store", out: str = "reports", month: str | None = None
     """
     wanted = month or month_before(date.today())
     written = as_task(without_values(write_reports))(store, wanted, Path(out))
-    get_run_logger().info("Reports of %s written: %d files", wanted, len(written.files))
-    return str(written.files[0])
+    get_run_logger().info(
+        "Reports of %s written: %d files", wanted, len(written.network) + len(written.clinics)
+    )
+    return str(written.network[0])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
+from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -12,7 +16,11 @@ from e2analytics.contracts import TABLES
 from e2analytics.errors import ConfigurationError, TooLittleDataError, UnreadableError
 from e2analytics.report import editions
 from e2analytics.report.content import Report, build
+from e2analytics.report.outside import OutsideReport, release_reports
+from e2analytics.settings import ReportSettings
 from e2analytics.store import open_published
+
+_LONGEST_NAME: Final = 40
 
 
 def last_day(month: str) -> date:
@@ -41,14 +49,26 @@ def month_before(day: date) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The files of one month's reports, and the report of all clinics that leaves nothing out."""
+    """The files of one month's reports.
+
+    Attributes
+    ----------
+    report
+        Of all clinics, with nothing left out.
+    outside
+        Of all clinics, as it may leave.
+    network, clinics
+        Files of all clinics together, and of single ones.
+    """
 
     report: Report
-    files: tuple[Path, ...]
+    outside: OutsideReport
+    network: tuple[Path, ...]
+    clinics: tuple[Path, ...]
 
 
 def write_reports(store: str, month: str, folder: Path) -> Written:
-    """Write the reports of ``month`` from the first run published as of its last day.
+    """Write the reports of ``month``, inside and outside, from the run as of its last day.
 
     Raises
     ------
@@ -60,8 +80,35 @@ def write_reports(store: str, month: str, folder: Path) -> Written:
         If a file cannot be written.
     """
     tables = pinned_tables(store, month)
-    report = build(tables, month=month)
-    return Written(report, _write(report, folder / f"e2-report-{month}-internal"))
+    settings = json.loads(tables["runs"]["settings"][0])
+    base = ReportSettings(**settings.get("report", {})).round_to
+    inside = [build(tables, month=month)]
+    outside = release_reports(tables, month=month, base=base)
+    stem = f"e2-report-{month}"
+    network = [
+        *_write(inside[0], folder / f"{stem}-internal"),
+        *_write(outside[0], folder / f"{stem}-outside"),
+    ]
+    clinics = [
+        file
+        for report in outside[1:]
+        for file in _write(report, folder / f"{stem}-outside{_of(report.clinic)}")
+    ]
+    return Written(inside[0], outside[0], tuple(network), tuple(clinics))
+
+
+def _of(clinic: str | None) -> str:
+    """Name a clinic in a file name: as it is called, where every file system takes it.
+
+    >>> _of(None), _of("C01"), _of("Café 1/2")
+    ('', '-clinic-C01', '-clinic-Caf-1-2-973c07')
+    """
+    if clinic is None:
+        return ""
+    safe = re.sub(r"[^A-Za-z0-9_]+", "-", clinic).strip("-")[:_LONGEST_NAME]
+    # Two clinics must not share a file, nor differ by case alone.
+    digest = "" if clinic == safe == clinic.upper() else sha256(clinic.encode()).hexdigest()[:6]
+    return "-".join(part for part in ("-clinic", safe, digest) if part)
 
 
 def pinned_tables(store: str, month: str) -> dict[str, pl.DataFrame]:
@@ -81,7 +128,7 @@ def pinned_tables(store: str, month: str) -> dict[str, pl.DataFrame]:
     return tables | {"runs": tables["runs"].filter(pl.col("run_id") == pinned["run_id"])}
 
 
-def _write(report: Report, stem: Path) -> tuple[Path, ...]:
+def _write(report: Report | OutsideReport, stem: Path) -> tuple[Path, ...]:
     files = []
     for suffix, content in editions.render(report).items():
         file = stem.with_name(stem.name + suffix)

@@ -167,6 +167,15 @@ class MeasureSettings(Section):
         return entries
 
 
+class ReportSettings(Section):
+    """What leaves the clinic, and who hears of it."""
+
+    round_to: int = Field(5, ge=5, le=100, description="Base of the counts in outside versions.")
+    notify_block: str | None = Field(
+        None, min_length=1, description="Prefect notification block, such as slack-webhook/quality."
+    )
+
+
 class Settings(BaseSettings):
     """All configuration. Keywords win over the environment, that over the file, that over defaults."""
 
@@ -185,6 +194,7 @@ class Settings(BaseSettings):
     flag: FlagSettings = FlagSettings()
     slips: SlipSettings = SlipSettings()
     measures: MeasureSettings = MeasureSettings()
+    report: ReportSettings = ReportSettings()
 
     @field_validator("timezone")
     @classmethod

@@ -140,8 +140,12 @@ def print_reports(written: Written) -> None:
     out.print(f"Report of {header.month_name}, {header.run_id}. {header.completeness}")
     for number, fact in enumerate(written.report.facts, start=1):
         out.print(f"  {number}. {fact.headline}")
-    for file in written.files:
+    for file in written.network:
         out.print(f"Open: {file}")
+    if written.clinics:
+        out.print(
+            f"And {len(written.clinics):,} files of single clinics in {written.clinics[0].parent}"
+        )
 
 
 def print_status(store: Store, published: dict[str, Any], settings: Settings) -> None:

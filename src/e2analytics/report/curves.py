@@ -138,7 +138,7 @@ def describe(
         unfitted=tuple(
             f"{curve_words.title(*key)}: {unfitted[key]}" for key in sorted(unfitted, key=_place)
         ),
-        sites=_sites(exposures),
+        sites=tuple(sites_of(exposures).values()),
         limit=_limit_in_use(limits, cohort, rules),
     )
 
@@ -243,12 +243,13 @@ def _limit_in_use(limits: pl.DataFrame, cohort: pl.DataFrame, rules: FlagSetting
     return Limit(value, rules.red_line_pg_ml, sentence)
 
 
-def _sites(exposures: pl.DataFrame) -> tuple[SiteData, ...]:
-    return tuple(
-        _site(SITE_NAMES[site], exposures.filter(pl.col("site") == site))
+def sites_of(exposures: pl.DataFrame) -> dict[str, SiteData]:
+    """Say of each site what its curves rest on."""
+    return {
+        site: _site(SITE_NAMES[site], exposures.filter(pl.col("site") == site))
         for site in FITTED_SITES
         if site in exposures["site"]
-    )
+    }
 
 
 def _site(name: str, pairs: pl.DataFrame) -> SiteData:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from e2analytics.report import outline, prose
 from e2analytics.report.content import Report
+from e2analytics.report.outside import OutsideReport
 from e2analytics.report.pdf import Edges, render_pdf
-from e2analytics.report.render import render_html
+from e2analytics.report.render import render_html, render_outside
 from e2analytics.report.workbook import render_workbook
 
 
-def render(report: Report) -> dict[str, bytes]:
+def render(report: Report | OutsideReport) -> dict[str, bytes]:
     """Render ``report`` as ``.html``, ``.pdf`` and ``.xlsx``."""
-    page = render_html(report)
+    page = render_outside(report) if isinstance(report, OutsideReport) else render_html(report)
     document = outline.read(page)
     edges = edges_of(report)
     return {
@@ -25,12 +26,14 @@ def render(report: Report) -> dict[str, bytes]:
     }
 
 
-def edges_of(report: Report) -> Edges:
+def edges_of(report: Report | OutsideReport) -> Edges:
     """Say what stands at the edge of every sheet: whose report it is, of when, from which run."""
     header = report.header
+    outside = isinstance(report, OutsideReport)
+    clinic = report.clinic if isinstance(report, OutsideReport) else None
     return Edges(
-        warning=prose.INTERNAL,
-        subject=f"All clinics, {header.month_name}",
+        warning=prose.OUTSIDE if outside else prose.INTERNAL,
+        subject=f"{clinic or 'All clinics'}, {header.month_name}",
         origin=f"e2analytics {header.package_version}, {header.run_id}, {header.inputs}",
         as_of=header.as_of_day,
     )

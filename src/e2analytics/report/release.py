@@ -68,9 +68,7 @@ def release(
     return shown
 
 
-def _released(
-    level: Level, parts: Counts, above: Shown, base: int, *, to_rows: bool
-) -> Shown:
+def _released(level: Level, parts: Counts, above: Shown, base: int, *, to_rows: bool) -> Shown:
     told = dict(level.sums) | ({level.whole: level.parts} if level.whole else {})
     names = [*level.parts, *told]
     n_rows = len(parts)
@@ -84,11 +82,17 @@ def _released(
         given[:, -1] = known
     printed[:, [names.index(name) for name in level.silent]] = False
     released = protect(
-        crossed(parts, [[1] * n_rows], [[name in sum_of for name in level.parts] for sum_of in told.values()]),
+        crossed(
+            parts,
+            [[1] * n_rows],
+            [[name in sum_of for name in level.parts] for sum_of in told.values()],
+        ),
         printed,
         base,
         readers=range(n_rows) if to_rows and n_rows > 1 else (),
         given=given,
     )
     shown = dict(zip(names, released.shown.T, strict=True))
-    return {name: values for name, values in shown.items() if name not in (*level.silent, level.whole)}
+    return {
+        name: values for name, values in shown.items() if name not in (*level.silent, level.whole)
+    }

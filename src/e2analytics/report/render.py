@@ -6,14 +6,17 @@ Out   HTML text, the same bytes for the same report
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from e2analytics.report import charts, flow, intake, prose
+from e2analytics.report import charts, flow, intake, outside_men, prose
 from e2analytics.report.content import Report
 from e2analytics.report.curves import Curve, Limit
+from e2analytics.report.outside import OutsideReport
+from e2analytics.report.words import HIDDEN
 
 # Everything that comes from data is escaped; the page's own policy forbids scripts besides.
 ENVIRONMENT: Final = Environment(
@@ -44,10 +47,29 @@ def render_html(report: Report) -> str:
     )
 
 
+def render_outside(report: OutsideReport) -> str:
+    """Set the version that leaves the clinic on a page of its own."""
+    lines = report.men.lines(report.clinic)
+    return ENVIRONMENT.get_template("outside.html.j2").render(
+        report=report,
+        prose=prose,
+        whose=report.clinic or outside_men.TOGETHER,
+        lines=lines,
+        together=report.men.lines(),
+        all_hidden=all(line.men in (HIDDEN, "0") for line in lines),
+        columns=outside_men.column_names(),
+        main_chart=_main_chart,
+        small_chart=_small_chart,
+    )
+
+
+# All reports of a month show the same curves, and a picture takes as long as the rest of a page.
+@lru_cache(maxsize=64)
 def _main_chart(curve: Curve, limit: Limit) -> Markup:
     return _safe(charts.main_svg(curve, limit))
 
 
+@lru_cache(maxsize=64)
 def _small_chart(curve: Curve, limit: Limit) -> Markup:
     return _safe(charts.small_svg(curve, limit))
 

@@ -12,6 +12,7 @@ from datetime import date
 from typing import Final
 
 NOTHING: Final = "–"
+HIDDEN: Final = "hidden"
 MONTHS: Final = (
     *("January", "February", "March", "April", "May", "June", "July"),
     *("August", "September", "October", "November", "December"),
@@ -149,3 +150,14 @@ def listing(parts: Iterable[str]) -> str:
     """Join parts as prose: ``a, b and c``."""
     said: Sequence[str] = list(parts)
     return " and ".join([", ".join(said[:-1]), said[-1]]) if len(said) > 1 else "".join(said)
+
+
+def share_of(n: float, of: float) -> str:
+    """Say a part in per cent, of counts that may be hidden (NaN).
+
+    >>> share_of(30.0, 120.0), share_of(float("nan"), 120.0), share_of(0.0, 0.0)
+    ('25 %', 'hidden', '–')
+    """
+    if math.isnan(n) or math.isnan(of):
+        return HIDDEN
+    return f"{100 * n / of:.0f} %" if of else NOTHING

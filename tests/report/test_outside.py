@@ -1,0 +1,180 @@
+"""The version that leaves the clinic: no man, no name, no count of few, whatever the data."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+import openpyxl
+import polars as pl
+import pytest
+
+from e2analytics import contracts
+from e2analytics.report import editions, outline
+from e2analytics.report.outside import OutsideReport, release_reports
+from e2analytics.report.render import render_outside
+
+Tables = dict[str, pl.DataFrame]
+MONTH = "2026-09"
+OF_DEMONSTRATION = ("curve", "curve_summary")
+
+
+def without(tables: Tables, *names: str) -> Tables:
+    return {**tables, **{name: contracts.TABLES[name].empty() for name in names}}
+
+
+def reports_of(tables: Tables, base: int = 5) -> tuple[OutsideReport, ...]:
+    return release_reports(tables, month=MONTH, base=base)
+
+
+def page_of(tables: Tables) -> str:
+    return render_outside(reports_of(tables)[0])
+
+
+@pytest.fixture(scope="module")
+def reports(tables: Tables) -> tuple[OutsideReport, ...]:
+    return reports_of(tables)
+
+
+@pytest.fixture(scope="module")
+def pages(reports: tuple[OutsideReport, ...]) -> list[str]:
+    return [render_outside(report) for report in reports]
+
+
+def test_there_is_one_of_all_clinics_and_one_of_each(reports: tuple[OutsideReport, ...]):
+    assert [report.clinic for report in reports] == [None, "central", "harbour", "north"]
+
+
+def test_no_man_and_no_file_is_in_it(pages: list[str], tables: Tables):
+    names = [
+        *tables["patients"]["patient_id"],
+        *tables["files"]["source_file"],
+        *tables["patients"]["birth_date"].dt.to_string().unique(),
+    ]
+    for page in pages:
+        assert [name for name in names if name in page] == []
+
+
+def test_settings_that_name_patients_or_scanners_stay_inside(tables: Tables):
+    run = tables["runs"].with_columns(
+        settings=pl.lit('{"identities_settled": ["p123"], "link": {"min_draws": 2}, "fit": {}}')
+    )
+
+    page = page_of({**without(tables, *OF_DEMONSTRATION), "runs": run})
+
+    assert "p123" not in page
+    assert "identities_settled" not in page
+
+
+COUNTED = re.compile(r"\b[Mm]en\b|■|▲|●|inhibitor|Assessed|flag|by the drug|pairs|Usable|Losses")
+
+
+def counts_in(report: OutsideReport) -> Iterator[str]:
+    """Yield what stands in columns of counts, and every count in a sentence."""
+    document = outline.read(render_outside(report))
+    for _, table in document.tables:
+        names = [cell.text for cell in table.head[-1]]
+        for row in table.body:
+            for name, cell in zip(names, row, strict=True):
+                if COUNTED.search(name):
+                    yield cell.text
+    for fact in report.facts:
+        yield from re.findall(r": ([\d,]+)(?=[;.]|$)", f"{fact.headline}. {fact.sentence}")
+    said = " ".join(outline.all_text(document))
+    yield from re.findall(
+        r"(?<!1 to )\b([\d,]+) (?:men|man|flags?|usable|scan pairs?|exact)\b", said
+    )
+
+
+def test_no_count_of_1_to_10_is_printed_anywhere(reports: tuple[OutsideReport, ...]):
+    said = [number for report in reports for number in counts_in(report)]
+
+    counts = [int(number.replace(",", "")) for number in said if re.fullmatch(r"[\d,]+", number)]
+    assert len(counts) > 50
+    assert [count for count in counts if 1 <= count <= 10] == []
+
+
+def test_counts_are_multiples_of_the_base(tables: Tables):
+    for report in reports_of(without(tables, *OF_DEMONSTRATION), base=10):
+        for line in report.men.lines(report.clinic):
+            assert line.men == "hidden" or int(line.men.replace(",", "")) % 10 == 0
+
+
+def test_shares_are_of_what_is_shown(reports: tuple[OutsideReport, ...]):
+    for report in reports:
+        lines = {line.name: line for line in report.men.lines(report.clinic)}
+        known, on_drug = lines["Men known"], lines["On an aromatase inhibitor"]
+        share = 100 * int(on_drug.men) / int(known.men)
+        assert on_drug.share == f"{share:.0f} %"
+        assert all(line.share in ("hidden", "") for line in lines.values() if line.men == "hidden")
+
+
+def test_the_workbook_says_what_the_page_says(reports: tuple[OutsideReport, ...]):
+    files = editions.render(reports[1])
+    book = openpyxl.load_workbook(BytesIO(files[".xlsx"]))
+
+    sheet = next(sheet for sheet in book if sheet.title.startswith("01 Men"))
+    rows: list[tuple[Any, ...]] = list(sheet.iter_rows(min_row=2, values_only=True))
+    for row, line in zip(rows, reports[1].men.lines("central"), strict=True):
+        assert row[0] == line.name
+        said = "hidden" if row[1] == "hidden" else f"{row[1]:,}"
+        assert said == line.men
+
+
+def test_where_all_counts_are_small_it_says_so(tables: Tables):
+    few = tables["patients"].head(7)
+    men = pl.col("patient_id").is_in(few["patient_id"].to_list())
+    small = {name: tables[name].filter(men) for name in ("cohort", "flags")}
+
+    page = page_of({**without(tables, *OF_DEMONSTRATION, "exposures"), **small, "patients": few})
+
+    assert "All counts are hidden: too few men" in page
+
+
+def test_of_one_man_nothing_is_told(tables: Tables):
+    cohort = tables["cohort"].filter(pl.col("tier") != "none").head(1)
+    one = pl.col("patient_id") == cohort["patient_id"][0]
+    alone = {
+        "patients": tables["patients"].filter(one),
+        "cohort": cohort,
+        "flags": tables["flags"].filter(one),
+        "exposures": tables["exposures"].filter(one),
+    }
+
+    reports = reports_of({**without(tables, *OF_DEMONSTRATION), **alone})
+
+    for report in reports:
+        assert {line.men for line in report.men.lines(report.clinic)} <= {"hidden", "0"}
+        assert {site.n_pairs for site in report.curves.sites} <= {"hidden", "0"}
+        assert {site.e2 for site in report.curves.sites} <= {"hidden"}
+
+
+def test_without_any_data_there_is_a_page_that_says_so(tables: Tables):
+    nothing = without(tables, *(name for name in tables if name != "runs"))
+
+    page = page_of(nothing)
+
+    assert "No man is known" in page
+    assert editions.render(reports_of(nothing)[0])[".pdf"].startswith(b"%PDF")
+
+
+def test_a_curve_shows_no_point_that_few_men_stand_behind(tables: Tables):
+    curve = tables["curve"].with_columns(
+        n_effective=pl.when(pl.col("n_effective") < 60).then(7).otherwise("n_effective")
+    )
+
+    report = reports_of({**tables, "curve": curve})[0]
+
+    assert report.curves.primary is not None
+    assert min(point.n_effective for point in report.curves.primary.points) >= 60
+
+
+def test_a_reason_that_tells_how_few_is_not_told(tables: Tables):
+    summary = tables["curve_summary"].with_columns(why_not=pl.lit("only 7 men have two scans"))
+
+    page = page_of({**tables, "curve_summary": summary})
+
+    assert "7 men" not in page
+    assert "too few men" in page
