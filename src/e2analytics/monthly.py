@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import sha256
@@ -82,19 +83,18 @@ def write_reports(store: str, month: str, folder: Path) -> Written:
     tables = pinned_tables(store, month)
     settings = json.loads(tables["runs"]["settings"][0])
     base = ReportSettings(**settings.get("report", {})).round_to
-    inside = [build(tables, month=month)]
     outside = release_reports(tables, month=month, base=base)
-    stem = f"e2-report-{month}"
-    network = [
-        *_write(inside[0], folder / f"{stem}-internal"),
-        *_write(outside[0], folder / f"{stem}-outside"),
-    ]
-    clinics = [
-        file
-        for report in outside[1:]
-        for file in _write(report, folder / f"{stem}-outside{_of(report.clinic)}")
-    ]
-    return Written(inside[0], outside[0], tuple(network), tuple(clinics))
+    inside = [build(tables, month=month, clinic=report.clinic) for report in outside]
+    files: dict[bool, list[Path]] = {True: [], False: []}
+    versions: tuple[tuple[str, Sequence[Report | OutsideReport]], ...] = (
+        ("internal", inside),
+        ("outside", outside),
+    )
+    for version, reports in versions:
+        for report in reports:
+            stem = f"e2-report-{month}-{version}{_of(report.clinic)}"
+            files[report.clinic is None] += _write(report, folder / stem)
+    return Written(inside[0], outside[0], tuple(files[True]), tuple(files[False]))
 
 
 def _of(clinic: str | None) -> str:

@@ -30,10 +30,9 @@ def edges_of(report: Report | OutsideReport) -> Edges:
     """Say what stands at the edge of every sheet: whose report it is, of when, from which run."""
     header = report.header
     outside = isinstance(report, OutsideReport)
-    clinic = report.clinic if isinstance(report, OutsideReport) else None
     return Edges(
         warning=prose.OUTSIDE if outside else prose.INTERNAL,
-        subject=f"{clinic or 'All clinics'}, {header.month_name}",
+        subject=f"{report.clinic or 'All clinics'}, {header.month_name}",
         origin=f"e2analytics {header.package_version}, {header.run_id}, {header.inputs}",
         as_of=header.as_of_day,
     )
