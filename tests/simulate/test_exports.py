@@ -27,6 +27,7 @@ KEYS = {
     "precision": ["scanner_id", "site"],
 }
 PROVENANCE = {"source_file", "source_line", "source_part", "source_order"}
+"""Where a row stood in which file: another file in every format. All other columns are compared."""
 WITHOUT_CODE = pl.col("result_id").str.replace("-.*$", "")
 
 
