@@ -568,6 +568,70 @@ class CurveSummary(Table):
     model_id: Series[str]
 
 
+class CurveSensitivity(Table):
+    """The primary curve with one choice made otherwise. Grain: site, outcome, variant."""
+
+    site: Series[str] = pa.Field(isin=CURVES_OF)
+    outcome: Series[str] = pa.Field(isin=OUTCOMES)
+    variant: Series[str]
+    varies: Series[str] = pa.Field(description="In words, what is varied.")
+    n_men: Series[pl.Int64] = pa.Field(ge=0)
+    n_intervals: Series[pl.Int64] = pa.Field(ge=0)
+    verdict: Series[str] = pa.Field(
+        isin=VERDICTS,
+        nullable=True,
+        description="Null: not fitted, or a textbook test without one.",
+    )
+    finding: Series[str] = pa.Field(nullable=True, description="In words, what it says.")
+    nadir_e2_pg_ml: Series[float] = pa.Field(nullable=True)
+    nadir_ci_low: Series[float] = pa.Field(nullable=True)
+    nadir_ci_high: Series[float] = pa.Field(nullable=True)
+    lower_limit_pg_ml: Series[float] = pa.Field(nullable=True)
+    lower_limit_ci_low: Series[float] = pa.Field(nullable=True)
+    lower_limit_ci_high: Series[float] = pa.Field(nullable=True)
+    upper_limit_pg_ml: Series[float] = pa.Field(nullable=True)
+    upper_limit_ci_low: Series[float] = pa.Field(nullable=True)
+    upper_limit_ci_high: Series[float] = pa.Field(nullable=True)
+    effect: Series[float] = pa.Field(
+        nullable=True,
+        description="Outcome at 12 pg/mL less that at 25 pg/mL, where both have support.",
+    )
+    effect_ci_low: Series[float] = pa.Field(nullable=True, description="95 %, clustered by man.")
+    effect_ci_high: Series[float] = pa.Field(nullable=True)
+    p_value: Series[float] = pa.Field(
+        nullable=True,
+        ge=0,
+        le=1,
+        description="Of a group: that its curve has the shape of the other group's. Of a textbook test: its own.",
+    )
+    prediction_error: Series[float] = pa.Field(
+        nullable=True,
+        description="Of a shape: root mean square error in men it was not fitted to, outcome's unit.",
+    )
+    why_not: Series[str] = pa.Field(nullable=True, description="Why there is no lower limit.")
+    model_id: Series[str]
+
+    class Config:
+        """Grain."""
+
+        unique = ["site", "outcome", "variant"]
+
+
+class Prescribing(Table):
+    """Men of the primary curve who were given the drug beside the others. Grain: characteristic."""
+
+    characteristic: Series[str] = pa.Field(unique=True)
+    unit: Series[str]
+    n_given: Series[pl.Int64] = pa.Field(ge=1, description="Men on the drug in a usable interval.")
+    mean_given: Series[float] = pa.Field(description="E2 and testosterone: geometric.")
+    n_others: Series[pl.Int64] = pa.Field(ge=1)
+    mean_others: Series[float]
+    standardised_difference: Series[float] = pa.Field(
+        nullable=True, description="Difference over the SD of men; of logarithms where geometric."
+    )
+    model_id: Series[str]
+
+
 class Cohort(Table):
     """Every man on an aromatase inhibitor on the as-of date. Grain: patient_id, as_of."""
 
@@ -803,6 +867,8 @@ TABLES: Final[dict[str, type[Table]]] = {
     "levels": Levels,
     "curve": Curve,
     "curve_summary": CurveSummary,
+    "curve_sensitivity": CurveSensitivity,
+    "prescribing": Prescribing,
     "cohort": Cohort,
     "flags": Flags,
     "flag_events": FlagEvents,

@@ -35,6 +35,7 @@ from e2analytics.stages import (
     measure,
     quality,
     respond,
+    sensitivity,
     settle,
     validate,
 )
@@ -208,10 +209,12 @@ def _analyse(
         model_id = month_model.name(frames, settings, as_of)
         measured = clock(measure_for_curves)(seen, linked, responded, exposed, settings)
         curve, summary, quantiles = clock(fit)(measured, settings, model_id)
+        varied, prescribed = clock(vary)(measured, seen, linked, settings, model_id)
         how = month_model.settings_of_fit(settings)
         model = MonthModel(model_id, responded.response, quantiles, how)
     else:
         curve, summary = before.table("curve"), before.table("curve_summary")
+        varied, prescribed = before.table("curve_sensitivity"), before.table("prescribing")
     models = month_model.record(before.table("models"), model, as_of=as_of, run_id=run_id)
     limits = limit.adopt(
         before.table("limits"),
@@ -249,6 +252,8 @@ def _analyse(
         "levels": exposed.levels,
         "curve": curve,
         "curve_summary": summary,
+        "curve_sensitivity": varied,
+        "prescribing": prescribed,
         **flagged._asdict(),
         "limits": limits,
         "models": models,
@@ -378,6 +383,21 @@ def measure_for_curves(
 def fit(measured: Measured, settings: Settings, model_id: str) -> Fitted:
     """Fit the curves of all sites."""
     return fitting.fit(measured, settings.fit, model_id=model_id)
+
+
+def vary(
+    measured: Measured,
+    seen: Mapping[str, pl.DataFrame],
+    linked: Linked,
+    settings: Settings,
+    model_id: str,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Fit the primary curve with other choices, and tell who is given the drug."""
+    beside = sensitivity.Beside(linked.draws, seen["medications"])
+    return (
+        sensitivity.sensitivity(measured, beside, settings.fit, model_id=model_id),
+        sensitivity.prescribing(measured, beside, settings.fit, model_id=model_id),
+    )
 
 
 def flag_men(

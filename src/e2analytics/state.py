@@ -24,6 +24,8 @@ DERIVED: Final = (
     "levels",
     "curve",
     "curve_summary",
+    "curve_sensitivity",
+    "prescribing",
     "cohort",
     "flags",
     "flag_events",

@@ -510,6 +510,8 @@ def _order(name: str) -> list[str]:
         "levels": ["patient_id", "site"],
         "curve": ["site", "outcome", "e2_pg_ml"],
         "curve_summary": ["site", "outcome"],
+        "curve_sensitivity": ["site", "outcome", "variant"],
+        "prescribing": ["characteristic"],
         "cohort": ["patient_id"],
         "flags": ["patient_id"],
         "flag_events": ["run_id", "patient_id", "event"],

@@ -19,13 +19,14 @@ from threadpoolctl import threadpool_limits
 
 from e2analytics.errors import TooLittleDataError
 from e2analytics.models import intervals, precision, smooth
-from e2analytics.models.grams import collect
+from e2analytics.models.grams import ClusterGrams, collect
 from e2analytics.models.intervals import Interval
 from e2analytics.models.judgement import Curves, judge
 from e2analytics.models.plan import Plan, plan, survey
 from e2analytics.models.precision import Precision
 from e2analytics.models.pspline import Array
 from e2analytics.models.rows import CurveData, distinct
+from e2analytics.models.sandwich import Pull
 from e2analytics.models.shape import Verdict
 from e2analytics.models.smooth import Point
 from e2analytics.models.support import Support, men_near, supported_points
@@ -101,6 +102,10 @@ class CurveFit:
         Shape of benefit against E2, and the same in words.
     nadir, lower_limit, upper_limit : Limit
     replicates : array of shape (R, g)
+    gradient : array of shape (g, p)
+        Derivative of the estimate in the coefficients.
+    pull : Pull
+        Of each cluster of men on the coefficients.
     """
 
     e2_pg_ml: Array
@@ -124,6 +129,8 @@ class CurveFit:
     lower_limit: Limit
     upper_limit: Limit
     replicates: Array
+    gradient: Array
+    pull: Pull
 
 
 def fit_curve(data: CurveData, settings: CurveSettings) -> CurveFit:
@@ -173,8 +180,20 @@ def describe(
 ) -> CurveFit:
     """Do the work of ``fit_parts`` on rows whose weights are known, however few the men."""
     collected = [collect(part, each, agreed) for part, each in zip(parts, weights, strict=True)]
+    grams = sum(collected[1:], start=collected[0])
+    return describe_grams(parts, grams, settings, agreed, known)
+
+
+def describe_grams(
+    parts: Sequence[CurveData],
+    grams: ClusterGrams,
+    settings: CurveSettings,
+    agreed: Plan,
+    known: Precision,
+) -> CurveFit:
+    """Fit to what is known of each cluster of men, and describe it."""
     fitted = smooth.fit(
-        sum(collected[1:], start=collected[0]),
+        grams,
         agreed.n_fixed,
         settings.n_replicates,
         settings.seed,
@@ -254,4 +273,6 @@ def conclude(
         lower_limit=judgement.lower_limit,
         upper_limit=judgement.upper_limit,
         replicates=curves.replicates,
+        gradient=curves.gradient,
+        pull=curves.pull,
     )

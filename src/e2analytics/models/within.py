@@ -1,0 +1,106 @@
+"""The curve within men and between men: a man against himself, and men against each other.
+
+In    rows of a curve
+Out   ``CurveFit`` from changes of a man's own E2, or from the means of men
+
+Within men everything that stays the same in a man cancels, known or not (fixed effects): a curve that
+is seen between men only may be the men's and not E2's. A man's Gram matrix is the sum of a part
+within, about his means, and a part between, of his means; so neither costs another pass over rows.
+The level of the curve within men is not known, only its shape; limits and verdict need no more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from e2analytics.models import precision
+from e2analytics.models.curve import CurveFit, CurveSettings, agree, describe_grams, refuse_few
+from e2analytics.models.grams import ClusterGrams, collect
+from e2analytics.models.plan import MAX_CLUSTERS, Plan
+from e2analytics.models.pspline import Array
+from e2analytics.models.rows import CurveData
+
+# A column that varies less than this within men, as a share of its sum of squares, is constant in
+# them: what is left of it is rounding.
+_CONSTANT = 1e-9
+
+
+def fit_within(data: CurveData, settings: CurveSettings) -> CurveFit:
+    """Fit to the changes of men with two intervals or more, each about his own mean.
+
+    Raises
+    ------
+    TooLittleDataError
+        With fewer than 30 such men.
+    """
+    n_rows = np.bincount(np.unique(data.patient, return_inverse=True)[1])
+    several = n_rows[np.unique(data.patient, return_inverse=True)[1]] > 1
+    return _fit(data.take(several), settings, within=True)
+
+
+def fit_between(data: CurveData, settings: CurveSettings) -> CurveFit:
+    """Fit to the means of men.
+
+    Raises
+    ------
+    TooLittleDataError
+        With fewer than 30 men.
+    """
+    return _fit(data, settings, within=False)
+
+
+def _fit(data: CurveData, settings: CurveSettings, *, within: bool) -> CurveFit:
+    refuse_few([data])
+    agreed = agree([data], settings)
+    with threadpool_limits(limits=1, user_api="blas"):
+        known = precision.estimate([data], agreed)
+        weight = known.weights(data.sampling_variance)
+        inside, outside = split(data, weight, agreed)
+        grams = inside if within else outside
+        return describe_grams([data], grams, settings, agreed, known)
+
+
+def split(data: CurveData, weight: Array, plan: Plan) -> tuple[ClusterGrams, ClusterGrams]:
+    """Take the Gram matrix of each man apart: within him, and of his means.
+
+    Parameters
+    ----------
+    data : CurveData
+    weight : array of shape (n,)
+    plan : Plan
+        Its clusters may hold several men; their matrices are added after they are taken apart.
+    """
+    n_entries = plan.n_columns * (plan.n_columns + 1) // 2
+    inside, outside = np.zeros((2, plan.n_clusters, n_entries))
+    rows_inside, rows_outside = np.zeros((2, plan.n_clusters))
+    for start in range(0, len(plan.patients), MAX_CLUSTERS):
+        men = plan.patients[start : start + MAX_CLUSTERS]
+        some = np.isin(data.patient, men)
+        own = collect(data.take(some), weight[some], replace(plan, patients=men))
+        square = own.square(own.upper)
+        # The first column is constant: its cross-products are a man's sums.
+        sums = square[:, 0, :]
+        of_means = sums[:, :, None] * sums[:, None, :] / sums[:, 0, None, None]
+        cluster = plan.cluster(men)
+        np.add.at(inside, cluster, _upper(square - of_means))
+        np.add.at(outside, cluster, _upper(of_means))
+        np.add.at(rows_inside, cluster, own.n_rows - 1)
+        np.add.at(rows_outside, cluster, 1.0)
+    within = ClusterGrams(inside, rows_inside, plan.n_columns)
+    between = ClusterGrams(outside, rows_outside, plan.n_columns)
+    return _without_constants(within, within + between), between
+
+
+def _upper(square: Array) -> Array:
+    rows, columns = np.triu_indices(square.shape[1])
+    return square[:, rows, columns]
+
+
+def _without_constants(within: ClusterGrams, whole: ClusterGrams) -> ClusterGrams:
+    """Set columns to nothing that do not vary within any man."""
+    varies = np.diagonal(within.whole()[0][0]) > _CONSTANT * np.diagonal(whole.whole()[0][0])
+    rows, columns = np.triu_indices(within.n_columns)
+    return replace(within, upper=within.upper * (varies[rows] & varies[columns]))

@@ -1,0 +1,316 @@
+"""Sensitivity: what becomes of the primary curve when one choice is made otherwise.
+
+In    what curves are fitted to, E2 draws and orders of drugs
+Out   curve_sensitivity   grain site, outcome, variant
+      prescribing         grain characteristic: men given the drug beside the others
+
+One choice is varied at a time. Nothing here gives a limit in use: it shows how far the primary curve
+leans on its choices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from e2analytics.contracts import schema_of
+from e2analytics.errors import TooLittleDataError
+from e2analytics.models.curve import CurveFit, CurveSettings, fit_curve
+from e2analytics.models.difference import p_of_same_shape
+from e2analytics.models.effect import effect
+from e2analytics.models.pspline import Array
+from e2analytics.models.rows import CurveData
+from e2analytics.models.within import fit_between, fit_within
+from e2analytics.settings import FitSettings
+from e2analytics.stages import curve_rows, curve_tables
+from e2analytics.stages.curve_rows import CHANGE, LEVEL, CurveRows, Measured
+from e2analytics.stages.fit import how_to_fit
+
+EFFECT_PG_ML: Final = (12.0, 25.0)
+"""The outcome at the first less that at the second is what all variants are compared by."""
+DELTAS_PCT_PER_YEAR: Final = (0.25, 0.5, 1.0)
+BONE_DRUGS: Final = ("bisphosphonate", "denosumab", "glucocorticoid")
+_SPLIT_AGE_YEARS: Final = 50
+_SPLIT_BMI: Final = 30
+
+
+class Beside(NamedTuple):
+    """What is looked at beside the rows of the curve: ``link.draws`` and ``medications``."""
+
+    draws: pl.DataFrame
+    medications: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One choice made otherwise.
+
+    Attributes
+    ----------
+    name, varies
+        Its name, and in words what is varied.
+    data, how, fit
+        What is fitted, and how.
+    p_value
+        Of no difference from the other group; None where there is none.
+    """
+
+    name: str
+    varies: str
+    data: CurveData
+    how: CurveSettings
+    fit: Callable[[CurveData, CurveSettings], CurveFit] = fit_curve
+    p_value: float | None = None
+
+
+def sensitivity(
+    measured: Measured, beside: Beside, settings: FitSettings, *, model_id: str
+) -> pl.DataFrame:
+    """Fit the primary curve again under each variant.
+
+    Returns
+    -------
+    DataFrame
+        ``contracts.CurveSensitivity``; empty where the primary site has levels only.
+    """
+    site = settings.primary_site
+    empty = pl.DataFrame(schema=schema_of("curve_sensitivity"))
+    if curve_rows.first_outcome(measured, site) == LEVEL:
+        return empty
+    primary = curve_rows.complete(measured, site, CHANGE, settings)
+    if primary.rows.is_empty():
+        return empty
+    about = {"site": site, "outcome": CHANGE, "model_id": model_id}
+    how = how_to_fit(CHANGE, settings)
+    rows = [{**about, **_row(variant)} for variant in _variants(primary, beside, how)]
+    return pl.DataFrame(rows, schema=schema_of("curve_sensitivity"))
+
+
+def _variants(primary: CurveRows, beside: Beside, how: CurveSettings) -> Iterator[Variant]:
+    data = primary.data()
+    yield Variant("primary", "nothing: the curve as chosen beforehand", data, how)
+    yield Variant("crude", "no covariates", primary.adjusted_for(()).data(), how)
+    yield from _covariates(primary, how)
+    yield Variant(
+        "naive_exposure",
+        "E2 as the plain mean of the results between the scans, not the calibrated exposure",
+        *_naive(primary, beside.draws, how),
+    )
+    yield Variant("within_men", "each man against himself (fixed effects)", data, how, fit_within)
+    yield Variant("between_men", "men against each other, by their means", data, how, fit_between)
+    yield Variant(
+        "without_bone_drugs",
+        "without men on bisphosphonates, denosumab or glucocorticoids",
+        primary.where(~_on_bone_drugs(primary.rows, beside.medications)).data(),
+        how,
+    )
+    for delta in DELTAS_PCT_PER_YEAR:
+        yield Variant(
+            f"delta_{delta:g}",
+            f"a difference of {delta:g} %/year counts as one that matters",
+            data,
+            replace(how, delta=delta),
+        )
+    for names, words, member in _groups(primary.rows, beside.draws):
+        yield from _both(names, words, member, data, how)
+
+
+def _covariates(primary: CurveRows, how: CurveSettings) -> Iterator[Variant]:
+    used = primary.covariates
+    with_baseline = primary.adjusted_for((*used, "first_bmd_g_cm2"))
+    yield Variant(
+        "baseline_bmd",
+        "adjusted for BMD at the first scan too (brings regression to the mean)",
+        with_baseline.data(),
+        how,
+    )
+    if "years_on_trt" in used:
+        others = tuple(name for name in used if name != "years_on_trt")
+        without = primary.adjusted_for(others)
+        yield Variant("without_time_on_trt", "not adjusted for years on TRT", without.data(), how)
+    else:
+        added = primary.adjusted_for((*used, "years_on_trt"))
+        yield Variant(
+            "with_time_on_trt", "adjusted for years on TRT, where known", added.data(), how
+        )
+
+
+def _naive(
+    primary: CurveRows, draws: pl.DataFrame, how: CurveSettings
+) -> tuple[CurveData, CurveSettings]:
+    known = _between_scans(primary.rows, draws).drop_nulls("e2_pg_ml")
+    mean = known.group_by("row", maintain_order=True).agg(pl.col("e2_pg_ml").mean())
+    rows = (
+        primary.rows.drop("e2_pg_ml")
+        .with_row_index("row")
+        .join(mean, on="row", how="inner", maintain_order="left")
+        .filter(pl.col("e2_pg_ml") > 0)
+    )
+    data = replace(primary, rows=rows).data()
+    points = CurveData.at_points(
+        data.log_e2, data.outcome, data.patient, data.covariates, data.sampling_variance
+    )
+    return points, how
+
+
+def _between_scans(rows: pl.DataFrame, draws: pl.DataFrame) -> pl.DataFrame:
+    """Return the draws between the scans of each row; below detection stands as limit / sqrt(2)."""
+    low, high = pl.col("value_low"), pl.col("value_high")
+    return (
+        rows.with_row_index("row")
+        .select("row", "patient_id", "first_on", "second_on")
+        .join(draws, on="patient_id")
+        .filter(pl.col("collected_on").is_between("first_on", "second_on"))
+        .sort("row", "collected_on", "result_id")
+        .select(
+            "row",
+            "assay",
+            e2_pg_ml=pl.when(low == 0).then(high / 2**0.5).otherwise((low * high).sqrt()),
+        )
+    )
+
+
+def _on_bone_drugs(rows: pl.DataFrame, medications: pl.DataFrame) -> pl.Expr:
+    """Tell the pairs of men who were ordered such a drug before the second scan: it works for years."""
+    ordered = medications.filter(pl.col("drug_class").is_in(BONE_DRUGS)).select(
+        "patient_id", "started_on"
+    )
+    held = (
+        rows.select("patient_id", "first_scan_id", "second_on")
+        .join(ordered, on="patient_id")
+        .filter(pl.col("started_on") < pl.col("second_on"))["first_scan_id"]
+    )
+    return pl.col("first_scan_id").is_in(held.unique().to_list())
+
+
+def _groups(
+    rows: pl.DataFrame, draws: pl.DataFrame
+) -> Iterator[tuple[tuple[str, str], tuple[str, str], NDArray[np.bool_]]]:
+    """Yield pairs of groups: their names, in words, and which rows are of the first."""
+    age = (rows["age_years"] < _SPLIT_AGE_YEARS).to_numpy()
+    yield ("age_under_50", "age_50_and_over"), ("men under 50", "men of 50 and over"), age
+    if rows["bmi_kg_m2"].null_count() == 0:
+        bmi = (rows["bmi_kg_m2"] < _SPLIT_BMI).to_numpy()
+        yield ("bmi_under_30", "bmi_30_and_over"), ("BMI under 30", "BMI 30 and over"), bmi
+    by_ms = _between_scans(rows, draws).group_by("row").agg(ms=(pl.col("assay") == "ms").all())
+    ms = np.zeros(len(rows), dtype=np.bool_)
+    ms[by_ms.filter("ms")["row"].to_numpy()] = True
+    words = ("E2 by mass spectrometry throughout", "some E2 by immunoassay or an unknown assay")
+    yield ("assay_ms", "assay_other"), words, ms
+
+
+def _both(
+    names: tuple[str, str],
+    words: tuple[str, str],
+    member: NDArray[np.bool_],
+    data: CurveData,
+    how: CurveSettings,
+) -> Iterator[Variant]:
+    try:
+        p_value = p_of_same_shape(data, member, how)
+    except TooLittleDataError:
+        p_value = None
+    for name, varies, some in zip(names, words, (member, ~member), strict=True):
+        yield Variant(name, f"only {varies}", data.take(some), how, p_value=p_value)
+
+
+def _row(variant: Variant) -> dict[str, object]:
+    counted = {
+        "variant": variant.name,
+        "varies": variant.varies,
+        "n_men": len(np.unique(variant.data.patient)),
+        "n_intervals": len(variant.data),
+        "p_value": variant.p_value,
+    }
+    try:
+        fitted = variant.fit(variant.data, variant.how)
+    except TooLittleDataError as error:
+        return {**counted, "why_not": str(error)}
+    between = effect(fitted, *EFFECT_PG_ML)
+    return {
+        **counted,
+        "verdict": fitted.verdict,
+        "finding": fitted.explanation,
+        **curve_tables.limits(fitted),
+        "effect": _only(between.estimate) if between else None,
+        "effect_ci_low": _only(between.ci_low) if between else None,
+        "effect_ci_high": _only(between.ci_high) if between else None,
+        "why_not": fitted.lower_limit.why_not,
+    }
+
+
+def _only(value: Array) -> float:
+    return float(value[0])
+
+
+def prescribing(
+    measured: Measured, beside: Beside, settings: FitSettings, *, model_id: str
+) -> pl.DataFrame:
+    """Compare the men of the primary curve who were given the drug with those who were not.
+
+    If the drug goes to men who differ, a crude curve shows who gets it, not only what E2 does.
+
+    Returns
+    -------
+    DataFrame
+        ``contracts.Prescribing``.
+    """
+    usable = measured.exposures.filter(pl.col("usable"), pl.col("site") == settings.primary_site)
+    given = usable.group_by("patient_id").agg(given=(pl.col("share_on_drug") > 0).any())
+    off = ~pl.col("on_drug") & ~pl.col("in_transition") & ~pl.col("on_other")
+    low, high = pl.col("value_low"), pl.col("value_high")
+    value = pl.when(low == 0).then(high / 2**0.5).otherwise((low * high).sqrt())
+    e2_off = (
+        beside.draws.filter(off)
+        .sort("patient_id", "collected_on", "result_id")
+        .group_by("patient_id", maintain_order=True)
+        .agg(e2_off_drug=value.log().mean())
+    )
+    men = (
+        usable.sort("patient_id", "first_on")
+        .unique("patient_id", keep="first", maintain_order=True)
+        .join(given, on="patient_id", maintain_order="left")
+        .join(e2_off, on="patient_id", how="left", maintain_order="left")
+        .select("given", *_CHARACTERISTICS.keys())
+    )
+    rows = [_compared(men, name, *words) for name, words in _CHARACTERISTICS.items()]
+    known = [{**row, "model_id": model_id} for row in rows if row["n_given"] and row["n_others"]]
+    return pl.DataFrame(known, schema=schema_of("prescribing"))
+
+
+_CHARACTERISTICS: Final = {
+    "e2_off_drug": ("E2 off the drug", "pg/mL", True),
+    "bmi_kg_m2": ("BMI", "kg/m2", False),
+    "age_years": ("age at the first scan", "years", False),
+    "log_testosterone": ("testosterone", "ng/dL", True),
+    "years_on_trt": ("time on TRT at the first scan", "years", False),
+    "first_bmd_g_cm2": ("BMD at the first scan", "g/cm2", False),
+}
+"""Of each: its name in words, its unit, and whether it is kept as a logarithm."""
+
+
+def _compared(
+    men: pl.DataFrame, name: str, words: str, unit: str, logarithm: bool
+) -> dict[str, object]:
+    known = men.select("given", pl.col(name).cast(pl.Float64)).drop_nulls()
+    given = known.filter("given")[name].to_numpy()
+    others = known.filter(~pl.col("given"))[name].to_numpy()
+    if not len(given) or not len(others):
+        return {"n_given": 0, "n_others": 0}
+    spread = np.sqrt((given.var() + others.var()) / 2)
+    difference = float((given.mean() - others.mean()) / spread) if spread > 0 else None
+    said = np.exp if logarithm else np.asarray
+    return {
+        "characteristic": words,
+        "unit": unit,
+        "n_given": len(given),
+        "mean_given": float(said(given.mean())),
+        "n_others": len(others),
+        "mean_others": float(said(others.mean())),
+        "standardised_difference": difference,
+    }
