@@ -62,7 +62,7 @@ def p_of_same_shape(
         contrasts = _thirds(len(agreed.grid), both) @ agreed.at(agreed.basis.evaluate(agreed.grid))
         fits = [_fit(group, known.weights(group.sampling_variance), agreed) for group in groups]
     (first, first_pull), (second, second_pull) = fits
-    pulls = first_pull.on(contrasts) - second_pull.on(contrasts)
+    pulls = (first_pull.of_coefficients - second_pull.of_coefficients) @ contrasts.T
     difference = contrasts @ (first - second)
     wald = float(difference @ np.linalg.solve(pulls.T @ pulls, difference))
     dof = min(float(pull.dof(contrasts).min()) for pull in (first_pull, second_pull))
