@@ -9,6 +9,7 @@ import pytest
 from typer.main import get_command
 
 from e2analytics import cli
+from e2analytics.store import Store, open_published
 
 REPOSITORY = Path(__file__).parents[1]
 KEY = "a key for the tests of the terminal"
@@ -42,7 +43,7 @@ def store(clinic: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 COMMANDS = set(get_command(cli.app).commands)  # type: ignore[attr-defined]
 VERBS = {
     "run", "ingest", "fit", "flag", "report", "export", "inspect", "crosswalk", "returns", "status",
-    "limits", "simulate", "schemas",
+    "limits", "simulate", "schemas", "worklist",
 }  # fmt: skip
 
 
@@ -108,6 +109,47 @@ def test_report_writes_its_files_and_says_where(
     assert len(list(tmp_path.iterdir())) == 2 * 5 * 3
     # The first run of that day only took rows in; the report is that of the first that judged them.
     assert "run-000002" in file.read_text(encoding="utf-8")
+
+
+def test_a_preview_shows_whose_status_would_change_and_publishes_nothing(
+    capsys: pytest.CaptureFixture[str], store: str, monkeypatch: pytest.MonkeyPatch
+):
+    runs = len(Store(store).runs())
+    code, same, _ = call(capsys, "flag", "--preview", "--store", store)
+    assert (code, "0 would change" in same) == (0, True)
+
+    monkeypatch.setenv("E2ANALYTICS_FLAG__PROBABILITY", "0.9")
+    code, out, _ = call(capsys, "flag", "--preview", "--store", store)
+
+    assert code == 0
+    assert "nothing was published" in out
+    cohort = Store(store).table("cohort", open_published(store)[1])
+    low = cohort.filter(pl.col("status") == "below_range", pl.col("p_attributable") < 0.9)
+    assert len(low)
+    assert all(patient_id in out for patient_id in low["patient_id"])
+    assert len(Store(store).runs()) == runs
+
+
+def test_adopting_a_limit_can_be_looked_at_first(capsys: pytest.CaptureFixture[str], store: str):
+    runs = len(Store(store).runs())
+
+    code, out, _ = call(capsys, "limits", "adopt", "--preview", "--store", store)
+
+    assert (code, "nothing was published" in out) == (0, True)
+    assert len(Store(store).runs()) == runs
+
+
+@pytest.mark.parametrize("ending", ["csv", "xlsx"])
+def test_the_worklist_is_written(
+    capsys: pytest.CaptureFixture[str], store: str, tmp_path: Path, ending: str
+):
+    file = tmp_path / f"list.{ending}"
+
+    code, _, err = call(capsys, "worklist", "--store", store, "-o", str(file))
+
+    assert (code, file.exists()) == (0, True)
+    assert "men with an open flag" in err
+    assert call(capsys, "worklist", "--store", store, "-o", str(tmp_path / "list.txt"))[0] == 2
 
 
 def test_limits_are_shown_and_adopted_for_a_reason(capsys: pytest.CaptureFixture[str], store: str):

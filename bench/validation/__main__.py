@@ -13,11 +13,11 @@ import time
 from datetime import date
 from typing import Final
 
-from bench.validation import unit_slips
+from bench.validation import flags, unit_slips
 from bench.validation.document import ROOT, Provenance, compose, memory_gib, store
 from bench.validation.section import SectionModule
 
-SECTIONS: Final[tuple[SectionModule, ...]] = (unit_slips,)
+SECTIONS: Final[tuple[SectionModule, ...]] = (unit_slips, flags)
 """In the order of reading."""
 
 

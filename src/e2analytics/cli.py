@@ -72,6 +72,10 @@ AsOfOption = Annotated[
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="TOML file; by default e2analytics.toml, if there.")
 ]
+PreviewOption = Annotated[
+    bool,
+    typer.Option("--preview", help="Show whose status or tier would change; publish nothing."),
+]
 DropOption = Annotated[Path, typer.Option("--drop", help="Folder of suppliers' files.")]
 DEFAULT_STORE = "store"
 
@@ -150,10 +154,60 @@ def fit(
 
 @app.command(name="flag")
 def flag_(
-    store: StoreOption = DEFAULT_STORE, as_of: AsOfOption = None, config: ConfigOption = None
+    store: StoreOption = DEFAULT_STORE,
+    as_of: AsOfOption = None,
+    config: ConfigOption = None,
+    preview: PreviewOption = False,
 ) -> None:
     """Only flag: judge the men that the store holds as of a day."""
-    _one_part("flag", store, as_of, config)
+    if preview:
+        _preview(store, as_of, config)
+    else:
+        _one_part("flag", store, as_of, config)
+
+
+def _preview(
+    store: str, as_of: date | None, config: Path | None, *, adopt: str | None = None
+) -> None:
+    from e2analytics import job
+    from e2analytics.settings import read_settings
+    from e2analytics.store import open_published
+    from e2analytics.terminal import print_preview
+
+    _, published = open_published(store, as_of)
+    asked = job.Job(
+        store=store,
+        # Of the day that was published: then only what was changed differs.
+        as_of=as_of or published["as_of"],
+        settings=read_settings(config),
+        part="flag",
+        adopt=adopt,
+    )
+    print_preview(job.preview(asked))
+
+
+@app.command()
+def worklist(
+    file: Annotated[
+        Path, typer.Option("-o", "--output", help="CSV file to write; Excel if it ends in .xlsx.")
+    ],
+    store: StoreOption = DEFAULT_STORE,
+    as_of: AsOfOption = None,
+) -> None:
+    """Write the men with an open flag, what each rests on and what is missing; for the clinic alone."""
+    from e2analytics import worklist as lists
+    from e2analytics.store import open_published
+    from e2analytics.terminal import err
+
+    if file.suffix.lower() not in (".csv", ".xlsx"):
+        raise typer.BadParameter("give a file that ends in .csv or .xlsx")
+    opened, published = open_published(store, as_of)
+    rows = lists.worklist({name: opened.table(name, published) for name in lists.TABLES})
+    lists.write(rows, file, published["as_of"])
+    err.print(
+        f"{len(rows):,} men with an open flag, {published['run_id']} as of {published['as_of']}; values of "
+        f"patients, for the clinic alone: {file}"
+    )
 
 
 def _one_part(
@@ -345,18 +399,22 @@ def limits_show(store: StoreOption = DEFAULT_STORE, config: ConfigOption = None)
 
 @limits_app.command("adopt")
 def limits_adopt(
-    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the limit.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept with the limit.")] = "",
     store: StoreOption = DEFAULT_STORE,
     as_of: AsOfOption = None,
     config: ConfigOption = None,
+    preview: PreviewOption = False,
 ) -> None:
     """Take the fitted limit into use from this day on, and flag by it."""
     from e2analytics.settings import read_settings
     from e2analytics.store import open_published
     from e2analytics.terminal import print_limit_in_use
 
+    if preview:
+        _preview(store, as_of, config, adopt="preview")
+        return
     if not reason.strip():
-        raise typer.BadParameter("give a reason; it is kept with the limit")
+        raise typer.BadParameter("give a --reason; it is kept with the limit")
     _one_part("flag", store, as_of, config, adopt=reason.strip())
     print_limit_in_use(*open_published(store), read_settings(config))
 

@@ -707,6 +707,49 @@ class FlagEvents(Table):
         unique = ["run_id", "patient_id", "event"]
 
 
+class FlagEvidence(Table):
+    """What a flag rests on and what would change it. Grain: patient_id, position."""
+
+    patient_id: Series[str]
+    as_of: Series[pl.Date]
+    position: Series[pl.Int64] = pa.Field(ge=0, description="Order of reading; 0 is the paragraph.")
+    piece: Series[str] = pa.Field(
+        isin=[
+            "explanation",
+            "e2_result",
+            "dose",
+            "scan_pair",
+            "scan",
+            "estimate",
+            "limit",
+            "reason",
+            "status",
+            "tier",
+            "would_change",
+            "projection",
+        ]
+    )
+    name: Series[str] = pa.Field(nullable=True, description="Assay, drug, site, rule, dose ...")
+    id: Series[str] = pa.Field(
+        nullable=True, description="Of the result or scan, as its source has it."
+    )
+    on: Series[pl.Date] = pa.Field(nullable=True)
+    value_low: Series[float] = pa.Field(nullable=True)
+    value_high: Series[float] = pa.Field(
+        nullable=True, description="Equal to value_low unless it is an interval, null if open."
+    )
+    unit: Series[str] = pa.Field(nullable=True)
+    words: Series[str] = pa.Field(nullable=True)
+    source: Series[str] = pa.Field(nullable=True, description="Of a rule, limit or estimate.")
+    source_file: Series[str] = pa.Field(nullable=True)
+    source_line: Series[pl.Int64] = pa.Field(nullable=True)
+
+    class Config:
+        """Grain."""
+
+        unique = ["patient_id", "position"]
+
+
 class Gaps(Table):
     """What is missing in a man's care, beside his flag. Grain: patient_id, gap."""
 
@@ -872,6 +915,7 @@ TABLES: Final[dict[str, type[Table]]] = {
     "cohort": Cohort,
     "flags": Flags,
     "flag_events": FlagEvents,
+    "flag_evidence": FlagEvidence,
     "gaps": Gaps,
     "context": Context,
     "limits": Limits,

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from e2analytics.errors import ConfigurationError, TooLittleDataError, UnreadableError
 from e2analytics.pseudonyms import key_check
+from e2analytics.spreadsheets import harmless
 from e2analytics.store import Store
 
 CROSSWALK: Final = "crosswalk"
@@ -38,8 +39,6 @@ _LABEL: Final = b"e2analytics: crosswalk, AES-256-GCM"
 _NONCE_BYTES: Final = 12  # NIST SP 800-38D: 96 bits; random ones are good for 2^32 rows of a key
 _OWNER_ONLY: Final = 0o600
 _OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
-# What a spreadsheet takes for a formula (OWASP, CSV injection), and the mark that keeps it from that.
-_FORMULA: Final = r"^(['=+\-@\t\r\n＝＋－＠])"
 
 
 def seal(names: pl.DataFrame, key: bytes) -> pl.DataFrame:
@@ -173,7 +172,7 @@ def _write_for_owner(store: Store, names: pl.DataFrame, file: Path) -> None:
                     "Give a file on another disk."
                 )
             _note(store, "crosswalk opened", len(names))
-            names.select(pl.all().str.replace(_FORMULA, "'$1")).write_csv(handle)
+            names.select(harmless(pl.all())).write_csv(handle)
         except BaseException:
             file.unlink(missing_ok=True)
             raise

@@ -45,6 +45,7 @@ class Reason(Cited, frozen=True):
     words: Text
     rule: Text
     settings: tuple[Text, ...] = ()
+    changes_with: Text | None = None
 
 
 class Status(Cited, frozen=True):

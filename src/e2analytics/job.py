@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any, Final, Literal, ParamSpec, TypeVar
+from typing import Any, Final, Literal, NamedTuple, ParamSpec, TypeVar
+
+import polars as pl
 
 from e2analytics import crosswalk, pipeline, pseudonyms
 from e2analytics.errors import E2AnalyticsError, UnforeseenError, UnreadableError
@@ -80,6 +82,13 @@ class Done:
     manifest: dict[str, Any]
     sources: Sources
     outputs: Outputs
+
+
+class Preview(NamedTuple):
+    """The cohort as it was published, and as it would be."""
+
+    was: pl.DataFrame
+    would_be: pl.DataFrame
 
 
 def without_values(stage: Callable[P, R], /) -> Callable[P, R]:
@@ -158,6 +167,32 @@ def perform(job: Job, *, step: Step = as_is, tell: Callable[[str], None] = lambd
             inputs={file.source_file: file.sha256 for file in sources.files},
         )
     return Done(manifest, sources, outputs)
+
+
+@without_values
+def preview(job: Job) -> Preview:
+    """Judge the men that the store holds under other settings, or another limit; publish nothing.
+
+    The day is that of the job; without rows that are new, what differs is what was changed.
+
+    Raises
+    ------
+    E2AnalyticsError
+        One of the tree of :mod:`e2analytics.errors`.
+    """
+    check(job)
+    store = Store(job.store)
+    before = store.snapshot(job.as_of)
+    outputs = pipeline.run(
+        Sources(),
+        job.settings,
+        as_of=job.as_of,
+        before=before,
+        run_id=store.next_run_id(),
+        part="flag",
+        adopt=job.adopt,
+    )
+    return Preview(before.table("cohort"), outputs.tables["cohort"])
 
 
 def read(job: Job, before: Snapshot) -> Sources:

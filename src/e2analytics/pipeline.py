@@ -26,6 +26,7 @@ from e2analytics.stages import (
     context,
     curve_rows,
     densitometry,
+    explain,
     expose,
     flag,
     flag_life,
@@ -92,6 +93,7 @@ class Flagged(NamedTuple):
     cohort: pl.DataFrame
     flags: pl.DataFrame
     flag_events: pl.DataFrame
+    flag_evidence: pl.DataFrame
     gaps: pl.DataFrame
     context: pl.DataFrame
     projections: pl.DataFrame
@@ -430,11 +432,12 @@ def flag_men(
         men,
         exposed.exposures,
     )
+    quantiles = month_model.limit_uncertainty(models, limit_in_use.model_id, limit_in_use.site)
     was = flag_life.Judged(before.table("cohort"), before.table("flags"))
     cohort = flag.cohort(
         known,
         limit_in_use,
-        month_model.limit_uncertainty(models, limit_in_use.model_id, limit_in_use.site),
+        quantiles,
         settings.flag,
         primary_site=settings.fit.primary_site,
         as_of=as_of,
@@ -445,13 +448,18 @@ def flag_men(
     now = flag_life.Judged(cohort, flags)
     happened = flag_life.events(was, now, as_of=as_of, run_id=run_id)
     on_anastrozole = cohort.filter(pl.col("e2_expected_pg_ml").is_not_null()).select("patient_id")
+    projections = respond.projections(responded.response, responded.own_levels, on_anastrozole)
+    ruled = explain.Ruled(
+        limit_in_use, quantiles, settings.flag, respond.sd_of_draw(responded.response)
+    )
     return Flagged(
         cohort,
         flags,
         pl.concat([before.table("flag_events"), happened]),
+        explain.evidence(known, cohort, projections, ruled),
         gaps.gaps(known_of_care(seen, linked, scanned), cohort, flags, as_of),
         context.context(known, cohort),
-        respond.projections(responded.response, responded.own_levels, on_anastrozole),
+        projections,
     )
 
 

@@ -29,6 +29,7 @@ DERIVED: Final = (
     "cohort",
     "flags",
     "flag_events",
+    "flag_evidence",
     "gaps",
     "context",
     "limits",

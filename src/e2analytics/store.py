@@ -515,6 +515,7 @@ def _order(name: str) -> list[str]:
         "cohort": ["patient_id"],
         "flags": ["patient_id"],
         "flag_events": ["run_id", "patient_id", "event"],
+        "flag_evidence": ["patient_id", "position"],
         "gaps": ["patient_id", "gap"],
         "context": ["patient_id"],
         "limits": ["adopted_on", "model_id"],

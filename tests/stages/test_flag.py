@@ -101,18 +101,14 @@ def pairs(*, loss: bool) -> pl.DataFrame:
     return pl.DataFrame([row] if loss else [], schema=empty_table("exposures").schema)
 
 
-def judge(
+def known_of(
     orders: list[dict[str, Any]] | None = None,
     draws: list[dict[str, Any]] | None = None,
     man: dict[str, Any] | None = None,
     events: list[tuple[str, date]] | None = None,
-    as_of: date = AS_OF,
     bone_class: str | None = None,
     loss: bool = False,
-    before: pl.DataFrame | None = None,
-    settings: FlagSettings | None = None,
-) -> pl.DataFrame:
-    rules = settings or FlagSettings()
+) -> flag.Known:
     doses = ("weekly_dose_mg", "dose_mg", "doses_per_week")
     medications = pl.DataFrame(
         orders if orders is not None else [order()],
@@ -125,14 +121,14 @@ def judge(
         if given
         else empty_table("labs")
     )
-    known = flag.Known(
+    return flag.Known(
         patients=patients(),
         medications=medications,
         labs=labs,
         dxa=empty_table("dxa"),
         densitometry=scans(bone_class),
         episodes=episodes,
-        draws=link.draws(labs, episodes, rules),
+        draws=link.draws(labs, episodes, FlagSettings()),
         men=pl.DataFrame([man or own()]),
         exposures=pairs(loss=loss),
         events=pl.DataFrame(
@@ -143,11 +139,22 @@ def judge(
             schema={"patient_id": pl.String, "kind": pl.String, "occurred_on": pl.Date},
         ),
     )
+
+
+def judge(
+    orders: list[dict[str, Any]] | None = None,
+    draws: list[dict[str, Any]] | None = None,
+    man: dict[str, Any] | None = None,
+    *,
+    as_of: date = AS_OF,
+    before: pl.DataFrame | None = None,
+    **others: Any,
+) -> pl.DataFrame:
     return flag.cohort(
-        known,
+        known_of(orders, draws, man, **others),
         LIMIT,
         [],
-        rules,
+        FlagSettings(),
         primary_site="lumbar_spine",
         as_of=as_of,
         model_id="m",

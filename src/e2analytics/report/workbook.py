@@ -70,14 +70,14 @@ def render_workbook(document: Document, edges: Edges) -> bytes:
     for number, (section, table) in enumerate(document.tables, start=1):
         name = _sheet_name(number, table.caption or section)
         lines.append((name, section, table.caption))
-        _fill(book.create_sheet(name), sheet_of(table))
+        fill(book.create_sheet(name), sheet_of(table))
     for number, line in enumerate(lines, start=1):
         _write(contents, number, line)
     contents["A1"].font = Font(bold=True)
     contents.column_dimensions["A"].width = contents.column_dimensions["B"].width = 34
     book.properties.creator = "e2analytics"
     book.properties.title = document.title
-    return _same_bytes(book, edges.as_of)
+    return same_bytes(book, edges.as_of)
 
 
 def sheet_of(table: Table) -> Sheet:
@@ -169,7 +169,8 @@ def _number(sign: str, digits: str, per_cent: str | None) -> int | float:
     return Share(value / 100) if per_cent else value
 
 
-def _fill(sheet: Worksheet, table: Sheet) -> None:
+def fill(sheet: Worksheet, table: Sheet) -> None:
+    """Write a table to an empty sheet."""
     _write(sheet, 1, table.columns)
     for cell in sheet[1]:
         cell.font = Font(bold=True)
@@ -205,7 +206,7 @@ def _sheet_name(number: int, said: str) -> str:
     return name[: _LONGEST_SHEET_NAME + 1].rpartition(" ")[0]
 
 
-def _same_bytes(book: Workbook, as_of: date) -> bytes:
+def same_bytes(book: Workbook, as_of: date) -> bytes:
     """Write a workbook without the time at which it was written."""
     book.properties.created = datetime.combine(as_of, time())
     raw, fixed = BytesIO(), BytesIO()

@@ -187,6 +187,11 @@ def now_and_off(
     )
 
 
+def sd_of_draw(response: MonthResponse | None) -> float | None:
+    """Return the scatter (log scale) of one draw by mass spectrometry around a man's own level."""
+    return response.model.common.assays.sd_ms if response else None
+
+
 def projections(
     response: MonthResponse | None, own_levels: pl.DataFrame, of_men: pl.DataFrame
 ) -> pl.DataFrame:

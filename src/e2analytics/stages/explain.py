@@ -1,0 +1,380 @@
+"""Explain: what a flag rests on, piece by piece, and what would change it.
+
+In    what is known of the men, the cohort of the day, projections, the limit in use
+Out   flag_evidence   grain patient_id, position: of every flagged man a paragraph, his results, doses, scans,
+                      estimates, the rules with their sources, what would change the flag
+
+Information for a clinician, never an order: what is expected at other doses is said, not what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from e2analytics import clinical, flag_rules
+from e2analytics.contracts import schema_of
+from e2analytics.flag_rules import FlagRules, Tier
+from e2analytics.models.what_if import chance_of_more, result_that_clears
+from e2analytics.settings import FlagSettings
+from e2analytics.stages.flag import Known, last_pairs, last_scans
+from e2analytics.stages.limit import LimitInUse
+
+_SEPARATOR: Final = "; "
+_LOW: Final = (
+    "below_range_by_the_drug",
+    "low_without_the_drug",
+    "perhaps_below_range",
+    "probably_below_red_line",
+    "held_open",
+)
+_LEAST_SAID: Final = 0.005
+_ASSAYS: Final = {"ms": "mass spectrometry", "ia": "immunoassay", "unknown": "an unknown assay"}
+
+Piece = dict[str, Any]
+Row = dict[str, Any]
+
+
+class Ruled(NamedTuple):
+    """By what the men were judged."""
+
+    limit: LimitInUse
+    limit_quantiles_pg_ml: Sequence[float]
+    settings: FlagSettings
+    sd_of_draw: float | None
+
+
+def evidence(
+    known: Known, cohort: pl.DataFrame, projections: pl.DataFrame, ruled: Ruled
+) -> pl.DataFrame:
+    """Return of every flagged man what his flag rests on.
+
+    ``ruled.sd_of_draw`` is the scatter (log scale) of one draw by mass spectrometry around a man's own level; None
+    where no dose response was fitted.
+    """
+    flagged = cohort.filter(pl.col("tier") != "none")
+    men = flagged.join(_clearing(known.men, ruled), on="patient_id", how="left").sort("patient_id")
+    pieces = _Pieces(known, men, projections, ruled)
+    rows = [
+        {"patient_id": man["patient_id"], "as_of": man["as_of"], "position": position, **piece}
+        for man in men.iter_rows(named=True)
+        for position, piece in enumerate(pieces.of(man))
+    ]
+    return pl.DataFrame(rows, schema=schema_of("flag_evidence"))
+
+
+def _clearing(men: pl.DataFrame, ruled: Ruled) -> pl.DataFrame:
+    """Return the result by mass spectrometry above which a man would no longer count as low."""
+    if ruled.sd_of_draw is None or men.is_empty():
+        unknown = pl.lit(None, dtype=pl.Float64)
+        return men.select("patient_id", clears=unknown, clears_chance=unknown)
+    limits = np.asarray(ruled.limit_quantiles_pg_ml or [ruled.limit.lower_limit_pg_ml])
+    mean, sd = (
+        men[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in ("on_mean", "on_sd")
+    )
+    clears = result_that_clears(
+        mean, sd, ruled.sd_of_draw, limits, ruled.settings.closing_probability
+    )
+    chance = chance_of_more(mean, sd, ruled.sd_of_draw, clears)
+    return men.select(
+        "patient_id",
+        clears=pl.Series(clears).fill_nan(None),
+        clears_chance=pl.Series(chance).fill_nan(None),
+    )
+
+
+class _Pieces:
+    """The pieces of evidence of men, from tables that are looked up by man."""
+
+    def __init__(
+        self, known: Known, men: pl.DataFrame, projections: pl.DataFrame, ruled: Ruled
+    ) -> None:
+        self._ruled = ruled
+        self._rules: FlagRules = flag_rules.load()
+        self._draws = _by_man(known.draws.sort("collected_at", "result_id"), men)
+        self._spells = _by_man(known.episodes.sort("started_on", "drug"), men)
+        self._pairs = _by_man(last_pairs(known.exposures).sort("site"), men)
+        self._scans = _by_man(last_scans(known.densitometry).sort("site"), men)
+        self._projections = _by_man(projections.sort("weekly_anastrozole_mg"), men)
+
+    def of(self, man: Row) -> Iterator[Piece]:
+        patient_id = man["patient_id"]
+        reasons = [name for name in man["reasons"].split(_SEPARATOR) if name]
+        rule = self._tier_rule(man, reasons)
+        changes = list(self._changes(man, reasons))
+        yield _piece("explanation", words=self._paragraph(man, reasons, changes))
+        yield from (_of_draw(draw) for draw in self._draws.get(patient_id, []))
+        yield from (_of_spell(spell) for spell in self._spells.get(patient_id, []))
+        yield from (_of_pair(pair) for pair in self._pairs.get(patient_id, []))
+        yield from (_of_scan(scan) for scan in self._scans.get(patient_id, []))
+        yield from self._estimates(man)
+        yield from self._lines()
+        yield from (self._reason(name) for name in reasons)
+        status = self._rules.statuses[man["status"]]
+        yield _piece("status", name=man["status"], words=status.rule, source=_cited(status))
+        if rule:
+            name, tier = rule
+            yield _piece("tier", name=name, words=man["tier"], source=_cited(tier))
+        for words, value in changes:
+            yield _piece(
+                "would_change",
+                value_low=value,
+                unit="pg/mL" if value is not None else None,
+                words=words,
+            )
+        yield from (_of_projection(dose) for dose in self._projections.get(patient_id, []))
+
+    def _tier_rule(self, man: Row, reasons: Sequence[str]) -> tuple[str, Tier] | None:
+        """Return the rule that gave the tier; none where the tier of the run before is held."""
+        said = set(reasons)
+        for name, rule in self._rules.tiers.items():
+            holds = said & set(rule.any) and said & set(rule.also or rule.any)
+            if holds and not said & set(rule.unless):
+                return (name, rule) if rule.tier == man["tier"] else None
+        return None
+
+    def _reason(self, name: str) -> Piece:
+        reason = self._rules.reasons[name]
+        thresholds = ", ".join(
+            f"{setting} {getattr(self._ruled.settings, setting):g}" for setting in reason.settings
+        )
+        words = f"{reason.rule} ({thresholds})" if thresholds else reason.rule
+        return _piece("reason", name=name, words=words, source=_cited(reason))
+
+    def _lines(self) -> Iterator[Piece]:
+        limit, settings = self._ruled.limit, self._ruled.settings
+        fitted = f"fitted at {limit.site}, model {limit.model_id}"
+        literature = clinical.DEFAULT_LOWER_LIMIT_E2.source
+        yield _piece(
+            "limit",
+            name="limit in use",
+            value_low=limit.lower_limit_pg_ml,
+            unit="pg/mL",
+            source=fitted if limit.source == "fitted" else literature,
+        )
+        yield _piece(
+            "limit",
+            name="red line",
+            value_low=settings.red_line_pg_ml,
+            unit="pg/mL",
+            source=clinical.RED_LINE_E2.source,
+        )
+
+    def _estimates(self, man: Row) -> Iterator[Piece]:
+        if man["e2_expected_pg_ml"] is None:
+            return
+        model = f"dose response, model {man['model_id']}"
+        yield _piece(
+            "estimate",
+            name="E2 at the present dose, 95 %",
+            value_low=man["e2_ci_low"],
+            value_high=man["e2_ci_high"],
+            unit="pg/mL",
+            words=f"expected {man['e2_expected_pg_ml']:.1f} pg/mL",
+            source=model,
+        )
+        off = man["e2_off_drug_pg_ml"]
+        yield _piece(
+            "estimate",
+            name="E2 off the drug",
+            value_low=off,
+            value_high=off,
+            unit="pg/mL",
+            source=model,
+        )
+        for name in ("p_below_range", "p_attributable", "p_below_red_line"):
+            yield _piece(
+                "estimate",
+                name=name,
+                value_low=man[name],
+                value_high=man[name],
+                unit="1",
+                source=model,
+            )
+
+    def _changes(self, man: Row, reasons: Sequence[str]) -> Iterator[tuple[str, float | None]]:
+        if set(reasons) & set(_LOW) and man["e2_expected_pg_ml"] is not None:
+            yield self._result_that_clears(man), man["clears"]
+        for name in reasons:
+            if (by := self._rules.reasons[name].changes_with) is not None:
+                yield f"“{_capital(self._rules.reasons[name].words)}” changes with {by}.", None
+
+    def _result_that_clears(self, man: Row) -> str:
+        if man["clears"] is None:
+            return "No single result would lift the suspicion of a low E2."
+        closes = f"{self._ruled.settings.closing_probability:.0%}"
+        chance = (
+            f"{man['clears_chance']:.0%}" if man["clears_chance"] >= _LEAST_SAID else "below 1%"
+        )
+        return (
+            "One more result by mass spectrometry at the present dose above about "
+            f"{man['clears']:.0f} pg/mL (chance {chance}) would bring the chance of being below the limit "
+            f"under {closes}, where a flag of low E2 closes."
+        )
+
+    def _paragraph(
+        self, man: Row, reasons: Sequence[str], changes: Sequence[tuple[str, float | None]]
+    ) -> str:
+        status = self._rules.statuses[man["status"]].words
+        words = (self._rules.reasons[name].words for name in reasons)
+        found = _SEPARATOR.join(each for each in words if each != status)
+        sentences = [
+            f"{_capital(status)}, tier {man['tier']}{': ' if found else ''}{found}.",
+            _last_result(man),
+            _expected(man),
+            self._chances(man),
+            *(words for words, _ in changes),
+            *self._at_half_the_dose(man),
+        ]
+        return " ".join(sentence for sentence in sentences if sentence)
+
+    def _chances(self, man: Row) -> str:
+        if man["p_below_range"] is None:
+            return ""
+        limit = f"{man['lower_limit_pg_ml']:.1f} pg/mL ({man['limit_source']})"
+        return (
+            f"Chance of being below the limit in use, {limit}: {man['p_below_range']:.0%}; below it because "
+            f"of the drug: {man['p_attributable']:.0%}; below the red line of "
+            f"{self._ruled.settings.red_line_pg_ml:g} pg/mL: {man['p_below_red_line']:.0%}."
+        )
+
+    def _at_half_the_dose(self, man: Row) -> Iterator[str]:
+        dose = man["weekly_anastrozole_mg"]
+        lower = [
+            row
+            for row in self._projections.get(man["patient_id"], [])
+            if dose is not None and 0 < row["weekly_anastrozole_mg"] < dose
+        ]
+        if lower:
+            next_lower = lower[-1]
+            yield (
+                f"At {next_lower['weekly_anastrozole_mg']:g} mg a week {next_lower['e2_pg_ml']:.0f} pg/mL "
+                f"(95 % {next_lower['e2_ci_low_pg_ml']:.0f} to {next_lower['e2_ci_high_pg_ml']:.0f}) would "
+                "be expected: information, no order."
+            )
+
+
+def _by_man(rows: pl.DataFrame, men: pl.DataFrame) -> dict[str, list[Row]]:
+    theirs = rows.join(men.select("patient_id"), on="patient_id", how="semi", maintain_order="left")
+    found: dict[str, list[Row]] = {}
+    for row in theirs.iter_rows(named=True):
+        found.setdefault(row["patient_id"], []).append(row)
+    return found
+
+
+def _piece(piece: str, **what: Any) -> Piece:
+    return {"piece": piece, **what}
+
+
+def _of_draw(draw: Row) -> Piece:
+    if draw["in_transition"] or draw["on_other"]:
+        state = "while the dose was changing, or on another inhibitor: not used"
+    elif draw["on_drug"]:
+        dose = draw["weekly_anastrozole_mg"]
+        state = f"on {dose:g} mg a week" if dose is not None else "on the drug, dose unknown"
+    else:
+        state = "off the drug"
+    return _piece(
+        "e2_result",
+        name=_ASSAYS[draw["assay"]],
+        id=draw["result_id"],
+        on=draw["collected_on"],
+        value_low=draw["value_low"],
+        value_high=draw["value_high"],
+        unit="pg/mL",
+        words=state,
+        source_file=draw["source_file"],
+        source_line=draw["source_line"],
+    )
+
+
+def _of_spell(spell: Row) -> Piece:
+    ended: date | None = spell["ended_on"]
+    return _piece(
+        "dose",
+        name=spell["drug"],
+        on=spell["started_on"],
+        value_low=spell["weekly_dose_mg"],
+        value_high=spell["weekly_dose_mg"],
+        unit="mg/week",
+        words=f"until {ended}" if ended else f"in force, last ordered on {spell['ordered_on']}",
+        source_file=spell["source_file"],
+        source_line=spell["source_line"],
+    )
+
+
+def _of_pair(pair: Row) -> Piece:
+    return _piece(
+        "scan_pair",
+        name=pair["site"],
+        id=f"{pair['first_scan_id']}, {pair['second_scan_id']}",
+        on=pair["second_on"],
+        value_low=pair["change_pct"],
+        value_high=pair["change_pct"],
+        unit="%",
+        words=f"since {pair['first_on']}; LSC {pair['lsc_pct']:.1f} %: "
+        + pair["lsc_verdict"].replace("_", " "),
+    )
+
+
+def _of_scan(scan: Row) -> Piece:
+    score = scan["score_used"]
+    value = scan[score] if score else None
+    return _piece(
+        "scan",
+        name=scan["site"],
+        id=scan["scan_id"],
+        on=scan["scanned_on"],
+        value_low=value,
+        value_high=value,
+        unit={"t_score": "T-score", "z_score": "Z-score"}.get(score or ""),
+        words=(scan["bone_class"] or scan["why_not"] or "").replace("_", " "),
+    )
+
+
+def _of_projection(dose: Row) -> Piece:
+    return _piece(
+        "projection",
+        name=f"{dose['weekly_anastrozole_mg']:g} mg a week",
+        value_low=dose["e2_ci_low_pg_ml"],
+        value_high=dose["e2_ci_high_pg_ml"],
+        unit="pg/mL",
+        words=f"expected {dose['e2_pg_ml']:.1f} pg/mL: information, no order",
+    )
+
+
+def _last_result(man: Row) -> str:
+    if man["last_e2_on"] is None:
+        return "No E2 on record."
+    low, high = man["last_e2_low_pg_ml"], man["last_e2_high_pg_ml"]
+    if high is None:
+        value = f"above {low:.1f}"
+    elif low < high:
+        value = f"below {high:.1f}"
+    else:
+        value = f"{high:.1f}"
+    return f"Last E2 {value} pg/mL by {_ASSAYS[man['assay']]} on {man['last_e2_on']}."
+
+
+def _expected(man: Row) -> str:
+    if man["e2_expected_pg_ml"] is None:
+        return "No E2 level can be estimated."
+    dose = man["weekly_anastrozole_mg"]
+    at = f"{dose:g} mg of anastrozole a week" if dose is not None else "his dose, which is unknown"
+    return (
+        f"At {at} his E2 is expected at {man['e2_expected_pg_ml']:.1f} pg/mL (95 % "
+        f"{man['e2_ci_low']:.1f} to {man['e2_ci_high']:.1f}), off the drug at "
+        f"{man['e2_off_drug_pg_ml']:.0f}, from {man['n_draws']} results."
+    )
+
+
+def _cited(rule: flag_rules.Cited) -> str:
+    return f"{rule.source} (confidence: {rule.confidence})"
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
