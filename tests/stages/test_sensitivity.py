@@ -200,3 +200,18 @@ def test_an_unknown_time_on_trt_is_added_where_it_is_known(outputs: Outputs, bes
     rows = {row["variant"]: row for row in table.iter_rows(named=True)}
     assert rows["with_time_on_trt"]["n_intervals"] < rows["primary"]["n_intervals"]
     assert "without_time_on_trt" not in rows
+
+
+def test_the_textbook_stands_beside_it_without_verdict_or_limit(outputs: Outputs):
+    rows = varied(outputs)
+    names = ["two_lines", "textbook_quadratic"]
+    names += [f"shape_{shape}" for shape in ("linear", "plateau", "quadratic", "spline")]
+
+    for name in names:
+        assert (rows[name]["verdict"], rows[name]["lower_limit_pg_ml"]) == (None, None)
+        assert rows[name]["why_not"] == "a textbook test gives no limit"
+        assert rows[name]["n_men"] == rows["primary"]["n_men"]
+    shapes = [rows[name] for name in names[2:]]
+    best = min(shapes, key=lambda row: row["prediction_error"])
+    assert best["finding"].startswith("Predicts best of the four")
+    assert [row["p_value"] is None for row in shapes].count(True) == 1

@@ -5,7 +5,7 @@ Out   curve_sensitivity   grain site, outcome, variant
       prescribing         grain characteristic: men given the drug beside the others
 
 One choice is varied at a time. Nothing here gives a limit in use: it shows how far the primary curve
-leans on its choices.
+leans on its choices. Textbook tests of shape stand beside it (``textbook_rows``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from e2analytics.models.pspline import Array
 from e2analytics.models.rows import CurveData
 from e2analytics.models.within import fit_between, fit_within
 from e2analytics.settings import FitSettings
-from e2analytics.stages import curve_rows, curve_tables
+from e2analytics.stages import curve_rows, curve_tables, textbook_rows
 from e2analytics.stages.curve_rows import CHANGE, LEVEL, CurveRows, Measured
 from e2analytics.stages.fit import how_to_fit
 
@@ -87,8 +87,9 @@ def sensitivity(
         return empty
     about = {"site": site, "outcome": CHANGE, "model_id": model_id}
     how = how_to_fit(CHANGE, settings)
-    rows = [{**about, **_row(variant)} for variant in _variants(primary, beside, how)]
-    return pl.DataFrame(rows, schema=schema_of("curve_sensitivity"))
+    rows = [_row(variant) for variant in _variants(primary, beside, how)]
+    rows += textbook_rows.rows(primary.data(), how)
+    return pl.DataFrame([{**about, **row} for row in rows], schema=schema_of("curve_sensitivity"))
 
 
 def _variants(primary: CurveRows, beside: Beside, how: CurveSettings) -> Iterator[Variant]:

@@ -1,0 +1,94 @@
+"""Textbook rows: what a textbook would say of the same men, as rows of ``curve_sensitivity``.
+
+In    the primary curve's arrays
+Out   rows of two lines, a parabola, and four shapes compared in men they were not fitted to
+
+No verdict and no limit comes from them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from e2analytics.models import precision, textbook
+from e2analytics.models.curve import MIN_PATIENTS, CurveSettings, agree
+from e2analytics.models.rows import CurveData
+from e2analytics.models.shape import ALPHA
+from e2analytics.models.textbook import Prediction, Quadratic, TwoLines
+
+NO_LIMIT: Final = "a textbook test gives no limit"
+_SHAPES: Final = {
+    "linear": "a straight line in log E2",
+    "plateau": "a straight line up to a plateau",
+    "quadratic": "a parabola in log E2",
+    "spline": "a spline",
+}
+
+
+def rows(data: CurveData, how: CurveSettings) -> list[dict[str, object]]:
+    """Return the rows; none with fewer than 30 men."""
+    n_men = len(np.unique(data.patient))
+    if n_men < MIN_PATIENTS:
+        return []
+    weight = precision.estimate([data], agree([data], how)).weights(data.sampling_variance)
+    known = textbook.Rows(data.log_e2, data.outcome, data.covariates, weight, data.patient)
+    about: dict[str, object] = {
+        "n_men": n_men,
+        "n_intervals": len(data),
+        "why_not": NO_LIMIT,
+    }
+    found = [_two_lines(textbook.two_lines(known)), _quadratic(textbook.quadratic(known))]
+    found += [_shape(name, each) for name, each in textbook.out_of_sample(known).items()]
+    return [{**about, **row} for row in found]
+
+
+def _two_lines(found: TwoLines) -> dict[str, object]:
+    return {
+        "variant": "two_lines",
+        "varies": "two straight lines that break where the data say (Simonsohn 2018)",
+        "finding": (
+            f"{_optimum(found.p)}. Break at {found.break_pg_ml:.0f} pg/mL; below it "
+            f"{found.low.value:+.1f} %/year per unit of log E2 (p = {found.low.p:.2g} of no rise), "
+            f"above it {found.high.value:+.1f} (p = {found.high.p:.2g} of no fall)."
+        ),
+        "p_value": found.p,
+    }
+
+
+def _quadratic(found: Quadratic) -> dict[str, object]:
+    low, high = found.ci_pg_ml or (None, None)
+    best = f"top at {found.best_e2_pg_ml:.0f} pg/mL" if found.best_e2_pg_ml else "it opens upwards"
+    fieller = f" (Fieller {low:.0f} to {high:.0f})" if found.ci_pg_ml else ""
+    return {
+        "variant": "textbook_quadratic",
+        "varies": "a parabola in log E2 (Lind and Mehlum 2010)",
+        "finding": (
+            f"{_optimum(found.p)}; {best}{fieller}. A parabola says so of every threshold too: alone "
+            "it shows no optimum."
+        ),
+        "nadir_e2_pg_ml": found.best_e2_pg_ml,
+        "nadir_ci_low": low,
+        "nadir_ci_high": high,
+        "p_value": found.p,
+    }
+
+
+def _optimum(p: float) -> str:
+    return f"Optimum {'claimed' if p <= ALPHA else 'not claimed'} (p = {p:.2g} of none)"
+
+
+def _shape(name: str, found: Prediction) -> dict[str, object]:
+    told = (
+        "Predicts best of the four"
+        if found.p_as_good is None
+        else f"p = {found.p_as_good:.2g} of predicting as well as the best"
+    )
+    return {
+        "variant": f"shape_{name}",
+        "varies": f"{_SHAPES[name]}, by what it predicts of men it was not fitted to",
+        "finding": f"{told}: off by {found.error:.3f} %/year.",
+        "p_value": found.p_as_good,
+        "prediction_error": found.error,
+    }
