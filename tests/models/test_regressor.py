@@ -1,8 +1,14 @@
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
+from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from e2analytics.errors import TooLittleDataError
 from e2analytics.models.curve import CurveData, CurveSettings, fit_curve
 from e2analytics.models.regressor import SweetSpotRegressor
 from e2analytics.models.shape import Verdict
@@ -97,6 +103,83 @@ def test_few_patients_get_a_prediction_and_no_claim(rows):
     assert fit.curve_ is None
     assert fit.verdict_ is Verdict.INCONCLUSIVE
     assert fit.lower_limit_ is None
+
+
+def test_the_interval_at_the_mean_of_the_covariates_is_that_of_the_curve(rows):
+    X, y, man = rows
+
+    fit = SweetSpotRegressor(n_replicates=50).fit(X, y, groups=man)
+    curve = fit.curve_
+    at_mean_age = np.column_stack([np.log(curve.e2_pg_ml), np.full(100, X[:, 1].mean())])
+
+    expected = np.column_stack([curve.ci_low, curve.ci_high])
+    np.testing.assert_allclose(fit.predict_interval(at_mean_age), expected, rtol=1e-6)
+
+
+def test_the_interval_widens_away_from_the_mean_of_a_covariate(rows):
+    X, y, man = rows
+
+    fit = SweetSpotRegressor(n_replicates=50).fit(X, y, groups=man)
+    ages = X[:, 1].mean() + np.array([0.0, 60.0])
+    low, high = fit.predict_interval(np.column_stack([np.log([20.0, 20.0]), ages])).T
+
+    assert high[1] - low[1] > 1.5 * (high[0] - low[0])
+
+
+def test_few_patients_have_no_interval_and_no_picture(rows):
+    X, y, _ = rows
+    fit = SweetSpotRegressor().fit(X[:60], y[:60], groups=np.arange(60) // 3)
+
+    for asked in (lambda: fit.predict_interval(X[:60]), fit.plot):
+        with pytest.raises(TooLittleDataError) as refusal:
+            asked()
+        assert str(refusal.value) == (
+            "fewer than 30 patients were fitted: they carry a prediction, but no interval, verdict "
+            "or limit. Supply more patients."
+        )
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_frames_are_taken_with_their_names(rows, frame):
+    X, y, man = rows
+    named = frame({"log_e2": X[:, 0], "age_years": X[:, 1]})
+    regressor = SweetSpotRegressor(n_replicates=20)
+
+    fit = clone(regressor).fit(named, y, groups=man)
+
+    assert fit.feature_names_in_.tolist() == ["log_e2", "age_years"]
+    np.testing.assert_array_equal(
+        fit.predict(named), clone(regressor).fit(X, y, groups=man).predict(X)
+    )
+    with pytest.raises(ValueError, match="feature names should match"):
+        fit.predict(frame({"age_years": X[:, 1], "log_e2": X[:, 0]}))
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_names_come_through_a_pipeline_that_gives_frames(rows, kind):
+    X, y, _ = rows
+    scaled = make_pipeline(StandardScaler(), SweetSpotRegressor(n_replicates=20))
+
+    scaled.set_output(transform=kind).fit(pd.DataFrame(X, columns=["log_e2", "age_years"]), y)
+
+    assert scaled[-1].feature_names_in_.tolist() == ["log_e2", "age_years"]
+    assert scaled.get_params()["sweetspotregressor__delta"] == 0.5
+
+
+def test_the_picture_has_the_curve_and_the_limit_that_there_is(rows):
+    X, y, man = rows
+
+    fit = SweetSpotRegressor(n_replicates=50).fit(X, y, groups=man)
+    picture = fit.plot("change, %/year").to_dict()
+    of_points, of_limits = (
+        picture["datasets"][picture["layer"][layer]["data"]["name"]] for layer in (0, -1)
+    )
+
+    assert picture["title"]["text"] == "low_side_threshold"
+    assert len(of_points) == 100
+    assert [(limit["limit"], limit["value"]) for limit in of_limits] == [
+        ("lower limit", fit.lower_limit_)
+    ]
 
 
 def test_works_inside_cross_validation_by_patient(rows):

@@ -93,7 +93,7 @@ class CurveFit:
     edf : float
         Effective degrees of freedom of the curve; a straight line has 1.
     smoothing : float
-        The smoothing parameter, a twentieth of REML's or less; ``smooth`` says why.
+        The smoothing parameter, less than REML's; ``smooth`` says why.
     scale : float
         Residual variance of a row of weight one.
     tau : float

@@ -8,7 +8,7 @@ Takes E2 as known exactly; ``curve.fit_curve`` is the one that takes its uncerta
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,18 +21,40 @@ from sklearn.utils.validation import (
 )
 from threadpoolctl import threadpool_limits
 
-from e2analytics.models import smooth
-from e2analytics.models.curve import MIN_PATIENTS, CurveSettings, agree, describe
-from e2analytics.models.grams import whole_gram
+from e2analytics.errors import TooLittleDataError
+from e2analytics.models import intervals, sandwich, smooth
+from e2analytics.models.curve import MIN_PATIENTS, CurveFit, CurveSettings, agree, describe_grams
+from e2analytics.models.grams import collect, whole_gram
 from e2analytics.models.plan import Plan, design
 from e2analytics.models.precision import Precision
 from e2analytics.models.pspline import Array
+from e2analytics.models.reml import decompose
 from e2analytics.models.rows import CurveData
 from e2analytics.models.shape import Verdict
 
+if TYPE_CHECKING:
+    import altair as alt
+
 
 class SweetSpotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
-    """Penalised spline of an outcome in log E2 with a verdict and limits.
+    r"""Penalised spline of an outcome in log E2 with a verdict and limits.
+
+    Row :math:`i` of man :math:`m(i)` has log E2 :math:`x_i`, covariates :math:`z_i` and weight
+    :math:`w_i`:
+
+    .. math:: y_i = f(x_i) + z_i'\gamma + e_i, \qquad f(x) = \sum_k \beta_k B_k(x).
+
+    The :math:`B_k` are cubic B-splines on evenly spaced knots; :math:`\beta` and :math:`\gamma`
+    minimise
+
+    .. math:: \sum_i w_i (y_i - f(x_i) - z_i'\gamma)^2 + \lambda \sum_k (\Delta^2 \beta_k)^2,
+
+    with :math:`\lambda` by REML, then lowered until the curve's standard error has doubled, so that
+    its bias is small beside its intervals. Errors :math:`e_i` of one man may depend on each other in
+    any way: intervals come from the sandwich over men, bands from its sup-t quantile, limits and
+    verdict from resampled men, each resample with its own :math:`\lambda`. *Best* is the best mean
+    of :math:`f` over a window of E2 with ratio 1.5; a limit is where :math:`f` has fallen by
+    ``delta`` from it. A U is claimed only where harm is shown on both sides.
 
     Parameters
     ----------
@@ -59,7 +81,7 @@ class SweetSpotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
     edf_ : float
         Effective degrees of freedom of the curve; a straight line has 1.
     smoothing_ : float
-        The smoothing parameter, a twentieth of REML's or less; ``smooth`` says why.
+        The smoothing parameter, less than REML's; ``smooth`` says why.
     scale_ : float
         Residual variance of a row of weight one.
     basis_ : Basis
@@ -69,15 +91,31 @@ class SweetSpotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
     level_ : float
         Mean of ``y``.
     n_features_in_ : int
+    feature_names_in_ : array of str
+        Where ``X`` had names.
 
     Examples
     --------
+    A threshold at 20 pg/mL: below it, outcome falls by 3 per log unit of E2, so that it has lost
+    0.5 at 20 exp(-0.5 / 3) = 16.9 pg/mL. Three rows a man.
+
     >>> rng = np.random.default_rng(0)
     >>> log_e2 = rng.uniform(np.log(8), np.log(60), 3000)
     >>> y = np.minimum(0, 3 * (log_e2 - np.log(20))) + rng.normal(0, 1, 3000)
     >>> fit = SweetSpotRegressor().fit(log_e2[:, None], y, groups=np.arange(3000) // 3)
     >>> print(fit.verdict_, 15 < fit.lower_limit_ < 19)
     low_side_threshold True
+
+    The expected outcome at 12 and at 30 pg/mL, with 95 % intervals by man:
+
+    >>> at = np.log([[12.0], [30.0]])
+    >>> (fit.predict(at).round(1) + 0.0).tolist()
+    [-1.4, 0.0]
+    >>> low, high = fit.predict_interval(at).T
+    >>> bool(np.all(low < fit.predict(at)) and np.all(fit.predict(at) < high))
+    True
+
+    ``fit.plot()`` draws curve, intervals and limits.
     """
 
     def __init__(
@@ -142,11 +180,63 @@ class SweetSpotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
 
     def predict(self, X: ArrayLike) -> Array:
         """Predict the expected outcome at the rows of ``X``, shape (n,)."""
+        columns = self._columns(X)
+        return np.asarray(self.level_ + columns @ self.coef_)
+
+    def predict_interval(self, X: ArrayLike) -> Array:
+        """Give the 95 % interval, clustered by man, of the expected outcome at each row of ``X``.
+
+        It says how well the mean of such rows is known, not where a single outcome will lie.
+
+        Returns
+        -------
+        array of shape (n, 2)
+            Low and high end.
+
+        Raises
+        ------
+        TooLittleDataError
+            If fewer than 30 patients were fitted.
+        """
+        columns = self._columns(X)
+        self._claims()
+        everywhere = np.ones(len(columns), dtype=np.bool_)
+        expected = self.level_ + columns @ self.coef_
+        interval = intervals.around(expected, self._pull, columns, everywhere)
+        return np.column_stack([interval.ci_low, interval.ci_high])
+
+    def plot(self, outcome: str = "outcome") -> alt.LayerChart:
+        """Draw the curve with its intervals, its band and its limits, covariates at their means.
+
+        Parameters
+        ----------
+        outcome : str, default="outcome"
+            Title of the vertical axis.
+
+        Raises
+        ------
+        TooLittleDataError
+            If fewer than 30 patients were fitted.
+        """
+        from e2analytics.models.curve_plot import plot  # charts only for those who draw
+
+        check_is_fitted(self)
+        return plot(self._claims(), outcome)
+
+    def _columns(self, X: ArrayLike) -> Array:
         check_is_fitted(self)
         rows: Array = validate_data(self, X, reset=False, dtype=np.float64)
         basis_rows = self.basis_.evaluate(rows[:, 0])
-        columns = design(self.basis_, basis_rows, rows[:, 1:] - self.covariate_means_)
-        return np.asarray(self.level_ + columns @ self.coef_)
+        return design(self.basis_, basis_rows, rows[:, 1:] - self.covariate_means_)
+
+    def _claims(self) -> CurveFit:
+        """Return the curve, or say why there is none."""
+        if self.curve_ is None:
+            raise TooLittleDataError(
+                f"fewer than {MIN_PATIENTS} patients were fitted: they carry a prediction, but no "
+                "interval, verdict or limit. Supply more patients."
+            )
+        return self.curve_
 
     def _fit_points(self, data: CurveData, agreed: Plan, weight: Array) -> None:
         point = smooth.fit_point(*whole_gram(data, weight, agreed), agreed.n_fixed)
@@ -156,12 +246,17 @@ class SweetSpotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
         self.smoothing_, self.scale_ = point.smoothing, point.scale
 
     def _judge(self, data: CurveData, settings: CurveSettings, agreed: Plan, weight: Array) -> None:
-        self.curve_, self.verdict_ = None, Verdict.INCONCLUSIVE
+        self.curve_: CurveFit | None = None
+        self.verdict_ = Verdict.INCONCLUSIVE
         self.nadir_ = self.lower_limit_ = self.upper_limit_ = None
         if len(agreed.patients) < MIN_PATIENTS:
             return
         every_row_alike = Precision(np.inf, 0.0)
-        self.curve_ = describe([data], [weight], settings, agreed, every_row_alike)
+        grams = collect(data, weight, agreed)
+        self.curve_ = describe_grams([data], grams, settings, agreed, every_row_alike)
+        parts = decompose(*grams.whole(), agreed.n_fixed)
+        bread = parts.covariance(np.array([self.smoothing_]))[0]
+        self._pull = sandwich.pull(grams, self.coef_, bread)
         self.verdict_ = self.curve_.verdict
         self.nadir_ = self.curve_.nadir.value_pg_ml
         self.lower_limit_ = self.curve_.lower_limit.value_pg_ml

@@ -115,10 +115,10 @@ def _fit_point(data: CurveData, agreed: Plan) -> tuple[Point, Array]:
     rough = risk.fit(design, data.outcome, agreed.n_fixed)
     rows = risk.working(rough.eta, data.outcome)
     gram = whole_gram(replace(data, outcome=rows.outcome), rows.weight, agreed)
-    spectrum = decompose(*gram, agreed.n_fixed, known_scale=1.0).spectrum
-    smoothing = smooth.undersmoothed(spectrum, np.array([rough.smoothing]))
+    parts = decompose(*gram, agreed.n_fixed, known_scale=1.0)
+    smoothing = smooth.undersmoothed(parts, np.array([rough.smoothing]))
     fine = risk.refit(design, data.outcome, agreed.n_fixed, rough, float(smoothing[0]))
-    edf = float(1 + spectrum.edf(smoothing)[0])
+    edf = float(1 + parts.spectrum.edf(smoothing)[0])
     return Point(fine.coefficients, edf, fine.smoothing, scale=1.0), fine.eta
 
 

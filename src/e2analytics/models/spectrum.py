@@ -70,6 +70,26 @@ class Spectrum:
             low, high = np.where(too_many, middle, low), np.where(too_many, high, middle)
         return np.exp(low)
 
+    def at_variance(self, variance: Array, amplitude: Array, most: Array) -> Array:
+        """Smoothing parameter, at most ``most``, that leaves so much variance, shape (r,).
+
+        Where the data cannot have so much, next to no smoothing.
+        """
+        low, high = self.search_range()[0], np.log(most)
+        for _ in range(_N_HALVINGS):
+            middle = (low + high) / 2
+            too_much = self.variance(np.exp(middle), amplitude) > variance
+            low, high = np.where(too_much, middle, low), np.where(too_much, high, middle)
+        return np.exp(high)
+
+    def variance(self, smoothing: Array, amplitude: Array) -> Array:
+        """Mean sampling variance of the curve for a scale of one, shape (r,).
+
+        ``amplitude``, of shape (r, p): mean square of the curve that each direction draws.
+        """
+        stiff = self.information + smoothing[:, None]
+        return np.asarray((amplitude * self.information / stiff**2).sum(axis=1))
+
     def edf(self, smoothing: Array) -> Array:
         """Effective degrees of freedom of the penalised columns, shape (r,)."""
         shares = self.information / (self.information + smoothing[:, None])
