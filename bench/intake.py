@@ -60,10 +60,12 @@ def cost(command: list[str]) -> Cost:
     process = subprocess.Popen(  # noqa: S603 - our own commands
         command, env=os.environ | {"E2ANALYTICS_KEY": _KEY}, stdout=subprocess.DEVNULL
     )
+    # Not process.wait(): it does not tell what the process used.
     _, status, used = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - start
-    if status != 0:
-        raise RuntimeError(f"{command[0]} ended with status {status}")
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise RuntimeError(f"{command[0]} ended with exit code {process.returncode}")
     kilobytes = used.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
     return Cost(seconds, kilobytes * 1024 / 1e9)
 
