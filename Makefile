@@ -10,7 +10,7 @@ export DO_NOT_TRACK := 1
 SAMPLE_AS_OF := 2026-09-30
 SAMPLE_MONTH := 2026-09
 
-.PHONY: demo test test-all check bench lock docs sample clean
+.PHONY: demo test test-all check bench validate lock docs sample clean
 .DEFAULT_GOAL := demo
 
 # uv itself comes from the lock, so its hash is checked by pip like every other.
@@ -50,6 +50,9 @@ test-all: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python -m bench
+
+validate: .venv/installed
+	$(BIN)/python -m bench.validation
 
 sample: .venv/installed
 	$(BIN)/python -m e2analytics simulate data/sample --sample

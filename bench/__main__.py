@@ -1,6 +1,7 @@
 """Time what has to be fast beside what others need for the same.
 
-In    the simulated cohorts of ``bench.curve``; a laboratory export of 1 GB (``bench.intake``)
+In    the simulated cohorts of ``bench.curve``; a laboratory export of 1 GB (``bench.intake``); 1 M draws of
+      100,000 men (``bench.dose_response``)
 Out   a table on the terminal and ``bench/results/latest.json``
 
 ``python -m bench curve`` runs one section and prints it, no more.
@@ -15,7 +16,7 @@ import sys
 from pathlib import Path
 
 from bench import curve as bench_curve
-from bench import intake
+from bench import dose_response, intake
 
 HERE = Path(__file__).parent
 
@@ -41,6 +42,14 @@ def taking_in() -> dict:
     return result
 
 
+def responding() -> dict:
+    """Fit the dose response, large and in the linear special case, and print the rows."""
+    print("dose response: 1 M draws, and maximum likelihood where nlme, lme4 and statsmodels can")
+    result = dose_response.measured()
+    print("\n".join(dose_response.lines(result)), flush=True)
+    return result
+
+
 def keep(results: dict) -> None:
     """Write the numbers, and what they were measured on."""
     folder = HERE / "results"
@@ -53,7 +62,7 @@ def keep(results: dict) -> None:
     (folder / "latest.json").write_text(json.dumps(report, indent=2) + "\n")
 
 
-SECTIONS = {"curve": curve, "intake": taking_in}
+SECTIONS = {"curve": curve, "intake": taking_in, "dose_response": responding}
 
 if __name__ == "__main__":
     main(sys.argv[1:])

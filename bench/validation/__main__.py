@@ -13,11 +13,11 @@ import time
 from datetime import date
 from typing import Final
 
-from bench.validation import flags, unit_slips
+from bench.validation import dose_response, flags, unit_slips
 from bench.validation.document import ROOT, Provenance, compose, memory_gib, store
 from bench.validation.section import SectionModule
 
-SECTIONS: Final[tuple[SectionModule, ...]] = (unit_slips, flags)
+SECTIONS: Final[tuple[SectionModule, ...]] = (unit_slips, dose_response, flags)
 """In the order of reading."""
 
 

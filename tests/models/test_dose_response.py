@@ -213,3 +213,24 @@ def test_fewer_than_thirty_men_are_refused():
 def test_every_prior_is_of_a_parameter_and_says_where_it_is_from():
     assert set(PRIORS) == set(PARAMETERS)
     assert all(prior.source for prior in dose_response.PRIORS.values())
+
+
+def test_where_it_starts_does_not_matter():
+    draws = simulate(Plan(n_men=200, seed=7)).draws
+    other = fit(simulate(Plan(n_men=200, seed=8)).draws, COVARIATES)
+
+    usual, from_other = fit(draws, COVARIATES), fit(draws, COVARIATES, start=other)
+
+    np.testing.assert_allclose(from_other.vector, usual.vector, atol=1e-5)
+    np.testing.assert_allclose(from_other.standard_error, usual.standard_error, rtol=1e-4)
+
+
+def test_a_rough_fit_lies_near_the_exact_one():
+    draws = simulate(Plan(n_men=400, seed=9)).draws
+
+    exact, rough = fit(draws, COVARIATES), fit(draws, COVARIATES, roughly=True)
+
+    away = (rough.vector - exact.vector) / exact.standard_error
+    assert np.abs(away).max() < 1.5
+    assert rough.log_likelihood == pytest.approx(exact.log_likelihood, abs=2)
+    np.testing.assert_allclose(rough.standard_error, exact.standard_error, rtol=0.5)

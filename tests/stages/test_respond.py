@@ -9,6 +9,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from e2analytics.contracts import TABLES
+from e2analytics.models import levels
+from e2analytics.models.own_level import integrate
 from e2analytics.settings import FlagSettings
 from e2analytics.stages import link, respond, validate
 from e2analytics.stages.respond import Responded
@@ -65,7 +67,7 @@ def result(man: int, number: int, e2: float, **changes: object) -> dict[str, obj
 
 
 @cache
-def levels() -> tuple[np.ndarray, np.ndarray]:
+def true_levels() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(1)
     return rng.normal(np.log(36), 0.35, N_MEN), rng.normal(-0.9, 0.15, N_MEN)
 
@@ -73,7 +75,7 @@ def levels() -> tuple[np.ndarray, np.ndarray]:
 @cache
 def usual_results() -> tuple[dict[str, object], ...]:
     rng = np.random.default_rng(2)
-    level, response = levels()
+    level, response = true_levels()
     return tuple(
         result(
             man,
@@ -139,7 +141,7 @@ def now_and_off(found: Responded, orders: pl.DataFrame = ORDERS) -> pl.DataFrame
 def test_every_man_gets_his_own_level_off_the_drug_and_on_it():
     found = now_and_off(fitted())
 
-    level, response = (values[1::2] for values in levels())
+    level, response = (values[1::2] for values in true_levels())
     off = (found["off_mean"].to_numpy() - level) / found["off_sd"].to_numpy()
     on = (found["on_mean"].to_numpy() - level - response) / found["on_sd"].to_numpy()
     assert len(found) == N_MEN // 2
@@ -193,6 +195,22 @@ def test_a_night_looks_only_at_men_with_new_draws_and_finds_what_all_would_give(
     assert night.response is fitted().response
     fell = now_and_off(night)["on_mean"] - now_and_off(fitted())["on_mean"]
     assert (fell != 0).to_list() == [name == "p07" for name in now_and_off(night)["patient_id"]]
+
+
+@pytest.mark.parametrize("n_changed", [0, 1, 5])
+def test_a_night_integrates_over_men_with_new_draws_alone(monkeypatch, n_changed):
+    more = tuple(result(man, 790, 30.0) for man in range(n_changed))
+    before, integrated = fitted(), []
+
+    def counting(block, common, around):
+        integrated.append(len(block.men))
+        return integrate(block, common, around)
+
+    monkeypatch.setattr(levels, "integrate", counting)
+    responded((*usual_results(), *more), before=before)
+
+    # Twice each: to judge his draws, and to estimate his level by those that are kept.
+    assert sum(integrated) == 2 * n_changed
 
 
 def test_a_draw_that_fits_nothing_else_is_set_aside_but_never_the_last_one():

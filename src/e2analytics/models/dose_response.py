@@ -6,7 +6,8 @@ likelihood integrated over the men's own effects, times weak priors where few cl
 Emax or an ED50 that the data cannot carry stays at its prior, and ``prior_share`` says so.
 
 Steps follow the sum of outer products of the men's scores (Berndt, Hall, Hall and Hausman, Ann Econ Soc
-Meas 1974;3:653) and end with the exact curvature, whose inverse is the covariance of the estimates.
+Meas 1974;3:653) and, where these get slow (readings with heavier tails than the model's), the exact curvature. Its
+inverse at the end is the covariance of the estimates.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from threadpoolctl import threadpool_limits
 from e2analytics.models.own_level import (
     NODES,
     PARAMETERS,
+    THREADS,
     Block,
     Common,
     Draws,
@@ -38,11 +40,12 @@ Matrix = NDArray[np.float64]
 MIN_MEN: Final = 30
 """Fewer men do not tell how men differ."""
 CONSTANT: Final = "constant"
-_THREADS = 2
 _MAX_STEPS = 200
-_SMALL_STEP = 1e-2
+_SMALL_STEP = 1e-6
+_NOISE = 1e-9
 _TOLERANCE = 1e-8
-_POLISHING_STEPS = 6
+_NEAR, _SLOW = 1.0, 0.5
+_POLISHING_ROUNDS, _STEPS_OF_A_ROUND = 4, 6
 _DIFFERENCE = 1e-5
 
 
@@ -143,7 +146,12 @@ class DoseResponse:
 
 
 def fit(
-    draws: Draws, covariate_names: Sequence[str], *, priors: Mapping[str, Prior] = PRIORS
+    draws: Draws,
+    covariate_names: Sequence[str],
+    *,
+    priors: Mapping[str, Prior] = PRIORS,
+    start: DoseResponse | None = None,
+    roughly: bool = False,
 ) -> DoseResponse:
     """Estimate what the men have in common.
 
@@ -155,6 +163,10 @@ def fit(
         Names of the covariates, ``CONSTANT`` first.
     priors
         By parameter or covariate; what has none is estimated from the data alone.
+    start
+        A fit to nearly the same draws: saves steps, changes nothing.
+    roughly
+        Stop near the top, with the covariance that the men's scores give: enough to judge draws by.
 
     Raises
     ------
@@ -167,8 +179,14 @@ def fit(
     names = (*covariate_names, *PARAMETERS)
     known = _Known.of(names, priors)
     with _Men(draws) as men:
-        vector = _climb(men, known, _start(draws, names, priors))
-        vector, covariance, log_likelihood = _polish(men, known, vector)
+        first = start.vector if start else _start(draws, names, priors)
+        vector = _climb(men, known, first, until=_NEAR if roughly else _SMALL_STEP)
+        if roughly:
+            at = men.at(vector)
+            covariance = np.linalg.inv(at.products + np.diag(known.precision)).astype(np.float64)
+            log_likelihood = at.value
+        else:
+            vector, covariance, log_likelihood = _polish(men, known, vector)
     return DoseResponse(
         names,
         vector,
@@ -216,7 +234,7 @@ class _Men:
     def __init__(self, draws: Draws) -> None:
         self._blocks = list(blocks(draws))
         self._places: list[Posterior | None] = [None] * len(self._blocks)
-        self._pool = ThreadPoolExecutor(_THREADS)
+        self._pool = ThreadPoolExecutor(THREADS)
 
     def __enter__(self) -> _Men:
         return self
@@ -261,9 +279,11 @@ def _start(draws: Draws, names: Sequence[str], priors: Mapping[str, Prior]) -> V
     return vector
 
 
-def _climb(men: _Men, known: _Known, vector: Vector) -> Vector:
-    """Maximise by steps along the men's scores, shortened until they go up."""
-    here, damping = men.at(vector), 0.0
+def _climb(
+    men: _Men, known: _Known, vector: Vector, *, until: float = _SMALL_STEP, patient: bool = False
+) -> Vector:
+    """Maximise by steps along the men's scores, shortened until they go up; unless patient, until they get slow."""
+    here, damping, before = men.at(vector), 0.0, np.inf
     for _ in range(_MAX_STEPS):
         score = here.score + known.score(vector)
         curvature = here.products + np.diag(known.precision)
@@ -275,30 +295,41 @@ def _climb(men: _Men, known: _Known, vector: Vector) -> Vector:
         gain = there.value + known.log_density(moved) - here.value - known.log_density(vector)
         promised = float(score @ step)
         # Where a step brings far less than it promised, it leapt over the top: the next is shorter.
-        if gain < 0.1 * promised and promised >= _SMALL_STEP:
+        if gain < 0.1 * promised and promised > _NOISE * abs(here.value):
             damping = max(4 * damping, 0.05)
         elif damping:
             damping = damping / 4 if damping > 0.01 else 0.0
         if gain < -1e-7 * abs(here.value):
             continue
         vector, here = moved, there
-        if abs(promised) < _SMALL_STEP:
+        is_slow = promised < _NEAR and promised > _SLOW * before
+        if promised < until or (is_slow and not patient):
             break
+        before = promised
     return vector
 
 
 def _polish(men: _Men, known: _Known, vector: Vector) -> tuple[Vector, Matrix, float]:
     """End with Newton steps on the exact curvature; return estimates, covariance, log-likelihood."""
-    inverse = np.linalg.inv(_curvature(men, known, vector))
-    for _ in range(_POLISHING_STEPS):
-        score = men.at(vector).score + known.score(vector)
-        step = inverse @ score
-        vector = vector + step
-        if float(score @ step) < _TOLERANCE:
+    for _ in range(_POLISHING_ROUNDS):
+        curvature = _curvature(men, known, vector)
+        if np.linalg.eigvalsh(curvature)[0] <= 0:  # still on a slope
+            vector = _climb(men, known, vector, patient=True)
+            curvature = _curvature(men, known, vector)
+        covariance: Matrix = np.linalg.inv(curvature).astype(np.float64)
+        at, promised = men.at(vector), []
+        for _ in range(_STEPS_OF_A_ROUND):
+            score = at.score + known.score(vector)
+            step = covariance @ score
+            vector = vector + step * min(1.0, 1.0 / np.abs(step).max())
+            at = men.at(vector)
+            promised.append(float(score @ step))
+            if promised[-1] < _TOLERANCE:
+                break
+        # The curvature is that of where it ended, to the digits of a standard error.
+        if promised[0] < _SMALL_STEP:
             break
-    # Once more, where it ended: a standard error is asked for to four digits.
-    covariance: Matrix = np.linalg.inv(_curvature(men, known, vector)).astype(np.float64)
-    return vector, covariance, men.at(vector).value
+    return vector, covariance, at.value
 
 
 def _curvature(men: _Men, known: _Known, vector: Vector) -> Matrix:

@@ -7,17 +7,21 @@ hardly needs the dose curve), and what is not known of his covariates.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from e2analytics.models import assay
 from e2analytics.models.dose_response import DoseResponse
 from e2analytics.models.own_level import (
+    THREADS,
     Block,
     Common,
     Draws,
+    Posterior,
     blocks,
     design,
     find,
@@ -84,12 +88,17 @@ def own(response: DoseResponse, draws: Draws) -> Own:
         np.broadcast_to(np.linalg.inv(common.precision(2)), (n, 2, 2)).copy(),
         np.zeros((n, 2, n_covariates + _SHIFTING)),
     )
-    for block in blocks(draws):
+    of_one_kind = list(blocks(draws))
+
+    def one(block: Block) -> tuple[Posterior, NDArray[np.float64]]:
         mode = find(block, common)
-        posterior = integrate(block, common, mode).posterior
-        told = _told(block, common, mode.mean)
+        carried = np.einsum("bij,bjq->biq", mode.covariance, _told(block, common, mode.mean))
+        return integrate(block, common, mode).posterior, carried
+
+    with ThreadPoolExecutor(THREADS) as pool, threadpool_limits(1):
+        found = list(pool.map(one, of_one_kind))
+    for block, (posterior, carried) in zip(of_one_kind, found, strict=True):
         men = block.men
-        carried = np.einsum("bij,bjq->biq", mode.covariance, told)
         if block.n_effects == 2:
             result.mean[men], result.covariance[men] = posterior.mean, posterior.covariance
             result.carried[men] = carried

@@ -39,8 +39,8 @@ TRUE: Final = Common(
 DOSES_MG_PER_WEEK: Final = (0.25, 0.5, 1.0, 1.5, 3.0)
 DRAWS_OF_A_MAN: Final = (1, 2, 4, 8, 16)
 _LIMITS_PG_ML: Final = {"ms": (2.0, 5.0), "ia": (15.0, 24.0)}
-# By log-linear dose, E2 falls by the same share with every mg: here as far as Emax has it at 1 mg a week.
-_LOG_E2_PER_MG: Final = -0.93
+# By log-linear dose, E2 falls by the same share (39 %) with every mg: at 3 mg a week about as far as by Emax.
+_LOG_E2_PER_MG: Final = -0.5
 _TAILS: Final = 3.0  # degrees of freedom of the errors, where tails are heavy
 _PMOL: Final = world.PMOL_L_PER_PG_ML
 
@@ -116,7 +116,7 @@ def simulate(plan: Plan) -> Drawn:
     usual = np.column_stack([np.ones(n), rng.normal(0, world.TESTOSTERONE_BETWEEN_SD, n)])
     level = rng.normal(0, np.exp(TRUE.log_sd_level), n)
     response = TRUE.response_per_level * level + rng.normal(0, np.exp(TRUE.log_sd_response), n)
-    fall = _fall(dose, plan) + np.where(dose > 0, response, 0.0)
+    falls = fall(dose, plan) + np.where(dose > 0, response, 0.0)
     off = usual @ TRUE.coefficients + level
 
     man = np.repeat(np.arange(n), count)
@@ -124,8 +124,8 @@ def simulate(plan: Plan) -> Drawn:
     on = (place >= count[man] // 2) & (dose[man] > 0)
     swing = rng.normal(0, world.TESTOSTERONE_WITHIN_SD, len(man))
     of_draw = np.column_stack([np.ones(len(man)), usual[man, 1] + swing])
-    eta = off[man] + TRUE.coefficients[1] * swing + np.where(on, fall[man], 0.0)
-    reading = _read(eta, is_ms[man], plan, rng)
+    eta = off[man] + TRUE.coefficients[1] * swing + np.where(on, falls[man], 0.0)
+    reading = read(eta, is_ms[man], plan, rng)
     slipped = rng.random(len(man)) < plan.wrong_unit_share
     factor = np.where(rng.random(len(man)) < 0.5, _PMOL, 1 / _PMOL)
     reading = np.where(slipped, reading * factor, reading)
@@ -139,22 +139,23 @@ def simulate(plan: Plan) -> Drawn:
         covariates=of_draw,
         n_men=n,
     )
-    return Drawn(draws, usual, dose, is_ms, count, off, off + fall)
+    return Drawn(draws, usual, dose, is_ms, count, off, off + falls)
 
 
-def _fall(dose_mg_per_week: Vector, plan: Plan) -> Vector:
+def fall(dose_mg_per_week: Vector, plan: Plan) -> Vector:
+    """Return how far doses lower the average man's log E2 in a plan's world."""
     if plan.dose_law == "log_linear":
         return _LOG_E2_PER_MG * dose_mg_per_week
     return TRUE.effect(dose_mg_per_week).log_ratio
 
 
-def _read(eta: Vector, ms: Flags, plan: Plan, rng: np.random.Generator) -> Vector:
-    """Read levels as the two assays do."""
-    assays, n = TRUE.assays, len(eta)
+def read(log_e2: Vector, ms: Flags, plan: Plan, rng: np.random.Generator) -> Vector:
+    """Read log E2 as the two assays do, in pg/mL, before anything is censored."""
+    assays, n = TRUE.assays, len(log_e2)
     error = rng.standard_normal(n)
     if plan.tails == "heavy":
         error = rng.standard_t(_TAILS, n) / np.sqrt(_TAILS / (_TAILS - 2))
-    steep = assays.ia_cv * assays.ia_slope / assays.ia_sd_pg_ml * np.exp(eta)
+    steep = assays.ia_cv * assays.ia_slope / assays.ia_sd_pg_ml * np.exp(log_e2)
     by_ia = np.sinh(np.arcsinh(steep) + assays.ia_cv * error) * assays.ia_sd_pg_ml / assays.ia_cv
-    by_ms = np.exp(eta + assays.sd_ms * error)
+    by_ms = np.exp(log_e2 + assays.sd_ms * error)
     return np.where(ms, by_ms, assays.ia_constant_pg_ml + by_ia)

@@ -64,14 +64,14 @@ def labs_table(
     swing = rng.normal(0, world.TESTOSTERONE_WITHIN_SD, n)
     level = log_e2 + world.E2_PER_LOG_TESTOSTERONE * swing + rng.normal(0, world.E2_WITHIN_SD, n)
     t_error = rng.normal(0, world.TESTOSTERONE_CV, n)
-    laboratory = _laboratories(men, draws, rng)
+    laboratory = laboratories(men, draws, rng)
     base = (
         _collection(draws, settings, rng)
         .with_columns(
             pl.DataFrame(world.LABORATORIES, schema=world.Laboratory._fields, orient="row")[
                 laboratory
             ],
-            e2=_measured_e2(np.exp(level), laboratory, rng),
+            e2=measured_e2(np.exp(level), laboratory, rng),
             testosterone=np.exp(men.log_testosterone[draws.man] + swing + t_error),
         )
         .with_columns(
@@ -127,7 +127,7 @@ def _around_changes(
     ]
 
 
-def _laboratories(men: Men, draws: Draws, rng: np.random.Generator) -> Integers:
+def laboratories(men: Men, draws: Draws, rng: np.random.Generator) -> Integers:
     """Return the laboratory of each draw: mostly the man's usual one, else another of his clinic."""
     cumulative = np.cumsum(world.LABORATORY_SHARES, axis=1)
     rows = cumulative[men.clinic % len(cumulative)]
@@ -137,7 +137,7 @@ def _laboratories(men: Men, draws: Draws, rng: np.random.Generator) -> Integers:
     return np.asarray(np.where(stays, usual[draws.man], other))
 
 
-def _measured_e2(e2: Vector, laboratory: Integers, rng: np.random.Generator) -> Vector:
+def measured_e2(e2: Vector, laboratory: Integers, rng: np.random.Generator) -> Vector:
     """Return E2 in pg/mL as each laboratory's assay reads it, before censoring."""
     z, scatter = rng.standard_normal((2, len(e2)))
     ms = e2 * np.exp(world.MS_CV * z)

@@ -371,7 +371,7 @@ def _completed(beside: pl.DataFrame, context: Context) -> pl.DataFrame:
 
 
 def _fitted(known: pl.DataFrame) -> DoseResponse:
-    """Fit what men have in common, once more without the draws that fit nothing else of their man.
+    """Fit what men have in common without the draws that, by a first rough fit, fit nothing else of their man.
 
     Draws of an unknown assay count as immunoassay, but where there are known ones they must not say
     how immunoassay differs: many of them are mass spectrometry.
@@ -380,11 +380,9 @@ def _fitted(known: pl.DataFrame) -> DoseResponse:
     enough = (of_known_assay["assay"] == "ia").sum() >= MIN_MEN
     taken = of_known_assay if enough and _n_men(of_known_assay) >= MIN_MEN else known
     priors = {**PRIORS, **COVARIATE_PRIORS}
-    first = fit_dose_response(_arrays(taken), COVARIATES, priors=priors)
+    first = fit_dose_response(_arrays(taken), COVARIATES, priors=priors, roughly=True)
     kept = _fitting(taken, first)
-    if len(kept) == len(taken):
-        return first
-    return fit_dose_response(_arrays(kept), COVARIATES, priors=priors)
+    return fit_dose_response(_arrays(kept), COVARIATES, priors=priors, start=first)
 
 
 def _n_men(known: pl.DataFrame) -> int:
