@@ -1,20 +1,32 @@
-"""The monthly flow: the report of the month that is complete, after its last nightly run."""
+"""The monthly flow: the reports of the month that is complete, after its last nightly run.
+
+What it leaves in Prefect is what may leave the clinic: counts of the outside version, and where the files are.
+"""
 
 from __future__ import annotations
 
 from datetime import date
+from inspect import isawaitable
 from pathlib import Path
 
 from prefect import flow, get_run_logger
+from prefect.artifacts import create_markdown_artifact
+from prefect.blocks.abstract import NotificationBlock
+from prefect.blocks.core import Block
+from prefect.utilities.asyncutils import run_coro_as_sync
 
+from e2analytics.errors import ConfigurationError
 from e2analytics.job import without_values
-from e2analytics.monthly import month_before, write_reports
+from e2analytics.monthly import Written, month_before, write_reports
+from e2analytics.settings import read_settings
 from flows.nightly import as_task
 
 
 @flow(name="e2-monthly", persist_result=False, validate_parameters=True)
-def monthly(store: str = "store", out: str = "reports", month: str | None = None) -> str:
-    """Write the report of a month and return its path.
+def monthly(
+    store: str = "store", out: str = "reports", month: str | None = None, config: str | None = None
+) -> str:
+    """Write the reports of a month and return where that of all clinics is.
 
     Parameters
     ----------
@@ -24,10 +36,46 @@ def monthly(store: str = "store", out: str = "reports", month: str | None = None
         Folder to write to.
     month
         ``YYYY-MM``; by default the month before today's.
+    config
+        A TOML file; by default ``e2analytics.toml`` of the working directory.
     """
     wanted = month or month_before(date.today())
+    block = read_settings(Path(config) if config else None).report.notify_block
+    # A name that does not exist is told before anything is written.
+    notifier = _notifier(block) if block else None
     written = as_task(without_values(write_reports))(store, wanted, Path(out))
-    get_run_logger().info(
-        "Reports of %s written: %d files", wanted, len(written.network) + len(written.clinics)
-    )
+    summary = in_markdown(written)
+    create_markdown_artifact(summary, key=f"e2-report-{wanted}", description=f"Report of {wanted}")
+    if notifier:
+        told = notifier.notify(body=summary, subject=f"Estradiol and bone: report of {wanted}")
+        # Some blocks of Prefect return once they have told, others what remains to be awaited.
+        if isawaitable(told):
+            run_coro_as_sync(told)
+    get_run_logger().info("Reports of %s written", wanted)
     return str(written.network[0])
+
+
+def in_markdown(written: Written) -> str:
+    """Sum up a month in what its outside version tells."""
+    report = written.outside
+    header = report.header
+    rows = "\n".join(f"| {line.name} | {line.men} | {line.share} |" for line in report.men.lines())
+    links = "\n".join(f"- [{file.name}]({file.absolute().as_uri()})" for file in written.network)
+    return (
+        f"# Estradiol and bone, {header.month_name}\n\n{header.completeness} {header.run_id}, "
+        f"e2analytics {header.package_version}, {header.inputs}.\n\n"
+        f"Counts of 1 to 10 are hidden; others are rounded to {report.base}.\n\n"
+        f"| All clinics | Men | Share |\n| --- | ---: | ---: |\n{rows}\n\n{links}\n"
+    )
+
+
+def _notifier(name: str) -> NotificationBlock:
+    try:
+        block = Block.load(name)
+    except ValueError:
+        raise ConfigurationError(
+            f"report.notify_block: Prefect has no block {name!r}. Make one, or leave the setting out."
+        ) from None
+    if not isinstance(block, NotificationBlock):
+        raise ConfigurationError(f"report.notify_block: {name!r} is no notification block.")
+    return block

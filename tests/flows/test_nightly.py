@@ -8,23 +8,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
-from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 
 from e2analytics.errors import UnforeseenError
 from e2analytics.store import Store
 from flows.monthly import monthly
 from flows.nightly import nightly
 from tests.conftest import AS_OF
+from tests.flows.conftest import database
 
 REPOSITORY = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def published(clinic: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that the nightly flow published from a simulated drop."""
-    folder = tmp_path_factory.mktemp("flows")
-    nightly(drop=str(clinic / "drop"), store=str(folder / "store"), as_of=AS_OF)
-    return folder
 
 
 def test_the_nightly_flow_publishes_what_the_pipeline_makes(published: Path, clinic: Path):
@@ -36,20 +28,6 @@ def test_the_nightly_flow_publishes_what_the_pipeline_makes(published: Path, cli
     lines = sum(len(p.read_text().splitlines()) - 1 for p in (clinic / "drop").glob("*.csv"))
     assert store.table("files", run)["rows_read"].sum() == lines
     assert len(store.table("cohort", run)) > 100
-
-
-def test_the_monthly_flow_writes_the_report_of_its_month(published: Path):
-    file = monthly(store=str(published / "store"), out=str(published / "reports"), month="2026-09")
-
-    assert Path(file).read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
-
-
-def database() -> bytes:
-    url = PREFECT_API_DATABASE_CONNECTION_URL.value()
-    assert url is not None
-    path = Path(url.partition(":///")[2])
-    parts = [path, *path.parent.glob(path.name + "-*")]
-    return b"".join(part.read_bytes() for part in parts if part.is_file())
 
 
 def test_prefects_database_knows_no_patient(published: Path, clinic: Path):

@@ -39,8 +39,8 @@ def five(
     return (
         _who_is_flagged(flagged, curves, month_name),
         _who_is_low(counts, curves),
-        _what_signals(measures),
-        _what_the_curve_says(curves),
+        what_signals(measures),
+        what_the_curve_says(curves),
         data,
     )
 
@@ -60,7 +60,8 @@ def data_of_clinic(measures: Measures) -> Fact:
     return Fact(f"{count(len(measures.unmeasured), 'measure')} not measured", f"{missing}.")
 
 
-def _what_signals(measures: Measures) -> Fact:
+def what_signals(measures: Measures) -> Fact:
+    """Say how many charts signal, those for the worse first."""
     if measures.why_none:
         return Fact("No measure of quality", measures.why_none)
     n_measured = count(len(measures.measured), "measure")
@@ -128,7 +129,8 @@ def _who_is_flagged(flagged: Flagged, curves: Curves, month_name: str) -> Fact:
     )
 
 
-def _what_the_curve_says(curves: Curves) -> Fact:
+def what_the_curve_says(curves: Curves) -> Fact:
+    """Say the shape, what it rests on and the limit in use."""
     curve = curves.primary
     if curve is None:
         return Fact("No curve yet", f"{curves.why_none} {curves.limit.sentence}")

@@ -27,6 +27,7 @@ from e2analytics.report.words import MONTHS, count, listing, percent_of
 from e2analytics.settings import Rebase
 
 TOGETHER: Final = "all clinics"
+HIDDEN_FIGURE: Final = "hidden: few men"
 MONTHS_OF_A_FUNNEL: Final = 12
 MONTHS_IN_A_TABLE: Final = 12
 LEAST_UNITS_A_MONTH: Final = 5
@@ -202,6 +203,7 @@ def describe(
     month: str,
     clinic: str | None = None,
     rebased: Sequence[Rebase] = (),
+    released: Mapping[str, pl.DataFrame] | None = None,
 ) -> Measures:
     """Tell the measures of a month.
 
@@ -215,6 +217,8 @@ def describe(
         Whose; None for all clinics together.
     rebased
         Where charts begin anew.
+    released
+        What may leave of the sums of :func:`pool`, by measure; else they are made of ``table``.
     """
     known = table.filter(pl.col("month") <= month).sort("month", "clinic_id", "measure")
     month_name = _month_name(month)
@@ -232,7 +236,8 @@ def describe(
                 Unmeasured(definition.id, definition.name, reason(now["not_measured"]))
             )
         else:
-            told.append(_measure(key, definition, rows, month, clinic, rebased))
+            pooled = released[key] if released else pool(definition, rows, month)
+            told.append(_measure(key, definition, rows, pooled, month, clinic, rebased))
     signals = tuple(signal for measure in told for signal in measure.signals)
     clinics = _clinics(told) if clinic is None else ()
     return Measures(
@@ -287,6 +292,7 @@ def _measure(
     key: str,
     definition: definitions.Measure,
     rows: pl.DataFrame,
+    pooled: pl.DataFrame,
     month: str,
     clinic: str | None,
     rebased: Sequence[Rebase],
@@ -298,7 +304,6 @@ def _measure(
         if (each.measure, each.clinic_id) == (key, clinic)
     }
     months = _months(definition, own, restarts)
-    pooled = _pooled(definition, rows, month)
     together = pooled.filter(pl.col("clinic_id").is_null()).row(0, named=True)
     funnel, why_no_funnel = _funnel(definition, pooled, month, clinic)
     where = TOGETHER if clinic is None else clinic
@@ -329,7 +334,7 @@ _NO_FIGURE: Final = Figure(None, None, None, None, None, "no such month on recor
 
 def _figure(row: Mapping[str, Any]) -> Figure:
     if row["suppressed"]:
-        return Figure(None, None, None, None, None, "hidden: few men", "–")
+        return Figure(None, None, None, None, None, HIDDEN_FIGURE, "–")
     if row["not_measured"] is not None:
         why = f"not measured: {reason(row['not_measured'])}"
         return Figure(None, None, None, None, None, why, "–")
@@ -513,11 +518,17 @@ def _since(months: Sequence[Month], rule: str) -> Month:
 # --- Clinics -----------------------------------------------------------------------------------------------
 
 
-def _pooled(definition: definitions.Measure, rows: pl.DataFrame, month: str) -> pl.DataFrame:
-    """Add up twelve months where they may be added; else take the month."""
+def months_pooled(definition: definitions.Measure, month: str) -> list[str]:
+    """Name the months that are added up, the last first: twelve where they may be added, else the month."""
     months = [month]
     while definition.months == "disjoint" and len(months) < MONTHS_OF_A_FUNNEL:
         months.append(_month_before(months[-1]))
+    return months
+
+
+def pool(definition: definitions.Measure, rows: pl.DataFrame, month: str) -> pl.DataFrame:
+    """Add up the months of each clinic, and of all."""
+    months = months_pooled(definition, month)
     measured = pl.col("not_measured").is_null()
     whole = pl.col("numerator").is_not_null()
     pooled = (
@@ -533,10 +544,15 @@ def _pooled(definition: definitions.Measure, rows: pl.DataFrame, month: str) -> 
             not_measured=pl.when(~measured.any()).then(pl.col("not_measured").last()),
         )
     )
+    return with_shares(pooled)
+
+
+def with_shares(counts: pl.DataFrame) -> pl.DataFrame:
+    """Add the share of ``numerator`` in ``denominator`` and its interval; null where nobody counts."""
     share = wilson(
-        *(pooled[name].cast(pl.Float64).to_numpy() for name in ("numerator", "denominator"))
+        *(counts[name].cast(pl.Float64).to_numpy() for name in ("numerator", "denominator"))
     )
-    return pooled.with_columns(
+    return counts.with_columns(
         pl.Series(name, values).fill_nan(None)
         for name, values in (
             ("value", share.value),

@@ -10,6 +10,7 @@ released, so that none tells more.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,12 +19,14 @@ from typing import Final
 import polars as pl
 
 from e2analytics.models.disclosure import LARGEST, SMALLEST
-from e2analytics.report import outside_men
+from e2analytics.report import facts, outside_measures, outside_men
 from e2analytics.report.content import Header, Report, build
 from e2analytics.report.curves import Curves, SiteData, sites_of
 from e2analytics.report.dose_response import DoseResponse
 from e2analytics.report.facts import Fact
+from e2analytics.report.measures import Measures
 from e2analytics.report.outside_men import Men, said
+from e2analytics.report.prose import Rules
 from e2analytics.report.release import Level, release
 from e2analytics.report.words import HIDDEN
 
@@ -47,6 +50,7 @@ class OutsideReport:
     base: int
     facts: tuple[Fact, ...]
     men: Men
+    measures: Measures
     dose_response: DoseResponse
     curves: Curves
     methods: tuple[str, ...]
@@ -68,21 +72,28 @@ def release_reports(
         Counts are rounded to its multiples.
     """
     men = outside_men.released(tables, month, base)
-    whole = build(_released(tables, base), month=month)
+    counted, sums = outside_measures.released(tables["measures"], men, month=month, base=base)
+    whole = build(_released(tables, base) | {"measures": counted}, month=month)
+    rebased = Rules.of(json.loads(tables["runs"]["settings"][0])).measures.rebased
+    told = {
+        clinic: outside_measures.described(counted, sums, month, clinic, rebased)
+        for clinic in (None, *men.clinics)
+    }
     curves = replace(whole.curves, sites=_sites(tables["exposures"], base))
     return tuple(
         OutsideReport(
             header=whole.header,
             clinic=clinic,
             base=base,
-            facts=_facts(men, whole, clinic, base),
+            facts=_facts(men, measures, whole, clinic, base),
             men=men,
+            measures=measures,
             dose_response=whole.dose_response,
             curves=curves,
             methods=whole.methods,
             settings=tuple(pair for pair in whole.settings if _TOLD_SETTINGS.fullmatch(pair[0])),
         )
-        for clinic in (None, *men.clinics)
+        for clinic, measures in told.items()
     )
 
 
@@ -169,7 +180,9 @@ def _site(line: SiteData, pairs: pl.DataFrame, base: int) -> SiteData:
     )
 
 
-def _facts(men: Men, whole: Report, clinic: str | None, base: int) -> tuple[Fact, ...]:
+def _facts(
+    men: Men, measures: Measures, whole: Report, clinic: str | None, base: int
+) -> tuple[Fact, ...]:
     """Say what a reader outside must not miss, in counts that may be hidden."""
     whose = clinic or "All clinics"
 
@@ -190,7 +203,8 @@ def _facts(men: Men, whole: Report, clinic: str | None, base: int) -> tuple[Fact
             f"E2 probably below {limit} pg/mL because of the drug: {n('below_range')}; low for another reason: "
             f"{n('low_not_attributable')}; in range: {n('in_range')}.",
         ),
-        whole.facts[3],
+        facts.what_signals(measures),
+        facts.what_the_curve_says(whole.curves),
         Fact(
             "Counts of few men are hidden",
             f"Counts of 1 to 10 men are hidden, and as many others as would give them back; the rest are rounded "

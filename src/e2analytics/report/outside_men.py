@@ -72,9 +72,10 @@ class ClinicLine:
 
 @dataclass(frozen=True, slots=True)
 class Men:
-    """What may be shown of the men."""
+    """What may be shown of the men; ``on_drug`` is the true count of each clinic, not to be told."""
 
     clinics: tuple[str, ...]
+    on_drug: list[int]
     shown: Shown
 
     def said(self, name: str, clinic: str | None = None) -> str:
@@ -125,7 +126,7 @@ def released(tables: Mapping[str, pl.DataFrame], month: str, base: int) -> Men:
     clinics = tuple(by_clinic["clinic_id"])
     parts = {name for level in LEVELS for name in level.parts}
     counts = {name: by_clinic[name].to_list() for name in sorted(parts)}
-    return Men(clinics, release(LEVELS, counts, base))
+    return Men(clinics, counts["on_drug"], release(LEVELS, counts, base))
 
 
 def _counts(tables: Mapping[str, pl.DataFrame], month: str) -> pl.DataFrame:

@@ -11,6 +11,7 @@ count is protected from every clinic, too (``models.disclosure``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -46,7 +47,13 @@ class Level:
 
 
 def release(
-    levels: Sequence[Level], counts: Mapping[str, Sequence[int]], base: int, *, to_rows: bool = True
+    levels: Sequence[Level],
+    counts: Mapping[str, Sequence[int]],
+    base: int,
+    *,
+    above: Shown | None = None,
+    together: Mapping[str, float] | None = None,
+    to_rows: bool = True,
 ) -> Shown:
     """Say what may be shown of the counts.
 
@@ -58,17 +65,30 @@ def release(
         By name of a part: its count in each clinic, in one order.
     base
         Counts are rounded to it.
+    above
+        Wholes that were told elsewhere.
+    together
+        What was told elsewhere of all together, NaN where it was hidden: then its parts are hidden, too.
     to_rows
         Whether those of a row (the clinics) are sent the whole, too, and know their own.
     """
     shown: Shown = {}
     for level in levels:
         parts = np.column_stack([np.asarray(counts[name], dtype=np.int64) for name in level.parts])
-        shown |= _released(level, parts, shown, base, to_rows=to_rows)
+        wholes = (above or {}) | shown
+        shown |= _released(level, parts, wholes, together or {}, base, to_rows=to_rows)
     return shown
 
 
-def _released(level: Level, parts: Counts, above: Shown, base: int, *, to_rows: bool) -> Shown:
+def _released(
+    level: Level,
+    parts: Counts,
+    wholes: Shown,
+    together: Mapping[str, float],
+    base: int,
+    *,
+    to_rows: bool,
+) -> Shown:
     told = dict(level.sums) | ({level.whole: level.parts} if level.whole else {})
     names = [*level.parts, *told]
     n_rows = len(parts)
@@ -77,10 +97,14 @@ def _released(level: Level, parts: Counts, above: Shown, base: int, *, to_rows: 
     printed = np.ones((n_rows + 1, len(names)), dtype=bool)
     given = np.zeros_like(printed)
     if level.whole:
-        known = ~np.isnan(above[level.whole])
+        known = ~np.isnan(wholes[level.whole])
         printed &= known[:, None]
         given[:, -1] = known
     printed[:, [names.index(name) for name in level.silent]] = False
+    for place, name in enumerate(names):
+        if name in together:
+            given[-1, place] = not math.isnan(together[name])
+            printed[:, place] &= given[-1, place]
     released = protect(
         crossed(
             parts,
