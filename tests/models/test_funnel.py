@@ -51,6 +51,19 @@ def test_limits_with_a_variance_between_clinics_by_hand():
     assert high[0] == pytest.approx(np.sin(np.pi / 4 + reach) ** 2, abs=1e-6)
 
 
+def test_limits_with_a_variance_between_clinics_are_never_narrower_than_those_of_chance():
+    # At 70 % none of 3 is 27 in 1,000; the arcsine alone would put it beyond the 99.8 % limit.
+    spread, chance = Funnel(0.7, 0.02, 1.5), Funnel(0.7, 0.0, 1.0)
+    of = np.arange(1, 200)
+
+    for level in (WARNING, ALARM):
+        low, high = spread.limits(of, level)
+        low_by_chance, high_by_chance = chance.limits(of, level)
+        assert np.all(low <= low_by_chance)
+        assert np.all(high >= high_by_chance)
+    assert spread.beyond([0, 9], [3, 9], ALARM).tolist() == [0, 0]
+
+
 def test_bristol_stands_out_of_the_children_s_heart_surgery_of_1991_to_1995():
     # Deaths under one year of age in twelve centres, Bristol first: the data of the public inquiry,
     # in which Bristol alone was an outlier (Aylin et al., Lancet 2001;358:181).

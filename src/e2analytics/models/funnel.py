@@ -65,10 +65,11 @@ class Funnel:
         """
         of = np.asarray(denominator, dtype=np.int64)
         tail = (1 - level) / 2
-        if self.tau == 0:
-            ends = _binomial(of, self.centre, tail), 1 - _binomial(of, 1 - self.centre, tail)
-        else:
-            ends = self._transformed(of, tail), self._transformed(of, 1 - tail)
+        ends = _binomial(of, self.centre, tail), 1 - _binomial(of, 1 - self.centre, tail)
+        if self.tau > 0:
+            # Differences add to chance: of a few men the transformed limits are narrower than its own.
+            low, high = self._transformed(of, tail), self._transformed(of, 1 - tail)
+            ends = np.minimum(ends[0], low), np.maximum(ends[1], high)
         low, high = (np.where(of > 0, np.clip(end, 0, 1), np.nan) for end in ends)
         return low, high
 

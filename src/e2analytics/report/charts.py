@@ -24,6 +24,8 @@ from e2analytics.report.curve_words import CHANGE, LEVEL
 from e2analytics.report.curves import Curve, Limit, Point
 from e2analytics.report.words import interval, level, number
 
+Rows = Mapping[str, list[dict[str, object]]]
+
 # Okabe and Ito's palette: told apart by the colour-blind, and by lightness when printed grey.
 BLUE: Final = "#0072B2"
 VERMILLION: Final = "#D55E00"
@@ -38,6 +40,21 @@ BESIDE: Final = 1.07
 WIDTH: Final = 940
 HEIGHT: Final = 360
 FONT_SIZE: Final = 14
+STYLE: Final = alt.Config(
+    font="sans-serif",
+    # The page describes each picture in words; a label on every mark would drown them.
+    aria=False,
+    background="white",
+    axis=alt.AxisConfig(
+        labelFontSize=FONT_SIZE,
+        titleFontSize=FONT_SIZE,
+        titleFontWeight="normal",
+        gridColor="#DDDDDD",
+        labelColor=BLACK,
+        titleColor=BLACK,
+    ),
+    view=alt.ViewConfig(stroke=GREY, continuousWidth=300, continuousHeight=300),
+).to_dict()
 ROOM_FOR_WORDS: Final = 0.1
 """Share of the axis that the words on the grey ground need."""
 ROOM_FOR_LABEL: Final = 0.35
@@ -85,7 +102,7 @@ def main_svg(curve: Curve, limit: Limit) -> str:
     """Draw the primary curve with its bands and limits, and under it the men behind each E2."""
     course = Course.of(curve, limit)
     shape = [*_shape(curve, course), *_words_on_ground(course), *_limits(curve, course, limit)]
-    return _svg(
+    return to_svg(
         alt.vconcat(
             alt.layer(*shape).properties(width=WIDTH, height=HEIGHT),
             alt.layer(*_support(course)).properties(width=WIDTH, height=110),
@@ -100,7 +117,7 @@ def small_svg(curve: Curve, limit: Limit) -> str:
     course = Course.of(curve, limit)
     red_line = [] if curve.outcome == LEVEL else _red_line(course, limit)
     layers = [*_shape(curve, course), *red_line]
-    return _svg(alt.layer(*layers).properties(width=330, height=200), name=curve.name)
+    return to_svg(alt.layer(*layers).properties(width=330, height=200), name=curve.name)
 
 
 def _shape(curve: Curve, course: Course) -> list[ChartType]:
@@ -112,8 +129,8 @@ def _shape(curve: Curve, course: Course) -> list[ChartType]:
     def y(field: str) -> alt.Y:
         return alt.Y(f"{field}:Q", scale=scale, title=curve.y_title)
 
-    claimed = _chart(asdict(point) for point in curve.points if point.supported)
-    whole = _chart(asdict(point) for point in curve.points)
+    claimed = chart_of(asdict(point) for point in curve.points if point.supported)
+    whole = chart_of(asdict(point) for point in curve.points)
     pale = claimed.mark_area(clip=True, color=BLUE, opacity=0.18)
     dark = claimed.mark_area(clip=True, color=BLUE, opacity=0.34)
     dashes = whole.mark_line(clip=True, color=GREY, strokeDash=[3, 4], strokeWidth=1.5)
@@ -154,7 +171,7 @@ def _rule(
 ) -> list[ChartType]:
     if not course.low <= e2_pg_ml <= course.high:
         return []
-    base = _chart([{"e2_pg_ml": e2_pg_ml, "label": label}])
+    base = chart_of([{"e2_pg_ml": e2_pg_ml, "label": label}])
     rule = base.mark_rule(color=colour, strokeWidth=2, strokeDash=dash)
     text = base.mark_text(
         align="left", dx=6, color=BLACK, fontSize=FONT_SIZE, fontWeight="bold"
@@ -173,7 +190,7 @@ def _fitted_limit(curve: Curve, course: Course) -> list[ChartType]:
     label = f"fitted limit {number(limit)}{between}"
     leftwards = course.place(high) > 1 - ROOM_FOR_LABEL
     align: Literal["left", "right"] = "right" if leftwards else "left"
-    base = _chart([{"e2_pg_ml": limit, "low": low, "high": high, "label": label}])
+    base = chart_of([{"e2_pg_ml": limit, "low": low, "high": high, "label": label}])
     y = alt.value(HEIGHT - 14)
     diamond = base.mark_point(shape="diamond", size=110, filled=True, opacity=1, color=BLACK)
     words = base.mark_text(align=align, dx=-8 if leftwards else 8, fontSize=FONT_SIZE, color=BLACK)
@@ -188,10 +205,10 @@ def _support(course: Course) -> list[ChartType]:
     """Draw how many men are near each E2, and how many are needed."""
     axis = alt.Axis(tickCount=3, format="d")
     y = alt.Y("n_effective:Q", title="men near this E2", axis=axis)
-    men = _chart(asdict(point) for point in course.points).mark_area(
+    men = chart_of(asdict(point) for point in course.points).mark_area(
         color=GREY, opacity=0.45, line={"color": GREY}
     )
-    least = _chart(
+    least = chart_of(
         [{"n_effective": LEAST_MEN, "label": f"dashed: {LEAST_MEN} men, the least for support"}]
     )
     words = least.mark_text(align="left", dx=6, fontSize=13, color=BLACK)
@@ -208,7 +225,7 @@ def _ground(course: Course) -> list[ChartType]:
     spans = [{"low": low, "high": high} for low, high in course.unsupported]
     if not spans:
         return []
-    return [_chart(spans).mark_rect(color=PALE).encode(x=_x(course, "low"), x2="high:Q")]
+    return [chart_of(spans).mark_rect(color=PALE).encode(x=_x(course, "low"), x2="high:Q")]
 
 
 def _words_on_ground(course: Course) -> list[ChartType]:
@@ -218,7 +235,7 @@ def _words_on_ground(course: Course) -> list[ChartType]:
         if course.place(high) - course.place(low) < ROOM_FOR_WORDS:
             continue
         leftmost = low == course.low
-        base = _chart([{"beside": high if leftmost else low, "label": "too few men:|no claim"}])
+        base = chart_of([{"beside": high if leftmost else low, "label": "too few men:|no claim"}])
         align: Literal["left", "right"] = "right" if leftmost else "left"
         words = base.mark_text(
             align=align, dx=-8 if leftmost else 8, fontSize=FONT_SIZE, color=GREY, lineBreak="|"
@@ -228,7 +245,7 @@ def _words_on_ground(course: Course) -> list[ChartType]:
 
 
 def _no_change() -> list[ChartType]:
-    return [_chart([{"level": 0}]).mark_rule(color=GREY, strokeWidth=1).encode(y="level:Q")]
+    return [chart_of([{"level": 0}]).mark_rule(color=GREY, strokeWidth=1).encode(y="level:Q")]
 
 
 def y_domain(points: tuple[Point, ...]) -> tuple[float, float]:
@@ -249,20 +266,28 @@ def _x(course: Course, field: str = "e2_pg_ml") -> alt.X:
     )
 
 
-def _chart(rows: Iterable[Mapping[str, object]]) -> alt.Chart:
+def chart_of(rows: Iterable[Mapping[str, object]]) -> alt.Chart:
+    """Begin a layer with its rows."""
     return alt.Chart(alt.InlineData(values=[dict(row) for row in rows]))
 
 
-def _svg(chart: ChartType, *, name: str) -> str:
-    sizes = {"labelFontSize": FONT_SIZE, "titleFontSize": FONT_SIZE, "titleFontWeight": "normal"}
-    colours = {"gridColor": "#DDDDDD", "labelColor": BLACK, "titleColor": BLACK}
-    styled = (
-        # The page describes each picture in words; a label on every mark would drown them.
-        chart.configure(font="sans-serif", aria=False, background="white")
-        .configure_axis(**sizes, **colours)
-        .configure_view(stroke=GREY)
-    )
-    return own_ids(vl_convert.vegalite_to_svg(styled.to_dict()), name=name)
+def to_svg(chart: ChartType, *, name: str, rows: Rows | None = None) -> str:
+    """Draw a picture in the house's style.
+
+    Parameters
+    ----------
+    chart
+        The picture.
+    name
+        Its own on the page.
+    rows
+        Rows of the data that the picture names; altair would copy them with every layer.
+    """
+    spec = chart.to_dict()
+    spec.setdefault("datasets", {}).update(rows or {})
+    # Set here once: altair's configure methods copy the whole picture each.
+    spec["config"] = STYLE
+    return own_ids(vl_convert.vegalite_to_svg(spec), name=name)
 
 
 def own_ids(svg: str, *, name: str) -> str:

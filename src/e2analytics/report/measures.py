@@ -29,11 +29,13 @@ from e2analytics.settings import Rebase
 TOGETHER: Final = "all clinics"
 HIDDEN_FIGURE: Final = "hidden: few men"
 MONTHS_OF_A_FUNNEL: Final = 12
-MONTHS_IN_A_TABLE: Final = 12
+MONTHS_IN_A_TABLE: Final = 6
 LEAST_UNITS_A_MONTH: Final = 5
 """House rule: with fewer, most months are 0 or 100 % and a chart of them shows noise alone."""
 LATELY: Final = 3
 """Signals of so many months are told; older ones are marked in the chart."""
+ALARM: Final = 2
+"""Steps beyond a funnel's limits: 1 is beyond 95 %, 2 beyond 99.8 %."""
 _LINES: Final = 60
 
 
@@ -51,6 +53,7 @@ class Figure:
     ci_low: float | None
     ci_high: float | None
     words: str
+    share: str
     interval: str
 
 
@@ -61,7 +64,7 @@ class Month:
     month: str
     name: str
     figure: Figure
-    recounted: bool
+    counted: str
     centre: float | None
     lower: float | None
     upper: float | None
@@ -84,7 +87,7 @@ class Months:
 
     @property
     def table(self) -> tuple[Month, ...]:
-        """Return the last twelve, the latest first."""
+        """Return the last six, the latest first."""
         return self.all[: -MONTHS_IN_A_TABLE - 1 : -1]
 
 
@@ -142,12 +145,12 @@ class Measure:
     key: str
     definition: definitions.Measure
     better: str
+    better_short: str
+    beside: str
     this: Figure
     last: Figure
     year: Figure
     of_all: str
-    n_excepted: int
-    n_apart: int
     months: Months
     funnel: Funnel | None
     why_no_funnel: str
@@ -238,14 +241,17 @@ def describe(
         else:
             pooled = released[key] if released else pool(definition, rows, month)
             told.append(_measure(key, definition, rows, pooled, month, clinic, rebased))
-    signals = tuple(signal for measure in told for signal in measure.signals)
+    # What harms comes before what was not done, and what is worse before what is better.
+    told_first = sorted(told, key=lambda measure: measure.definition.direction != "low")
+    signals = [signal for measure in told_first for signal in measure.signals]
+    signals.sort(key=lambda signal: not signal.worse)
     clinics = _clinics(told) if clinic is None else ()
     return Measures(
         month_name=month_name,
         why_none="" if told else f"Nothing was measured in {month_name}.",
         measured=tuple(told),
         unmeasured=tuple(unmeasured),
-        signals=tuple(sorted(signals, key=lambda signal: not signal.worse)),
+        signals=tuple(signals),
         clinics=clinics,
         quiet=_quiet(known, month) if clinic is None else (),
         chance=_chance(told) if clinic is None else "",
@@ -313,13 +319,13 @@ def _measure(
     return Measure(
         key=key,
         definition=definition,
-        better="higher is better" if definition.direction == "high" else "lower is better",
+        better="Higher is better" if definition.direction == "high" else "Lower is better",
+        better_short="higher" if definition.direction == "high" else "lower",
+        beside=_beside(definition, now),
         this=_figure(now),
         last=_figure(last.row(0, named=True)) if len(last) else _NO_FIGURE,
         year=_figure(pooled.filter(_of(clinic)).row(0, named=True)),
         of_all="" if clinic is None else _of_all(together, pooled, clinic),
-        n_excepted=now["n_excepted"],
-        n_apart=now["n_apart"],
         months=months,
         funnel=funnel,
         why_no_funnel=why_no_funnel,
@@ -329,23 +335,36 @@ def _measure(
 
 # --- Figures -----------------------------------------------------------------------------------------------
 
-_NO_FIGURE: Final = Figure(None, None, None, None, None, "no such month on record", "–")
+_NO_FIGURE: Final = Figure(None, None, None, None, None, "no such month on record", "–", "–")
 
 
 def _figure(row: Mapping[str, Any]) -> Figure:
     if row["suppressed"]:
-        return Figure(None, None, None, None, None, HIDDEN_FIGURE, "–")
+        return Figure(None, None, None, None, None, HIDDEN_FIGURE, "–", "–")
     if row["not_measured"] is not None:
         why = f"not measured: {reason(row['not_measured'])}"
-        return Figure(None, None, None, None, None, why, "–")
+        return Figure(None, None, None, None, None, why, "–", "–")
     counts = row["numerator"], row["denominator"]
     if row["value"] is None:
-        return Figure(*counts, None, None, None, "nobody counts", "–")
+        return Figure(*counts, None, None, None, "nobody counts", "–", "–")
     shares = tuple(100 * row[name] for name in ("value", "ci_low", "ci_high"))
-    words = f"{counts[0]:,} of {counts[1]:,} ({percent_of(shares[0])} %)"
+    share = f"{percent_of(shares[0])} %"
+    words = f"{counts[0]:,} of {counts[1]:,} ({share})"
     between = f"{percent_of(shares[1])} to {percent_of(shares[2])} %"
     value, ci_low, ci_high = shares
-    return Figure(*counts, value, ci_low, ci_high, words, between)
+    return Figure(*counts, value, ci_low, ci_high, words, share, between)
+
+
+def _beside(definition: definitions.Measure, row: Mapping[str, Any]) -> str:
+    """Say who was told beside the measure, and who was excepted."""
+    if row["suppressed"]:
+        return ""
+    said = []
+    if row["n_apart"]:
+        said.append(f"Beside it: {row['n_apart']:,} {definition.apart}.")
+    if row["n_excepted"]:
+        said.append(f"Excepted: {row['n_excepted']:,} ({definition.exceptions}).")
+    return " ".join(said)
 
 
 def _of(clinic: str | None) -> pl.Expr:
@@ -387,7 +406,7 @@ def _months(
             month=name,
             name=_short(name),
             figure=figures[place],
-            recounted=recounted[place],
+            counted="again" if recounted[place] else "then",
             centre=_finite(drawn.centre[place]),
             lower=_finite(drawn.lower[place]),
             upper=_finite(drawn.upper[place]),
@@ -495,14 +514,17 @@ def _alt(definition: definitions.Measure, months: Sequence[Month]) -> str:
 def _of_months(definition: definitions.Measure, months: Months, where: str) -> list[Signal]:
     """Tell what the last months signal."""
     lately = [month for month in months.drawn if month.figure.value is not None][-LATELY:]
-    said: list[Signal] = []
-    for rule in dict.fromkeys(rule for month in lately for rule in month.signals):
+    rules = dict.fromkeys(rule for month in lately for rule in month.signals)
+    by_side: dict[bool, list[str]] = {}
+    for rule in rules:
         since = _since(months.drawn, rule)
-        when = since.name if since.month == lately[-1].month else f"{since.name} on"
-        high = "above" in rule or "upper" in rule or "rising" in rule
-        worse = high == (definition.direction == "low")
-        said.append(Signal(definition.name, where, f"{rule} ({when})", worse))
-    return said
+        when = since.name if since.month == lately[-1].month else f"from {since.name}"
+        high = any(word in rule for word in ("above", "upper", "rising"))
+        by_side.setdefault(high, []).append(f"{rule} ({when})")
+    return [
+        Signal(definition.name, where, "; ".join(said), high == (definition.direction == "low"))
+        for high, said in by_side.items()
+    ]
 
 
 def _since(months: Sequence[Month], rule: str) -> Month:
@@ -675,8 +697,8 @@ def _funnel_alt(
     fitted: funnels.Funnel,
     clinic: str | None,
 ) -> str:
-    out = [f"{each.clinic_id} {each.verdict}" for each in clinics if abs(each.beyond) == 2]
-    beyond = f"Beyond: {listing(out)}." if out else "None lies beyond the 99.8 % limits."
+    out = [f"{each.clinic_id} {each.verdict}" for each in clinics if abs(each.beyond) == ALARM]
+    beyond = f"Beyond: {listing(out)}." if out else "No clinic lies beyond the 99.8 % limits."
     whose = "each clinic" if clinic is None else f"clinic {clinic}"
     return (
         f"{definition.name} of {whose} by the number of {definition.unit}, with 95 and 99.8 % limits around "
@@ -699,7 +721,7 @@ def _of_clinics(
             (each.beyond > 0) == (definition.direction == "low"),
         )
         for each in funnel.clinics
-        if abs(each.beyond) == 2
+        if abs(each.beyond) == ALARM
     ]
 
 

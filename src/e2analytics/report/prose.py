@@ -25,6 +25,14 @@ SURROGATE: Final = (
     "ratio 1.43, 95 % 1.04 to 1.97), although BMD rises on testosterone. A better BMD here is not a "
     "fracture prevented."
 )
+MEASURES: Final = (
+    "A share is how many met the measure of how many count, with its 95 % interval. A unit counts in the "
+    "month in which its answer was due. A chart of months signals (diamond) by four rules: a month outside "
+    "the limits; seven or more in a row on one side of the mean; seven or more that each rise or each fall; "
+    "two of three near a limit. A clinic signals beyond the 99.8 % limit of its funnel. A signal asks for a "
+    "look at why; it is not a verdict on anybody. Months before this one are counted again with what is known "
+    "today, so that they may differ from what was reported then."
+)
 LEGEND: Final = (
     ("Man", "his pseudonym, made of the clinic's own number with its key. The file and line under “Rests on” lead to his rows in the clinic's own files."),
     ("Tier", "■ Critical: E2 is probably below the red line, or a result by mass spectrometry lies below it. ▲ High: below the limit because of the drug, or below the red line by immunoassay alone. ● Watch: probably low, but not by the drug, or not assessable today."),

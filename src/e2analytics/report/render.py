@@ -9,12 +9,14 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+from altair.utils.schemapi import debug_mode
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from e2analytics.report import charts, flow, intake, outside_men, prose
+from e2analytics.report import charts, flow, intake, measure_charts, outside_men, prose
 from e2analytics.report.content import Report
 from e2analytics.report.curves import Curve, Limit
+from e2analytics.report.measures import Figure, Funnel, Measure
 from e2analytics.report.outside import OutsideReport
 from e2analytics.report.words import HIDDEN
 
@@ -37,6 +39,12 @@ def render_html(report: Report) -> str:
     str
         A whole HTML document. It loads nothing and runs nothing.
     """
+    # Altair checks every part of a chart against its schema, which takes longer than to draw it: tests do.
+    with debug_mode(False):
+        return _page(report)
+
+
+def _page(report: Report) -> str:
     return ENVIRONMENT.get_template("report.html.j2").render(
         report=report,
         prose=prose,
@@ -44,11 +52,19 @@ def render_html(report: Report) -> str:
         diagrams=[flow.draw(chain) for chain in report.intake.chains] if report.intake else [],
         main_chart=_main_chart,
         small_chart=_small_chart,
+        months_chart=_months_chart,
+        funnel_chart=_funnel_chart,
+        exact=_exact,
     )
 
 
 def render_outside(report: OutsideReport) -> str:
     """Set the version that leaves the clinic on a page of its own."""
+    with debug_mode(False):
+        return _outside_page(report)
+
+
+def _outside_page(report: OutsideReport) -> str:
     lines = report.men.lines(report.clinic)
     return ENVIRONMENT.get_template("outside.html.j2").render(
         report=report,
@@ -72,6 +88,21 @@ def _main_chart(curve: Curve, limit: Limit) -> Markup:
 @lru_cache(maxsize=64)
 def _small_chart(curve: Curve, limit: Limit) -> Markup:
     return _safe(charts.small_svg(curve, limit))
+
+
+def _months_chart(measure: Measure) -> Markup:
+    return _safe(measure_charts.months_svg(measure))
+
+
+def _funnel_chart(measure: Measure, funnel: Funnel) -> Markup:
+    return _safe(measure_charts.funnel_svg(measure, funnel))
+
+
+def _exact(figure: Figure) -> Markup:
+    """Give a cell the share behind its words, for those who calculate."""
+    if figure.value is None:
+        return Markup("")
+    return Markup(' data-value="{}"').format(figure.value)
 
 
 def _safe(svg: str) -> Markup:

@@ -3,6 +3,7 @@
 `simulate` writes a drop as clinics would send it and the truth that made it.
 """
 
+from e2analytics.simulate.network import Story
 from e2analytics.simulate.settings import SHAPES, Shape, SimulationSettings, SimulationSummary
 from e2analytics.simulate.write import simulate, write_sample
 
@@ -11,6 +12,7 @@ __all__ = [
     "Shape",
     "SimulationSettings",
     "SimulationSummary",
+    "Story",
     "simulate",
     "write_sample",
 ]

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from e2analytics.simulate import densitometry, laboratory, treatment
+from e2analytics.simulate import densitometry, laboratory, network, treatment
 from e2analytics.simulate import parameters as world
 from e2analytics.simulate.cohort import (
     Men,
@@ -18,6 +18,7 @@ from e2analytics.simulate.cohort import (
 )
 from e2analytics.simulate.densitometry import Visits
 from e2analytics.simulate.events import events_table
+from e2analytics.simulate.network import Story
 from e2analytics.simulate.paths import Traced, trace
 from e2analytics.simulate.settings import SimulationSettings
 from e2analytics.simulate.treatment import LETROZOLE, Spells
@@ -41,19 +42,28 @@ def streams(settings: SimulationSettings) -> dict[str, np.random.Generator]:
     return {name: np.random.default_rng(seed) for name, seed in zip(STREAMS, seeds, strict=True)}
 
 
-def generate(settings: SimulationSettings, rng: dict[str, np.random.Generator]) -> World:
-    """Simulate the men, their treatment, blood draws and scans."""
+def generate(
+    settings: SimulationSettings, rng: dict[str, np.random.Generator], story: Story | None = None
+) -> World:
+    """Simulate the men, their treatment, blood draws and scans; with a story, what some do wrong."""
     men = recruit(settings, rng["men"])
     spells = treatment.prescribe(men, settings, rng["spells"])
+    if story:
+        spells = network.overdose(spells, men, settings, story, rng["spells"])
     draws = laboratory.schedule(men, spells, settings, rng["draws"])
     visits = densitometry.schedule(men, settings, rng["visits"])
+    if story:
+        visits = network.stop_scanning(visits, men, settings, story)
     scanners = densitometry.install(settings, rng["scanners"])
     traced = trace(men, spells, draws.man, draws.day, visits.intervals(), settings)
     change = densitometry.true_change_pct(men, visits, traced.interval_change_pct, rng["bone"])
     bmd = densitometry.true_bmd(men, visits, change, rng["bone"])
+    labs = laboratory.labs_table(men, draws, traced.draw_log_e2, settings, rng["labs"])
+    if story:
+        labs = network.slip_units(labs, settings, story)
     drop = {
         "patients.csv": patients_table(men, settings, rng["patients"]),
-        "labs.csv": laboratory.labs_table(men, draws, traced.draw_log_e2, settings, rng["labs"]),
+        "labs.csv": labs,
         "dxa.csv": densitometry.dxa_table(men, visits, scanners, bmd, settings, rng["dxa"]),
         "medications.csv": treatment.orders_table(men, spells, settings, rng["orders"]),
         "events.csv": events_table(men, settings, rng["events"]),

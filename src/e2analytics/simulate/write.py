@@ -9,10 +9,13 @@ import polars as pl
 from e2analytics.marker import GENERATOR, MARKER_NAME
 from e2analytics.simulate.defects import Planted, spoil
 from e2analytics.simulate.generate import generate, streams
+from e2analytics.simulate.network import Story
 from e2analytics.simulate.settings import SimulationSettings, SimulationSummary
 
 
-def simulate(folder: Path, settings: SimulationSettings) -> SimulationSummary:
+def simulate(
+    folder: Path, settings: SimulationSettings, story: Story | None = None
+) -> SimulationSummary:
     """Write a cohort with a known truth: `folder/drop` and `folder/truth`.
 
     Parameters
@@ -21,13 +24,15 @@ def simulate(folder: Path, settings: SimulationSettings) -> SimulationSummary:
         Made where missing; files of an earlier simulation are replaced.
     settings : SimulationSettings
         What to simulate. The same settings give the same bytes.
+    story : Story, optional
+        What some clinics and a laboratory do wrong.
 
     Returns
     -------
     SimulationSummary
         What was written, and the fates that a correct ingestion gives the rows.
     """
-    return _write(folder / "drop", folder / "truth", settings)
+    return _write(folder / "drop", folder / "truth", settings, story)
 
 
 def write_sample(folder: Path) -> SimulationSummary:
@@ -35,9 +40,11 @@ def write_sample(folder: Path) -> SimulationSummary:
     return _write(folder, folder / "truth", SimulationSettings())
 
 
-def _write(drop: Path, truth: Path, settings: SimulationSettings) -> SimulationSummary:
+def _write(
+    drop: Path, truth: Path, settings: SimulationSettings, story: Story | None = None
+) -> SimulationSummary:
     rng = streams(settings)
-    world = generate(settings, rng)
+    world = generate(settings, rng, story)
     planted = spoil(world.drop, settings, rng["defects"])
     summary = _summarise(drop, truth, world.truth["men.csv"], planted)
     drop.mkdir(parents=True, exist_ok=True)
