@@ -22,7 +22,13 @@ def describe(
 ) -> curves.Curves:
     names = ("curve", "curve_summary", "exposures", "limits", "cohort")
     frames = [tables[name] for name in names]
-    return curves.describe(*frames, primary_site=primary_site, rules=FlagSettings(**rules))
+    return curves.describe(
+        *frames,
+        sensitivity=tables["curve_sensitivity"],
+        prescribing=tables["prescribing"],
+        primary_site=primary_site,
+        rules=FlagSettings(**rules),
+    )
 
 
 def with_summary(tables: Tables, **changes: Any) -> Tables:
@@ -170,7 +176,10 @@ def test_what_the_curves_rest_on_is_counted_from_usable_pairs(tables: Tables) ->
 def test_no_scan_pairs_at_all_leave_no_row() -> None:
     frames = {
         name: contracts.TABLES[name].empty()
-        for name in ("curve", "curve_summary", "exposures", "limits", "cohort")
+        for name in (
+            *("curve", "curve_summary", "exposures", "limits", "cohort"),
+            *("curve_sensitivity", "prescribing"),
+        )
     }
     found = describe(frames)
     assert found.sites == ()

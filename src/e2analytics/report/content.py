@@ -82,7 +82,7 @@ def build(
     ----------
     tables : mapping of str to polars.DataFrame
         ``runs``, ``files``, ``attrition``, ``quarantine``, ``dose_effects``, ``e2_checks``, ``exposures``,
-        ``curve``, ``curve_summary``, ``cohort``, ``flags``, ``limits``, ``models``, ``measures`` and
+        ``curve``, ``curve_summary``, ``curve_sensitivity``, ``prescribing``, ``cohort``, ``flags``, ``limits``, ``models``, ``measures`` and
         ``patients``, as the run published them; ``runs`` and ``attrition`` may hold other runs too.
     month : str
         ``YYYY-MM``. The report is of the first run published with the month's last day as its
@@ -124,6 +124,8 @@ def build(
         tables["exposures"],
         limits,
         tables["cohort"],
+        sensitivity=tables["curve_sensitivity"],
+        prescribing=tables["prescribing"],
         primary_site=rules.fit.primary_site,
         rules=rules.flag,
     )

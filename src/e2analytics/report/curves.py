@@ -1,6 +1,6 @@
 """The curve of E2 against bone, and the limit that is in use.
 
-In    curve, curve_summary, exposures, limits, cohort of one run
+In    curve, curve_summary, curve_sensitivity, prescribing, exposures, limits, cohort of one run
 Out   Curves: what to draw and what to say of it, for the primary curve and the others
 
 Claims nothing on unsupported points, and gives a cross-sectional curve no limit.
@@ -16,7 +16,7 @@ import polars as pl
 
 from e2analytics.clinical import DEFAULT_LOWER_LIMIT_E2
 from e2analytics.contracts import FITTED_SITES, OUTCOMES
-from e2analytics.report import curve_words
+from e2analytics.report import choices, curve_words
 from e2analytics.report.curve_words import AXIS_TITLES, CHANGE, LEVEL, RISK
 from e2analytics.report.words import SITE_NAMES, day, interval, level, number, plain, signed
 from e2analytics.settings import FlagSettings
@@ -101,6 +101,7 @@ class Curves:
     unfitted: tuple[str, ...]
     sites: tuple[SiteData, ...]
     limit: Limit
+    choices: choices.Choices | None
 
 
 def describe(
@@ -110,6 +111,8 @@ def describe(
     limits: pl.DataFrame,
     cohort: pl.DataFrame,
     *,
+    sensitivity: pl.DataFrame,
+    prescribing: pl.DataFrame,
     primary_site: str,
     rules: FlagSettings,
 ) -> Curves:
@@ -117,7 +120,7 @@ def describe(
 
     Parameters
     ----------
-    curve, summary, exposures, limits, cohort : polars.DataFrame
+    curve, summary, exposures, limits, cohort, sensitivity, prescribing : polars.DataFrame
         As in :mod:`e2analytics.contracts`, of one run.
     primary_site : str
         Site whose annual change was chosen beforehand to give the limit. Where that was not
@@ -140,6 +143,7 @@ def describe(
         ),
         sites=tuple(sites_of(exposures).values()),
         limit=_limit_in_use(limits, cohort, rules),
+        choices=choices.describe(sensitivity, prescribing),
     )
 
 

@@ -30,7 +30,11 @@ from e2analytics.report.prose import Rules
 from e2analytics.report.release import Level, release
 from e2analytics.report.words import HIDDEN
 
-_LEFT_BEHIND: Final = ("patients", "cohort", "flags", "exposures", "quarantine", "attrition")
+_LEFT_BEHIND: Final = (
+    *("patients", "cohort", "flags", "exposures", "quarantine", "attrition"),
+    # Fits to groups of the same men: what their counts differ by may be one man.
+    *("curve_sensitivity", "prescribing"),
+)
 _TOLD_SETTINGS: Final = re.compile(r"(fit|flag)\.\w+")
 _FEW: Final = "too few men"
 _OF_PAIRS: Final = (

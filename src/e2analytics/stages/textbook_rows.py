@@ -16,7 +16,7 @@ from e2analytics.models import precision, textbook
 from e2analytics.models.curve import MIN_PATIENTS, CurveSettings, agree
 from e2analytics.models.rows import CurveData
 from e2analytics.models.shape import ALPHA
-from e2analytics.models.textbook import Prediction, Quadratic, TwoLines
+from e2analytics.models.textbook import Prediction, Quadratic, Slope, TwoLines
 
 NO_LIMIT: Final = "a textbook test gives no limit"
 _SHAPES: Final = {
@@ -50,11 +50,15 @@ def _two_lines(found: TwoLines) -> dict[str, object]:
         "varies": "two straight lines that break where the data say (Simonsohn 2018)",
         "finding": (
             f"{_optimum(found.p)}. Break at {found.break_pg_ml:.0f} pg/mL; below it "
-            f"{found.low.value:+.1f} %/year per unit of log E2 (p = {found.low.p:.2g} of no rise), "
-            f"above it {found.high.value:+.1f} (p = {found.high.p:.2g} of no fall)."
+            f"{_per_doubling(found.low)} %/year with each doubling of E2 (p = {found.low.p:.2g} of no "
+            f"rise), above it {_per_doubling(found.high)} (p = {found.high.p:.2g} of no fall)."
         ),
         "p_value": found.p,
     }
+
+
+def _per_doubling(slope: Slope) -> str:
+    return f"{slope.value * np.log(2):+.1f}"
 
 
 def _quadratic(found: Quadratic) -> dict[str, object]:
