@@ -109,7 +109,7 @@ def describe(sensitivity: pl.DataFrame, prescribing: pl.DataFrame) -> Choices | 
     )
     return Choices(
         summary=_summary(varied),
-        choices=tuple(_choice(row) for row in varied),
+        choices=tuple(_choice(row, varied[0]["n_intervals"]) for row in varied),
         tests=tuple(
             Test(words, rows[name]["finding"]) for name, words in _TESTS.items() if name in rows
         ),
@@ -133,7 +133,7 @@ def _summary(varied: list[dict[str, Any]]) -> str:
     return f"{said} Lower limits, where there is one: {span} pg/mL."
 
 
-def _choice(row: Mapping[str, Any]) -> Choice:
+def _choice(row: Mapping[str, Any], n_primary: int) -> Choice:
     varies = "As chosen beforehand" if row["variant"] == PRIMARY else row["varies"]
     return Choice(
         name=varies[0].upper() + varies[1:],
@@ -144,7 +144,7 @@ def _choice(row: Mapping[str, Any]) -> Choice:
         limits=_limits(row),
         effect=signed(row["effect"]),
         effect_interval=_interval(row["effect_ci_low"], row["effect_ci_high"]),
-        note=_note(row),
+        note=_note(row, n_primary),
     )
 
 
@@ -161,9 +161,11 @@ def _interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{signed(low)} to {signed(high)}"
 
 
-def _note(row: Mapping[str, Any]) -> str:
+def _note(row: Mapping[str, Any], n_primary: int) -> str:
     if row["p_value"] is not None:
         return f"same shape as the other group: {_p(row['p_value'])}"
+    if row["variant"] == "without_bone_drugs" and row["n_intervals"] == n_primary:
+        return "nobody was on them"
     return str(row["why_not"]) if not row["verdict"] else ""
 
 

@@ -19,6 +19,8 @@ from e2analytics.models.shape import ALPHA
 from e2analytics.models.textbook import Prediction, Quadratic, Slope, TwoLines
 
 NO_LIMIT: Final = "a textbook test gives no limit"
+_LEAST_P: Final = 0.001
+"""Smaller ones are not written out: they rest on the far tail of a distribution."""
 _SHAPES: Final = {
     "linear": "a straight line in log E2",
     "plateau": "a straight line up to a plateau",
@@ -50,8 +52,8 @@ def _two_lines(found: TwoLines) -> dict[str, object]:
         "varies": "two straight lines that break where the data say (Simonsohn 2018)",
         "finding": (
             f"{_optimum(found.p)}. Break at {found.break_pg_ml:.0f} pg/mL; below it "
-            f"{_per_doubling(found.low)} %/year with each doubling of E2 (p = {found.low.p:.2g} of no "
-            f"rise), above it {_per_doubling(found.high)} (p = {found.high.p:.2g} of no fall)."
+            f"{_per_doubling(found.low)} %/year with each doubling of E2 ({_p(found.low.p)} of no "
+            f"rise), above it {_per_doubling(found.high)} ({_p(found.high.p)} of no fall)."
         ),
         "p_value": found.p,
     }
@@ -79,15 +81,19 @@ def _quadratic(found: Quadratic) -> dict[str, object]:
     }
 
 
+def _p(value: float) -> str:
+    return "p < 0.001" if value < _LEAST_P else f"p = {value:.2g}"
+
+
 def _optimum(p: float) -> str:
-    return f"Optimum {'claimed' if p <= ALPHA else 'not claimed'} (p = {p:.2g} of none)"
+    return f"Optimum {'claimed' if p <= ALPHA else 'not claimed'} ({_p(p)} of none)"
 
 
 def _shape(name: str, found: Prediction) -> dict[str, object]:
     told = (
         "Predicts best of the four"
         if found.p_as_good is None
-        else f"p = {found.p_as_good:.2g} of predicting as well as the best"
+        else f"{_p(found.p_as_good)} of predicting as well as the best"
     )
     return {
         "variant": f"shape_{name}",
