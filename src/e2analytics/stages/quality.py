@@ -19,6 +19,8 @@ from typing import Final
 
 import polars as pl
 
+from e2analytics.compact import TEXT
+
 HOUSE_RULE: Final = "house rule"
 MIN_ROWS: Final = 20
 """House rule: of fewer rows a share is told, but not graded."""
@@ -95,26 +97,30 @@ def grade(
 def _count(target: str, rows: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:
     accepted = pl.col("fate") == "accepted"
     plausible = accepted & (pl.col("broken") == "")
+    # At once, so that no copy is made of all that is known of many rows.
+    said = rows.select(
+        "source_file",
+        is_judged=accepted | (pl.col("fate") == "quarantined"),
+        month=_month(target, rows),
+        complete=_complete(target, rows),
+        # Conforming, too: what is in quarantine breaks a rule of its own (value conformance) or
+        # one of all rows together, as when nobody knows its patient (relational conformance).
+        accepted=accepted,
+        plausible=plausible,
+        days_to_report=pl.when(accepted).then(_days_to_report(target, rows)),
+        told_on=pl.when(accepted).then(_told_on(target, rows)),
+    )
+    days_to_read = (pl.col("read_on") - pl.col("told_on")).dt.total_days().cast(pl.Float64)
     judged = (
-        rows.lazy()
-        .filter(accepted | (pl.col("fate") == "quarantined"))
+        said.lazy()
+        .filter("is_judged")
         # The name of a file may be kept as a category.
         .join(
-            files.lazy().cast({"source_file": rows.schema["source_file"]}),
+            files.lazy().cast({"source_file": rows.schema["source_file"], "feed": TEXT}),
             on="source_file",
             how="left",
         )
-        .select(
-            "feed",
-            _month(target, rows).alias("month"),
-            _complete(target, rows).alias("complete"),
-            # Conforming, too: what is in quarantine breaks a rule of its own (value conformance) or
-            # one of all rows together, as when nobody knows its patient (relational conformance).
-            accepted.alias("accepted"),
-            plausible.alias("plausible"),
-            pl.when(accepted).then(_days_to_report(target, rows)).alias("days_to_report"),
-            pl.when(accepted).then(_days_to_read(target, rows)).alias("days_to_read"),
-        )
+        .with_columns(days_to_read=pl.when(days_to_read >= 0).then(days_to_read))
     )
     n_rows, n_accepted = pl.len().cast(pl.Int64), pl.col("accepted").sum().cast(pl.Int64)
     return (
@@ -132,7 +138,11 @@ def _count(target: str, rows: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame
             pl.col("days_to_read").median(),
             pl.col("days_to_read").count().cast(pl.Int64).alias("days_to_read_of"),
         )
-        .with_columns(pl.lit(target).alias("target"), pl.col("month").dt.strftime("%Y-%m"))
+        .with_columns(
+            pl.col("feed").cast(pl.String),
+            pl.lit(target).alias("target"),
+            pl.col("month").dt.strftime("%Y-%m"),
+        )
         .collect()
     )
 
@@ -171,18 +181,14 @@ def _days_to_report(target: str, rows: pl.DataFrame) -> pl.Expr:
     if target != "labs":
         return pl.lit(None, dtype=pl.Float64)
     days = (pl.col("reported_at") - pl.col("collected_at")).dt.total_seconds() / 86_400
-    return _if_it_can_be(days, target, rows)
-
-
-def _days_to_read(target: str, rows: pl.DataFrame) -> pl.Expr:
-    if target not in _EVENT:
-        return pl.lit(None, dtype=pl.Float64)
-    days = (pl.col("read_on") - pl.col(_EVENT[target][0])).dt.total_days().cast(pl.Float64)
-    return _if_it_can_be(days, target, rows)
-
-
-def _if_it_can_be(days: pl.Expr, target: str, rows: pl.DataFrame) -> pl.Expr:
     return pl.when((days >= 0) & ~_declared(rows, _EVENT[target][1:])).then(days)
+
+
+def _told_on(target: str, rows: pl.DataFrame) -> pl.Expr:
+    """Return the day of what a row tells, unless the feed made it up."""
+    if target not in _EVENT:
+        return pl.lit(None, dtype=pl.Date)
+    return pl.when(~_declared(rows, _EVENT[target][1:])).then(_EVENT[target][0])
 
 
 def _graded(counted: pl.DataFrame) -> pl.DataFrame:
