@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
+from e2analytics import recount
 from e2analytics.contracts import TABLES
 from e2analytics.errors import ConfigurationError, TooLittleDataError, UnreadableError
 from e2analytics.report import editions
 from e2analytics.report.content import Report, build
 from e2analytics.report.outside import OutsideReport, release_reports
 from e2analytics.settings import ReportSettings
-from e2analytics.store import open_published
+from e2analytics.store import Store, open_published
 
 _LONGEST_NAME: Final = 40
 
@@ -84,7 +85,8 @@ def write_reports(store: str, month: str, folder: Path) -> Written:
     settings = json.loads(tables["runs"]["settings"][0])
     base = ReportSettings(**settings.get("report", {})).round_to
     outside = release_reports(tables, month=month, base=base)
-    inside = [build(tables, month=month, clinic=report.clinic) for report in outside]
+    since = recount_of_month_before(store, tables)
+    inside = [build(tables, month=month, clinic=report.clinic, recount=since) for report in outside]
     files: dict[bool, list[Path]] = {True: [], False: []}
     versions: tuple[tuple[str, Sequence[Report | OutsideReport]], ...] = (
         ("internal", inside),
@@ -124,8 +126,20 @@ def pinned_tables(store: str, month: str) -> dict[str, pl.DataFrame]:
             f"No run was published as of {day}, the last day of {month}. Make one: "
             f"e2analytics run --drop DIR --store {store} --as-of {day}"
         )
-    tables = {name: opened.table(name, pinned) for name in TABLES}
-    return tables | {"runs": tables["runs"].filter(pl.col("run_id") == pinned["run_id"])}
+    return _tables_of(opened, pinned)
+
+
+def recount_of_month_before(store: str, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame | None:
+    """Return how the month before is counted now; None if no report of it could be made."""
+    as_of: date = tables["runs"]["as_of"][0]
+    opened, _ = open_published(store)
+    pinned = opened.first_as_of(as_of.replace(day=1) - timedelta(days=1))
+    return None if pinned is None else recount.between(tables, _tables_of(opened, pinned))
+
+
+def _tables_of(opened: Store, run: Mapping[str, Any]) -> dict[str, pl.DataFrame]:
+    tables = {name: opened.table(name, run) for name in TABLES}
+    return tables | {"runs": tables["runs"].filter(pl.col("run_id") == run["run_id"])}
 
 
 def _write(report: Report | OutsideReport, stem: Path) -> tuple[Path, ...]:

@@ -72,6 +72,7 @@ def published_run() -> Tables:
         "prescribing": prescribing_rows(),
         "cohort": cohort,
         "flags": flagged,
+        "flag_events": [flag_event(man) for man in flagged if man["state"] == "new"],
         "dose_effects": [dose_effect(0.5, 48.0, 700), dose_effect(1.0, 60.0, 400)],
         "e2_checks": [e2_check("dose", "off the drug"), e2_check("laboratory", "LAB-A")],
         "limits": [adopted_limit()],
@@ -213,6 +214,20 @@ def model() -> dict[str, Any]:
         "fitted_as_of": AS_OF,
         "run_id": RUN_ID,
         "parameters": "{}",
+    }
+
+
+def flag_event(man: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {
+        "run_id": RUN_ID,
+        "as_of": AS_OF,
+        "patient_id": man["patient_id"],
+        "clinic_id": man["clinic_id"],
+        "event": "new",
+        "was": "none",
+        "now": man["tier"],
+        "why": "new_result",
+        **changes,
     }
 
 

@@ -9,7 +9,7 @@ from e2analytics import contracts
 
 NAMES = (
     *("patients", "files", "quarantine", "attrition", "exposures", "levels", "curve"),
-    *("curve_summary", "cohort", "flags", "limits", "models", "measures", "runs"),
+    *("curve_summary", "cohort", "flags", "flag_events", "limits", "models", "measures", "runs"),
 )
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import polars as pl
 
 from e2analytics.errors import ConfigurationError, ContractError, TooLittleDataError
-from e2analytics.report import curves, dose_response, facts, intake, measures, men, prose
+from e2analytics.report import changes, curves, dose_response, facts, intake, measures, men, prose
 from e2analytics.report.prose import Rules
 from e2analytics.report.words import MONTHS, NOTHING, count, day
 
@@ -58,6 +58,7 @@ class Report:
     header: Header
     clinic: str | None
     facts: tuple[facts.Fact, ...]
+    changes: changes.Changes
     measures: measures.Measures
     intake: intake.Intake | None
     dose_response: dose_response.DoseResponse
@@ -74,7 +75,7 @@ def build(
     *,
     month: str,
     clinic: str | None = None,
-    before: Mapping[str, pl.DataFrame] | None = None,
+    recount: pl.DataFrame | None = None,
 ) -> Report:
     """Compute the report of one month.
 
@@ -82,15 +83,16 @@ def build(
     ----------
     tables : mapping of str to polars.DataFrame
         ``runs``, ``files``, ``attrition``, ``quarantine``, ``dose_effects``, ``e2_checks``, ``exposures``,
-        ``curve``, ``curve_summary``, ``curve_sensitivity``, ``prescribing``, ``cohort``, ``flags``, ``limits``, ``models``, ``measures`` and
+        ``curve``, ``curve_summary``, ``curve_sensitivity``, ``prescribing``, ``cohort``, ``flags``,
+        ``flag_events``, ``limits``, ``models``, ``measures`` and
         ``patients``, as the run published them; ``runs`` and ``attrition`` may hold other runs too.
     month : str
         ``YYYY-MM``. The report is of the first run published with the month's last day as its
         as-of date.
     clinic : str, optional
         Whose report it is; by default that of all clinics together.
-    before : mapping of str to polars.DataFrame, optional
-        The same tables, as the run of the month before published them: what changed is told against it.
+    recount : polars.DataFrame, optional
+        How the month before is counted now, of :func:`e2analytics.recount.between`; None if it has no run.
 
     Returns
     -------
@@ -150,6 +152,9 @@ def build(
             facts.data_of_all(came_in) if clinic is None else facts.data_of_clinic(told),
             month_name=header.month_name,
         ),
+        changes=changes.describe(
+            tables["flags"], tables["flag_events"], recount, as_of=run["as_of"], clinic=clinic
+        ),
         measures=told,
         intake=came_in if clinic is None else None,
         dose_response=dose_response.describe(tables["dose_effects"], tables["e2_checks"]),
@@ -169,7 +174,7 @@ def _of_clinic(
     if clinic is None:
         return tables
     here = pl.col("clinic_id") == clinic
-    of_men = ("patients", "cohort", "flags")
+    of_men = ("patients", "cohort", "flags", "flag_events")
     kept = {name: tables[name].filter(here) for name in of_men}
     if kept["patients"].is_empty():
         raise ConfigurationError(f"report: no patient is of a clinic {clinic!r}.")

@@ -31,7 +31,7 @@ from e2analytics.report.release import Level, release
 from e2analytics.report.words import HIDDEN
 
 _LEFT_BEHIND: Final = (
-    *("patients", "cohort", "flags", "exposures", "quarantine", "attrition"),
+    *("patients", "cohort", "flags", "flag_events", "exposures", "quarantine", "attrition"),
     # Fits to groups of the same men: what their counts differ by may be one man.
     *("curve_sensitivity", "prescribing"),
 )

@@ -1,0 +1,111 @@
+"""Recount: why the measures of the month before are not what was published then.
+
+In    the tables of this month's run and of the run of the month before
+Out   grain clinic_id, measure: its counts as published, by today's rules, with the rows of then as they are
+      now, and now
+
+What changes from one to the next is due to a changed rule, to corrected data, to new data. No measure rests on
+a model, so that a new model changes none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Final
+
+import polars as pl
+
+from e2analytics.settings import FlagSettings, LinkSettings
+from e2analytics.stages import densitometry, link, measure
+from e2analytics.stages.opportunities import Known
+
+STEPS: Final = ("published", "ruled", "corrected", "now")
+_GRAIN: Final = ["clinic_id", "measure"]
+_COUNTS: Final = ("numerator", "denominator")
+_KEYS: Final = {
+    "patients": ["namespace", "patient_id"],
+    "labs": ["namespace", "result_id"],
+    "dxa": ["namespace", "scan_id", "site"],
+    "medications": ["namespace", "order_id"],
+    "events": ["namespace", "event_id"],
+    "precision": ["namespace", "clinic_id", "scanner_id", "site"],
+}
+_DAYS: Final = {
+    "labs": "collected_on",
+    "dxa": "scanned_on",
+    "medications": "started_on",
+    "events": "occurred_on",
+}
+
+Tables = Mapping[str, pl.DataFrame]
+
+
+def between(now: Tables, before: Tables) -> pl.DataFrame:
+    """Count the month of the run before in four ways.
+
+    Parameters
+    ----------
+    now, before
+        Tables as published; ``runs`` holds the run's own row alone.
+
+    Returns
+    -------
+    DataFrame
+        ``clinic_id``, ``measure`` and of each step of ``STEPS`` its numerator and denominator.
+    """
+    run, run_before = (tables["runs"].row(0, named=True) for tables in (now, before))
+    as_of: date = run_before["as_of"]
+    month = f"{as_of:%Y-%m}"
+    published, today = (
+        tables["measures"].filter(pl.col("month") == month) for tables in (before, now)
+    )
+    settings = json.loads(run["settings"])
+    ruled = published
+    if _rules(run) != _rules(run_before):
+        ruled = _counted(before, settings, as_of)
+    known_then = {
+        name: now[name].join(before[name], on=key, how="semi", nulls_equal=True)
+        for name, key in _KEYS.items()
+    }
+    corrected = _counted(known_then, settings, as_of)
+    steps = dict(zip(STEPS, (published, ruled, corrected, today), strict=True))
+    found = today.select(_GRAIN)
+    for step, counts in steps.items():
+        named = counts.select(*_GRAIN, *(pl.col(name).alias(f"{step}_{name}") for name in _COUNTS))
+        found = found.join(named, on=_GRAIN, how="left", nulls_equal=True, maintain_order="left")
+    return found
+
+
+def _rules(run: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what a measure may change with though no row does."""
+    settings = json.loads(run["settings"])
+    own = {name: settings.get(name) for name in ("link", "flag")}
+    return run["package_version"], json.dumps(own, sort_keys=True)
+
+
+def _counted(tables: Tables, settings: Mapping[str, Any], as_of: date) -> pl.DataFrame:
+    """Count the month that ended on a day."""
+    day = pl.lit(as_of)
+    seen = {
+        name: tables[name].filter(pl.col(_DAYS[name]) <= day) if name in _DAYS else tables[name]
+        for name in _KEYS
+    }
+    stopped = pl.when(pl.col("stopped_on") <= day).then("stopped_on")
+    seen["medications"] = seen["medications"].with_columns(stopped_on=stopped)
+    episodes = link.episodes(seen["medications"])
+    flag_settings = FlagSettings(**settings.get("flag", {}))
+    link_settings = LinkSettings(**settings.get("link", {}))
+    known = Known(
+        seen["patients"],
+        seen["medications"],
+        seen["labs"],
+        seen["dxa"],
+        seen["events"],
+        episodes,
+        link.draws(seen["labs"], episodes, flag_settings),
+        link.pairs(seen["dxa"], seen["patients"], seen["precision"], link_settings),
+        densitometry.classify(seen["dxa"], seen["patients"]),
+    )
+    return measure.measure(known, as_of, n_months=1)
