@@ -323,13 +323,13 @@ def _readings(
     swing = rng.normal(0, world.TESTOSTERONE_WITHIN_SD, n)
     level = held.log_e2(drawn.man, regime) + world.E2_PER_LOG_TESTOSTERONE * swing
     level = level + rng.normal(0, world.E2_WITHIN_SD, n)
-    which = laboratory._laboratories(men, drawn, rng)
+    which = laboratory.laboratories(men, drawn, rng)
     error = rng.normal(0, world.TESTOSTERONE_CV, n)
     return _Readings(
         drawn.man,
         drawn.day,
         _DOSES[regime],
-        laboratory._measured_e2(np.exp(level), which, rng),
+        laboratory.measured_e2(np.exp(level), which, rng),
         np.array([each.loq_pg_ml for each in world.LABORATORIES])[which],
         np.array([each.is_ms for each in world.LABORATORIES])[which],
         men.log_testosterone[drawn.man] + swing + error,

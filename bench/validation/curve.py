@@ -142,12 +142,12 @@ def _coverage(strong: pl.DataFrame) -> pl.DataFrame:
     lines = []
     for (shape, _, n_men), cell in _by_cell(strong):
         regions = {
-            name: _mean(cell[f"in {name}"])
+            name: mean_share(cell[f"in {name}"])
             for name in REGIONS
             if cell[f"in {name}"].count() >= len(cell) / 4
         }
         worst = min(regions, key=lambda name: regions[name].share, default=None)
-        pointwise, band = _mean(cell["pointwise"]), _binomial(cell["band"])
+        pointwise, band = mean_share(cell["pointwise"]), binomial(cell["band"])
         lines.append(
             {
                 "truth": shape,
@@ -188,7 +188,7 @@ def _limits(strong: pl.DataFrame) -> pl.DataFrame:
                     "truth": shape,
                     "men": n_men,
                     "what": name,
-                    "given none": str(_binomial(~given)),
+                    "given none": str(binomial(~given)),
                     "holds": str(holds),
                     "mean error, pg/mL": error,
                     "missed": "none"
@@ -207,13 +207,13 @@ def _wanted(name: str, shape: str) -> tuple[float, float]:
     return (TARGET[0], 1.0) if name == "best E2" and shape == "u" else TARGET
 
 
-def _limit_of(cell: pl.DataFrame, name: str) -> tuple[pl.Series, _Share, float | None]:
+def _limit_of(cell: pl.DataFrame, name: str) -> tuple[pl.Series, Share, float | None]:
     if name == "best E2":
         given = cell["nadir"].is_not_null()
-        return given, _binomial(cell["nadir holds"].filter(given)), None
+        return given, binomial(cell["nadir holds"].filter(given)), None
     given = cell[name].is_not_null()
     error = (cell[name] - cell[f"{name} true"]).mean()
-    return given, _binomial(cell[f"{name} holds"]), error
+    return given, binomial(cell[f"{name} holds"]), error
 
 
 def _verdicts(as_used: pl.DataFrame) -> pl.DataFrame:
@@ -233,7 +233,7 @@ def _verdicts(as_used: pl.DataFrame) -> pl.DataFrame:
                 "truth": shape,
                 "effect": _word(shape, effect),
                 "men": n_men,
-                "right": str(_binomial(cell["verdict"] == RIGHT[shape])),
+                "right": str(binomial(cell["verdict"] == RIGHT[shape])),
                 **{name: f"{(cell['verdict'] == name).mean():.0%}" for name in names},
             }
         )
@@ -249,7 +249,7 @@ def _false_claims(as_used: pl.DataFrame) -> pl.DataFrame:
         if RIGHT[shape] == "flat":
             claims["false harm at low E2"] = cell["verdict"].is_in(LOW_SIDE_HARM)
         for claim, made in claims.items():
-            share = _binomial(made)
+            share = binomial(made)
             lines.append(
                 {
                     "truth": shape,
@@ -287,8 +287,8 @@ def _by_exposure(rows: pl.DataFrame) -> pl.DataFrame:
                     "E2": word,
                     "cohorts": len(cell),
                     **at,
-                    "band": str(_binomial(cell["band"])),
-                    "lower limit holds": str(_binomial(cell["lower holds"])),
+                    "band": str(binomial(cell["band"])),
+                    "lower limit holds": str(binomial(cell["lower holds"])),
                     "its mean error, pg/mL": (cell["lower"] - cell["lower true"]).mean(),
                 }
             )
@@ -301,7 +301,7 @@ def _confounding(rows: pl.DataFrame) -> str:
     for adjusted, word in ((True, "with testosterone among the covariates"), (False, "without it")):
         cell = confounded.filter(pl.col("adjusted") == adjusted)
         if len(cell):
-            harm = _binomial(cell["verdict"].is_in(LOW_SIDE_HARM))
+            harm = binomial(cell["verdict"].is_in(LOW_SIDE_HARM))
             told.append(f"{word}, harm at low E2 is claimed in {harm} of {len(cell)} cohorts")
     return (
         "Where E2 does nothing but testosterone does (4,000 men): "
@@ -333,14 +333,14 @@ def missed(
             & (pl.col("n_men") == max(SIZES))
             & (pl.col("effect") == STRONG)
         )
-        power = _binomial(cell["verdict"] == RIGHT[shape])
+        power = binomial(cell["verdict"] == RIGHT[shape])
         if power.high < 0.9:
             said.append(f"- {shape}, {max(SIZES)} men, strong: power {power}, 90 % was wanted")
     return "\n".join(said) if said else "Nothing of what was asked for."
 
 
 @dataclass(frozen=True)
-class _Share:
+class Share:
     """A share of ``of`` cohorts with its 99 % interval."""
 
     share: float
@@ -349,6 +349,7 @@ class _Share:
     of: int
 
     def meets(self, target: tuple[float, float]) -> bool:
+        """Whether the interval and the target have something in common."""
         return self.low <= target[1] and self.high >= target[0]
 
     def __str__(self) -> str:
@@ -358,25 +359,25 @@ class _Share:
 _BEYOND = 0.005
 
 
-def _binomial(held: pl.Series) -> _Share:
+def binomial(held: pl.Series) -> Share:
     """Share of cohorts in which something held, with the exact interval of Clopper and Pearson."""
     told = held.drop_nulls()
     n, k = len(told), int(told.sum() or 0)
     if not n:
-        return _Share(np.nan, 0.0, 1.0, 0)
+        return Share(np.nan, 0.0, 1.0, 0)
     low = float(beta.ppf(_BEYOND, k, n - k + 1)) if k else 0.0
     high = float(beta.ppf(1 - _BEYOND, k + 1, n - k)) if k < n else 1.0
-    return _Share(k / n, low, high, n)
+    return Share(k / n, low, high, n)
 
 
-def _mean(shares: pl.Series) -> _Share:
+def mean_share(shares: pl.Series) -> Share:
     """Mean of one share per cohort (of grid points), with the interval that cohorts give it."""
     told = shares.drop_nulls().to_numpy()
     if not len(told):
-        return _Share(np.nan, 0.0, 1.0, 0)
+        return Share(np.nan, 0.0, 1.0, 0)
     reach = float(norm.ppf(1 - _BEYOND)) * float(np.std(told)) / np.sqrt(len(told))
     mean = float(told.mean())
-    return _Share(mean, max(mean - reach, 0.0), min(mean + reach, 1.0), len(told))
+    return Share(mean, max(mean - reach, 0.0), min(mean + reach, 1.0), len(told))
 
 
 def _by_cell(rows: pl.DataFrame) -> Sequence[tuple[tuple[str, float, int], pl.DataFrame]]:
@@ -397,7 +398,7 @@ def _coverage_chart(strong: pl.DataFrame) -> Chart:
             "truth": shape,
             "men": f"{n_men:,} men",
             "E2, pg/mL": region,
-            "coverage": _mean(cell[f"in {region}"]).share,
+            "coverage": mean_share(cell[f"in {region}"]).share,
         }
         for (shape, _, n_men), cell in _by_cell(strong)
         for region in REGIONS
