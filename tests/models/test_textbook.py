@@ -117,3 +117,11 @@ def test_a_man_is_never_predicted_by_his_own_rows():
     for man in range(200):
         assert len(set(fold[rows.patient == man])) == 1
     assert np.bincount(fold).min() >= 60 - 3
+
+
+def test_an_outcome_that_never_varies_claims_nothing():
+    rows = made(100, 1, threshold)
+    still = Rows(rows.log_e2, np.zeros(300), rows.covariates, rows.weight, rows.patient)
+
+    assert textbook.quadratic(still).p > 0.05
+    assert textbook.two_lines(still).p > 0.05

@@ -73,7 +73,7 @@ def test_without_any_limit_the_sum_says_so(tables: Tables) -> None:
             "lower 16.1 (14.1 to 20.6)",
             "−1.7",
             "−2.2 to −1.2",
-            "same shape as the other group: p = 0.34",
+            "the shape is not shown to differ from that of the other group (p = 0.34)",
         ),
         ("Only BMI under 30", "338 (341)", "–", "–", "", "a curve needs at least 30 men"),
     ],
@@ -96,12 +96,12 @@ def test_a_choice_is_said_in_numbers_and_with_its_reason(
 def test_a_very_small_p_is_not_written_out(tables: Tables) -> None:
     by_ms = next(each for each in told(tables).choices if "mass" in each.name)
 
-    assert by_ms.note == "same shape as the other group: p < 0.001"
+    assert by_ms.note == "the shape differs from that of the other group (p < 0.001)"
 
 
 def test_shapes_are_compared_by_their_error_in_men_left_out(tables: Tables) -> None:
     assert [(s.name, s.error, s.judgement) for s in told(tables).shapes] == [
-        ("Straight line", "2.341", "as good as the best: p = 0.02"),
+        ("Straight line", "2.341", "worse than the best (p = 0.02)"),
         ("Spline", "2.250", "best of the four"),
     ]
 

@@ -215,3 +215,17 @@ def test_the_textbook_stands_beside_it_without_verdict_or_limit(outputs: Outputs
     best = min(shapes, key=lambda row: row["prediction_error"])
     assert best["finding"].startswith("Predicts best of the four")
     assert [row["p_value"] is None for row in shapes].count(True) == 1
+
+
+def test_too_few_levels_of_e2_have_no_textbook_rows(outputs: Outputs, beside: Beside):
+    measured = measured_of(outputs)
+    two_levels = measured.exposures.with_columns(
+        e2_pg_ml=pl.when(pl.col("age_years") < 50).then(15.0).otherwise(40.0)
+    )
+
+    table = sensitivity.sensitivity(
+        measured._replace(exposures=two_levels), beside, QUICK, model_id="m"
+    )
+
+    assert "crude" in table["variant"]
+    assert "two_lines" not in table["variant"]

@@ -64,7 +64,7 @@ def p_of_same_shape(
     (first, first_pull), (second, second_pull) = fits
     pulls = (first_pull.of_coefficients - second_pull.of_coefficients) @ contrasts.T
     difference = contrasts @ (first - second)
-    wald = float(difference @ np.linalg.solve(pulls.T @ pulls, difference))
+    wald = float(difference @ np.linalg.pinv(pulls.T @ pulls) @ difference)
     dof = min(float(pull.dof(contrasts).min()) for pull in (first_pull, second_pull))
     # Hotelling's T^2, whose two contrasts cost a degree of freedom.
     return float(f_distribution.sf(wald / 2 * (dof - 1) / dof, 2, max(dof - 1, 1.0)))

@@ -172,8 +172,11 @@ def two_lines(rows: Rows) -> TwoLines:
     """
     top = _flat_top(rows)
     first = _broken(rows, float(np.median(top)))
-    strength = np.abs(first.coefficients[1:3]) / np.sqrt(np.diagonal(first.covariance)[1:3])
-    at = float(np.quantile(top, strength[1] / strength.sum()))
+    error = np.sqrt(np.diagonal(first.covariance)[1:3])
+    strength = np.divide(np.abs(first.coefficients[1:3]), error, out=np.zeros(2), where=error > 0)
+    # Where neither line has a slope, the middle.
+    share = strength[1] / strength.sum() if strength.sum() > 0 else 0.5
+    at = float(np.quantile(top, share))
     found = _broken(rows, at)
     low = found.slope(np.array([0.0, 1.0]), 1)
     high = found.slope(np.array([0.0, 0.0, 1.0]), -1)
@@ -188,7 +191,7 @@ def _flat_top(rows: Rows) -> Array:
     low, high = np.quantile(levels, _MIDDLE)
     levels = levels[(levels > low) & (levels < high)]
     height, error = smoother(levels, np.zeros((len(levels), rows.covariates.shape[1])))
-    return np.asarray(levels[height + error > height.max()])
+    return np.asarray(levels[height + error >= height.max()])
 
 
 def _spline(rows: Rows, basis: Basis) -> Callable[[Array, Array], tuple[Array, Array]]:
@@ -315,7 +318,8 @@ class _Clustered:
         n = len(contrast)
         value = float(contrast @ self.coefficients[:n])
         error = float(np.sqrt(contrast @ self.covariance[:n, :n] @ contrast))
-        return Slope(value, float(t.sf(sign * value / error, self.dof)))
+        # Without any error nothing is known: an outcome that never varies.
+        return Slope(value, float(t.sf(sign * value / error, self.dof)) if error > 0 else 1.0)
 
 
 def _least_squares(columns: Array, rows: Rows) -> _Clustered:

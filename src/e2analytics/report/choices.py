@@ -35,6 +35,7 @@ _SHAPES: Final = {
 _DIFFERS_BY: Final = 0.2
 """A standardised difference below this is called small (Cohen's convention)."""
 _LEAST_P: Final = 0.001
+ALPHA: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,8 @@ def _interval(low: float | None, high: float | None) -> str:
 
 def _note(row: Mapping[str, Any], n_primary: int) -> str:
     if row["p_value"] is not None:
-        return f"same shape as the other group: {_p(row['p_value'])}"
+        differs = "differs from" if row["p_value"] <= ALPHA else "is not shown to differ from"
+        return f"the shape {differs} that of the other group ({_p(row['p_value'])})"
     if row["variant"] == "without_bone_drugs" and row["n_intervals"] == n_primary:
         return "nobody was on them"
     return str(row["why_not"]) if not row["verdict"] else ""
@@ -173,12 +175,17 @@ def _p(value: float) -> str:
     return "p < 0.001" if value < _LEAST_P else f"p = {value:.2g}"
 
 
+def _against_best(p_value: float) -> str:
+    said = "worse than the best" if p_value <= ALPHA else "not shown to be worse than the best"
+    return f"{said} ({_p(p_value)})"
+
+
 def _shape(name: str, row: Mapping[str, Any]) -> Shape:
     best = row["p_value"] is None
     return Shape(
         name=name,
         error=number(row["prediction_error"], 3),
-        judgement="best of the four" if best else f"as good as the best: {_p(row['p_value'])}",
+        judgement="best of the four" if best else _against_best(row["p_value"]),
     )
 
 

@@ -201,7 +201,10 @@ def _groups(
     by_ms = _between_scans(rows, draws).group_by("row").agg(ms=(pl.col("assay") == "ms").all())
     ms = np.zeros(len(rows), dtype=np.bool_)
     ms[by_ms.filter("ms")["row"].to_numpy()] = True
-    words = ("E2 by mass spectrometry throughout", "some E2 by immunoassay or an unknown assay")
+    words = (
+        "pairs whose E2 is by mass spectrometry throughout",
+        "pairs with an E2 by immunoassay or an unknown assay",
+    )
     yield ("assay_ms", "assay_other"), words, ms
 
 

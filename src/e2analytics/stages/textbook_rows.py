@@ -19,6 +19,7 @@ from e2analytics.models.shape import ALPHA
 from e2analytics.models.textbook import Prediction, Quadratic, Slope, TwoLines
 
 NO_LIMIT: Final = "a textbook test gives no limit"
+_LEAST_LEVELS: Final = 30
 _LEAST_P: Final = 0.001
 """Smaller ones are not written out: they rest on the far tail of a distribution."""
 _SHAPES: Final = {
@@ -30,9 +31,9 @@ _SHAPES: Final = {
 
 
 def rows(data: CurveData, how: CurveSettings) -> list[dict[str, object]]:
-    """Return the rows; none with fewer than 30 men."""
+    """Return the rows; none with fewer than 30 men, or too few levels of E2 for a line on either side."""
     n_men = len(np.unique(data.patient))
-    if n_men < MIN_PATIENTS:
+    if n_men < MIN_PATIENTS or len(np.unique(data.log_e2)) < _LEAST_LEVELS:
         return []
     weight = precision.estimate([data], agree([data], how)).weights(data.sampling_variance)
     known = textbook.Rows(data.log_e2, data.outcome, data.covariates, weight, data.patient)
@@ -51,9 +52,10 @@ def _two_lines(found: TwoLines) -> dict[str, object]:
         "variant": "two_lines",
         "varies": "two straight lines that break where the data say (Simonsohn 2018)",
         "finding": (
-            f"{_optimum(found.p)}. Break at {found.break_pg_ml:.0f} pg/mL; below it "
-            f"{_per_doubling(found.low)} %/year with each doubling of E2 ({_p(found.low.p)} of no "
-            f"rise), above it {_per_doubling(found.high)} ({_p(found.high.p)} of no fall)."
+            f"{_optimum(found.p)}. Below a break at {found.break_pg_ml:.0f} pg/mL "
+            f"{_per_doubling(found.low)} %/year with each doubling of E2 (rise: "
+            f"{_p(found.low.p)}), above it {_per_doubling(found.high)} (fall: "
+            f"{_p(found.high.p)})."
         ),
         "p_value": found.p,
     }
@@ -72,7 +74,7 @@ def _quadratic(found: Quadratic) -> dict[str, object]:
         "varies": "a parabola in log E2 (Lind and Mehlum 2010)",
         "finding": (
             f"{_optimum(found.p)}; {best}{fieller}. A parabola says so of every threshold too: alone "
-            "it shows no optimum."
+            "it proves no optimum."
         ),
         "nadir_e2_pg_ml": found.best_e2_pg_ml,
         "nadir_ci_low": low,
@@ -86,14 +88,14 @@ def _p(value: float) -> str:
 
 
 def _optimum(p: float) -> str:
-    return f"Optimum {'claimed' if p <= ALPHA else 'not claimed'} ({_p(p)} of none)"
+    return f"{'It claims an optimum' if p <= ALPHA else 'No optimum is shown'} ({_p(p)})"
 
 
 def _shape(name: str, found: Prediction) -> dict[str, object]:
     told = (
         "Predicts best of the four"
         if found.p_as_good is None
-        else f"{_p(found.p_as_good)} of predicting as well as the best"
+        else f"Predicts no better than the best ({_p(found.p_as_good)} of predicting as well)"
     )
     return {
         "variant": f"shape_{name}",
