@@ -57,6 +57,8 @@ def published_run() -> Tables:
     rows = {
         "patients": [patient(number) for number in range(N_MEN)],
         "files": file_rows(),
+        "quality": [quality_of("labs"), quality_of("dxa", grade="C", n_rows=12)],
+        "unit_slips": [unit_slip()],
         "quarantine": quarantine_rows(),
         "attrition": attrition_rows(),
         "exposures": exposure_rows(rng),
@@ -227,6 +229,50 @@ def flag_event(man: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "was": "none",
         "now": man["tier"],
         "why": "new_result",
+        **changes,
+    }
+
+
+def quality_of(feed: str, **changes: Any) -> dict[str, Any]:
+    shares = {
+        f"{name}{end}": value
+        for name in ("completeness", "conformance", "plausibility")
+        for end, value in (("_n", 9), ("_of", 10), ("", 0.9), ("_grade", "B"))
+    }
+    return {
+        "feed": feed,
+        "target": feed,
+        "month": "2026-09",
+        "n_rows": 1900,
+        **shares,
+        "days_to_report": 2.0,
+        "days_to_report_of": 9,
+        "timeliness_grade": "A",
+        "days_to_read": 14.0,
+        "days_to_read_of": 9,
+        "grade": "B",
+        **changes,
+    }
+
+
+def unit_slip(**changes: Any) -> dict[str, Any]:
+    return {
+        "slip_id": "performing_lab/LAB-B/estradiol/2026-04/x3.671",
+        "source_kind": "performing_lab",
+        "source": "LAB-B",
+        "analyte": "estradiol",
+        "month": "2026-04",
+        "factor": 3.671,
+        "direction": "3.671 times too high: looks like pmol/L declared as pg/mL",
+        "n_results": 120,
+        "n_suspects": 118,
+        "n_with_history": 110,
+        "share": 0.99,
+        "log10_bayes_factor": 5.0,
+        "compared_with": "the men's own earlier results",
+        "action": "quarantined",
+        "release_line": "",
+        "convert_line": "",
         **changes,
     }
 

@@ -8,7 +8,17 @@ import pytest
 from e2analytics import contracts
 
 NAMES = (
-    *("patients", "files", "quarantine", "attrition", "exposures", "levels", "curve"),
+    *(
+        "patients",
+        "files",
+        "quality",
+        "unit_slips",
+        "quarantine",
+        "attrition",
+        "exposures",
+        "levels",
+        "curve",
+    ),
     *("curve_summary", "cohort", "flags", "flag_events", "limits", "models", "measures", "runs"),
 )
 

@@ -21,7 +21,17 @@ from typing import Any
 import polars as pl
 
 from e2analytics.errors import ConfigurationError, ContractError, TooLittleDataError
-from e2analytics.report import changes, curves, dose_response, facts, intake, measures, men, prose
+from e2analytics.report import (
+    changes,
+    curves,
+    dose_response,
+    facts,
+    intake,
+    measures,
+    men,
+    prose,
+    quality,
+)
 from e2analytics.report.prose import Rules
 from e2analytics.report.words import MONTHS, NOTHING, count, day
 
@@ -50,7 +60,7 @@ class Report:
     ----------
     clinic
         The clinic whose report it is; None for all together.
-    intake
+    quality, intake
         None in a clinic's report: files and rows are not told apart by clinic, and those of others are
         not its business.
     """
@@ -60,6 +70,7 @@ class Report:
     facts: tuple[facts.Fact, ...]
     changes: changes.Changes
     measures: measures.Measures
+    quality: quality.Quality | None
     intake: intake.Intake | None
     dose_response: dose_response.DoseResponse
     curves: curves.Curves
@@ -83,7 +94,7 @@ def build(
     ----------
     tables : mapping of str to polars.DataFrame
         ``runs``, ``files``, ``attrition``, ``quarantine``, ``dose_effects``, ``e2_checks``, ``exposures``,
-        ``curve``, ``curve_summary``, ``curve_sensitivity``, ``prescribing``, ``cohort``, ``flags``,
+        ``quality``, ``unit_slips``, ``curve``, ``curve_summary``, ``curve_sensitivity``, ``prescribing``, ``cohort``, ``flags``,
         ``flag_events``, ``limits``, ``models``, ``measures`` and
         ``patients``, as the run published them; ``runs`` and ``attrition`` may hold other runs too.
     month : str
@@ -156,6 +167,9 @@ def build(
             tables["flags"], tables["flag_events"], recount, as_of=run["as_of"], clinic=clinic
         ),
         measures=told,
+        quality=quality.describe(tables["quality"], tables["unit_slips"], month=month)
+        if clinic is None
+        else None,
         intake=came_in if clinic is None else None,
         dose_response=dose_response.describe(tables["dose_effects"], tables["e2_checks"]),
         curves=shape,
