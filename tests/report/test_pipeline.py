@@ -60,5 +60,7 @@ def test_every_reason_that_a_run_gives_has_words(outputs: Outputs) -> None:
 def test_every_flagged_man_is_on_the_page(report: Report, outputs: Outputs) -> None:
     page = render_html(report)
     flags = outputs.tables["flags"].filter(pl.col("state") != "resolved")
-    assert all(page.count(man) == 1 for man in flags["patient_id"])
+    critical = [man.patient_id for man in report.grounds]
+    assert all(page.count(man) == 1 + (man in critical) for man in flags["patient_id"])
+    assert sorted(critical) == sorted(flags.filter(pl.col("tier") == "critical")["patient_id"])
     assert "None" not in page.replace("None of", "")

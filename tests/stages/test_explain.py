@@ -165,7 +165,7 @@ def test_the_paragraph_says_it_in_words():
         "dose yet; MS result below red line. Last E2 8.0 pg/mL by mass spectrometry on 2024-11-01. At 1 mg of "
         "anastrozole a week his E2 is expected at 20.0 pg/mL (95 % 16.4 to 24.3), off the drug at 40, from 4 "
         "results. Chance of being below the limit in use, 16.0 pg/mL (literature): 1%; below it because of the "
-        "drug: 1%; below the red line of 10 pg/mL: 0%. “Dose changed too recently for a steady state” changes "
+        "drug: 1%; below the red line of 10 pg/mL: below 1%. “Dose changed too recently for a steady state” changes "
         "with an E2 drawn 14 days or more after the change. “No E2 at the present dose yet” changes with an E2 "
         "drawn 14 days or more after the change to the present dose. “MS result below red line” changes with "
         "time; that result counts for its days, whatever comes later."

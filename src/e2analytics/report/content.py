@@ -22,6 +22,7 @@ import polars as pl
 
 from e2analytics.errors import ConfigurationError, ContractError, TooLittleDataError
 from e2analytics.report import (
+    beside,
     changes,
     curves,
     dose_response,
@@ -76,6 +77,8 @@ class Report:
     curves: curves.Curves
     counts: men.Counts
     flagged: men.Flagged
+    care: beside.Care
+    grounds: tuple[beside.GroundsOfMan, ...]
     not_assessable: men.NotAssessable
     methods: tuple[str, ...]
     settings: tuple[tuple[str, str], ...]
@@ -97,6 +100,10 @@ def build(
         ``quality``, ``unit_slips``, ``curve``, ``curve_summary``, ``curve_sensitivity``, ``prescribing``, ``cohort``, ``flags``,
         ``flag_events``, ``limits``, ``models``, ``measures`` and
         ``patients``, as the run published them; ``runs`` and ``attrition`` may hold other runs too.
+        ``curve``, ``curve_summary``, ``curve_sensitivity``, ``prescribing``, ``cohort``, ``flags``,
+        ``flag_events``, ``flag_evidence``, ``gaps``, ``context``, ``projections``, ``limits``, ``models``,
+        ``measures`` and ``patients``, as the run published them; ``runs`` and ``attrition`` may hold other
+        runs too.
     month : str
         ``YYYY-MM``. The report is of the first run published with the month's last day as its
         as-of date.
@@ -147,7 +154,9 @@ def build(
         tables["patients"],
         n_died_or_left=manifest.get("men_on_drug_died_or_left", 0) if clinic is None else 0,
     )
-    flagged = men.flagged(tables["flags"], month=month)
+    around = beside.of_men(tables["gaps"], tables["context"], tables["projections"])
+    flagged = men.flagged(tables["flags"], month=month, beside=around)
+    listed = (*flagged.pressing, *flagged.watch)
     told = measures.describe(
         tables["measures"], month=month, clinic=clinic, rebased=rules.measures.rebased
     )
@@ -175,6 +184,15 @@ def build(
         curves=shape,
         counts=counts,
         flagged=flagged,
+        care=beside.care(
+            tables["gaps"],
+            tables["flag_events"],
+            [man.patient_id for man in listed],
+            run["run_id"],
+        ),
+        grounds=beside.grounds(
+            tables["flag_evidence"], [man.patient_id for man in listed if man.tier == "critical"]
+        ),
         not_assessable=men.not_assessable(tables["cohort"]),
         methods=prose.methods(rules),
         settings=tuple(_flat(settings)),
@@ -188,7 +206,7 @@ def _of_clinic(
     if clinic is None:
         return tables
     here = pl.col("clinic_id") == clinic
-    of_men = ("patients", "cohort", "flags", "flag_events")
+    of_men = ("patients", "cohort", "flags", "flag_events", "gaps", "context")
     kept = {name: tables[name].filter(here) for name in of_men}
     if kept["patients"].is_empty():
         raise ConfigurationError(f"report: no patient is of a clinic {clinic!r}.")

@@ -8,7 +8,7 @@ A flag that is resolved is counted and not listed: there is nothing left to revi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ import polars as pl
 
 from e2analytics.contracts import TIERS
 from e2analytics.report import reasons
+from e2analytics.report.beside import Beside
 from e2analytics.report.words import (
     ASSAY_SHORT,
     NOTHING,
@@ -78,6 +79,7 @@ class FlaggedMan:
     life: str
     review: str
     note: str
+    beside: Beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +162,15 @@ def most_pressing_first(flags: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def flagged(flags: pl.DataFrame, *, month: str) -> Flagged:
-    """List the men with an open flag, the most pressing first."""
+def flagged(
+    flags: pl.DataFrame, *, month: str, beside: Mapping[str, Beside] | None = None
+) -> Flagged:
+    """List the men with an open flag, the most pressing first, with what stands beside each."""
     listed = most_pressing_first(still_open(flags))
-    men = tuple(_man(row) for row in listed.iter_rows(named=True))
+    around = beside or {}
+    men = tuple(
+        _man(row, around.get(row["patient_id"], Beside())) for row in listed.iter_rows(named=True)
+    )
     first_flagged = listed["first_flagged_on"].dt.strftime("%Y-%m") == month
     return Flagged(
         pressing=tuple(man for man in men if man.tier in ("critical", "high")),
@@ -203,7 +210,7 @@ def _clinic_tiers(flags: pl.DataFrame, clinic_id: str) -> ClinicTiers:
     return ClinicTiers(clinic_id, by_tier, sum(by_tier))
 
 
-def _man(row: dict[str, Any]) -> FlaggedMan:
+def _man(row: dict[str, Any], beside: Beside) -> FlaggedMan:
     if OTHER_INHIBITOR in reasons.split(row["reasons"]):
         # The model knows anastrozole alone: its level would reassure where a result does not.
         row = row | dict.fromkeys(ESTIMATES)
@@ -230,6 +237,7 @@ def _man(row: dict[str, Any]) -> FlaggedMan:
         life=_life(row),
         review=REVIEW_NAMES[row["review_state"]],
         note=row["review_note"] or "",
+        beside=beside,
     )
 
 

@@ -32,7 +32,6 @@ _LOW: Final = (
     "probably_below_red_line",
     "held_open",
 )
-_LEAST_SAID: Final = 0.005
 _ASSAYS: Final = {"ms": "mass spectrometry", "ia": "immunoassay", "unknown": "an unknown assay"}
 
 Piece = dict[str, Any]
@@ -207,12 +206,9 @@ class _Pieces:
         if man["clears"] is None:
             return "No single result would lift the suspicion of a low E2."
         closes = f"{self._ruled.settings.closing_probability:.0%}"
-        chance = (
-            f"{man['clears_chance']:.0%}" if man["clears_chance"] >= _LEAST_SAID else "below 1%"
-        )
         return (
             "One more result by mass spectrometry at the present dose above about "
-            f"{man['clears']:.0f} pg/mL (chance {chance}) would bring the chance of being below the limit "
+            f"{man['clears']:.0f} pg/mL (chance {_chance(man['clears_chance'])}) would bring the chance of being below the limit "
             f"under {closes}, where a flag of low E2 closes."
         )
 
@@ -237,9 +233,9 @@ class _Pieces:
             return ""
         limit = f"{man['lower_limit_pg_ml']:.1f} pg/mL ({man['limit_source']})"
         return (
-            f"Chance of being below the limit in use, {limit}: {man['p_below_range']:.0%}; below it because "
-            f"of the drug: {man['p_attributable']:.0%}; below the red line of "
-            f"{self._ruled.settings.red_line_pg_ml:g} pg/mL: {man['p_below_red_line']:.0%}."
+            f"Chance of being below the limit in use, {limit}: {_chance(man['p_below_range'])}; below it "
+            f"because of the drug: {_chance(man['p_attributable'])}; below the red line of "
+            f"{self._ruled.settings.red_line_pg_ml:g} pg/mL: {_chance(man['p_below_red_line'])}."
         )
 
     def _at_half_the_dose(self, man: Row) -> Iterator[str]:
@@ -370,6 +366,13 @@ def _expected(man: Row) -> str:
         f"{man['e2_ci_low']:.1f} to {man['e2_ci_high']:.1f}), off the drug at "
         f"{man['e2_off_drug_pg_ml']:.0f}, from {man['n_draws']} results."
     )
+
+
+def _chance(probability: float) -> str:
+    """Say a probability; never a certainty that the model cannot give."""
+    if probability < 0.01:
+        return "below 1%"
+    return "above 99%" if probability > 0.99 else f"{probability:.0%}"
 
 
 def _cited(rule: flag_rules.Cited) -> str:

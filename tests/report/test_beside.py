@@ -1,0 +1,52 @@
+"""What stands beside the flags: in words, counted, and never an order."""
+
+import polars as pl
+
+from e2analytics.report import beside
+
+Tables = dict[str, pl.DataFrame]
+
+
+def test_what_stands_beside_a_man_is_said_in_words(tables: Tables):
+    of_men = beside.of_men(tables["gaps"], tables["context"], tables["projections"])
+
+    assert list(of_men.values()) == [
+        beside.Beside(
+            missing="E2 low, and neither dose changed nor E2 repeated within 42 days (due 2026-08-12); "
+            "no 25-OH vitamin D in 12 months",
+            context="testosterone 612 ng/dL on 2026-08-01, usually 580; T/E2 51.0 (ng/dL)/(pg/mL) on "
+            "2026-08-01; BMD total hip −6.2 % from 2024-08-01 to 2026-08-01, LSC 5.0 %: a loss beyond it; "
+            "alendronate since 2026-08-20",
+            other_doses="none 36 (32 to 41); 0.5 mg 18 (14 to 23)",
+        )
+    ]
+
+
+def test_gaps_and_changes_are_counted(tables: Tables):
+    man = tables["gaps"]["patient_id"][0]
+    run_id = tables["flag_events"]["run_id"][0]
+
+    care = beside.care(tables["gaps"], tables["flag_events"], [man], run_id)
+    of_another_run = beside.care(tables["gaps"], tables["flag_events"], [], "run-9")
+
+    assert [(gap.words[:20], gap.n_men, gap.n_flagged) for gap in care.gaps] == [
+        ("no 25-OH vitamin D i", 1, 1),
+        ("E2 low, and neither ", 1, 1),
+    ]
+    assert [change.counts for change in care.changes] == [(1, 0, 0, 0, 0)] * 2
+    assert of_another_run.changes == ()
+    assert [gap.n_flagged for gap in of_another_run.gaps] == [0, 0]
+
+
+def test_grounds_show_the_last_three_results_and_lead_to_their_rows(tables: Tables):
+    evidence = tables["flag_evidence"]
+
+    (man,) = beside.grounds(evidence, evidence["patient_id"].unique().to_list())
+
+    assert [(piece.piece, piece.on, piece.value, piece.row) for piece in man.pieces] == [
+        ("E2", "2026-03-01", "11.0 pg/mL", "labs-8c1d line 3"),
+        ("E2", "2026-04-01", "12.0 pg/mL", "labs-8c1d line 4"),
+        ("E2", "2026-05-01", "13.0 pg/mL", "labs-8c1d line 5"),
+        ("limit", "", "10.0 pg/mL", ""),
+    ]
+    assert man.pieces[-1].words == "Finkelstein 2016"
