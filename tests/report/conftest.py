@@ -190,10 +190,9 @@ def beside_rows(flagged: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]
             {
                 **piece,
                 "position": 6,
-                "piece": "limit",
-                "name": "red line",
-                "value_low": 10.0,
-                "unit": "pg/mL",
+                "piece": "tier",
+                "name": "red_line",
+                "words": "critical",
                 "source": "Finkelstein 2016",
             },
         ],

@@ -47,6 +47,6 @@ def test_grounds_show_the_last_three_results_and_lead_to_their_rows(tables: Tabl
         ("E2", "2026-03-01", "11.0 pg/mL", "labs-8c1d line 3"),
         ("E2", "2026-04-01", "12.0 pg/mL", "labs-8c1d line 4"),
         ("E2", "2026-05-01", "13.0 pg/mL", "labs-8c1d line 5"),
-        ("limit", "", "10.0 pg/mL", ""),
+        ("rule of the tier", "", "", ""),
     ]
-    assert man.pieces[-1].words == "Finkelstein 2016"
+    assert (man.pieces[-1].name, man.pieces[-1].words) == ("red line", "critical")

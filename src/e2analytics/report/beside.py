@@ -30,7 +30,6 @@ _PIECES: Final = {
     "dose": "dose",
     "scan_pair": "two scans",
     "scan": "scan",
-    "limit": "limit",
     "tier": "rule of the tier",
     "would_change": "would change it",
 }
@@ -163,10 +162,10 @@ def _most_telling(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _ground(row: dict[str, Any]) -> Ground:
-    value = measured(row["value_low"], row["value_high"]) if row["piece"] != "limit" else ""
+    value = measured(row["value_low"], row["value_high"])
     if row["piece"] in ("scan", "scan_pair"):
         value = signed(row["value_low"])
-    elif row["piece"] in ("limit", "would_change"):
+    elif row["piece"] == "would_change":
         value = number(row["value_low"])
     elif row["piece"] == "dose":
         value = number(row["value_low"], 2)

@@ -36,7 +36,7 @@ MEASURES: Final = (
 )
 LEGEND: Final = (
     ("Man", "his pseudonym, made of the clinic's own number with its key. The file and line under “Rests on” lead to his rows in the clinic's own files."),
-    ("Tier", "■ Critical: E2 is probably below the red line, or a result by mass spectrometry lies below it. ▲ High: below the limit because of the drug, or below the red line by immunoassay alone. ● Watch: probably low, but not by the drug, or not assessable today."),
+    ("Tier", "■ Critical: E2 is probably below the red line, or a result by mass spectrometry lies below it. ▲ High: below the limit because of the drug; below the red line by immunoassay alone; or low without the drug or not assessable, and far or long below or with bone that shows it. ● Watch: probably low, but not by the drug, or not assessable today; or E2 in range with bone loss beyond the LSC, or a T- or Z-score that is too low."),
     ("Status", "what the model concludes, whatever the tier. Below range by the drug: E2 is probably below the limit, and would not be without the drug. Low, not by the drug: probably below the limit, but the drug is not shown to be why."),
     ("Dose", "anastrozole in force on the as-of date, mg per week."),
     ("Last E2", "as the laboratory reported it (<5.0 is below its detection), with assay (MS mass spectrometry, IA immunoassay, IA? unknown and so read as immunoassay) and date."),
@@ -44,7 +44,10 @@ LEGEND: Final = (
     ("Off drug", "the same, were he not on the drug. No estimate is shown for men on another aromatase inhibitor."),
     ("Chance", "in per cent, that his E2 is below the limit in use; that it is so because of the drug; that it is below the red line."),
     ("BMD", "change at the primary site in % per year, and whether the loss between two scans at any site exceeds the least significant change (LSC); below, his lowest T- and Z-score."),
-    ("Flag", "new, open or reopened, with the day he was first flagged; whether a clinician has reviewed it."),
+    ("Flag", "new, open or reopened, with the day he was first flagged; whether a clinician has reviewed it. A flag closes at a lower probability than it opens."),
+    ("Missing", "what is open in his care, and when it was due."),
+    ("Beside", "what stands beside his E2: descriptive, without a cut-off of its own: no T/E2 is known that bone needs."),
+    ("Expected E2", "what the model expects at common weekly doses, with 95 % intervals: information for a clinician, never an order."),
 )  # fmt: skip
 LAST_RESULTS: Final = "three"
 EVENTS: Final = tuple(beside.EVENTS.values())
