@@ -1,7 +1,7 @@
-"""Beside the flags: what is missing, what stands beside, what would be, what changed, what it rests on.
+"""Beside the flags: what is missing, what stands beside, what would be, what they rest on.
 
-In    gaps, context, projections, flag_events, flag_evidence of one run
-Out   Beside of a man; Care and Grounds of all, ready to be set
+In    gaps, context, projections, flag_evidence of one run
+Out   Beside of a man; gaps and grounds of all, ready to be set
 
 What would be at another dose is information for a clinician, never an order.
 """
@@ -18,13 +18,6 @@ import polars as pl
 from e2analytics import flag_rules
 from e2analytics.report.words import NOTHING, interval, measured, number, plain, signed
 
-EVENTS: Final = {
-    "new": "new",
-    "reopened": "reopened",
-    "resolved": "resolved",
-    "tier_changed": "tier changed",
-    "status_changed": "status changed",
-}
 _PIECES: Final = {
     "e2_result": "E2",
     "dose": "dose",
@@ -60,22 +53,6 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """Why flags or statuses are not what they were at the run before; counts as :data:`EVENTS`."""
-
-    why: str
-    counts: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Care:
-    """What is missing in the care of men on the drug, and what changed since the run before."""
-
-    gaps: tuple[Gap, ...]
-    changes: tuple[Change, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Ground:
     """One piece that a flag rests on."""
 
@@ -99,21 +76,21 @@ def of_men(
     gaps: pl.DataFrame, context: pl.DataFrame, projections: pl.DataFrame
 ) -> Mapping[str, Beside]:
     """Return what stands beside every man of the cohort."""
-    missing = _by_man(gaps.sort("patient_id", "gap"), _missing)
+    absent = _by_man(gaps.sort("patient_id", "gap"), _missing)
     around = _by_man(context, _context)
     doses = _by_man(projections.sort("patient_id", "weekly_anastrozole_mg"), _at_dose)
     return {
         patient_id: Beside(
-            "; ".join(missing.get(patient_id, [])),
+            "; ".join(absent.get(patient_id, [])),
             "; ".join(around.get(patient_id, [])),
             "; ".join(doses.get(patient_id, [])),
         )
-        for patient_id in {*missing, *around, *doses}
+        for patient_id in {*absent, *around, *doses}
     }
 
 
-def care(gaps: pl.DataFrame, events: pl.DataFrame, flagged: Collection[str], run_id: str) -> Care:
-    """Count what is missing, and what changed at this run."""
+def missing(gaps: pl.DataFrame, flagged: Collection[str]) -> tuple[Gap, ...]:
+    """Count what is missing in the care of men on the drug."""
     with_flag = pl.col("patient_id").is_in(list(flagged))
     counted = {
         name: (n_men, n_flagged)
@@ -121,19 +98,10 @@ def care(gaps: pl.DataFrame, events: pl.DataFrame, flagged: Collection[str], run
         .agg(n_men=pl.len(), n_flagged=with_flag.sum())
         .rows()
     }
-    rules = flag_rules.load()
-    now = events.filter(pl.col("run_id") == run_id).with_columns(pl.col("why").str.split("; "))
-    causes = now.explode("why").group_by("why", "event").len()
-    said = {(why, event): n for why, event, n in causes.rows()}
-    return Care(
-        gaps=tuple(
-            Gap(gap.words, *counted[name]) for name, gap in rules.gaps.items() if name in counted
-        ),
-        changes=tuple(
-            Change(words, tuple(said.get((why, event), 0) for event in EVENTS))
-            for why, words in rules.changes.items()
-            if any((why, event) in said for event in EVENTS)
-        ),
+    return tuple(
+        Gap(gap.words, *counted[name])
+        for name, gap in flag_rules.load().gaps.items()
+        if name in counted
     )
 
 

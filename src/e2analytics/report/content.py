@@ -77,7 +77,7 @@ class Report:
     curves: curves.Curves
     counts: men.Counts
     flagged: men.Flagged
-    care: beside.Care
+    gaps: tuple[beside.Gap, ...]
     grounds: tuple[beside.GroundsOfMan, ...]
     not_assessable: men.NotAssessable
     methods: tuple[str, ...]
@@ -184,12 +184,7 @@ def build(
         curves=shape,
         counts=counts,
         flagged=flagged,
-        care=beside.care(
-            tables["gaps"],
-            tables["flag_events"],
-            [man.patient_id for man in listed],
-            run["run_id"],
-        ),
+        gaps=beside.missing(tables["gaps"], [man.patient_id for man in listed]),
         grounds=beside.grounds(
             tables["flag_evidence"], [man.patient_id for man in listed if man.tier == "critical"]
         ),

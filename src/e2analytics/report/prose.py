@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from e2analytics.clinical import LSC_FACTOR
-from e2analytics.report import beside
 from e2analytics.settings import FitSettings, FlagSettings, LinkSettings, MeasureSettings
 
 INTERNAL: Final = "Internal: contains rows about patients; do not send."
@@ -50,7 +49,6 @@ LEGEND: Final = (
     ("Expected E2", "what the model expects at common weekly doses, with 95 % intervals: information for a clinician, never an order."),
 )  # fmt: skip
 LAST_RESULTS: Final = "three"
-EVENTS: Final = tuple(beside.EVENTS.values())
 CAVEATS: Final = (
     "Men were not randomised: who gets anastrozole had high E2, more fat or symptoms to begin with (confounding by indication), and part of any fall in E2 is regression to the mean.",
     "No harm of high E2 to bone has been shown in men; nor is it shown to be safe. U shapes are described for other outcomes, mostly by immunoassay.",
