@@ -97,13 +97,10 @@ def build(
     ----------
     tables : mapping of str to polars.DataFrame
         ``runs``, ``files``, ``attrition``, ``quarantine``, ``dose_effects``, ``e2_checks``, ``exposures``,
-        ``quality``, ``unit_slips``, ``curve``, ``curve_summary``, ``curve_sensitivity``, ``prescribing``, ``cohort``, ``flags``,
-        ``flag_events``, ``limits``, ``models``, ``measures`` and
-        ``patients``, as the run published them; ``runs`` and ``attrition`` may hold other runs too.
-        ``curve``, ``curve_summary``, ``curve_sensitivity``, ``prescribing``, ``cohort``, ``flags``,
-        ``flag_events``, ``flag_evidence``, ``gaps``, ``context``, ``projections``, ``limits``, ``models``,
-        ``measures`` and ``patients``, as the run published them; ``runs`` and ``attrition`` may hold other
-        runs too.
+        ``quality``, ``unit_slips``, ``curve``, ``curve_summary``, ``curve_sensitivity``, ``prescribing``,
+        ``cohort``, ``flags``, ``flag_events``, ``flag_evidence``, ``gaps``, ``context``, ``projections``,
+        ``limits``, ``models``, ``measures`` and ``patients``, as the run published them; ``runs`` and
+        ``attrition`` may hold other runs too.
     month : str
         ``YYYY-MM``. The report is of the first run published with the month's last day as its
         as-of date.
