@@ -91,7 +91,7 @@ def run(
     """Run the whole nightly flow, in Prefect, once: read, check, fit, flag, publish."""
     from e2analytics import progress
     from e2analytics.job import Job, check
-    from e2analytics.settings import quiet_prefect, read_settings
+    from e2analytics.settings import prepare_prefect, read_settings
     from e2analytics.terminal import print_done, progress_bar
 
     day = as_of or date.today()
@@ -99,7 +99,7 @@ def run(
     check(Job(store=store, as_of=day, settings=read_settings(config), drop=drop))
     with progress_bar() as tell:
         tell(_prefect_starts())
-        quiet_prefect()
+        prepare_prefect()
         from flows.nightly import nightly
 
         with progress.watched_by(tell):

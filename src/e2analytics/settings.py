@@ -259,7 +259,9 @@ def read_settings(config: Path | None = None, **overrides: Any) -> Settings:
         raise ConfigurationError(f"The configuration is wrong ({origin}):\n{problems}") from None
 
 
-def quiet_prefect() -> None:
-    """Keep Prefect from reporting usage to its makers; before it is imported."""
+def prepare_prefect() -> None:
+    """Keep Prefect from reporting usage to its makers, and give its server time; before it is imported."""
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
+    # A busy machine takes longer than the 20 s that Prefect waits by itself, and a night would be lost.
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
