@@ -10,6 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from e2analytics.feeds.description import load_feeds
+from e2analytics.job import STEPS
 from e2analytics.models.sweet_spot import find
 from e2analytics.pipeline import run
 from e2analytics.settings import FitSettings, Settings
@@ -17,6 +18,7 @@ from e2analytics.simulate import Shape, SimulationSettings, simulate
 from e2analytics.sources import Sources
 from e2analytics.stages.settle import FATES
 from e2analytics.state import CANONICAL, Outputs, Snapshot
+from e2analytics.terminal import STEP_NAMES
 from tests.conftest import AS_OF, KEY, QUICK
 
 
@@ -348,3 +350,8 @@ def test_the_truth_of_4000_men_is_recovered(shape: Shape, verdicts: set[str], tm
 def test_the_manifest_numbers_can_be_written_as_json(outputs: Outputs):
     assert json.loads(json.dumps(outputs.counts)) == outputs.counts
     assert outputs.timings.keys() >= {"take_in", "fit", "flag_men"}
+
+
+def test_every_step_of_a_run_is_told_in_words(outputs: Outputs):
+    assert set(outputs.timings) <= set(STEPS)
+    assert set(STEP_NAMES) == set(STEPS)

@@ -1,6 +1,7 @@
-"""The file that says a drop is synthetic. Importable without the simulator itself."""
+"""What says that a drop is synthetic, and where its truth lies. Importable without the simulator itself."""
 
 from typing import Final
 
 MARKER_NAME: Final = "SIMULATED.json"
 GENERATOR: Final = "e2analytics simulate"
+TRUTH_NAME: Final = "truth"

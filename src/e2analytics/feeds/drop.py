@@ -20,7 +20,7 @@ from pathlib import Path
 from e2analytics.errors import RefusedFileError, UnreadableError
 from e2analytics.feeds import formats
 from e2analytics.feeds.description import Feed, FileDescription
-from e2analytics.marker import MARKER_NAME
+from e2analytics.marker import MARKER_NAME, TRUTH_NAME
 
 _NO_DATA = (".", "readme")
 """How the names of files begin that come with data and are none: hidden ones, and a README."""
@@ -51,10 +51,12 @@ def files(folder: Path) -> list[Path]:
         raise UnreadableError(
             f"The drop {folder} cannot be read ({error.strerror}). Give a folder of files with --drop."
         ) from None
+    simulated = any(path.name == MARKER_NAME for path in entries)
+    no_data = (MARKER_NAME, TRUTH_NAME) if simulated else ()
     return [
         path
         for path in entries
-        if path.name != MARKER_NAME and not path.name.lower().startswith(_NO_DATA)
+        if path.name not in no_data and not path.name.lower().startswith(_NO_DATA)
     ]
 
 

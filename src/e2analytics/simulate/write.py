@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from e2analytics.marker import GENERATOR, MARKER_NAME
+from e2analytics.marker import GENERATOR, MARKER_NAME, TRUTH_NAME
 from e2analytics.simulate.defects import Planted, spoil
 from e2analytics.simulate.generate import generate, streams
 from e2analytics.simulate.network import Story
@@ -32,12 +32,12 @@ def simulate(
     SimulationSummary
         What was written, and the fates that a correct ingestion gives the rows.
     """
-    return _write(folder / "drop", folder / "truth", settings, story)
+    return _write(folder / "drop", folder / TRUTH_NAME, settings, story)
 
 
 def write_sample(folder: Path) -> SimulationSummary:
     """Write the shipped sample: the drop flat in `folder`, its truth in `folder/truth`."""
-    return _write(folder, folder / "truth", SimulationSettings())
+    return _write(folder, folder / TRUTH_NAME, SimulationSettings())
 
 
 def _write(
