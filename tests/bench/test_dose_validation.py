@@ -1,0 +1,73 @@
+"""The dose response's validation in small: its measures, and the rates that `make validate` shows at length."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+from bench.validation import dose_flags, dose_recovery
+from bench.validation.dose_flags import SCENARIOS, tell
+from bench.validation.dose_recovery import average_precision, calibration
+
+RNG = np.random.default_rng(0)
+P = RNG.uniform(0.02, 0.98, 20_000)
+IS_SO = RNG.random(len(P)) < P
+
+
+def test_average_precision_is_that_of_scikit_learn():
+    assert average_precision(P, IS_SO) == pytest.approx(average_precision_score(IS_SO, P))
+
+
+@pytest.mark.parametrize(("power", "shift"), [(1.0, 0.0), (2.0, 0.0), (1.0, 0.7)])
+def test_calibration_finds_how_probabilities_were_bent(power, shift):
+    said = 1 / (1 + np.exp(-(power * np.log(P / (1 - P)) - shift)))
+
+    slope, intercept = calibration(said, IS_SO)
+
+    assert slope == pytest.approx(1 / power, abs=0.03)
+    if power == 1.0:
+        assert intercept == pytest.approx(shift, abs=0.06)
+
+
+def told(scenario: str, seed: int) -> dict[str, dose_flags.Told]:
+    return {each.rule: each for each in tell((scenario, seed)).told}
+
+
+def test_the_model_tells_whom_the_drug_pushes_below_better_than_single_values(monkeypatch):
+    monkeypatch.setattr(dose_flags, "N_MEN", 1_000)
+
+    found = told(SCENARIOS[1], 3)
+
+    assert found["model"].average_precision > 0.9
+    assert found["model"].average_precision > found["last value"].average_precision + 0.08
+    assert found["model"].average_precision > found["oracle"].average_precision - 0.02
+    assert found["model"].brier < found["mean on the drug"].brier - 0.03
+    # Some eighty men pushed below bend a slope upwards by themselves: the oracle's shows how much.
+    assert found["model"].slope == pytest.approx(found["oracle"].slope, abs=0.2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_the_model_is_nearly_as_good_as_one_who_knows_the_parameters(scenario):
+    cohorts = [told(scenario, seed) for seed in range(500, 505)]
+
+    def mean(rule: str, measure: str) -> float:
+        return float(np.mean([getattr(each[rule], measure) for each in cohorts]))
+
+    ranked = {rule: mean(rule, "average_precision") for rule in dose_flags.RULES}
+    assert ranked["model"] > ranked["oracle"] - 0.025
+    assert ranked["model"] > max(ranked["last value"], ranked["mean on the drug"])
+    if scenario != "20 % of spells not taken" and scenario != "immunoassay only":
+        assert mean("model", "slope") == pytest.approx(mean("oracle", "slope"), abs=0.2)
+
+
+def test_one_draw_in_transition_stands_for_the_dose_that_has_its_effect():
+    model = dose_recovery.fit(
+        dose_recovery.simulate(dose_recovery.Plan(200)).draws, dose_recovery.COVARIATES
+    )
+
+    found = dose_recovery.same_effect(model, np.array([1.0, 1.0]), np.array([0.5, 1.0]))
+
+    effect = model.common.effect
+    np.testing.assert_allclose(
+        effect(found).log_ratio, [0.5, 1.0] * effect(np.array([1.0])).log_ratio
+    )
