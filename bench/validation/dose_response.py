@@ -162,7 +162,7 @@ def _told_in_words(told: pl.DataFrame) -> str:
             f"{mean(scenario, 'model', 'slope'):.2f}, intercept {mean(scenario, 'model', 'intercept'):+.2f} "
             f"(oracle {mean(scenario, 'oracle', 'slope'):.2f} and {mean(scenario, 'oracle', 'intercept'):+.2f})."
         )
-    return "\n".join(sentences)
+    return "\n".join([*sentences, "", _WHAT_BREAKS])
 
 
 def _reliability(cohorts: list[Cohort]) -> Chart:
@@ -334,9 +334,15 @@ _PROBABILITIES: Final = f"""\
 Clinics of {dose_flags.N_MEN:,} men from the simulator: five years, four clinics, four laboratories whose results have
 both errors, doses that change. Asked about are men in care who have held a known dose for two weeks and have a
 result on the drug. The naive rules rank by the last value (or the mean of the log values on the drug, "<24" as
-24/√2) and say 1 below 16 pg/mL. The oracle is the same model at the true parameters; where its slope is not 1, that is the measure's own bias
-with few men near the limit, or the simulator's doing (its paths, and two-component errors only nearly so). Mean ±
-standard error over clinics.
+24/√2) and say 1 below 16 pg/mL. The oracle is the same model at the true parameters; where its slope
+is not 1, the simulator's world is not quite the model's, or the measure itself is bent by few men near the limit.
+Mean ± standard error over clinics.
+"""
+_WHAT_BREAKS: Final = """\
+With immunoassay alone nothing in the data says how far it reads above mass spectrometry: priors stand in for that
+(slope 1, constant 2.5 pg/mL; here 1.08 and 4), the whole clinic is off by the same, and probabilities come out too low.
+Spells that nobody takes bend the probabilities most, the oracle's as well: they are too sure, because a high value
+under an order counts as chance. No file tells of them; only the order of men holds.
 """
 _OTHER_WORLDS: Final = """\
 In the second world every mg takes away the same share of E2 (39 %): at 3 mg a week about what Emax does, at 1 mg far
