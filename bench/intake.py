@@ -1,7 +1,7 @@
 """Time taking in a large laboratory export beside polars reading and writing the same file.
 
 In    a file of :mod:`bench.large_export`: mixed units and comparators, 100 results a man
-Out   wall time and peak memory of two processes on the same file: ``e2analytics ingest``, which reads,
+Out   wall time, processor time and peak memory of two processes on the same file: ``e2analytics ingest``, which reads,
       validates and stores it, and polars alone, which reads it and writes it as Parquet
 
 Run alone: ``python -m bench.intake [ROWS]``. Polars is timed before and after ours, and the mean taken:
@@ -34,6 +34,7 @@ class Cost(NamedTuple):
     """What a process took."""
 
     seconds: float
+    cpu_seconds: float
     peak_gb: float
 
 
@@ -52,8 +53,10 @@ def measured(rows: int = ROWS) -> dict[str, Any]:
         "rows": rows,
         "file_gb": size / 1e9,
         "ours_seconds": ours.seconds,
+        "ours_cpu_seconds": ours.cpu_seconds,
         "ours_peak_gb": ours.peak_gb,
         "polars_seconds": (before.seconds + after.seconds) / 2,
+        "polars_cpu_seconds": (before.cpu_seconds + after.cpu_seconds) / 2,
         "polars_peak_gb": max(before.peak_gb, after.peak_gb),
     }
 
@@ -71,7 +74,7 @@ def cost(command: list[str]) -> Cost:
     if process.returncode != 0:
         raise RuntimeError(f"{command[0]} ended with exit code {process.returncode}")
     kilobytes = used.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
-    return Cost(seconds, kilobytes * 1024 / 1e9)
+    return Cost(seconds, used.ru_utime + used.ru_stime, kilobytes * 1024 / 1e9)
 
 
 def line(result: dict[str, Any]) -> str:
@@ -81,7 +84,8 @@ def line(result: dict[str, Any]) -> str:
         f"{result['rows']:>10,} rows, {result['file_gb']:.2f} GB   "
         f"e2analytics {result['ours_seconds']:6.1f} s {result['ours_peak_gb']:.1f} GB   "
         f"polars {result['polars_seconds']:6.1f} s {result['polars_peak_gb']:.1f} GB   "
-        f"({ratio:.1f} x; target {TARGET_RATIO:g} x, {TARGET_GB:g} GB)"
+        f"({ratio:.1f} x; target {TARGET_RATIO:g} x, {TARGET_GB:g} GB; "
+        f"processor time {result['ours_cpu_seconds']:.1f} s and {result['polars_cpu_seconds']:.1f} s)"
     )
 
 
