@@ -152,6 +152,22 @@ def test_the_worklist_is_written(
     assert call(capsys, "worklist", "--store", store, "-o", str(tmp_path / "list.txt"))[0] == 2
 
 
+def test_report_compares_with_a_run_or_a_month(capsys: pytest.CaptureFixture[str], store: str):
+    code, out, _ = call(
+        capsys, "report", "--month", "2026-09", "--store", store, "--compare", "run-000002"
+    )
+    assert (code, out.splitlines()[-1]) == (0, "Nothing differs.")
+
+    code, _, err = call(
+        capsys, "report", "--month", "2026-09", "--store", store, "--compare", "yesterday"
+    )
+    assert code == 14
+    assert "neither a month, YYYY-MM, nor a run" in err
+
+    code, _, err = call(capsys, "report", "--month", "2026-09", "--store", store)
+    assert code == 2
+
+
 def test_limits_are_shown_and_adopted_for_a_reason(capsys: pytest.CaptureFixture[str], store: str):
     code, out, _ = call(capsys, "limits", "show", "--store", store)
     assert code == 0

@@ -246,14 +246,29 @@ def report(
     month: Annotated[
         str, typer.Option("--month", parser=_as_month, metavar="YYYY-MM", help="A complete month.")
     ],
-    out_folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")],
+    out_folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write to; needed without --compare.")
+    ] = None,
     store: StoreOption = DEFAULT_STORE,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            "--compare",
+            metavar="RUN_OR_MONTH",
+            help="Say which numbers differ from another month's or run's, and why.",
+        ),
+    ] = None,
 ) -> None:
     """Write the monthly reports as HTML, PDF and workbook, from the run as of the month's last day."""
-    from e2analytics.monthly import write_reports
-    from e2analytics.terminal import print_reports
+    from e2analytics.monthly import compare_reports, write_reports
+    from e2analytics.terminal import print_comparison, print_reports
 
-    print_reports(write_reports(store, month, out_folder))
+    if out_folder is None and compare is None:
+        raise typer.BadParameter("give a folder with --out, or what to --compare with")
+    if out_folder is not None:
+        print_reports(write_reports(store, month, out_folder))
+    if compare is not None:
+        print_comparison(compare_reports(store, month, compare))
 
 
 class Format(enum.StrEnum):

@@ -17,12 +17,14 @@ from e2analytics import recount
 from e2analytics.contracts import TABLES
 from e2analytics.errors import ConfigurationError, TooLittleDataError, UnreadableError
 from e2analytics.report import editions
+from e2analytics.report.compare import Comparison, compare
 from e2analytics.report.content import Report, build
 from e2analytics.report.outside import OutsideReport, release_reports
 from e2analytics.settings import ReportSettings
 from e2analytics.store import Store, open_published
 
 _LONGEST_NAME: Final = 40
+_MONTH: Final = re.compile(r"\d{4}-\d{2}")
 
 
 def last_day(month: str) -> date:
@@ -135,6 +137,28 @@ def recount_of_month_before(store: str, tables: Mapping[str, pl.DataFrame]) -> p
     opened, _ = open_published(store)
     pinned = opened.first_as_of(as_of.replace(day=1) - timedelta(days=1))
     return None if pinned is None else recount.between(tables, _tables_of(opened, pinned))
+
+
+def compare_reports(store: str, month: str, other: str) -> Comparison:
+    """Compare the report of ``month`` with that of another month, or with what another run would report.
+
+    Raises
+    ------
+    ConfigurationError
+        If ``other`` is neither a month nor a run of the store.
+    TooLittleDataError
+        If a month has no run.
+    """
+    here = pinned_tables(store, month)
+    if _MONTH.fullmatch(other):
+        return compare(here, pinned_tables(store, other))
+    opened, _ = open_published(store)
+    runs = opened.runs().filter(pl.col("run_id") == other)
+    if runs.is_empty():
+        raise ConfigurationError(
+            f"{other!r} is neither a month, YYYY-MM, nor a run of the store; see e2analytics status."
+        )
+    return compare(here, _tables_of(opened, runs.row(0, named=True)))
 
 
 def _tables_of(opened: Store, run: Mapping[str, Any]) -> dict[str, pl.DataFrame]:

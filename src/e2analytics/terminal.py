@@ -14,6 +14,7 @@ from rich.table import Table
 
 from e2analytics.job import STEPS, Done, Preview
 from e2analytics.monthly import Written
+from e2analytics.report.compare import Comparison
 from e2analytics.settings import Settings
 from e2analytics.stages import limit
 from e2analytics.stages.curve_rows import CHANGE
@@ -148,6 +149,28 @@ def print_reports(written: Written) -> None:
         out.print(
             f"And {len(written.clinics):,} files of single clinics in {written.clinics[0].parent}"
         )
+
+
+def print_comparison(found: Comparison) -> None:
+    """Say what differs between two reports, and why."""
+    out.print(f"This report: {found.here}. Compared with: {found.there}.")
+    if found.same:
+        out.print("Nothing differs.")
+        return
+    for title, differences in (("How it was made", found.making), ("Numbers", found.numbers)):
+        table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+        for name in ("", "there", "here"):
+            table.add_column(name, overflow="fold")
+        for each in differences:
+            table.add_row(each.name, each.there, each.here)
+        if differences:
+            out.print(table)
+    for sentence in found.data:
+        out.print(sentence)
+    if found.reasons:
+        out.print("Men whose flag or status differs (a man may have several reasons):")
+    for reason in found.reasons:
+        out.print(f"  {reason.n_men:,}: {reason.words}")
 
 
 def print_status(store: Store, published: dict[str, Any], settings: Settings) -> None:

@@ -187,7 +187,7 @@ def build(
         ),
         not_assessable=men.not_assessable(tables["cohort"]),
         methods=prose.methods(rules),
-        settings=tuple(_flat(settings)),
+        settings=tuple(flat(settings)),
     )
 
 
@@ -272,10 +272,10 @@ def _completeness(outcome: str, came_in: intake.Intake) -> str:
     )
 
 
-def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+def flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
     """Name each setting by its path: ``curve.site``."""
     for name, value in sorted(settings.items()):
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{name}.")
+            yield from flat(value, f"{above}{name}.")
         else:
             yield f"{above}{name}", NOTHING if value is None else str(value)
