@@ -68,7 +68,9 @@ def test_settings_that_name_patients_or_scanners_stay_inside(tables: Tables):
     assert "identities_settled" not in page
 
 
-COUNTED = re.compile(r"\b[Mm]en\b|■|▲|●|inhibitor|Assessed|flag|by the drug|pairs|Usable|Losses")
+COUNTED = re.compile(
+    r"\b[Mm]en\b|■|▲|●|inhibitor|Assessed|flag|by the drug|pairs|Usable|Losses|Met$|^Of "
+)
 
 
 def counts_in(report: OutsideReport) -> Iterator[str]:
@@ -77,9 +79,12 @@ def counts_in(report: OutsideReport) -> Iterator[str]:
     for _, table in document.tables:
         names = [cell.text for cell in table.head[-1]]
         for row in table.body:
-            for name, cell in zip(names, row, strict=True):
-                if COUNTED.search(name):
-                    yield cell.text
+            # A row that says why it is hidden has fewer cells.
+            named = zip(names, row, strict=False) if len(row) == len(names) else ()
+            yield from (cell.text for name, cell in named if COUNTED.search(name))
+            for cell in row:
+                for part_and_whole in re.findall(r"\b([\d,]+)(?: of |/)([\d,]+)\b", cell.text):
+                    yield from part_and_whole
     for fact in report.facts[:2]:
         yield from re.findall(r": ([\d,]+)(?=[;.]|$)", f"{fact.headline}. {fact.sentence}")
     said = " ".join(outline.all_text(document))

@@ -156,6 +156,13 @@ class Measure:
     why_no_funnel: str
     signals: tuple[Signal, ...]
 
+    @property
+    def is_hidden(self) -> bool:
+        """Tell whether nothing of it may be shown."""
+        figures = (self.this, self.last, self.year, *(month.figure for month in self.months.all))
+        told = [figure for figure in figures if figure is not _NO_FIGURE]
+        return not self.funnel and all(figure.words == HIDDEN_FIGURE for figure in told)
+
 
 @dataclass(frozen=True, slots=True)
 class Unmeasured:

@@ -24,6 +24,8 @@ _NAMESPACE: Final = "http://www.w3.org/2000/svg"
 _VOID: Final = ("br", "meta", "wbr")
 _BESIDE: Final = ("flows", "small", "pair")
 """Classes of boxes whose parts stand side by side."""
+_WHOLE: Final = ("note", "measure")
+"""Classes of boxes whose parts stand below each other and belong together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Boxes:
-    """Parts that stand side by side (``flows``, ``small``, ``pair``), or one that stands out (``note``)."""
+    """Parts that stand side by side (``flows``, ``small``, ``pair``), or one that is a whole (``note``, ``measure``)."""
 
     role: str
     boxes: tuple[tuple[Block, ...], ...]
@@ -281,14 +283,14 @@ class _Reader:
                 svg = self._pictures[number]
                 own = re.search(r'aria-label="([^"]*)"', svg.partition(">")[0])
                 yield Picture(svg, alt or (unescape(own[1]) if own else ""))
-            case "div" if set(element.classes) & {*_BESIDE, "note"}:
+            case "div" if set(element.classes) & {*_BESIDE, *_WHOLE}:
                 yield self._boxes(element, alt)
             case _:
                 yield from self.blocks(element, alt)
 
     def _boxes(self, element: _Element, alt: str) -> Boxes:
-        if "note" in element.classes:
-            return Boxes("note", (tuple(self.blocks(element, alt)),))
+        if whole := set(element.classes).intersection(_WHOLE):
+            return Boxes(whole.pop(), (tuple(self.blocks(element, alt)),))
         role = next(name for name in element.classes if name in _BESIDE)
         parts = [child for child in element.children if isinstance(child, _Element)]
         boxes = (tuple(self.blocks(_Element("div", {}, [part]), alt)) for part in parts)

@@ -48,6 +48,8 @@ _FEW_MONTHS: Final = "Months are hidden because they are of few men: too few are
 _FEW_CLINICS: Final = (
     "Counts of clinics are hidden because they are of few men: too few to compare."
 )
+_LEAST_MONTHS: Final = 6
+"""House rule: fewer points between hidden months are no course."""
 Frames = Mapping[str, pl.DataFrame]
 
 
@@ -95,10 +97,11 @@ def described(
 
 def _reasoned(measure: Measure, sums: pl.DataFrame, clinic: str | None) -> Measure:
     months, why_no_funnel = measure.months, measure.why_no_funnel
+    shown = [month for month in months.all if month.figure.value is not None]
     if clinic is not None:
-        months = replace(months, why_not=_NO_MONTHS)
-    elif months.why_not and any(month.figure.words == HIDDEN_FIGURE for month in months.all):
-        months = replace(months, why_not=_FEW_MONTHS)
+        months = replace(months, all=(), drawn=(), why_not=_NO_MONTHS)
+    elif len(shown) < _LEAST_MONTHS and any(m.figure.words == HIDDEN_FIGURE for m in months.all):
+        months = replace(months, drawn=(), why_not=_FEW_MONTHS)
     if measure.funnel is None and sums["suppressed"].any():
         why_no_funnel = _FEW_CLINICS
     return replace(measure, months=months, why_no_funnel=why_no_funnel)

@@ -25,8 +25,8 @@ from e2analytics.report.outline import Block, Boxes, Document, Picture, Row, Tab
 
 STANDARD: Final = "ua-1"
 """PDF/UA-1: reading order, alt texts, language; Typst refuses to write what does not keep it."""
-WIDE_TABLE: Final = 12
-"""From this number of columns on, a table has a sheet of its own, laid across."""
+WIDE_TABLES: Final = ("men",)
+"""Tables of these classes have sheets of their own, laid across."""
 _PT_PER_PX: Final = 0.56
 _MOST_PT: Final = 515
 _WIDTH: Final = re.compile(r'\b(?:width="([\d.]+)"|viewBox="\S+ \S+ ([\d.]+) )')
@@ -92,7 +92,7 @@ def _described(block: Block, pictures: list[str]) -> Mapping[str, Any]:
                 "width_pt": _width_pt(svg),
             }
         case Table():
-            across = block.n_columns >= WIDE_TABLE
+            across = not set(WIDE_TABLES).isdisjoint(block.role.split())
             body = [asdict(cell) for row in _kept_together(block) for cell in row]
             described = {
                 **asdict(block),

@@ -76,6 +76,9 @@ def _outside_page(report: OutsideReport) -> str:
         columns=outside_men.column_names(),
         main_chart=_main_chart,
         small_chart=_small_chart,
+        months_chart=_months_chart,
+        funnel_chart=_funnel_chart,
+        exact=_exact,
     )
 
 
