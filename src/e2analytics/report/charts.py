@@ -19,6 +19,7 @@ from typing import Final, Literal, Self
 import altair as alt
 import vl_convert
 from altair.typing import ChartType
+from altair.utils import schemapi
 
 from e2analytics.report.curve_words import CHANGE, LEVEL
 from e2analytics.report.curves import Curve, Limit, Point
@@ -283,7 +284,8 @@ def to_svg(chart: ChartType, *, name: str, rows: Rows | None = None) -> str:
     rows
         Rows of the data that the picture names; altair would copy them with every layer.
     """
-    spec = chart.to_dict()
+    # Checked against the schema where charts are debugged: in tests.
+    spec = chart.to_dict(validate=schemapi.DEBUG_MODE)
     spec.setdefault("datasets", {}).update(rows or {})
     # Set here once: altair's configure methods copy the whole picture each.
     spec["config"] = STYLE
