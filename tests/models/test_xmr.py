@@ -43,6 +43,13 @@ def test_a_moving_range_beyond_3_267_of_the_mean_is_left_out_once():
     assert np.flatnonzero(drawn.outside).tolist() == [4]
 
 
+def test_steps_are_kept_where_there_is_nothing_else():
+    # One step up and down in twelve months: two moving ranges of 11, mean 2 of eleven.
+    drawn = chart(array(*[100.0] * 5, 89, *[100.0] * 6))
+
+    assert drawn.upper[0] - drawn.centre[0] == pytest.approx(2.66 * 2)
+
+
 def test_the_baseline_is_frozen_after_twelve_points():
     drawn = chart(array(*CALM, *[80.0] * 5))
 

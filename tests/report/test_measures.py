@@ -160,6 +160,18 @@ def test_a_baseline_begins_anew_only_by_an_entry_with_its_reason() -> None:
     assert "Baseline begun anew in October 2025: Two clinics joined." in rebased.months.explanation
 
 
+def test_months_that_are_nearly_all_met_have_no_limits_and_no_signal() -> None:
+    # Ten a month, two misses in a year: 8 of 10 is no wonder, yet far below such a baseline.
+    rows = [row(month, None, 10 - (n in (3, 9)), 10) for n, month in enumerate(months_back(24))]
+    rows[-1] = row(MONTH, None, 8, 10)
+
+    measure = red(table(*rows))
+
+    assert measure.signals == ()
+    assert not measure.months.with_limits
+    assert measure.months.explanation.startswith("Fewer than one a month did not meet it")
+
+
 def test_another_clinics_entry_leaves_the_chart_of_all_alone() -> None:
     rows = [row(month, None, 10 + n, 100) for n, month in enumerate(months_back(24))]
     entry = Rebase(
@@ -335,7 +347,7 @@ def test_the_others_share_is_not_told_where_it_would_give_their_counts_away() ->
 
     assert own.funnel is None
     assert "Too few men elsewhere" in own.why_no_funnel
-    assert own.of_all == "not shown: too few men elsewhere"
+    assert own.of_all == "not shown"
 
 
 def test_a_clinic_that_nobody_knows_is_refused(tables: Tables) -> None:

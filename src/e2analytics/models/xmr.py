@@ -131,6 +131,9 @@ def _lines(baseline: Array) -> tuple[float, float]:
     """Return the centre and how far the limits are from it."""
     ranges = np.abs(np.diff(baseline))
     kept = ranges[ranges <= MEAN_MOVING_RANGES_TO_SCREEN * ranges.mean()]
+    if not kept.any():
+        # Months that are mostly equal: without their few steps every later step would be a signal.
+        kept = ranges
     return float(baseline.mean()), MEAN_MOVING_RANGES_TO_LIMIT * float(kept.mean())
 
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import altair as alt
 import vl_convert
@@ -272,24 +272,38 @@ def chart_of(rows: Iterable[Mapping[str, object]]) -> alt.Chart:
     return alt.Chart(alt.InlineData(values=[dict(row) for row in rows]))
 
 
-def to_svg(chart: ChartType, *, name: str, rows: Rows | None = None) -> str:
-    """Draw a picture in the house's style.
+def to_svg(chart: ChartType, *, name: str) -> str:
+    """Draw a picture in the house's style; ``name`` is its own on the page."""
+    # Checked against the schema where charts are debugged: in tests.
+    return draw(chart.to_dict(validate=schemapi.DEBUG_MODE), name=name)
+
+
+def draw(
+    spec: Mapping[str, Any],
+    *,
+    name: str,
+    rows: Rows | None = None,
+    values: Mapping[str, float] | None = None,
+) -> str:
+    """Draw what altair specified.
 
     Parameters
     ----------
-    chart
-        The picture.
+    spec
+        Of Vega-Lite.
     name
-        Its own on the page.
-    rows
-        Rows of the data that the picture names; altair would copy them with every layer.
+        The picture's own on the page.
+    rows, values
+        Data and parameters that the specification names: many pictures may share one.
     """
-    # Checked against the schema where charts are debugged: in tests.
-    spec = chart.to_dict(validate=schemapi.DEBUG_MODE)
-    spec.setdefault("datasets", {}).update(rows or {})
-    # Set here once: altair's configure methods copy the whole picture each.
-    spec["config"] = STYLE
-    return own_ids(vl_convert.vegalite_to_svg(spec), name=name)
+    filled = {
+        **spec,
+        "datasets": {**spec.get("datasets", {}), **(rows or {})},
+        "params": [{"name": key, "value": value} for key, value in (values or {}).items()],
+        # Set here once: altair's configure methods copy the whole picture each.
+        "config": STYLE,
+    }
+    return own_ids(vl_convert.vegalite_to_svg(filled), name=name)
 
 
 def own_ids(svg: str, *, name: str) -> str:

@@ -8,13 +8,14 @@ What signals is a diamond among circles and stands out in grey; every line is to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any, Final
 
 import altair as alt
 from altair.typing import ChartType
 
-from e2analytics.report.charts import BLACK, BLUE, GREY, VERMILLION, to_svg
+from e2analytics.report.charts import BLACK, BLUE, GREY, VERMILLION, draw
 from e2analytics.report.measures import ALARM, Funnel, Measure, Month
 from e2analytics.report.words import percent_of
 
@@ -23,14 +24,23 @@ HEIGHT: Final = 230
 ROOM_FOR_WORDS: Final = 84
 """Pixels right of the chart of months, for the names of its lines."""
 SMALL: Final = 12
-LABELS_AT_MOST: Final = 7
 
 
 def months_svg(measure: Measure) -> str:
     """Draw a measure month by month, with mean and limits where it has them."""
     months = [month for month in measure.months.drawn if month.figure.value is not None]
+    points: list[dict[str, object]] = [
+        {
+            "month": month.month,
+            "value": month.figure.value,
+            "loud": bool(month.signals),
+            "low": month.figure.ci_low,
+            "high": month.figure.ci_high,
+        }
+        for month in months
+    ]
     with_limits = measure.months.with_limits
-    names = [month.name for month in measure.months.drawn]
+    lines = _lines(measure.months.drawn) if with_limits else []
     ends = [
         end
         for month in months
@@ -40,44 +50,19 @@ def months_svg(measure: Measure) -> str:
             else (month.figure.ci_low, month.figure.ci_high)
         )
     ]
-    x, y = _months_axis(names), _y(_domain([*(month.figure.value for month in months), *ends]))
-    lines = _lines(measure.months.drawn) if with_limits else []
-    behind = _named_lines(x, y) if with_limits else [_band(x, y)]
-    points: list[dict[str, object]] = [
-        {
-            "name": month.name,
-            "value": month.figure.value,
-            "loud": bool(month.signals),
-            "low": month.figure.ci_low,
-            "high": month.figure.ci_high,
-        }
-        for month in months
-    ]
-    return to_svg(
-        alt.layer(*behind, _thread(x, y), *_marks(x, y)).properties(width=WIDTH, height=HEIGHT),
+    # The last row of each line carries its name.
+    words = list({line["line"]: line for line in lines}.values())
+    return draw(
+        _months_spec(with_limits),
         name=f"{measure.key}-months",
-        rows={
-            "points": points,
-            "lines": lines,
-            # The last row of each line carries its name.
-            "words": list({line["line"]: line for line in lines}.values()),
-        },
+        rows={"points": points, "lines": lines, "words": words},
+        values=_domain([*(month.figure.value for month in months), *ends]),
     )
 
 
 def funnel_svg(measure: Measure, funnel: Funnel) -> str:
     """Draw the clinics by their size, within the limits of 95 and 99.8 %."""
     clinics = [each for each in funnel.clinics if each.figure.value is not None]
-    # Of the smallest clinics everything is possible: their limits do not stretch the picture.
-    far = funnel.lines[len(funnel.lines) // 3 :]
-    ends = [end for line in far for end in (line.alarm_low, line.alarm_high)]
-    y = _y(_domain([*(each.figure.value for each in clinics), *ends]))
-    x = alt.X(
-        "denominator:Q",
-        title=f"{measure.definition.unit} counted",
-        scale=alt.Scale(domainMin=0, nice=False),
-        axis=alt.Axis(tickCount=6, format="d", grid=False),
-    )
     points: list[dict[str, object]] = [
         {
             "denominator": each.figure.denominator,
@@ -88,56 +73,96 @@ def funnel_svg(measure: Measure, funnel: Funnel) -> str:
         }
         for each in clinics
     ]
-    return to_svg(
-        alt.layer(_funnel_lines(x, y), *_marks(x, y), _names(x, y)).properties(
-            width=WIDTH + ROOM_FOR_WORDS, height=HEIGHT
-        ),
+    # Of the smallest clinics everything is possible: their limits do not stretch the picture.
+    far = funnel.lines[len(funnel.lines) // 3 :]
+    ends = [end for line in far for end in (line.alarm_low, line.alarm_high)]
+    return draw(
+        _funnel_spec(),
         name=f"{measure.key}-funnel",
         rows={"points": points, "limits": _funnel_rows(funnel)},
+        values=_domain([*(each.figure.value for each in clinics), *ends]),
     )
 
 
-def _domain(drawn: Iterable[float | None]) -> tuple[float, float]:
+# Altair takes longer to specify a picture than Vega to draw it: all measures share two.
+@cache
+def _months_spec(with_limits: bool) -> dict[str, Any]:
+    # Months sort as they are written.
+    x = alt.X(
+        "month:O",
+        title=None,
+        axis=alt.Axis(
+            labelAngle=0,
+            labelFontSize=SMALL,
+            labelOverlap="greedy",
+            labelSeparation=14,
+            labelExpr=(
+                "monthAbbrevFormat(toNumber(substring(datum.label, 5)) - 1) "
+                "+ ' ' + substring(datum.label, 0, 4)"
+            ),
+        ),
+        scale=alt.Scale(paddingOuter=0.1),
+    )
+    behind = _named_lines(x) if with_limits else [_band(x)]
+    return (
+        alt.layer(*behind, _thread(x), *_marks(x)).properties(width=WIDTH, height=HEIGHT).to_dict()
+    )
+
+
+@cache
+def _funnel_spec() -> dict[str, Any]:
+    x = alt.X(
+        "denominator:Q",
+        title="how many were counted",
+        scale=alt.Scale(domainMin=0, nice=False),
+        axis=alt.Axis(tickCount=6, format="d", grid=False),
+    )
+    return (
+        alt.layer(_funnel_lines(x), *_marks(x), _names(x))
+        .properties(width=WIDTH + ROOM_FOR_WORDS, height=HEIGHT)
+        .to_dict()
+    )
+
+
+def _domain(drawn: Iterable[float | None]) -> dict[str, float]:
     """Span what is drawn; from 0 where that wastes less than half of the picture."""
     values = [min(max(value, 0.0), 100.0) for value in drawn if value is not None]
     low, high = min(values), max(*values, 1.0)
     room = 0.08 * (high - low)
-    return (0.0 if low < high / 2 else low - room), min(100.0, high + room)
+    return {
+        "lowest": 0.0 if low < high / 2 else low - room,
+        "highest": min(100.0, high + room),
+    }
 
 
-def _y(domain: tuple[float, float]) -> Callable[[str], alt.Y]:
-    scale = alt.Scale(domain=list(domain), nice=False, zero=False)
-    return lambda field: alt.Y(f"{field}:Q", scale=scale, title="%", axis=alt.Axis(tickCount=5))
-
-
-def _months_axis(names: Sequence[str]) -> alt.X:
-    step = -(-len(names) // LABELS_AT_MOST)
-    return alt.X(
-        "name:O",
-        title=None,
-        axis=alt.Axis(values=names[::-1][::step][::-1], labelAngle=0, labelFontSize=SMALL),
-        scale=alt.Scale(domain=list(names), paddingOuter=0.1),
+def _y(field: str) -> alt.Y:
+    scale = alt.Scale(
+        domainMin=alt.ExprRef(expr="lowest"),
+        domainMax=alt.ExprRef(expr="highest"),
+        nice=False,
+        zero=False,
     )
+    return alt.Y(f"{field}:Q", scale=scale, title="%", axis=alt.Axis(tickCount=5))
 
 
 def _of(name: str) -> alt.Chart:
     return alt.Chart(alt.NamedData(name=name))
 
 
-def _thread(x: alt.X, y: Callable[[str], alt.Y]) -> ChartType:
+def _thread(x: alt.X) -> ChartType:
     line = _of("points").mark_line(color=BLUE, strokeWidth=1.5)
-    drawn: ChartType = line.encode(x=x, y=y("value"))
+    drawn: ChartType = line.encode(x=x, y=_y("value"))
     return drawn
 
 
-def _band(x: alt.X, y: Callable[[str], alt.Y]) -> ChartType:
+def _band(x: alt.X) -> ChartType:
     """Draw the 95 % intervals, where there are no limits to judge by."""
     band = _of("points").mark_area(color=BLUE, opacity=0.2)
-    drawn: ChartType = band.encode(x=x, y=y("low"), y2="high:Q")
+    drawn: ChartType = band.encode(x=x, y=_y("low"), y2="high:Q")
     return drawn
 
 
-def _marks(x: alt.X, y: Callable[[str], alt.Y]) -> list[ChartType]:
+def _marks(x: alt.X) -> list[ChartType]:
     """Draw the points, those that signal as larger diamonds."""
     points = _of("points")
     calm = points.transform_filter("!datum.loud").mark_point(
@@ -146,20 +171,20 @@ def _marks(x: alt.X, y: Callable[[str], alt.Y]) -> list[ChartType]:
     loud = points.transform_filter("datum.loud").mark_point(
         shape="diamond", size=130, filled=True, opacity=1, color=VERMILLION, stroke=BLACK
     )
-    return [layer.encode(x=x, y=y("value")) for layer in (calm, loud)]
+    return [layer.encode(x=x, y=_y("value")) for layer in (calm, loud)]
 
 
 def _lines(months: Sequence[Month]) -> list[dict[str, object]]:
     """Give mean and limits month by month; a limit beyond 0 or 100 % is judged by and not drawn."""
     return [
-        {"name": month.name, "level": level, "line": line, "label": f"{line} {percent_of(level)}"}
+        {"month": month.month, "level": level, "line": line, "label": f"{line} {percent_of(level)}"}
         for line, field in (("upper limit", "upper"), ("mean", "centre"), ("lower limit", "lower"))
         for month in months
         if (level := getattr(month, field)) is not None and 0 < level < 100
     ]
 
 
-def _named_lines(x: alt.X, y: Callable[[str], alt.Y]) -> list[ChartType]:
+def _named_lines(x: alt.X) -> list[ChartType]:
     """Draw mean and limits, each with its name and number at its end."""
     dashes = alt.Scale(
         domain=["upper limit", "mean", "lower limit"], range=[[5, 4], [1, 0], [5, 4]]
@@ -168,9 +193,9 @@ def _named_lines(x: alt.X, y: Callable[[str], alt.Y]) -> list[ChartType]:
     words = _of("words").mark_text(align="left", dx=12, fontSize=SMALL, color=BLACK, clip=False)
     return [
         line.encode(
-            x=x, y=y("level"), strokeDash=alt.StrokeDash("line:N", scale=dashes, legend=None)
+            x=x, y=_y("level"), strokeDash=alt.StrokeDash("line:N", scale=dashes, legend=None)
         ),
-        words.encode(x=x, y=y("level"), text="label:N"),
+        words.encode(x=x, y=_y("level"), text="label:N"),
     ]
 
 
@@ -188,14 +213,14 @@ def _funnel_rows(funnel: Funnel) -> list[dict[str, object]]:
     ]
 
 
-def _funnel_lines(x: alt.X, y: Callable[[str], alt.Y]) -> ChartType:
+def _funnel_lines(x: alt.X) -> ChartType:
     dashes = alt.Scale(domain=["99.8 %", "95 %", "all"], range=[[1, 0], [5, 4], [1, 3]])
     drawn: ChartType = (
         _of("limits")
         .mark_line(color=GREY, strokeWidth=1.5, clip=True)
         .encode(
             x=x,
-            y=y("level"),
+            y=_y("level"),
             detail="end:N",
             strokeDash=alt.StrokeDash("kind:N", scale=dashes, legend=None),
         )
@@ -203,11 +228,11 @@ def _funnel_lines(x: alt.X, y: Callable[[str], alt.Y]) -> ChartType:
     return drawn
 
 
-def _names(x: alt.X, y: Callable[[str], alt.Y]) -> ChartType:
+def _names(x: alt.X) -> ChartType:
     words = (
         _of("points")
         .transform_filter("datum.named")
         .mark_text(align="right", dx=-9, fontSize=SMALL, fontWeight="bold", color=BLACK)
     )
-    drawn: ChartType = words.encode(x=x, y=y("value"), text="clinic:N")
+    drawn: ChartType = words.encode(x=x, y=_y("value"), text="clinic:N")
     return drawn

@@ -32,6 +32,8 @@ MONTHS_OF_A_FUNNEL: Final = 12
 MONTHS_IN_A_TABLE: Final = 6
 LEAST_UNITS_A_MONTH: Final = 5
 """House rule: with fewer, most months are 0 or 100 % and a chart of them shows noise alone."""
+LEAST_RARER_A_MONTH: Final = 1
+"""House rule: of those who met and those who did not, the fewer need one a month, or a month's limits lie."""
 LATELY: Final = 3
 """Signals of so many months are told; older ones are marked in the chart."""
 ALARM: Final = 2
@@ -405,7 +407,8 @@ def _months(
     units = [figure.denominator for figure in figures if figure.value is not None]
     starts = [place for place, name in enumerate(names) if name in restarts]
     why_not = _why_no_chart(definition, units)
-    with_limits = definition.months == "disjoint" and not why_not
+    too_rare = _too_rare(definition, figures)
+    with_limits = definition.months == "disjoint" and not why_not and not too_rare
     drawn = xmr.chart(values if with_limits else np.full(len(values), np.nan), starts)
     recounted = (own["counted_as_of"] > _ends(own["month"])).to_list()
     months = tuple(
@@ -428,7 +431,7 @@ def _months(
         drawn=() if why_not else months[n_before:],
         why_not=why_not,
         with_limits=with_limits and any(month.centre is not None for month in months),
-        explanation=_explanation(definition, months, drawn, restarts),
+        explanation=too_rare or _explanation(definition, months, drawn, restarts),
         alt=_alt(definition, months[n_before:]),
     )
 
@@ -452,6 +455,19 @@ def _why_no_chart(definition: definitions.Measure, units: Sequence[int | None]) 
             f"{LEAST_UNITS_A_MONTH} are needed). Read the twelve months together."
         )
     return ""
+
+
+def _too_rare(definition: definitions.Measure, figures: Sequence[Figure]) -> str:
+    """Say so if months are so often none or all that their own noise cannot be told."""
+    counted = [(figure.numerator or 0, figure.denominator or 0) for figure in figures]
+    counted = [(met, of) for met, of in counted if of]
+    met, of = (sum(column) for column in zip(*counted, strict=True)) if counted else (0, 0)
+    if definition.months == "overlapping" or min(met, of - met) >= LEAST_RARER_A_MONTH * len(
+        counted
+    ):
+        return ""
+    which = "met it" if met < of - met else "did not meet it"
+    return f"Fewer than one a month {which}: no limits are drawn, and no signal; the band is the 95 % interval."
 
 
 def _rules(drawn: xmr.Chart, values: Array, place: int) -> tuple[str, ...]:
@@ -633,7 +649,7 @@ def _others_are_many(counted: pl.DataFrame, clinic: str) -> bool:
 def _of_all(together: Mapping[str, Any], pooled: pl.DataFrame, clinic: str) -> str:
     counted = pooled.filter(pl.col("clinic_id").is_not_null(), pl.col("denominator") > 0)
     if not _others_are_many(counted, clinic) or together["value"] is None:
-        return "not shown: too few men elsewhere"
+        return "not shown"
     return f"{100 * together['value']:.0f} %"
 
 

@@ -33,6 +33,10 @@ MEASURES: Final = (
     "look at why; it is not a verdict on anybody. Months before this one are counted again with what is known "
     "today, so that they may differ from what was reported then."
 )
+OTHERS_HIDDEN: Final = (
+    "The share of all clinics is not shown where too few men elsewhere met the measure or did not: their "
+    "counts could be had by subtraction."
+)
 LEGEND: Final = (
     ("Man", "his pseudonym, made of the clinic's own number with its key. The file and line under “Rests on” lead to his rows in the clinic's own files."),
     ("Tier", "■ Critical: E2 is probably below the red line, or a result by mass spectrometry lies below it. ▲ High: below the limit because of the drug; below the red line by immunoassay alone; or low without the drug or not assessable, and far or long below or with bone that shows it. ● Watch: probably low, but not by the drug, or not assessable today; or E2 in range with bone loss beyond the LSC, or a T- or Z-score that is too low."),
