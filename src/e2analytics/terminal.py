@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 from rich.console import Console
@@ -13,13 +13,16 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from e2analytics.job import STEPS, Done, Preview
-from e2analytics.monthly import Written
-from e2analytics.report.compare import Comparison
 from e2analytics.settings import Settings
 from e2analytics.stages import limit
 from e2analytics.stages.curve_rows import CHANGE
 from e2analytics.stages.settle import FATES
 from e2analytics.store import Store
+
+if TYPE_CHECKING:
+    # What writes reports takes a second to import, and most commands write none.
+    from e2analytics.monthly import Written
+    from e2analytics.report.compare import Comparison
 
 # No markup: a path may hold brackets.
 out = Console(highlight=False, soft_wrap=True, markup=False)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import f as f_distribution
+from scipy.special import fdtrc
 from threadpoolctl import threadpool_limits
 
 from e2analytics.models import precision, sandwich, smooth
@@ -67,7 +67,7 @@ def p_of_same_shape(
     wald = float(difference @ np.linalg.pinv(pulls.T @ pulls) @ difference)
     dof = min(float(pull.dof(contrasts).min()) for pull in (first_pull, second_pull))
     # Hotelling's T^2, whose two contrasts cost a degree of freedom.
-    return float(f_distribution.sf(wald / 2 * (dof - 1) / dof, 2, max(dof - 1, 1.0)))
+    return float(fdtrc(2, max(dof - 1, 1.0), wald / 2 * (dof - 1) / dof))
 
 
 def _thirds(n_points: int, both: NDArray[np.intp]) -> Array:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
+from scipy.special import ndtr, stdtr, stdtrit
 
 from e2analytics.models.plan import N_STRAIGHT, design
 from e2analytics.models.pspline import Array, Basis
@@ -149,7 +149,7 @@ def quadratic(rows: Rows) -> Quadratic:
 def _fieller(found: _Clustered) -> tuple[float, float] | None:
     """Levels m at which the slope, linear + 2 square m, may be zero."""
     (linear, square), among = found.coefficients[1:3], found.covariance[1:3, 1:3]
-    critical = float(t.isf(0.025, found.dof)) ** 2
+    critical = float(stdtrit(found.dof, 0.975)) ** 2
     a = 4 * (square**2 - critical * among[1, 1])
     b = 4 * (linear * square - critical * among[0, 1])
     c = linear**2 - critical * among[0, 0]
@@ -263,7 +263,7 @@ def _p_as_good(rows: Rows, worse: Array) -> float:
     by_man = np.bincount(man, rows.weight * worse)
     # Twins under the null: the sum over men is as likely above as below zero.
     spread = np.sqrt((by_man**2).sum())
-    return float(norm.sf(by_man.sum() / spread)) if spread > 0 else 1.0
+    return float(ndtr(-by_man.sum() / spread)) if spread > 0 else 1.0
 
 
 def _polynomial(degree: int) -> Callable[[Rows, Rows], Array]:
@@ -319,7 +319,7 @@ class _Clustered:
         value = float(contrast @ self.coefficients[:n])
         error = float(np.sqrt(contrast @ self.covariance[:n, :n] @ contrast))
         # Without any error nothing is known: an outcome that never varies.
-        return Slope(value, float(t.sf(sign * value / error, self.dof)) if error > 0 else 1.0)
+        return Slope(value, float(stdtr(self.dof, -sign * value / error)) if error > 0 else 1.0)
 
 
 def _least_squares(columns: Array, rows: Rows) -> _Clustered:
