@@ -43,7 +43,7 @@ neighbours share a scan and its error. Peers take the mean of the product's post
 pair; weights and covariates are the same. Points are those that e2analytics supports; coverage is of nominal
 95 % pointwise intervals, the same world as above. mgcv: `gam`, `bs = "ps"`, 20 splines, REML, its default
 (Bayesian) intervals. rms: `ols` with `rcs` of five knots and `bootcov` by man. pygam: 20 splines, grid search.
-GLMGam: 20 splines, penalty by AIC.
+GLMGam: 20 splines, penalty by AIC; it warns itself that its clustered errors are not made for weights.
 """
 
 
@@ -134,5 +134,6 @@ def tell(rows: pl.DataFrame) -> Section:
 
 AFTER: Final = """
 `all points at once` is what the pointwise intervals hold when read as a band, as they often are; the band of
-e2analytics is in the section above. An interval can also cover by being wide: the width is beside it.
+e2analytics is in the section above. An interval can also cover by being wide: the width is beside it. e2analytics smooths less so that its
+intervals hold, and pays with a larger error of the estimate than the peers', who smooth for the least error.
 """
