@@ -104,7 +104,10 @@ def _reasoned(measure: Measure, sums: pl.DataFrame, clinic: str | None) -> Measu
         months = replace(months, drawn=(), why_not=_FEW_MONTHS)
     if measure.funnel is None and sums["suppressed"].any():
         why_no_funnel = _FEW_CLINICS
-    return replace(measure, months=months, why_no_funnel=why_no_funnel)
+    # Where months overlap, what is told of a clinic is its last month.
+    is_month = measure.definition.months == "overlapping"
+    this = measure.year if is_month else measure.this
+    return replace(measure, this=this, months=months, why_no_funnel=why_no_funnel)
 
 
 def _families(table: pl.DataFrame) -> list[tuple[str, ...]]:
