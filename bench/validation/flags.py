@@ -52,6 +52,7 @@ NIGHTS: Final = 30
 STEADY_DAYS: Final = 14
 BINS: Final = np.array([0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 1.0])
 _KEY: Final = b"the key of the validation, long enough"
+_URGENT: Final = ("critical", "high")
 _LAST: Final = 1e3  # pg/mL: stands for an open end
 _BY_IMMUNOASSAY: Final = ((0.0, 0.0, 0.5, 0.5),)
 Poverty = Literal["none", "sparse", "immunoassay only", "no off-drug draws", "half not taken"]
@@ -408,14 +409,22 @@ def _waits(outputs: Outputs, truth: pl.DataFrame) -> pl.DataFrame:
         .group_by("patient_id")
         .agg(drawn_on=pl.col("collected_on").min())
     )
-    urgent = tables["flag_events"].filter(pl.col("now").is_in(["critical", "high"]))
-    flagged = (
-        crossed.join(urgent.select("patient_id", "as_of"), on="patient_id")
-        .group_by("patient_id")
-        .agg(flagged_on=pl.col("as_of").max())
+    on_the_day = pl.col("as_of") <= pl.col("crossed_on")
+    tiers = (
+        crossed.drop("tier")
+        .join(tables["flag_events"].filter(pl.col("event") != "status_changed"), on="patient_id")
+        .with_columns(urgent=pl.col("now").is_in(_URGENT))
+        .sort("patient_id", "as_of")
+        .group_by("patient_id", maintain_order=True)
+        .agg(
+            already=pl.col("urgent").filter(on_the_day).last(),
+            flagged_on=pl.col("as_of").filter("urgent", ~on_the_day).first(),
+        )
     )
-    return crossed.join(drawn, on="patient_id", how="left").join(
-        flagged, on="patient_id", how="left"
+    return (
+        crossed.join(drawn, on="patient_id", how="left")
+        .join(tiers, on="patient_id", how="left")
+        .with_columns(pl.col("already").fill_null(False))
     )
 
 
@@ -467,23 +476,23 @@ def _why_changed(lived: list[Lived]) -> pl.DataFrame:
 
 def _waited(lived: list[Lived]) -> pl.DataFrame:
     waits = pl.concat(each.waits for each in lived)
+    later = waits.filter(~pl.col("already"))
 
-    def median_of(later: str, earlier: str) -> float | None:
-        days_between = (waits[later] - waits[earlier]).dt.total_days()
-        return days_between.median()  # type: ignore[return-value]
+    def median_of(column: str) -> float | None:
+        days_since = (later[column] - later["crossed_on"]).dt.total_days()
+        return days_since.median()  # type: ignore[return-value]
 
-    drawn = waits.drop_nulls("drawn_on")
-    urgent = pl.col("tier").is_in(["critical", "high"])
+    drawn = pl.col("drawn_on").is_not_null()
+    urgent = pl.col("tier").is_in(_URGENT)
     return pl.DataFrame(
         {
             "crossed in four months": [len(waits)],
-            "drawn since": [len(drawn)],
-            "of them critical or high on the last day": [drawn.filter(urgent).height],
-            "not drawn, yet critical or high": [
-                waits.filter(pl.col("drawn_on").is_null(), urgent).height
-            ],
-            "median days to the first draw": [median_of("drawn_on", "crossed_on")],
-            "median days from that draw to the flag": [median_of("flagged_on", "drawn_on")],
+            "critical or high on that day already": [int(waits["already"].sum())],
+            "of the others drawn since": [later.filter(drawn).height],
+            "of these critical or high on the last day": [later.filter(drawn, urgent).height],
+            "not drawn, yet critical or high": [later.filter(~drawn, urgent).height],
+            "median days to the first draw": [median_of("drawn_on")],
+            "median days to the flag": [median_of("flagged_on")],
         }
     )
 
@@ -509,5 +518,6 @@ Why flags and statuses changed in the four months (closing below 0.4; a change m
 """
 _WAITS: Final = """
 Men whose E2 crossed the limit in the four months (14 days after the start of the dose that pushes them low), and how
-long they waited. Before a draw at the new dose a man is not assessable.
+long they waited. Before a draw at the new dose a man is not assessable, but his tier may say already what is
+probable of him. Medians are of those who were not critical or high already, and were drawn, or flagged.
 """
