@@ -86,9 +86,13 @@ def write_reports(store: str, month: str, folder: Path) -> Written:
     tables = pinned_tables(store, month)
     settings = json.loads(tables["runs"]["settings"][0])
     base = ReportSettings(**settings.get("report", {})).round_to
-    outside = release_reports(tables, month=month, base=base)
-    since = recount_of_month_before(store, tables)
-    inside = [build(tables, month=month, clinic=report.clinic, recount=since) for report in outside]
+    before = tables_of_month_before(store, tables)
+    outside = release_reports(tables, month=month, base=base, before=before)
+    since = None if before is None else recount.between(tables, before)
+    inside = [
+        build(tables, month=month, clinic=report.clinic, recount=since, before=before)
+        for report in outside
+    ]
     files: dict[bool, list[Path]] = {True: [], False: []}
     versions: tuple[tuple[str, Sequence[Report | OutsideReport]], ...] = (
         ("internal", inside),
@@ -131,12 +135,14 @@ def pinned_tables(store: str, month: str) -> dict[str, pl.DataFrame]:
     return _tables_of(opened, pinned)
 
 
-def recount_of_month_before(store: str, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame | None:
-    """Return how the month before is counted now; None if no report of it could be made."""
+def tables_of_month_before(
+    store: str, tables: Mapping[str, pl.DataFrame]
+) -> dict[str, pl.DataFrame] | None:
+    """Return the tables of the run that the month before is reported from; None if it has none."""
     as_of: date = tables["runs"]["as_of"][0]
     opened, _ = open_published(store)
     pinned = opened.first_as_of(as_of.replace(day=1) - timedelta(days=1))
-    return None if pinned is None else recount.between(tables, _tables_of(opened, pinned))
+    return None if pinned is None else _tables_of(opened, pinned)
 
 
 def compare_reports(store: str, month: str, other: str) -> Comparison:

@@ -115,6 +115,14 @@ def test_small_pictures_of_levels_carry_no_line_to_be_judged_by(curve: Curve, li
     assert charts.VERMILLION not in charts.small_svg(replace(curve, outcome=LEVEL), limit)
 
 
+def test_last_months_line_is_black_thin_and_dashed(curve: Curve, limit: Limit) -> None:
+    dashes = 'stroke-dasharray="6,3"'
+    before = tuple(replace(p, estimate=p.estimate - 9) for p in curve.points if p.supported)
+    assert dashes in charts.main_svg(replace(curve, before=before), limit)
+    assert dashes not in charts.main_svg(curve, limit)
+    assert charts.y_domain(curve.points, before)[0] < min(p.estimate for p in before)
+
+
 def test_a_curve_without_any_support_is_drawn(curve: Curve, limit: Limit) -> None:
     nowhere = tuple(replace(point, supported=False) for point in curve.points)
     svg = charts.main_svg(replace(curve, points=nowhere), limit)

@@ -18,7 +18,11 @@ SPINE = (pl.col("site") == "lumbar_spine") & (pl.col("outcome") == CHANGE)
 
 
 def describe(
-    tables: Tables, *, primary_site: str = "lumbar_spine", **rules: float
+    tables: Tables,
+    *,
+    primary_site: str = "lumbar_spine",
+    before: Tables | None = None,
+    **rules: float,
 ) -> curves.Curves:
     names = ("curve", "curve_summary", "exposures", "limits", "cohort")
     frames = [tables[name] for name in names]
@@ -28,6 +32,7 @@ def describe(
         prescribing=tables["prescribing"],
         primary_site=primary_site,
         rules=FlagSettings(**rules),
+        before=before,
     )
 
 
@@ -211,3 +216,88 @@ def test_before_anyone_is_on_the_drug_the_adopted_limit_is_in_use(tables: Tables
     limits = tables["limits"].with_columns(lower_limit_pg_ml=18.5, source=pl.lit("fitted"))
     nobody = contracts.TABLES["cohort"].empty()
     assert describe({**tables, "limits": limits, "cohort": nobody}).limit.lower_limit_pg_ml == 18.5
+
+
+def a_month_ago(tables: Tables, **changes: Any) -> Tables:
+    """The curves of another model, lower by 0.3, resting on fewer men."""
+    fewer = {"model_id": "model-2026-08", "n_patients": 321, "n_intervals": 322, **changes}
+    lower = tables["curve"].with_columns(pl.col("estimate") - 0.3)
+    return {**with_summary(tables, **fewer), "curve": lower}
+
+
+def test_last_months_curve_is_drawn_where_it_was_supported_and_read_aloud(tables: Tables) -> None:
+    found = describe(tables, before=a_month_ago(tables)).primary
+    assert found is not None
+    supported = tables["curve"].filter(SPINE & pl.col("supported")).sort("e2_pg_ml")
+    assert [point.estimate for point in found.before] == (supported["estimate"] - 0.3).to_list()
+    assert "Thin dashed line, last month's estimate: " in found.alt
+
+
+def test_the_two_months_stand_beside_each_other(tables: Tables) -> None:
+    months = describe(tables, before=a_month_ago(tables, lower_limit_pg_ml=15.0)).months
+    now, then = months.rows
+    assert months.title == "Lumbar spine, BMD change, % per year"
+    assert now.lower_limit == "17.2 (14.1 to 20.6), not supported"
+    assert then.lower_limit == "15.0 (14.1 to 20.6), not supported"
+    assert (now.n_men, now.n_pairs, now.model) == ("338", "341", "model-2026-09")
+    assert (then.n_men, then.n_pairs, then.model) == ("321", "322", "model-2026-08")
+    assert now.upper_limit == then.upper_limit == "–"
+
+
+@pytest.mark.parametrize(
+    ("then", "said"),
+    [
+        ({"model_id": "model-2026-09"}, "Same model as last month: nothing was fitted anew."),
+        ({}, "Fitted anew. The verdict is the same. The lower limit is the same, 17.2 pg/mL."),
+        (
+            {"lower_limit_pg_ml": 15.0},
+            "Fitted anew. The verdict is the same. The lower limit went from 15.0 to 17.2 pg/mL, "
+            "within the 95 % interval of last month.",
+        ),
+        (
+            {"lower_limit_pg_ml": 13.0, "lower_limit_ci_low": 11.0, "lower_limit_ci_high": 17.0},
+            "Fitted anew. The verdict is the same. The lower limit went from 13.0 to 17.2 pg/mL, "
+            "outside the 95 % interval of last month.",
+        ),
+        (
+            {"verdict": "inconclusive", "lower_limit_pg_ml": None},
+            "Fitted anew. The verdict was “Inconclusive: these data do not settle the shape” and is "
+            "“Faster bone loss at low E2, then a plateau”. A lower limit was found, 17.2 pg/mL, and "
+            "none last month.",
+        ),
+        ({"verdict": None}, "Fitted this month, and not last."),
+    ],
+)
+def test_what_changed_since_last_month_is_said_in_words(
+    tables: Tables, then: dict[str, Any], said: str
+) -> None:
+    assert describe(tables, before=a_month_ago(tables, **then)).months.sentence == said
+
+
+def test_a_limit_that_is_lost_and_a_curve_that_is_lost_are_said(tables: Tables) -> None:
+    lost = with_summary(tables, lower_limit_pg_ml=None, model_id="model-2026-10")
+    assert describe(lost, before=tables).months.sentence.endswith(
+        "No lower limit was found; last month it was 17.2 pg/mL."
+    )
+    unfitted = with_summary(tables, verdict=None)
+    months = describe(unfitted, before=tables).months
+    assert months.sentence == "Fitted last month, and not this."
+    assert (months.rows[0].verdict, months.rows[0].n_men) == ("Not fitted", "–")
+    never = describe(unfitted, before=unfitted).months
+    assert (never.sentence, never.rows) == (
+        "Not fitted this month, nor last: nothing to compare.",
+        (),
+    )
+
+
+def test_the_same_curve_is_not_drawn_twice(tables: Tables) -> None:
+    found = describe(tables, before=tables).primary
+    assert found is not None
+    assert found.before == ()
+    assert "last month" not in found.alt
+
+
+def test_without_a_month_before_there_is_nothing_to_compare(tables: Tables) -> None:
+    months = describe(tables).months
+    assert months.sentence == "No report of the month before: nothing to compare."
+    assert months.rows == ()

@@ -185,3 +185,23 @@ def test_a_reason_that_tells_how_few_is_not_told(tables: Tables):
 
     assert "7 men" not in page
     assert "too few men" in page
+
+
+def test_last_months_curve_is_released_by_the_rules_of_this_months(tables: Tables):
+    few = pl.when(pl.col("e2_pg_ml") < 20).then(7).otherwise("n_effective")
+    before = {
+        "curve": tables["curve"].with_columns(
+            pl.col("estimate") - 0.3, n_effective=few.cast(pl.Int64), supported=pl.lit(True)
+        ),
+        "curve_summary": tables["curve_summary"].with_columns(
+            n_patients=pl.lit(317), n_intervals=pl.lit(322), model_id=pl.lit("model-2026-08")
+        ),
+    }
+
+    curves = release_reports(tables, month=MONTH, base=5, before=before)[0].curves
+
+    assert curves.primary is not None
+    assert min(point.e2_pg_ml for point in curves.primary.before) >= 20
+    now, then = curves.months.rows
+    assert (now.n_men, now.n_pairs) == ("340", "340")
+    assert (then.n_men, then.n_pairs) == ("315", "320")

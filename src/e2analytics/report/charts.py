@@ -123,7 +123,7 @@ def small_svg(curve: Curve, limit: Limit) -> str:
 
 def _shape(curve: Curve, course: Course) -> list[ChartType]:
     """Draw the bands and the curve where it is supported, and its course elsewhere in grey."""
-    low, high = y_domain(curve.points)
+    low, high = y_domain(curve.points, curve.before)
     scale = alt.Scale(domain=[low, high], nice=False, zero=False)
     x = _x(course)
 
@@ -136,6 +136,9 @@ def _shape(curve: Curve, course: Course) -> list[ChartType]:
     dark = claimed.mark_area(clip=True, color=BLUE, opacity=0.34)
     dashes = whole.mark_line(clip=True, color=GREY, strokeDash=[3, 4], strokeWidth=1.5)
     line = claimed.mark_line(clip=True, color=BLUE, strokeWidth=3)
+    last_month = chart_of(asdict(point) for point in curve.before).mark_line(
+        clip=True, color=BLACK, strokeDash=[6, 3], strokeWidth=1.5
+    )
     return [
         *_ground(course),
         *(_no_change() if curve.outcome == CHANGE and low < 0 < high else []),
@@ -143,6 +146,7 @@ def _shape(curve: Curve, course: Course) -> list[ChartType]:
         dark.encode(x=x, y=y("ci_low"), y2="ci_high:Q"),
         dashes.encode(x=x, y=y("estimate")),
         line.encode(x=x, y=y("estimate")),
+        *([last_month.encode(x=x, y=y("estimate"))] if curve.before else []),
     ]
 
 
@@ -249,9 +253,10 @@ def _no_change() -> list[ChartType]:
     return [chart_of([{"level": 0}]).mark_rule(color=GREY, strokeWidth=1).encode(y="level:Q")]
 
 
-def y_domain(points: tuple[Point, ...]) -> tuple[float, float]:
+def y_domain(points: tuple[Point, ...], before: tuple[Point, ...] = ()) -> tuple[float, float]:
     """Span what is claimed, with room for labels; what is not claimed may leave the picture."""
     claimed = [end for p in points if p.supported for end in (p.band_low, p.band_high)]
+    claimed += [point.estimate for point in before]
     drawn = claimed or [point.estimate for point in points]
     low, high = min(drawn), max(drawn)
     room = max(high - low, 1e-6)

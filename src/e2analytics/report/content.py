@@ -90,6 +90,7 @@ def build(
     month: str,
     clinic: str | None = None,
     recount: pl.DataFrame | None = None,
+    before: Mapping[str, pl.DataFrame] | None = None,
 ) -> Report:
     """Compute the report of one month.
 
@@ -108,6 +109,8 @@ def build(
         Whose report it is; by default that of all clinics together.
     recount : polars.DataFrame, optional
         How the month before is counted now, of :func:`e2analytics.recount.between`; None if it has no run.
+    before : mapping of str to polars.DataFrame, optional
+        ``curve`` and ``curve_summary`` of the month before; None if it has no run.
 
     Returns
     -------
@@ -145,6 +148,7 @@ def build(
         prescribing=tables["prescribing"],
         primary_site=rules.fit.primary_site,
         rules=rules.flag,
+        before=before,
     )
     counts = men.tally(
         tables["cohort"],

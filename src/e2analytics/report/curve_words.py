@@ -89,3 +89,8 @@ def picture(name: str, shape: str, readings: Sequence[str]) -> str:
         return f"Line chart: {name} against E2. No part of the curve has enough men behind it."
     read = "; ".join(readings)
     return f"Line chart: {name} against E2 on a log axis. {shape}. Estimate and 95 %: {read}."
+
+
+def picture_before(alt: str, readings: Sequence[str]) -> str:
+    """Add to the description of a chart the line of last month in it."""
+    return f"{alt} Thin dashed line, last month's estimate: {'; '.join(readings)}."

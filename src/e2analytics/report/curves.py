@@ -1,6 +1,7 @@
 """The curve of E2 against bone, and the limit that is in use.
 
-In    curve, curve_summary, curve_sensitivity, prescribing, exposures, limits, cohort of one run
+In    curve, curve_summary, curve_sensitivity, prescribing, exposures, limits, cohort of one run; curve,
+      curve_summary of the run of the month before
 Out   Curves: what to draw and what to say of it, for the primary curve and the others
 
 Claims nothing on unsupported points, and gives a cross-sectional curve no limit.
@@ -9,14 +10,15 @@ Claims nothing on unsupported points, and gives a cross-sectional curve no limit
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import polars as pl
 
 from e2analytics.clinical import DEFAULT_LOWER_LIMIT_E2
 from e2analytics.contracts import FITTED_SITES, OUTCOMES
-from e2analytics.report import choices, curve_words
+from e2analytics.report import choices, curve_months, curve_words
 from e2analytics.report.curve_words import AXIS_TITLES, CHANGE, LEVEL, RISK
 from e2analytics.report.words import SITE_NAMES, day, interval, level, number, plain, signed
 from e2analytics.settings import FlagSettings
@@ -60,7 +62,10 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One fitted curve: what to draw and what to say."""
+    """One fitted curve: what to draw and what to say.
+
+    ``before`` are the supported points of last month's curve, where it was another.
+    """
 
     name: str
     title: str
@@ -75,6 +80,7 @@ class Curve:
     limit_sentence: str
     data_sentence: str
     alt: str
+    before: tuple[Point, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,7 @@ class Curves:
     unfitted: tuple[str, ...]
     sites: tuple[SiteData, ...]
     limit: Limit
+    months: curve_months.Months
     choices: choices.Choices | None
 
 
@@ -115,6 +122,7 @@ def describe(
     prescribing: pl.DataFrame,
     primary_site: str,
     rules: FlagSettings,
+    before: Mapping[str, pl.DataFrame] | None = None,
 ) -> Curves:
     """Say what the curves of a run show.
 
@@ -127,12 +135,17 @@ def describe(
         fitted, the level of the same site stands in, named cross-sectional and without limits.
     rules : FlagSettings
         The red line, and the limit of the literature, in force.
+    before : mapping of str to polars.DataFrame, optional
+        ``curve`` and ``curve_summary`` of the month before; None if it has no run.
     """
     primary = (primary_site, CHANGE)
     drawn = {key: _curve(*key, part, summary) for key, part in _by_curve(curve).items()}
     chosen = next((key for key in (primary, (primary_site, LEVEL)) if key in drawn), None)
     unfitted = {key: why for key, why in _unfitted(summary).items() if key not in drawn}
     missing = unfitted.pop(primary, "there is no usable scan pair yet")
+    if before and primary in drawn:
+        earlier = _by_curve(before["curve"]).get(primary)
+        drawn[primary] = drawn[primary] if earlier is None else _beside(drawn[primary], earlier)
     return Curves(
         primary=drawn[chosen] if chosen else None,
         cross_sectional=chosen is not None and chosen[1] == LEVEL,
@@ -143,6 +156,9 @@ def describe(
         ),
         sites=tuple(sites_of(exposures).values()),
         limit=_limit_in_use(limits, cohort, rules),
+        months=curve_months.describe(
+            summary, before["curve_summary"] if before else None, primary_site
+        ),
         choices=choices.describe(sensitivity, prescribing),
     )
 
@@ -187,6 +203,16 @@ def _curve(site: str, outcome: str, curve: pl.DataFrame, summary: pl.DataFrame) 
         data_sentence=curve_words.data(outcome, said),
         alt=curve_words.picture(title, verdict, readings),
     )
+
+
+def _beside(curve: Curve, earlier: pl.DataFrame) -> Curve:
+    """Put last month's curve beside this one, unless it is the same."""
+    points = tuple(_point(row, curve.outcome) for row in earlier.iter_rows(named=True))
+    before = tuple(point for point in points if point.supported)
+    if not before or points == curve.points:
+        return curve
+    readings = [f"{row.estimate} at {row.e2} pg/mL" for row in _table(before, curve.outcome)]
+    return replace(curve, before=before, alt=curve_words.picture_before(curve.alt, readings))
 
 
 def _point(row: dict[str, Any], outcome: str) -> Point:

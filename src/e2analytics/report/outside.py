@@ -59,7 +59,11 @@ class OutsideReport:
 
 
 def release_reports(
-    tables: Mapping[str, pl.DataFrame], *, month: str, base: int
+    tables: Mapping[str, pl.DataFrame],
+    *,
+    month: str,
+    base: int,
+    before: Mapping[str, pl.DataFrame] | None = None,
 ) -> tuple[OutsideReport, ...]:
     """Make the outside reports of a month: of all clinics, then of each.
 
@@ -71,10 +75,16 @@ def release_reports(
         ``YYYY-MM``.
     base : int
         Counts are rounded to its multiples.
+    before : mapping of str to polars.DataFrame, optional
+        ``curve`` and ``curve_summary`` of the month before, released here as this month's are.
     """
     men = outside_men.released(tables, month, base)
     counted, sums = outside_measures.released(tables["measures"], men, month=month, base=base)
-    whole = build(_released(tables, base) | {"measures": counted}, month=month)
+    whole = build(
+        _released(tables, base) | {"measures": counted},
+        month=month,
+        before=_released_curves(before, base) if before else None,
+    )
     rebased = Rules.of(json.loads(tables["runs"]["settings"][0])).measures.rebased
     told = {
         clinic: outside_measures.described(counted, sums, month, clinic, rebased)
@@ -105,18 +115,25 @@ def _released(tables: Mapping[str, pl.DataFrame], base: int) -> dict[str, pl.Dat
         **tables,
         **left_behind,
         "files": tables["files"].with_columns(source_file=pl.lit("")),
-        "curve": tables["curve"]
-        .filter(pl.col("n_effective") > LARGEST)
-        .with_columns(_rounded("n_effective", base)),
-        "curve_summary": _without_few(tables["curve_summary"]).with_columns(
-            _rounded(name, base) for name in ("n_patients", "n_intervals")
-        ),
+        **_released_curves(tables, base),
         "dose_effects": tables["dose_effects"]
         .filter(~_is_small("n_men"))
         .with_columns(_rounded("n_men", base)),
         "e2_checks": tables["e2_checks"]
         .filter(~_is_small("n_draws"), ~_is_small("n_outside"))
         .with_columns(_rounded("n_draws", base)),
+    }
+
+
+def _released_curves(tables: Mapping[str, pl.DataFrame], base: int) -> dict[str, pl.DataFrame]:
+    """Return the curves where more than few men stand behind them, with their counts rounded."""
+    return {
+        "curve": tables["curve"]
+        .filter(pl.col("n_effective") > LARGEST)
+        .with_columns(_rounded("n_effective", base)),
+        "curve_summary": _without_few(tables["curve_summary"]).with_columns(
+            _rounded(name, base) for name in ("n_patients", "n_intervals")
+        ),
     }
 
 
