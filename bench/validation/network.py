@@ -20,8 +20,8 @@ from typing import Final
 import polars as pl
 
 from bench.validation.section import Section
-from e2analytics import job
-from e2analytics.monthly import pinned_tables, recount_of_month_before
+from e2analytics import job, recount
+from e2analytics.monthly import pinned_tables, tables_of_month_before
 from e2analytics.report import editions
 from e2analytics.report.content import build
 from e2analytics.report.measures import Signal
@@ -47,9 +47,10 @@ def run(replicates: int, seed: int) -> Section:
         control = published(Path(folder, "control"), None, seed)
         tables = pinned_tables(store, MONTH)
         started = time.perf_counter()
-        since = recount_of_month_before(store, tables)
-        report = build(tables, month=MONTH, recount=since)
-        outside = release_reports(tables, month=MONTH, base=BASE)[0]
+        before = tables_of_month_before(store, tables)
+        since = None if before is None else recount.between(tables, before)
+        report = build(tables, month=MONTH, recount=since, before=before)
+        outside = release_reports(tables, month=MONTH, base=BASE, before=before)[0]
         for version in (report, outside):
             editions.render(version)
         seconds = time.perf_counter() - started
