@@ -14,8 +14,8 @@ import pytest
 
 from e2analytics.report import editions, outline
 from e2analytics.report.content import build
-from e2analytics.report.outline import Cell, Document, Paragraph, Run, Table
-from e2analytics.report.pdf import Edges, render_pdf
+from e2analytics.report.outline import Cell, Document, Paragraph, Row, Run, Table
+from e2analytics.report.pdf import Edges, _shares, render_pdf
 from e2analytics.report.render import render_html
 
 Tables = dict[str, pl.DataFrame]
@@ -110,3 +110,18 @@ def test_the_same_report_is_the_same_file(tables: Tables):
         month="2026-09",
     )
     assert editions.render(report) == editions.render(report)
+
+
+def test_columns_of_sentences_share_the_width_and_words_take_what_they_need():
+    def row(*texts: str) -> Row:
+        return tuple(Cell((Run(text),)) for text in texts)
+
+    head, sentence = row("Feed", "Rule", "Advice", "Yours"), "x" * 70
+    several = Table(
+        "", (head,), (row("labs", "a rule in more than few words", sentence, sentence),)
+    )
+    one = Table("", (head,), (row("labs", "a rule", "short", sentence),))
+
+    assert _shares(several) == [0, 54, 84, 84]
+    assert _shares(one) == [0, 0, 0, 0]
+    assert _shares(Table("", (head,), ())) == [0, 0, 0, 0]

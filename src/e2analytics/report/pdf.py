@@ -17,16 +17,20 @@ from datetime import UTC, date, datetime, time
 from functools import cache
 from importlib import resources
 from itertools import pairwise
+from math import sqrt
 from typing import Any, Final, cast
 
 import typst
 
-from e2analytics.report.outline import Block, Boxes, Document, Picture, Row, Table
+from e2analytics.report.outline import Block, Boxes, Cell, Document, Picture, Row, Table
 
 STANDARD: Final = "ua-1"
 """PDF/UA-1: reading order, alt texts, language; Typst refuses to write what does not keep it."""
 WIDE_TABLES: Final = ("men",)
 """Tables of these classes have sheets of their own, laid across."""
+_WORDS, _SENTENCE = 24, 60
+"""Letters of a cell."""
+_SEVERAL: Final = 2
 _PT_PER_PX: Final = 0.56
 _MOST_PT: Final = 515
 _WIDTH: Final = re.compile(r'\b(?:width="([\d.]+)"|viewBox="\S+ \S+ ([\d.]+) )')
@@ -100,11 +104,32 @@ def _described(block: Block, pictures: list[str]) -> Mapping[str, Any]:
                 "n_head_rows": len(block.head),
                 "body": body,
                 "n_columns": block.n_columns,
+                "shares": _shares(block),
                 "across": across,
             }
         case _:
             described = asdict(block)
     return {"kind": type(block).__name__.lower(), **described}
+
+
+def _shares(table: Table) -> list[int]:
+    """Share the width of a table with several columns of sentences by how long these are; 0: as needed.
+
+    Left alone, the columns of single words would take as much as those of sentences.
+    """
+    as_needed = [0] * table.n_columns
+    if any(len(row) != table.n_columns for row in (*table.head, *table.body)):
+        return as_needed
+    columns = zip(*(map(_length, row) for row in table.body), strict=True)
+    longest = [max(lengths) for lengths in columns]
+    if sum(length > _SENTENCE for length in longest) < _SEVERAL:
+        return as_needed
+    # By the root: twice the text needs twice the area, and a cell may be taller, too.
+    return [0 if length <= _WORDS else round(10 * sqrt(length)) for length in longest]
+
+
+def _length(cell: Cell) -> int:
+    return len(cell.text)
 
 
 def _kept_together(table: Table) -> list[Row]:
