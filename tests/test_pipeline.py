@@ -315,9 +315,9 @@ def test_an_empty_world_has_a_reason_for_everything():
     [
         ("u", {"u_shaped"}),
         ("threshold", {"low_side_threshold"}),
-        ("rising", {"rising"}),
+        pytest.param("rising", {"rising"}, marks=pytest.mark.slow),
         # Nothing is there: to say so, or to say that one cannot tell, are both right.
-        ("flat", {"flat", "inconclusive"}),
+        pytest.param("flat", {"flat", "inconclusive"}, marks=pytest.mark.slow),
     ],
 )
 def test_the_truth_of_4000_men_is_recovered(shape: Shape, verdicts: set[str], tmp_path: Path):
