@@ -337,7 +337,11 @@ def missed(
         power = binomial(cell["verdict"] == RIGHT[shape])
         if power.high < 0.9:
             said.append(f"- {shape}, {max(SIZES)} men, strong: power {power}, 90 % was wanted")
-    return "\n".join(said) if said else "Nothing of what was asked for."
+    return (
+        "\n".join(said)
+        if said
+        else "No target lies outside the 99 % interval of its cohorts; where these are few, that says little."
+    )
 
 
 @dataclass(frozen=True)
