@@ -1,7 +1,8 @@
 """A drop: which feed a file is, what is known already, what is refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import openpyxl
@@ -10,6 +11,7 @@ import pytest
 
 from e2analytics.compact import plain
 from e2analytics.errors import UnreadableError
+from e2analytics.feeds import formats
 from e2analytics.feeds.description import load_feeds
 from e2analytics.sources import Sources
 from e2analytics.state import Outputs
@@ -95,6 +97,30 @@ def test_a_file_that_cannot_be_opened_is_refused_and_the_others_are_read(tmp_pat
     refused = [file for file in sources.files if file.refused]
     assert [file.refused.rule for file in refused if file.refused] == ["unreadable_file"]
     assert "Smith" not in refused[0].source_file
+    assert len(sources.rows["patients"]) == 1
+
+
+def test_a_file_that_is_written_to_while_it_is_read_is_refused_and_the_others_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "patients.csv").write_text(PATIENTS)
+    growing = tmp_path / "precision.csv"
+    growing.write_text("clinic_id,scanner_id,site,cv_pct\nC1,S1,total_hip,1.2\n")
+    as_it_is = formats.read
+
+    def and_somebody_writes(path: Path, options: formats.AnyOptions) -> Iterator[Any]:
+        yield from as_it_is(path, options)
+        if path == growing:
+            with path.open("a") as file:
+                file.write("C1,S1,femoral_neck,1.9\n")
+
+    monkeypatch.setattr(formats, "read", and_somebody_writes)
+
+    sources = read(tmp_path)
+
+    refused = {file.path.name: file.refused.rule for file in sources.files if file.refused}
+    assert refused == {"precision.csv": "changed_while_read"}
+    assert "precision" not in sources.rows
     assert len(sources.rows["patients"]) == 1
 
 
