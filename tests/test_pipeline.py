@@ -21,6 +21,8 @@ from e2analytics.state import CANONICAL, Outputs, Snapshot
 from e2analytics.terminal import STEP_NAMES
 from tests.conftest import AS_OF, KEY, QUICK
 
+SEED = SimulationSettings().seed
+
 
 def snapshot(outputs: Outputs) -> Snapshot:
     return Snapshot(outputs.tables, outputs.aside)
@@ -311,19 +313,27 @@ def test_an_empty_world_has_a_reason_for_everything():
 
 
 @pytest.mark.parametrize(
-    ("shape", "verdicts"),
+    ("shape", "verdicts", "seed"),
     [
-        ("u", {"u_shaped"}),
-        ("threshold", {"low_side_threshold"}),
-        pytest.param("rising", {"rising"}, marks=pytest.mark.slow),
+        ("u", {"u_shaped"}, SEED),
+        # The default seed's plateau is taken for a rise (p = 0.04), and so its limit is missed. Kept in
+        # sight: a test of 5 % may err so, but how often it does is for ``make validate`` to show.
+        pytest.param(
+            "threshold",
+            {"low_side_threshold"},
+            SEED,
+            marks=pytest.mark.xfail(strict=True, raises=AssertionError, reason="taken for rising"),
+        ),
+        ("threshold", {"low_side_threshold"}, 1),
+        pytest.param("rising", {"rising"}, SEED, marks=pytest.mark.slow),
         # Nothing is there: to say so, or to say that one cannot tell, are both right.
-        pytest.param("flat", {"flat", "inconclusive"}, marks=pytest.mark.slow),
+        pytest.param("flat", {"flat", "inconclusive"}, SEED, marks=pytest.mark.slow),
     ],
 )
-def test_the_truth_of_4000_men_is_recovered(shape: Shape, verdicts: set[str], tmp_path: Path):
-    # The default seed's threshold is one of the one in twenty whose plateau is taken for a rise: that
-    # test errs so by design (p = 0.04; of seeds 1 to 8 none does). How often is for ``make validate``.
-    simulate(tmp_path, SimulationSettings(patients=4000, shape=shape, seed=1))
+def test_the_truth_of_4000_men_is_recovered(
+    shape: Shape, verdicts: set[str], seed: int, tmp_path: Path
+):
+    simulate(tmp_path, SimulationSettings(patients=4000, shape=shape, seed=seed))
     made = add(None, tmp_path / "drop")
     of_primary = (pl.col("site") == "lumbar_spine") & (pl.col("outcome") == "annual_change_pct")
     primary = made.tables["curve_summary"].filter(of_primary)
