@@ -44,7 +44,14 @@ def published(as_of: date, *results: dict[str, Any], version: str = "1") -> dict
         "weekly_dose_mg": 1.0,
         "started_on": date(2026, 1, 1),
     }
+    waits = [each for each in results if each.get("fate")]
+    results = tuple(each for each in results if not each.get("fate"))
+    waiting = {
+        at: rows(name, *(waits if name == "labs" else [])).with_columns(fate=pl.lit("quarantined"))
+        for name, at in recount.WAITING.items()
+    }
     tables = {name: empty_table(name) for name in ("dxa", "events", "precision")} | {
+        **waiting,
         "patients": rows("patients", man),
         "medications": rows("medications", order),
         "labs": rows("labs", *results),
@@ -74,6 +81,15 @@ def test_late_and_corrected_results_are_told_apart():
     )
 
     assert steps(now, before) == [(1, 2), (1, 2), (2, 2), (2, 3)]
+
+
+def test_a_result_that_waited_and_was_mended_is_a_correction():
+    """Its method was known all the time; that it is another now is seen once it is mended."""
+    waited = result("r2", "ia", 11) | {"fate": "quarantined"}
+    before = published(AUGUST, result("r1", "ms"), waited)
+    now = published(date(2026, 9, 30), result("r1", "ms"), result("r2", "ms", 11))
+
+    assert steps(now, before) == [(1, 2), (1, 2), (2, 2), (2, 2)]
 
 
 def test_a_result_withdrawn_since_is_a_correction():

@@ -39,6 +39,7 @@ from e2analytics.stages import (
     sensitivity,
     settle,
     validate,
+    waiting,
 )
 from e2analytics.stages import fit as fitting
 from e2analytics.stages.curve_rows import Measured
@@ -77,6 +78,7 @@ class Linked(NamedTuple):
     episodes: pl.DataFrame
     draws: pl.DataFrame
     pairs: pl.DataFrame
+    waiting_draws: pl.DataFrame
 
 
 class Exposed(NamedTuple):
@@ -289,7 +291,7 @@ class _Clock:
 
 
 def see(taken: TakenIn, as_of: date) -> dict[str, pl.DataFrame]:
-    """Return the accepted rows of events on or before the as-of date."""
+    """Return the accepted rows of events on or before the as-of date, and what waits of them."""
     day = pl.lit(as_of)
     seen = {target: taken.accepted(target) for target in CANONICAL}
     seen["patients"] = settle.known_patients(taken.settled["patients"])
@@ -298,6 +300,9 @@ def see(taken: TakenIn, as_of: date) -> dict[str, pl.DataFrame]:
     # An end that lies ahead has not happened.
     stopped = pl.when(pl.col("stopped_on") <= day).then("stopped_on")
     seen["medications"] = seen["medications"].with_columns(stopped_on=stopped)
+    men = seen["patients"]
+    seen["waiting"] = waiting.waiting(taken.settled, men, as_of)
+    seen["waiting_e2"] = waiting.e2(taken.settled["labs"], men, as_of)
     return seen
 
 
@@ -308,6 +313,7 @@ def join(seen: Mapping[str, pl.DataFrame], settings: Settings) -> Linked:
         episodes,
         link.draws(seen["labs"], episodes, settings.flag),
         link.pairs(seen["dxa"], seen["patients"], seen["precision"], settings.link),
+        link.draws(seen["waiting_e2"], episodes, settings.flag),
     )
 
 
@@ -475,6 +481,8 @@ def known_of_care(seen: Mapping[str, pl.DataFrame], linked: Linked, scanned: pl.
         linked.draws,
         linked.pairs,
         scanned,
+        seen["waiting"],
+        linked.waiting_draws,
     )
 
 

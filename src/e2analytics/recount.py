@@ -18,7 +18,7 @@ from typing import Any, Final
 import polars as pl
 
 from e2analytics.settings import FlagSettings, LinkSettings
-from e2analytics.stages import densitometry, link, measure
+from e2analytics.stages import densitometry, link, measure, waiting
 from e2analytics.stages.opportunities import Known
 
 STEPS: Final = ("published", "ruled", "corrected", "now")
@@ -32,6 +32,8 @@ _KEYS: Final = {
     "events": ["namespace", "event_id"],
     "precision": ["namespace", "clinic_id", "scanner_id", "site"],
 }
+WAITING: Final = {name: f"waiting_{name}" for name in waiting.TARGETS}
+"""By canonical table the name of its rows that wait in quarantine: they count as well."""
 _DAYS: Final = {
     "labs": "collected_on",
     "dxa": "scanned_on",
@@ -48,7 +50,7 @@ def between(now: Tables, before: Tables) -> pl.DataFrame:
     Parameters
     ----------
     now, before
-        Tables as published; ``runs`` holds the run's own row alone.
+        Tables as published, and what waited then (``WAITING``); ``runs`` holds the run's own row alone.
 
     Returns
     -------
@@ -65,17 +67,24 @@ def between(now: Tables, before: Tables) -> pl.DataFrame:
     ruled = published
     if _rules(run) != _rules(run_before):
         ruled = _counted(before, settings, as_of)
-    known_then = {
-        name: now[name].join(before[name], on=key, how="semi", nulls_equal=True)
-        for name, key in _KEYS.items()
-    }
-    corrected = _counted(known_then, settings, as_of)
+    corrected = _counted(_known_then(now, before), settings, as_of)
     steps = dict(zip(STEPS, (published, ruled, corrected, today), strict=True))
     found = today.select(_GRAIN)
     for step, counts in steps.items():
         named = counts.select(*_GRAIN, *(pl.col(name).alias(f"{step}_{name}") for name in _COUNTS))
         found = found.join(named, on=_GRAIN, how="left", nulls_equal=True, maintain_order="left")
     return found
+
+
+def _known_then(now: Tables, before: Tables) -> dict[str, pl.DataFrame]:
+    """Return the rows of now whose keys had come then, whatever became of them."""
+    rows = {}
+    for name, key in _KEYS.items():
+        names = [name, *([WAITING[name]] if name in WAITING else [])]
+        had_come = pl.concat(before[each].select(key) for each in names)
+        for each in names:
+            rows[each] = now[each].join(had_come, on=key, how="semi", nulls_equal=True)
+    return rows
 
 
 def _rules(run: Mapping[str, Any]) -> tuple[str, str]:
@@ -95,6 +104,8 @@ def _counted(tables: Tables, settings: Mapping[str, Any], as_of: date) -> pl.Dat
     stopped = pl.when(pl.col("stopped_on") <= day).then("stopped_on")
     seen["medications"] = seen["medications"].with_columns(stopped_on=stopped)
     episodes = link.episodes(seen["medications"])
+    waits = {name: tables[at] for name, at in WAITING.items()}
+    waiting_e2 = waiting.e2(waits["labs"], seen["patients"], as_of)
     flag_settings = FlagSettings(**settings.get("flag", {}))
     link_settings = LinkSettings(**settings.get("link", {}))
     known = Known(
@@ -107,5 +118,7 @@ def _counted(tables: Tables, settings: Mapping[str, Any], as_of: date) -> pl.Dat
         link.draws(seen["labs"], episodes, flag_settings),
         link.pairs(seen["dxa"], seen["patients"], seen["precision"], link_settings),
         densitometry.classify(seen["dxa"], seen["patients"]),
+        waiting.waiting(waits, seen["patients"], as_of),
+        link.draws(waiting_e2, episodes, flag_settings),
     )
     return measure.measure(known, as_of, n_months=1)

@@ -184,6 +184,12 @@ class Store:
             return pl.DataFrame(schema=schema_of(name))
         return self.read(name, version).select(columns_of(name)).sort(_order(name))
 
+    def waiting(self, target: str, run: Mapping[str, Any]) -> pl.DataFrame:
+        """Return the rows of a canonical table that a published run left in quarantine."""
+        aside = f"aside/{target}"
+        rows = self.read(aside, json.loads(run["table_versions"])[aside])
+        return rows.filter(pl.col("fate") == "quarantined").sort(_order(target))
+
     def snapshot(self, as_of: date | None = None) -> Snapshot:
         """Return what is known before a run: all rows, models and limits; none before the first.
 

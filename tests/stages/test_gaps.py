@@ -8,7 +8,7 @@ import pytest
 
 from e2analytics import flag_rules, measures
 from e2analytics.settings import FlagSettings, LinkSettings
-from e2analytics.stages import context, densitometry, flag, gaps, link
+from e2analytics.stages import context, densitometry, flag, gaps, link, waiting
 from e2analytics.stages.opportunities import Known
 from e2analytics.state import empty_table
 
@@ -104,17 +104,23 @@ def table(name: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
 
 
 def known(rows: dict[str, list[dict[str, Any]]]) -> Known:
+    aside = {
+        name: table(name, rows.pop(f"waiting_{name}", [])).with_columns(fate=pl.lit("quarantined"))
+        for name in waiting.TARGETS
+    }
     given = {"patients": [patient("p1")], **FINE, **rows}
     frames = {name: table(name, others + given.get(name, [])) for name, others in OTHERS.items()}
     episodes = link.episodes(frames["medications"])
+    men = frames["patients"]
+    waiting_e2 = waiting.e2(aside["labs"], men, AS_OF)
     return Known(
         **frames,
         episodes=episodes,
         draws=link.draws(frames["labs"], episodes, FlagSettings()),
-        pairs=link.pairs(
-            frames["dxa"], frames["patients"], empty_table("precision"), LinkSettings()
-        ),
-        densitometry=densitometry.classify(frames["dxa"], frames["patients"]),
+        pairs=link.pairs(frames["dxa"], men, empty_table("precision"), LinkSettings()),
+        densitometry=densitometry.classify(frames["dxa"], men),
+        waiting=waiting.waiting(aside, men, AS_OF),
+        waiting_draws=link.draws(waiting_e2, episodes, FlagSettings()),
     )
 
 
@@ -182,6 +188,16 @@ def test_a_man_whose_care_is_complete_has_no_gap():
             },
             [],
         ),
+        # What came and waits in quarantine was done, too.
+        (
+            {
+                "labs": FINE["labs"] + [result(50, 12.0)],
+                "waiting_labs": [result(2, 14.0)],
+            },
+            [],
+        ),
+        ({"labs": FINE["labs"][:1], "waiting_labs": [result(100, 29.0, "vitamin_d_25oh")]}, []),
+        ({"dxa": [], "waiting_dxa": [scan(310)]}, []),
         # Five points less body fat and E2 below 30: a candidate from the scan on.
         (
             {"dxa": [scan(310, body_fat_pct=30.0), scan(95, body_fat_pct=25.0)]},
@@ -291,7 +307,8 @@ def test_the_context_of_a_man():
         }
     )
     men = pl.DataFrame({"patient_id": ["p1"]})
-    shared = {name: getattr(rows, name) for name in Known._fields if name != "pairs"}
+    alone = {"pairs", "waiting", "waiting_draws"}
+    shared = {name: getattr(rows, name) for name in Known._fields if name not in alone}
 
     found = context.context(flag.Known(**shared, men=men, exposures=exposures), COHORT)
 

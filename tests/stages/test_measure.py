@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from e2analytics import clinical, measures
 from e2analytics.settings import FlagSettings, LinkSettings
-from e2analytics.stages import densitometry, link
+from e2analytics.stages import densitometry, link, waiting
 from e2analytics.stages.measure import measure, with_older
 from e2analytics.stages.opportunities import Known
 from e2analytics.state import empty_table
@@ -109,19 +109,38 @@ def table(name: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
     )
 
 
-def known(first: dict[str, Any] = EVERYTHING_ONCE, **rows: list[dict[str, Any]]) -> Known:
+def in_quarantine(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"fate": "quarantined"}
+
+
+def waits(row: dict[str, Any]) -> bool:
+    return row.get("fate") == "quarantined"
+
+
+def of_fate(frame: pl.DataFrame, rows: list[dict[str, Any]]) -> pl.DataFrame:
+    fates = [row["fate"] for row in rows]
+    return frame.with_columns(fate=pl.Series(fates, dtype=pl.String))
+
+
+def known(first: dict[str, Any] = EVERYTHING_ONCE, **every: list[dict[str, Any]]) -> Known:
+    rows = {name: [row for row in given if not waits(row)] for name, given in every.items()}
     given = {"patients": [man()], **rows}
     names = ("patients", "medications", "labs", "dxa", "events")
     frames = {name: table(name, first.get(name, []) + given.get(name, [])) for name in names}
+    aside = {name: list(filter(waits, every.get(name, []))) for name in waiting.TARGETS}
+    set_aside = {name: of_fate(table(name, rows), rows) for name, rows in aside.items()}
+    men = frames["patients"]
     episodes = link.episodes(frames["medications"])
     return Known(
         **frames,
         episodes=episodes,
         draws=link.draws(frames["labs"], episodes, FlagSettings()),
-        pairs=link.pairs(
-            frames["dxa"], frames["patients"], empty_table("precision"), LinkSettings()
+        pairs=link.pairs(frames["dxa"], men, empty_table("precision"), LinkSettings()),
+        densitometry=densitometry.classify(frames["dxa"], men),
+        waiting=waiting.waiting(set_aside, men, AS_OF),
+        waiting_draws=link.draws(
+            waiting.e2(set_aside["labs"], men, AS_OF), episodes, FlagSettings()
         ),
-        densitometry=densitometry.classify(frames["dxa"], frames["patients"]),
     )
 
 
@@ -519,6 +538,18 @@ def test_a_man_with_two_sites_is_one_man_and_a_loss_at_one_of_them_is_a_loss():
     assert of_last_month("bone_loss", medications=[order()], dxa=scans) == (1, 1)
 
 
+@pytest.mark.parametrize(("first", "reason"), [(729, "short_record_of_dxa"), (730, None)])
+def test_bone_loss_is_measured_from_two_years_of_scans_on(first, reason):
+    orders = [order(after(-800, AS_OF))]
+    first_scan = [scan(after(-first, AS_OF))]
+
+    found = measure(known({}, medications=orders, dxa=first_scan), AS_OF, n_months=1).filter(
+        pl.col("measure") == "bone_loss", pl.col("clinic_id") == "c1"
+    )
+
+    assert found["not_measured"].to_list() == [reason]
+
+
 def test_bone_loss_of_men_who_were_not_on_the_drug_between_the_scans_is_not_counted():
     scans = [scan(date(2024, 9, 1)), scan(date(2025, 12, 1), 0.8)]
 
@@ -827,12 +858,17 @@ def test_months_that_are_disjoint_count_every_unit_once(outputs):
     medications = tables["medications"]
     episodes = link.episodes(medications)
     draws = link.draws(tables["labs"], episodes, FlagSettings())
+    none_waits = {
+        name: tables[name].clear().with_columns(fate=pl.lit("")) for name in waiting.TARGETS
+    }
     given = Known(
         **{name: tables[name] for name in ("patients", "medications", "labs", "dxa", "events")},
         episodes=episodes,
         draws=draws,
         pairs=link.pairs(tables["dxa"], tables["patients"], tables["precision"], LinkSettings()),
         densitometry=tables["densitometry"],
+        waiting=waiting.waiting(none_waits, tables["patients"], AS_OF),
+        waiting_draws=draws.clear(),
     )
 
     found = measure(given, AS_OF, n_months=36)
@@ -843,3 +879,215 @@ def test_months_that_are_disjoint_count_every_unit_once(outputs):
     )
     assert of_results["denominator"].sum() == len(in_months)
     assert found.filter(pl.col("numerator") > pl.col("denominator")).is_empty()
+
+
+# --- What came and waits in quarantine is no lack of care ---------------------------------------
+
+
+def low_and(*later: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    return {"medications": [order(after(-100))], "labs": [e2(START, 9.0), *later]}
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "expected"),
+    [
+        # Met, counted, excepted, apart; one of them is the man.
+        (
+            "baseline_dxa",
+            {"medications": [order()], "dxa": [in_quarantine(scan(after(-10)))]},
+            [("2026-04", 0, 0, 1, 0)],
+        ),
+        # A scan of the whole body is no scan of bone, whether it waits or not.
+        (
+            "baseline_dxa",
+            {
+                "medications": [order()],
+                "dxa": [in_quarantine(scan(after(-10), site="total_body"))],
+            },
+            [("2026-04", 0, 1, 0, 0)],
+        ),
+        # Of a scan whose site cannot be read it may be.
+        (
+            "baseline_dxa",
+            {"medications": [order()], "dxa": [in_quarantine(scan(after(-10), site=None))]},
+            [("2026-04", 0, 0, 1, 0)],
+        ),
+        # What was done beside it counts.
+        (
+            "baseline_dxa",
+            {
+                "medications": [order()],
+                "dxa": [scan(after(-20)), in_quarantine(scan(after(-10)))],
+            },
+            [("2026-04", 1, 1, 0, 0)],
+        ),
+        (
+            "follow_up_dxa",
+            {
+                "medications": [order(date(2024, 1, 1))],
+                "dxa": [scan(date(2024, 1, 5)), in_quarantine(scan(date(2026, 1, 5)))],
+            },
+            [("2026-04", 0, 0, 1, 0)],
+        ),
+        (
+            "e2_after_change",
+            {"medications": [order()], "labs": [in_quarantine(e2(after(14)))]},
+            [("2026-03", 0, 0, 1, 0)],
+        ),
+        (
+            "e2_after_change",
+            {"medications": [order()], "labs": [in_quarantine(e2(after(13)))]},
+            [("2026-03", 0, 1, 0, 0)],
+        ),
+        # The method of a result is known though its value is not.
+        (
+            "ms_share",
+            {"medications": [order()], "labs": [in_quarantine(e2(after(30)))]},
+            [("2026-01", 1, 1, 0, 0)],
+        ),
+        (
+            "e2_below_red_line",
+            {"medications": [order()], "labs": [in_quarantine(e2(after(30), 9.0))]},
+            [("2026-01", 0, 0, 0, 1)],
+        ),
+        # One that can be read speaks for the month.
+        (
+            "e2_below_red_line",
+            {
+                "medications": [order()],
+                "labs": [e2(after(20), 9.0), in_quarantine(e2(after(30), 30.0))],
+            },
+            [("2026-01", 1, 1, 0, 0)],
+        ),
+        ("response_to_low_e2", low_and(in_quarantine(e2(after(42)))), [("2026-02", 0, 0, 1, 0)]),
+        ("response_to_low_e2", low_and(in_quarantine(e2(after(43)))), [("2026-02", 0, 1, 0, 0)]),
+        (
+            "indicated_start",
+            {"medications": [order()], "labs": [in_quarantine(e2(after(-9), 80.0))]},
+            [("2026-01", 0, 0, 1, 0)],
+        ),
+        # Which was the last before the start cannot be told from one before it, high or low.
+        (
+            "indicated_start",
+            {
+                "medications": [order()],
+                "labs": [e2(after(-90), 80.0), in_quarantine(e2(after(-9), 30.0))],
+            },
+            [("2026-01", 0, 0, 1, 0)],
+        ),
+        (
+            "indicated_start",
+            {
+                "medications": [order()],
+                "labs": [in_quarantine(e2(after(-90), 80.0)), e2(after(-9), 30.0)],
+            },
+            [("2026-01", 0, 1, 0, 0)],
+        ),
+        (
+            "osteoporosis_action",
+            {
+                "events": [
+                    event("fracture", START),
+                    in_quarantine(event("bone_plan", after(30))),
+                ]
+            },
+            [("2026-04", 0, 0, 1, 0)],
+        ),
+        (
+            "osteoporosis_action",
+            {
+                "events": [event("fracture", START)],
+                "medications": [
+                    in_quarantine(order(after(30), drug="denosumab", drug_class="denosumab"))
+                ],
+            },
+            [("2026-04", 0, 0, 1, 0)],
+        ),
+        (
+            "de_escalation",
+            {
+                "medications": [order()],
+                "labs": [e2(after(50))],
+                "dxa": [scan(START, body_fat_pct=30.0), scan(after(60), body_fat_pct=25.0)],
+                "events": [in_quarantine(event("ai_review", after(70)))],
+            },
+            [("2026-05", 0, 0, 1, 0)],
+        ),
+    ],
+)
+def test_what_waits_in_quarantine_is_an_exception(name, rows, expected):
+    assert counts(name, **rows) == expected
+
+
+@pytest.mark.parametrize(
+    ("results", "tested", "sufficient"),
+    [
+        ([in_quarantine(result("vitamin_d_25oh", AS_OF))], (0, 0, 1), (0, 0, 1)),
+        # He was tested; what the last result says nobody knows.
+        (
+            [
+                result("vitamin_d_25oh", after(-90, AS_OF), 40.0),
+                in_quarantine(result("vitamin_d_25oh", AS_OF)),
+            ],
+            (1, 1, 0),
+            (0, 0, 1),
+        ),
+        (
+            [
+                in_quarantine(result("vitamin_d_25oh", after(-90, AS_OF))),
+                result("vitamin_d_25oh", AS_OF, 20.0),
+            ],
+            (1, 1, 0),
+            (0, 1, 0),
+        ),
+        ([in_quarantine(result("vitamin_d_25oh", after(-365, AS_OF)))], (0, 1, 0), (0, 1, 0)),
+    ],
+)
+def test_vitamin_d_that_waits(results, tested, sufficient):
+    rows = {"medications": [order()], "labs": results}
+
+    for name, expected in (("vitamin_d_tested", tested), ("vitamin_d_sufficient", sufficient)):
+        assert counts(name, **rows)[-1][1:4] == expected
+
+
+@pytest.mark.parametrize(
+    ("haematocrit", "psa", "expected"),
+    [
+        ("came", "waits", (0, 0, 1)),
+        ("waits", "waits", (0, 0, 1)),
+        # Of the other nothing came: that is a lack.
+        ("none", "waits", (0, 1, 0)),
+    ],
+)
+def test_haematocrit_and_psa_that_wait(haematocrit, psa, expected):
+    came = {
+        "came": lambda analyte: [result(analyte, AS_OF)],
+        "waits": lambda analyte: [in_quarantine(result(analyte, AS_OF))],
+        "none": lambda analyte: [],
+    }
+
+    found = counts("t_safety", labs=came[haematocrit]("hematocrit") + came[psa]("psa"))
+
+    assert found[-1][1:4] == expected
+
+
+def test_what_waits_speaks_for_known_men_and_for_days_that_have_come():
+    rows = [
+        in_quarantine(e2(AS_OF)),
+        in_quarantine(e2(after(1, AS_OF))),
+        in_quarantine(e2(AS_OF, patient_id="unknown")),
+        in_quarantine(e2(AS_OF, analyte=None)),
+    ]
+
+    assert known(labs=rows).waiting.rows() == [("p1", "estradiol", AS_OF)]
+
+
+def test_a_clinic_of_which_all_waits_is_not_silent():
+    """What came is there, though it cannot be counted."""
+    came = [e2(after(-200, AS_OF)), in_quarantine(e2(after(-5, AS_OF)))]
+
+    found = measure(known(medications=[order()], labs=came), AS_OF, n_months=1).filter(
+        pl.col("measure") == "ms_share", pl.col("clinic_id") == "c1"
+    )
+
+    assert found["not_measured"].to_list() == [None]

@@ -21,7 +21,8 @@ from e2analytics.contracts import columns_of
 from e2analytics.stages import courses
 from e2analytics.stages.flag import wholly_below
 from e2analytics.stages.measure import lacking
-from e2analytics.stages.opportunities import BONE_SITES, VITAMIN_D, Known, opportunities
+from e2analytics.stages.opportunities import VITAMIN_D, Known, opportunities
+from e2analytics.stages.waiting import BONE_SCAN, BONE_SITES
 
 _FOUND: Final = ["patient_id", "since_on", "due_on"]
 # A review is not the only answer to it: a clinic need not send reviews.
@@ -105,7 +106,22 @@ class _Gaps:
 
     @cached_property
     def _scans(self) -> pl.DataFrame:
-        return self._known.dxa.filter(pl.col("site").is_in(BONE_SITES))
+        scans = self._known.dxa.filter(pl.col("site").is_in(BONE_SITES))
+        return self._with_waiting(scans, BONE_SCAN, "scanned_on")
+
+    @cached_property
+    def _draws(self) -> pl.DataFrame:
+        return self._with_waiting(self._known.draws, "estradiol", "collected_on")
+
+    def _with_waiting(self, rows: pl.DataFrame, what: str, day: str) -> pl.DataFrame:
+        """Return the days on which something was done, though the result may wait to be mended."""
+        waits = self._known.waiting.filter(pl.col("what") == what)
+        return pl.concat(
+            [
+                rows.select("patient_id", day),
+                waits.select("patient_id", pl.col("happened_on").alias(day)),
+            ]
+        )
 
     def _last(self, rows: pl.DataFrame, day: str, name: str) -> pl.DataFrame:
         return rows.group_by("patient_id").agg(pl.col(day).max().alias(name))
@@ -169,7 +185,7 @@ class _Gaps:
             self._changes, left_on=["patient_id", "since_on"], right_on=["patient_id", "changed_on"]
         )
         drawn = pl.col("collected_on") >= pl.col("since_on") + steady
-        return self._without(last_change, self._known.draws, drawn)
+        return self._without(last_change, self._draws, drawn)
 
     def immunoassay_to_repeat(self) -> pl.DataFrame:
         by_ms = pl.col("assay") == "ms"
@@ -214,9 +230,7 @@ class _Gaps:
         low = pl.concat([self._unmet("response_to_low_e2").select(_FOUND), flagged])
         newest = low.group_by("patient_id").agg(pl.col("since_on", "due_on").max())
         unchanged = self._without(newest, self._changes, pl.col("changed_on") > pl.col("since_on"))
-        return self._without(
-            unchanged, self._known.draws, pl.col("collected_on") > pl.col("since_on")
-        )
+        return self._without(unchanged, self._draws, pl.col("collected_on") > pl.col("since_on"))
 
     def de_escalation_candidate(self) -> pl.DataFrame:
         leaner = self._unmet("de_escalation", due=False)

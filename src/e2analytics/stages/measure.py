@@ -21,7 +21,8 @@ import polars as pl
 from e2analytics import measures
 from e2analytics.models.proportion import wilson
 from e2analytics.stages import courses
-from e2analytics.stages.opportunities import BONE_SITES, Known, opportunities
+from e2analytics.stages.opportunities import Known, opportunities
+from e2analytics.stages.waiting import BONE_SITES
 
 N_MONTHS: Final = 24
 NO_PATIENTS: Final = "no_patients"
@@ -160,9 +161,9 @@ def _silences(known: Known, clinics: pl.DataFrame, month_ends: Sequence[date]) -
         "medications": "started_on",
         "events": "occurred_on",
     }
-    days = pl.concat(
-        getattr(known, table).select("patient_id", on=day).unique() for table, day in rows.items()
-    )
+    came = (getattr(known, table).select("patient_id", on=day) for table, day in rows.items())
+    waits = known.waiting.select("patient_id", on="happened_on")
+    days = pl.concat([*came, waits]).unique()
     of_clinics = (
         days.join(clinics, on="patient_id")
         .select("clinic_id", "on")

@@ -7,6 +7,8 @@ Out   opportunities   grain: a unit of a measure; ``counted_on`` says in which m
 ``apart`` marks units that are told beside the measure. What each measure counts, and all its numbers, stand
 in ``schemas/reference/measures.yaml``; a unit is counted when its answer was due, so that nothing that came
 later changes it.
+
+What came and waits in quarantine is no lack of care: a unit that it may answer is excepted until it is mended.
 """
 
 from __future__ import annotations
@@ -22,15 +24,19 @@ from e2analytics import measures
 from e2analytics.contracts import FITTED_SITES
 from e2analytics.measures import Measure
 from e2analytics.stages import courses
+from e2analytics.stages.waiting import BONE_SCAN, BONE_SITES
 
-BONE_SITES: Final = (*FITTED_SITES, "one_third_radius")
 VITAMIN_D: Final = "vitamin_d_25oh"
 _BONE_DRUGS: Final = ("bisphosphonate", "denosumab")
 _COLUMNS: Final = ["measure", "patient_id", "counted_on", "met", "excepted", "apart"]
 
 
 class Known(NamedTuple):
-    """What is known of the men on the as-of date: canonical rows and what was linked to them."""
+    """What is known of the men on the as-of date: canonical rows and what was linked to them.
+
+    ``waiting`` and ``waiting_draws`` are what came and waits in quarantine (``stages.waiting``), the draws as
+    ``draws`` are.
+    """
 
     patients: pl.DataFrame
     medications: pl.DataFrame
@@ -41,6 +47,8 @@ class Known(NamedTuple):
     draws: pl.DataFrame
     pairs: pl.DataFrame
     densitometry: pl.DataFrame
+    waiting: pl.DataFrame
+    waiting_draws: pl.DataFrame
 
 
 def opportunities(
@@ -114,17 +122,23 @@ class _Counts:
         )
 
     @cached_property
-    def _draws_on_drug(self) -> pl.DataFrame:
-        return self._known.draws.filter(pl.col("on_drug") | pl.col("on_other")).select(
-            "patient_id",
-            "collected_at",
-            "collected_on",
-            "result_id",
-            "value_low",
-            "value_high",
-            "assay",
-            "in_transition",
+    def _draws(self) -> pl.DataFrame:
+        """Every E2; a result that ``waits`` has no value."""
+        no_value = pl.lit(None, dtype=pl.Float64)
+        unread = self._known.waiting_draws.with_columns(value_low=no_value, value_high=no_value)
+        columns = [
+            *("patient_id", "collected_at", "collected_on", "result_id"),
+            *("value_low", "value_high", "assay", "in_transition"),
+        ]
+        on_inhibitor = (pl.col("on_drug") | pl.col("on_other")).alias("on_inhibitor")
+        return pl.concat(
+            draws.select(*columns, on_inhibitor, pl.lit(waits).alias("waits"))
+            for draws, waits in ((self._known.draws, False), (unread, True))
         )
+
+    @cached_property
+    def _draws_on_drug(self) -> pl.DataFrame:
+        return self._draws.filter("on_inhibitor")
 
     @cached_property
     def _men_on_drug(self) -> pl.DataFrame:
@@ -146,6 +160,18 @@ class _Counts:
     def _events(self, kind: str) -> pl.DataFrame:
         return self._known.events.filter(pl.col("kind") == kind).select("patient_id", "occurred_on")
 
+    def _unless_waiting(
+        self, units: pl.DataFrame, what: str | Collection[str], day: str, when: pl.Expr
+    ) -> pl.DataFrame:
+        """Except units that a row in quarantine may answer."""
+        kinds = [what] if isinstance(what, str) else list(what)
+        rows = self._known.waiting.filter(pl.col("what").is_in(kinds)).select(
+            "patient_id", pl.col("happened_on").alias(day)
+        )
+        already = pl.col("excepted") if "excepted" in units.columns else pl.lit(False)
+        waits = _any(units, rows, when, "waits")
+        return waits.with_columns(excepted=already | pl.col("waits")).drop("waits")
+
     def baseline_dxa(self, measure: Measure) -> pl.DataFrame:
         trt = courses.on_testosterone(self._known.patients, self._known.medications)
         starts = (
@@ -157,9 +183,11 @@ class _Counts:
         )
         present = courses.while_present(starts, self._away, "started_on", "counted_on")
         first, last = pl.col("started_on") - _days(measure, "before"), pl.col("counted_on")
-        scanned = _any(present, self._scans, _within("scanned_on", first, last), "met")
+        in_time = _within("scanned_on", first, last)
+        scanned = _any(present, self._scans, in_time, "met")
         refused = _within("occurred_on", first, last)
-        return _any(scanned, self._events("dxa_refused"), refused, "excepted")
+        judged = _any(scanned, self._events("dxa_refused"), refused, "excepted")
+        return self._unless_waiting(judged, BONE_SCAN, "scanned_on", in_time)
 
     def follow_up_dxa(self, measure: Measure) -> pl.DataFrame:
         start = pl.col("started_on")
@@ -180,7 +208,9 @@ class _Counts:
         in_time = _within("scanned_again_on", first, last)
         followed = _any(with_baseline, again, in_baseline & in_time, "met")
         refused = _within("occurred_on", first, last)
-        return _any(followed, self._events("dxa_refused"), refused, "excepted")
+        judged = _any(followed, self._events("dxa_refused"), refused, "excepted")
+        again_in_time = _within("scanned_on", first, last)
+        return self._unless_waiting(judged, BONE_SCAN, "scanned_on", again_in_time)
 
     def e2_after_change(self, measure: Measure) -> pl.DataFrame:
         start = pl.col("started_on")
@@ -191,8 +221,9 @@ class _Counts:
         present = courses.while_present(changes, self._away, "started_on", "counted_on")
         drawn = self._known.draws.select("patient_id", "collected_on")
         at_this_dose = pl.col("collected_on") < pl.col("ended_on")
-        in_time = _within("collected_on", first, pl.col("counted_on"))
-        return _any(present, drawn, in_time & at_this_dose, "met")
+        in_time = _within("collected_on", first, pl.col("counted_on")) & at_this_dose
+        judged = _any(present, drawn, in_time, "met")
+        return self._unless_waiting(judged, "estradiol", "collected_on", in_time)
 
     def ms_share(self, measure: Measure) -> pl.DataFrame:
         return self._draws_on_drug.select(
@@ -204,7 +235,7 @@ class _Counts:
         last_of_month = (
             self._draws_on_drug.filter(~pl.col("in_transition"))
             .with_columns(month=pl.col("collected_on").dt.truncate("1mo"))
-            .sort("collected_at", "result_id")
+            .sort(~pl.col("waits"), "collected_at", "result_id")
             .unique(["patient_id", "month"], keep="last", maintain_order=True)
         )
         # 16 by immunoassay may be 10 or 25: only mass spectrometry tells on which side of the line he is.
@@ -231,9 +262,10 @@ class _Counts:
         )
         repeated = _any(asked, drawn, soon, "repeated")
         lowered = _lowered(then, self._in_force(present, "counted_on"))
-        return repeated.join(lowered, on=["patient_id", "drawn_on"], how="left").with_columns(
+        judged = repeated.join(lowered, on=["patient_id", "drawn_on"], how="left").with_columns(
             met=pl.col("repeated") | pl.col("lowered").fill_null(False)
         )
+        return self._unless_waiting(judged, "estradiol", "collected_on", soon)
 
     def _in_force(self, units: pl.DataFrame, day: str) -> pl.DataFrame:
         """Return the inhibitors in force on a day of each unit, one row each."""
@@ -250,23 +282,26 @@ class _Counts:
             measure.limits[name] for name in ("high_e2_pg_ml", "symptomatic_e2_pg_ml")
         )
         starts = self._courses.select("patient_id", "started_on", counted_on="started_on")
+        # Of one day the result that can be read speaks.
         last = (
-            starts.join(self._known.draws, on="patient_id")
+            starts.join(self._draws, on="patient_id")
             .filter(_within("collected_on", first, pl.col("started_on")))
-            .sort("collected_at", "result_id")
+            .sort("collected_on", ~pl.col("waits"), "collected_at", "result_id")
             .group_by("patient_id", "started_on", maintain_order=True)
-            .agg(e2=pl.col("value_low").last())
+            .agg(e2=pl.col("value_low").last(), excepted=pl.col("waits").last())
         )
         tested = starts.join(last, on=["patient_id", "started_on"], how="left")
         in_time = _within("occurred_on", first, pl.col("started_on"))
         e2 = pl.col("e2")
         return _any(tested, self._events("symptom"), in_time, "symptom").with_columns(
             met=((e2 > high) | ((e2 >= with_symptom) & pl.col("symptom"))).fill_null(False),
-            apart=e2.is_null(),
+            excepted=pl.col("excepted").fill_null(False),
+            apart=pl.col("excepted").is_null(),
         )
 
     def vitamin_d_tested(self, measure: Measure) -> pl.DataFrame:
-        return _any(self._men_on_drug, self._results(VITAMIN_D), _recent(measure), "met")
+        tested = _any(self._men_on_drug, self._results(VITAMIN_D), _recent(measure), "met")
+        return self._unless_waiting(tested, VITAMIN_D, "collected_on", _recent(measure))
 
     def vitamin_d_sufficient(self, measure: Measure) -> pl.DataFrame:
         enough = measure.limits["vitamin_d_ng_ml"]
@@ -275,15 +310,19 @@ class _Counts:
             .filter(_recent(measure))
             .sort("collected_at", "result_id")
             .group_by("patient_id", "counted_on", maintain_order=True)
-            .agg(met=pl.col("value_low").last() >= enough)
+            .agg(met=pl.col("value_low").last() >= enough, last_on=pl.col("collected_on").last())
         )
-        return self._men_on_drug.join(
-            last, on=["patient_id", "counted_on"], how="left"
-        ).with_columns(pl.col("met").fill_null(False))
+        judged = self._men_on_drug.join(last, on=["patient_id", "counted_on"], how="left")
+        since = (pl.col("collected_on") > pl.col("last_on")).fill_null(True)
+        # The last counts: where that waits, one before it is not what is asked for.
+        return self._unless_waiting(
+            judged, VITAMIN_D, "collected_on", _recent(measure) & since
+        ).with_columns(met=pl.col("met").fill_null(False) & ~pl.col("excepted"))
 
     def calcium_counselling(self, measure: Measure) -> pl.DataFrame:
         counselled = self._events("counselling").rename({"occurred_on": "collected_on"})
-        return _any(self._men_on_drug, counselled, _recent(measure), "met")
+        judged = _any(self._men_on_drug, counselled, _recent(measure), "met")
+        return self._unless_waiting(judged, "counselling", "collected_on", _recent(measure))
 
     def bone_loss(self, measure: Measure) -> pl.DataFrame:
         pairs = self._known.pairs.filter(pl.col("site").is_in(FITTED_SITES))
@@ -313,9 +352,20 @@ class _Counts:
             .select("patient_id", "counted_on")
         )
         present = courses.while_present(men, self._away, "counted_on", "counted_on")
-        for analyte in ("hematocrit", "psa"):
-            present = _any(present, self._results(analyte), _recent(measure), analyte)
-        return present.with_columns(met=pl.col("hematocrit") & pl.col("psa"))
+        each = ("hematocrit", "psa")
+        for analyte in each:
+            came = self._unless_waiting(present, analyte, "collected_on", _recent(measure))
+            present = _any(
+                came.rename({"excepted": f"{analyte}_waits"}),
+                self._results(analyte),
+                _recent(measure),
+                analyte,
+            )
+        return present.with_columns(
+            met=pl.all_horizontal(each),
+            # One that is not there is a lack, whatever becomes of the other.
+            excepted=pl.all_horizontal(pl.col(name) | pl.col(f"{name}_waits") for name in each),
+        )
 
     def osteoporosis_action(self, measure: Measure) -> pl.DataFrame:
         first_scan = (
@@ -332,21 +382,18 @@ class _Counts:
             .with_columns(counted_on=pl.col("found_on") + _days(measure, "until"))
         )
         present = courses.while_present(findings, self._away, "found_on", "counted_on")
-        planned = _any(
-            present,
-            self._events("bone_plan"),
-            _within("occurred_on", pl.col("found_on"), pl.col("counted_on")),
-            "planned",
-        )
+        in_time = _within("occurred_on", pl.col("found_on"), pl.col("counted_on"))
+        planned = _any(present, self._events("bone_plan"), in_time, "planned")
         drugs = self._known.medications.filter(pl.col("drug_class").is_in(_BONE_DRUGS)).select(
             "patient_id", "started_on", "stopped_on"
         )
         in_force = (pl.col("started_on") <= pl.col("counted_on")) & (
             pl.col("stopped_on").is_null() | (pl.col("stopped_on") > pl.col("found_on"))
         )
-        return _any(planned, drugs, in_force, "treated").with_columns(
+        judged = _any(planned, drugs, in_force, "treated").with_columns(
             met=pl.col("planned") | pl.col("treated")
         )
+        return self._unless_waiting(judged, ("bone_plan", *_BONE_DRUGS), "occurred_on", in_time)
 
     def de_escalation(self, measure: Measure) -> pl.DataFrame:
         of_scanner = ["patient_id", "scanner_id"]
@@ -379,7 +426,8 @@ class _Counts:
         treated = _any(low, self._spells, on_drug, "on_drug").filter("on_drug")
         present = courses.while_present(treated, self._away, "scanned_on", "counted_on")
         reviewed = _within("occurred_on", pl.col("scanned_on"), pl.col("counted_on"))
-        return _any(present, self._events("ai_review"), reviewed, "met")
+        judged = _any(present, self._events("ai_review"), reviewed, "met")
+        return self._unless_waiting(judged, "ai_review", "occurred_on", reviewed)
 
 
 def _wholly_below(line: float) -> pl.Expr:

@@ -1,0 +1,65 @@
+"""Waiting: what came in of a man's care and waits in quarantine until it is mended.
+
+In    every row of the canonical tables with its fate, the men, the as-of date
+Out   waiting   grain: a row; ``patient_id``, ``what`` it is of (an analyte, a bone scan, the class of a drug,
+                the kind of an event) and the day on which it ``happened_on``
+
+Rows that do not say of whom, of what or of which day they are speak for nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Final
+
+import polars as pl
+
+from e2analytics.compact import plain
+from e2analytics.contracts import FITTED_SITES, columns_of
+
+BONE_SITES: Final = (*FITTED_SITES, "one_third_radius")
+BONE_SCAN: Final = "bone_scan"
+_WAITS: Final = "quarantined"
+# Of a scan whose site cannot be read it may be the bone.
+_OF_BONE: Final = pl.col("site").is_in(BONE_SITES) | pl.col("site").is_null()
+_TOLD: Final[Mapping[str, tuple[pl.Expr, str]]] = {
+    "labs": (pl.col("analyte"), "collected_on"),
+    "dxa": (pl.when(_OF_BONE).then(pl.lit(BONE_SCAN)), "scanned_on"),
+    "medications": (pl.col("drug_class"), "started_on"),
+    "events": (pl.col("kind"), "occurred_on"),
+}
+
+TARGETS: Final = tuple(_TOLD)
+
+
+def waiting(rows: Mapping[str, pl.DataFrame], patients: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    """Return what waits of each man.
+
+    Parameters
+    ----------
+    rows
+        By canonical table: its rows with their ``fate``.
+    patients
+        The men.
+    as_of
+        What happened later is not seen.
+    """
+    return pl.concat(
+        _of_men(target, rows[target], patients, as_of)
+        .select("patient_id", what.alias("what"), pl.col(day).alias("happened_on"))
+        .drop_nulls("what")
+        for target, (what, day) in _TOLD.items()
+    )
+
+
+def e2(labs: pl.DataFrame, patients: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    """Return the E2 results that wait, as rows of ``labs``."""
+    rows = _of_men("labs", labs, patients, as_of).select(columns_of("labs"))
+    return rows.filter(pl.col("analyte") == "estradiol")
+
+
+def _of_men(target: str, rows: pl.DataFrame, patients: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    _, day = _TOLD[target]
+    waits = plain(rows.filter(pl.col("fate") == _WAITS, pl.col(day) <= pl.lit(as_of)), target)
+    return waits.join(patients, on="patient_id", how="semi")
