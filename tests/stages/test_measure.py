@@ -543,7 +543,8 @@ def test_bone_loss_is_measured_from_two_years_of_scans_on(first, reason):
     orders = [order(after(-800, AS_OF))]
     first_scan = [scan(after(-first, AS_OF))]
 
-    found = measure(known({}, medications=orders, dxa=first_scan), AS_OF, n_months=1).filter(
+    given = known({}, medications=orders, dxa=first_scan, labs=[e2(after(-9, AS_OF))])
+    found = measure(given, AS_OF, n_months=1).filter(
         pl.col("measure") == "bone_loss", pl.col("clinic_id") == "c1"
     )
 
