@@ -116,6 +116,7 @@ def weigh(fit: CurveFit) -> shape.Evidence:
         fit.n_effective[told].astype(float),
         fit.estimate[told],
         fit.replicates[:, told],
+        CurveSettings().delta,
     )
 
 

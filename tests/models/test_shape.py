@@ -7,10 +7,11 @@ from e2analytics.models.shape import Evidence, Verdict
 LOG_E2 = np.linspace(np.log(10), np.log(60), 60)
 MEN = np.full(60, 200.0)
 NONE, SOME = 0.6, 0.01
+DELTA = 0.5
 
 
 def evidence(**p_values):
-    p = dict.fromkeys(("p_low", "p_high", "p_bend", "p_still_rising", "p_still_falling"), NONE)
+    p = dict.fromkeys(("p_low", "p_high", "p_bend", "p_gain_above", "p_gain_below"), NONE)
     return Evidence(**(p | p_values), bend_log_e2=np.log(20))
 
 
@@ -29,11 +30,11 @@ def replicates(benefit, spread=0.1, seed=0):
         (evidence(p_low=SOME, p_high=SOME), False, Verdict.INCONCLUSIVE),
         (evidence(p_low=SOME, p_bend=SOME), False, Verdict.LOW_SIDE_THRESHOLD),
         (evidence(p_low=SOME), False, Verdict.RISING),
-        # A bend after which the outcome still improves is no plateau.
-        (evidence(p_low=SOME, p_bend=SOME, p_still_rising=SOME), False, Verdict.RISING),
+        # A bend beyond which there is more to gain is no plateau.
+        (evidence(p_low=SOME, p_bend=SOME, p_gain_above=SOME), False, Verdict.RISING),
         (evidence(p_high=SOME, p_bend=SOME), False, Verdict.HIGH_SIDE_THRESHOLD),
         (evidence(p_high=SOME), False, Verdict.FALLING),
-        (evidence(p_high=SOME, p_bend=SOME, p_still_falling=SOME), False, Verdict.FALLING),
+        (evidence(p_high=SOME, p_bend=SOME, p_gain_below=SOME), False, Verdict.FALLING),
         # A bend without harm on either side is not spoken about.
         (evidence(p_bend=SOME), True, Verdict.INCONCLUSIVE),
     ],
@@ -53,7 +54,7 @@ def test_what_stays_within_delta_is_flat_however_certain_its_slope():
 def test_harm_at_low_e2_is_found_on_the_low_side_only():
     benefit = np.minimum(0, 3 * (LOG_E2 - np.log(20)))
 
-    found = shape.weigh(LOG_E2, MEN, benefit, replicates(benefit))
+    found = shape.weigh(LOG_E2, MEN, benefit, replicates(benefit), DELTA)
 
     assert found.p_low < 0.01
     assert found.p_bend < 0.01
@@ -61,12 +62,33 @@ def test_harm_at_low_e2_is_found_on_the_low_side_only():
     assert np.exp(found.bend_log_e2) == pytest.approx(20, rel=0.25)
 
 
+@pytest.mark.parametrize(
+    ("above", "gains"),
+    [
+        (0.0, False),
+        # From 20 to 60 pg/mL a slope of 0.3 gains 0.33: less than what matters.
+        (0.3, False),
+        (1.5, True),
+    ],
+)
+def test_a_plateau_is_one_unless_a_gain_that_matters_is_shown_beyond_the_bend(above, gains):
+    beyond = LOG_E2 - np.log(20)
+    benefit = np.where(beyond < 0, 3, above) * beyond
+
+    found = shape.weigh(LOG_E2, MEN, benefit, replicates(benefit), DELTA)
+    turned = shape.weigh(-LOG_E2[::-1], MEN, benefit[::-1], replicates(benefit)[:, ::-1], DELTA)
+
+    assert found.p_bend < 0.01
+    assert (found.p_gain_above <= 0.05) is gains
+    assert (turned.p_gain_below <= 0.05) is gains
+
+
 def test_turning_the_scale_round_swaps_the_sides():
     benefit = np.minimum(0, 3 * (LOG_E2 - np.log(20)))
     drawn = replicates(benefit)
 
-    ahead = shape.weigh(LOG_E2, MEN, benefit, drawn)
-    back = shape.weigh(-LOG_E2[::-1], MEN[::-1], benefit[::-1], drawn[:, ::-1])
+    ahead = shape.weigh(LOG_E2, MEN, benefit, drawn, DELTA)
+    back = shape.weigh(-LOG_E2[::-1], MEN[::-1], benefit[::-1], drawn[:, ::-1], DELTA)
 
     assert back.p_high == pytest.approx(ahead.p_low, abs=0.02)
     assert back.p_low == pytest.approx(ahead.p_high, abs=0.1)
@@ -78,7 +100,7 @@ def test_a_significant_quadratic_over_a_threshold_is_no_u():
     assert curvature < 0
     assert LOG_E2[0] < -slope / (2 * curvature) < LOG_E2[-1]
 
-    found = shape.weigh(LOG_E2, MEN, benefit, replicates(benefit, spread=0.05))
+    found = shape.weigh(LOG_E2, MEN, benefit, replicates(benefit, spread=0.05), DELTA)
 
     assert found.p_high > 0.05
 
@@ -87,7 +109,7 @@ def test_looking_for_the_best_breakpoint_costs_what_it_should():
     flat = np.zeros(60)
     curves, drawn = replicates(flat, seed=1), replicates(flat, seed=2)
 
-    p_low = np.array([shape.weigh(LOG_E2, MEN, curve, drawn).p_low for curve in curves])
+    p_low = np.array([shape.weigh(LOG_E2, MEN, curve, drawn, DELTA).p_low for curve in curves])
 
     assert np.mean(p_low <= 0.05) == pytest.approx(0.05, abs=0.03)
 
@@ -105,5 +127,5 @@ def test_the_explanation_names_both_tests_and_the_bend():
 
     assert shape.explain(Verdict.LOW_SIDE_THRESHOLD, found, 0.5) == (
         "Outcomes worsen towards low E2 (p = 0.01) and level off above (bend most marked near "
-        "20 pg/mL, p = 0.02); harm at high E2 is not shown (p = 0.6)."
+        "20 pg/mL, p = 0.02; beyond it no further gain of 0.5 is shown); harm at high E2 is not shown (p = 0.6)."
     )

@@ -93,7 +93,7 @@ def judge(
     benefit = _turned(higher_is_better, grid, men, supported, curves)
     spot = sweet_spot.find(benefit.log_e2, benefit.estimate[None], delta, window_ratio)
     resampled = sweet_spot.find(benefit.log_e2, benefit.replicates, delta, window_ratio)
-    evidence = shape.weigh(benefit.log_e2, benefit.men, benefit.estimate, benefit.replicates)
+    evidence = shape.weigh(benefit.log_e2, benefit.men, benefit.estimate, benefit.replicates, delta)
     in_window = np.abs(benefit.log_e2 - spot.nadir_log_e2[0]) <= np.log(window_ratio) / 2
     verdict = shape.decide(
         evidence,

@@ -48,8 +48,8 @@ class Evidence:
         Of no harm at high E2.
     p_bend : float
         Of no bend: benefit does not rise less, or fall more, above any E2 than below it.
-    p_still_rising, p_still_falling : float
-        Of no further rise above the bend (no fall below it): is the plateau one?
+    p_gain_above, p_gain_below : float
+        Of no gain of ``delta`` or more from the bend to the upper (lower) end: is the plateau one?
     bend_log_e2 : float
         Where the bend is most marked, log pg/mL.
     """
@@ -57,13 +57,13 @@ class Evidence:
     p_low: float
     p_high: float
     p_bend: float
-    p_still_rising: float
-    p_still_falling: float
+    p_gain_above: float
+    p_gain_below: float
     bend_log_e2: float
 
 
-def weigh(log_e2: Array, men: Array, benefit: Array, replicates: Array) -> Evidence:
-    """Test the slopes of the two sides and the bend between them.
+def weigh(log_e2: Array, men: Array, benefit: Array, replicates: Array, delta: float) -> Evidence:
+    """Test the slopes of the two sides, the bend between them and what is gained beyond it.
 
     Parameters
     ----------
@@ -75,12 +75,17 @@ def weigh(log_e2: Array, men: Array, benefit: Array, replicates: Array) -> Evide
         The estimated curve.
     replicates : array of shape (r, g)
         Its patient-cluster bootstrap replicates.
+    delta : float
+        Loss that matters, unit of ``benefit``.
 
     Notes
     -----
     The two lines of Simonsohn, Adv Methods Pract Psychol Sci 2018;1:538, without choosing one
     breakpoint: the largest t value over all breakpoints, against its bootstrap distribution. So
     looking for the best breakpoint costs what it should.
+
+    A plateau cannot be proved level. It counts as one unless a gain that matters is shown beyond
+    the bend, as a limit is claimed only where a loss that matters is shown (``judgement``).
     """
     splits = _split_points(log_e2, men)
     below = np.stack([_slope(log_e2, men * (log_e2 <= split)) for split in splits])
@@ -91,11 +96,11 @@ def weigh(log_e2: Array, men: Array, benefit: Array, replicates: Array) -> Evide
         p_low=_p_of_largest(*_t_values(below, benefit, replicates)),
         p_high=_p_of_largest(*_t_values(-above, benefit, replicates)),
         p_bend=_p_of_largest(*bends),
-        p_still_rising=_p_of_largest(
-            *_t_values(_outer(above, splits, bend, log_e2[-1]), benefit, replicates)
+        p_gain_above=_p_of_largest(
+            *_t_values(_gain(above, splits, bend, log_e2[-1]), benefit, replicates, delta)
         ),
-        p_still_falling=_p_of_largest(
-            *_t_values(-_outer(below, splits, bend, log_e2[0]), benefit, replicates)
+        p_gain_below=_p_of_largest(
+            *_t_values(_gain(below, splits, bend, log_e2[0]), benefit, replicates, delta)
         ),
         bend_log_e2=float(splits[bend]),
     )
@@ -119,10 +124,10 @@ def decide(evidence: Evidence, *, best_is_inside: bool, stays_within_delta: bool
         return Verdict.U_SHAPED if best_is_inside else Verdict.INCONCLUSIVE
     bent = evidence.p_bend <= ALPHA
     if low:
-        levels_off = bent and evidence.p_still_rising > ALPHA
+        levels_off = bent and evidence.p_gain_above > ALPHA
         return Verdict.LOW_SIDE_THRESHOLD if levels_off else Verdict.RISING
     if high:
-        levels_off = bent and evidence.p_still_falling > ALPHA
+        levels_off = bent and evidence.p_gain_below > ALPHA
         return Verdict.HIGH_SIDE_THRESHOLD if levels_off else Verdict.FALLING
     return Verdict.INCONCLUSIVE
 
@@ -139,21 +144,24 @@ def _slope(log_e2: Array, weight: Array) -> Array:
     return weight * centred / spread if spread > 0 else np.zeros_like(log_e2)
 
 
-def _outer(slopes: Array, splits: Array, bend: int, end: float) -> Array:
-    """Slope over the half of the stretch from the bend to ``end`` that is farther from the bend.
+def _gain(slopes: Array, splits: Array, bend: int, end: float) -> Array:
+    """Gain from the bend to ``end``, at the slope of the half that is farther from the bend.
 
     The bend is known roughly; right beside it a plateau still carries a little of the slope.
     """
     half = int(np.argmin(np.abs(splits - (splits[bend] + end) / 2)))
-    return slopes[half : half + 1]
+    gain: Array = (end - splits[bend]) * slopes[half : half + 1]
+    return gain
 
 
-def _t_values(contrasts: Array, benefit: Array, replicates: Array) -> tuple[Array, Array]:
-    """Give t of each contrast (m, g) in the estimate, shape (m,), and under no effect, (r, m)."""
+def _t_values(
+    contrasts: Array, benefit: Array, replicates: Array, beyond: float = 0.0
+) -> tuple[Array, Array]:
+    """Give t of each contrast (m, g) exceeding ``beyond``, shape (m,), and under none, (r, m)."""
     drawn = replicates @ contrasts.T
     spread = drawn.std(axis=0)
     spread = np.where(spread > 0, spread, np.inf)
-    return contrasts @ benefit / spread, (drawn - drawn.mean(axis=0)) / spread
+    return (contrasts @ benefit - beyond) / spread, (drawn - drawn.mean(axis=0)) / spread
 
 
 def _p_of_largest(t: Array, under_none: Array) -> float:
@@ -166,7 +174,10 @@ def explain(verdict: Verdict, evidence: Evidence, delta: float) -> str:
     """Say in plain words what the verdict means and what it rests on."""
     low, high = f"p = {evidence.p_low:.2g}", f"p = {evidence.p_high:.2g}"
     near = f"near {np.exp(evidence.bend_log_e2):.0f} pg/mL"
-    bent = f"bend most marked {near}, p = {evidence.p_bend:.2g}"
+    bent = (
+        f"bend most marked {near}, p = {evidence.p_bend:.2g}; beyond it no further gain of "
+        f"{delta:g} is shown"
+    )
     steady = f"they bend {near} but go on" if evidence.p_bend <= ALPHA else "no bend is shown"
     at_edge = max(evidence.p_low, evidence.p_high) <= ALPHA
     match verdict:
