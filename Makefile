@@ -5,10 +5,15 @@ BIN := .venv/bin
 # Prefect would otherwise report usage to its makers.
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
+# Modules are compiled once, into .venv: else every command spends seconds on it.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The sample ends on this day; its last month is the one the demo reports.
 SAMPLE_AS_OF := 2026-09-30
 SAMPLE_MONTH := 2026-09
+
+# A worker for each processor, up to four: each makes the shared fixtures anew.
+PYTEST := $(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .PHONY: demo test test-all check bench validate lock docs sample clean
 .DEFAULT_GOAL := demo
@@ -34,19 +39,19 @@ check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q -m "not slow" tests --ignore tests/flows --ignore tests/browser --ignore tests/test_cli.py
+	$(PYTEST) -q -m "not slow" tests --ignore tests/flows --ignore tests/browser --ignore tests/test_cli.py
 
 test: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not slow" --cov --cov-report=term
+	$(PYTEST) -m "not slow" --cov --cov-report=term
 
 test-all: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest --cov --cov-report=term
+	$(PYTEST) --cov --cov-report=term
 
 bench: .venv/installed
 	$(BIN)/python -m bench

@@ -141,6 +141,7 @@ def test_the_risk_form_has_its_own_pairs(
         schema=empty_table("dxa").schema,
     )
     seen = {**{name: empty_table(name) for name in names}, "dxa": dxa}
+    seen["waiting_e2"] = empty_table("labs")
     patient = {"patient_id": "p", "clinic_id": "c", "birth_date": date(1970, 1, 1)}
     seen["patients"] = pl.DataFrame([patient], schema=empty_table("patients").schema)
     settings = Settings()

@@ -5,9 +5,8 @@ from datetime import date
 import polars as pl
 import pytest
 
-from e2analytics.pipeline import join
-from e2analytics.settings import FitSettings, Settings
-from e2analytics.stages import sensitivity
+from e2analytics.settings import FitSettings, FlagSettings
+from e2analytics.stages import link, sensitivity
 from e2analytics.stages.curve_rows import CHANGE, Measured
 from e2analytics.stages.sensitivity import Beside
 from e2analytics.state import Outputs
@@ -21,10 +20,7 @@ PAIR |= {"first_on": date(2020, 1, 1), "second_on": date(2021, 1, 1)}
 @pytest.fixture(scope="module")
 def beside(outputs: Outputs) -> Beside:
     labs, medications = outputs.tables["labs"], outputs.tables["medications"]
-    names = ("patients", "dxa", "precision", "events")
-    seen = {name: outputs.tables[name] for name in names}
-    seen |= {"labs": labs, "medications": medications}
-    return Beside(join(seen, Settings()).draws, medications)
+    return Beside(link.draws(labs, link.episodes(medications), FlagSettings()), medications)
 
 
 def varied(outputs: Outputs) -> dict[str, dict[str, object]]:
