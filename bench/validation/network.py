@@ -5,14 +5,19 @@ Out   what signals with the story and not without; unit slips found; how long th
 
 One clinic doses too high from month 20, one makes no scan from month 13, one laboratory labels its unit wrongly
 in two months. Both arms share men, treatment and chance but for the story's own draws, so that what signals in
-both is of the simulated world (its doses drift) and of chance. What a slip takes away until it is settled
-(results of mass spectrometry, the E2 before a start) is a consequence of the story.
+both is of the simulated world and of chance.
+
+The world is simulated from five years before the record on and to a year after it, for men who were in care all
+the time; of results the record's months alone are kept. A record that begins with the world shows how the
+world fills: nobody was ever scanned, new starts are of newer and newer men, and in the last months nobody
+starts. Charts signal that, and rightly so.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -33,10 +38,22 @@ NAME: Final = "network"
 TITLE: Final = "The monthly report of a network with a story"
 REPLICATES: Final = 1
 MONTH: Final = "2026-09"
+MEN: Final = 20_000
+RECORD: Final = (date(2023, 10, 1), date(2026, 9, 30))
+MONTHS_BEFORE: Final = 60
+WORLD: Final = SimulationSettings(patients=31_000, clinics=40, years=9, ends_on=date(2027, 9, 30))
+"""Seven in ten men of a simulation are in care from its first day on, and one in twenty leaves before the record."""
 BASE: Final = ReportSettings().round_to
 # The first run fixes the baseline of the charts; the month before is compared with.
 RUNS_AS_OF: Final = (date(2025, 9, 30), date(2026, 8, 31), date(2026, 9, 30))
 Place = tuple[str, str, bool]
+_DAYS: Final = {
+    "patients": "birth_date",
+    "labs": "collected_at",
+    "dxa": "scanned_on",
+    "medications": "started_on",
+    "events": "occurred_on",
+}
 
 
 def run(replicates: int, seed: int) -> Section:
@@ -72,13 +89,44 @@ def run(replicates: int, seed: int) -> Section:
 
 def published(folder: Path, story: Story | None, seed: int) -> str:
     """Simulate an arm, run it on the days, and return its store."""
-    settings = SimulationSettings(patients=20_000, clinics=40, years=3, seed=seed)
-    simulate(folder, settings, story)
+    simulate(folder, replace(WORLD, seed=seed), _in_the_world(story) if story else None)
+    drop = folder / "drop"
+    keep_record(drop)
     store = str(folder / "store")
     for as_of in RUNS_AS_OF:
-        drop = folder / "drop"
         job.perform(job.Job(store=store, as_of=as_of, settings=Settings(), drop=drop))
     return store
+
+
+def _in_the_world(story: Story) -> Story:
+    """Count the months of a story from the first of the world instead of the record."""
+    return replace(
+        story,
+        overdosing_from=story.overdosing_from + MONTHS_BEFORE,
+        no_scans_from=story.no_scans_from + MONTHS_BEFORE,
+        slips_in=tuple(month + MONTHS_BEFORE for month in story.slips_in),
+    )
+
+
+def keep_record(drop: Path) -> None:
+    """Keep in a drop men who were in care from the world's first day on, and what the record holds of them."""
+    first, last = (day.isoformat() for day in RECORD)
+    tables = {name: pl.read_csv(drop / f"{name}.csv", infer_schema=False) for name in _DAYS}
+    patients, events = tables["patients"], tables["events"]
+    here = patients.filter(pl.col("trt_started_on") < WORLD.opens_on.isoformat())
+    gone = events.filter(
+        pl.col("kind").is_in(["left_clinic", "died"]), pl.col("occurred_on") < first
+    )
+    kept = here.join(gone, on="patient_id", how="anti").unique("patient_id", maintain_order=True)
+    others = patients.join(kept.head(MEN), on="patient_id", how="anti")
+    for name, day in _DAYS.items():
+        of_men = tables[name].join(others, on="patient_id", how="anti", nulls_equal=True)
+        date_of = pl.col(day).str.head(len(first))
+        if name in ("labs", "dxa", "events"):
+            of_men = of_men.filter(date_of.is_between(pl.lit(first), pl.lit(last)))
+        elif name == "medications":
+            of_men = of_men.filter(date_of <= last)
+        of_men.write_csv(drop / f"{name}.csv")
 
 
 def only_in(signals: tuple[Signal, ...], others: tuple[Signal, ...]) -> list[Signal]:

@@ -63,6 +63,7 @@ def published_run() -> Tables:
         "attrition": attrition_rows(),
         "exposures": exposure_rows(rng),
         "levels": [],
+        "precision": [],
         "curve": [
             *curve_rows("lumbar_spine", -1.7),
             *curve_rows("total_hip", -0.9),

@@ -375,3 +375,38 @@ def test_every_chart_on_the_page_is_told_in_words(tables: Tables) -> None:
 
     assert len(alts) == 14
     assert "with 95 and 99.8 % limits around" in page
+
+
+def test_a_clinic_without_a_precision_is_not_compared_by_its_lsc():
+    """C4's LSC is the largest that ISCD allows: few losses reach it, which is no merit."""
+    counts = {"C1": (30, 100), "C2": (33, 100), "C3": (27, 100), "C4": (2, 100), None: (92, 400)}
+    rows = [
+        row(MONTH, clinic, met, of, measure="bone_loss") for clinic, (met, of) in counts.items()
+    ]
+    nothing = table(*(lacking(MONTH, clinic, "no_medications") for clinic in counts))
+    frame = pl.concat([nothing.filter(pl.col("measure") != "bone_loss"), pl.DataFrame(rows)])
+    clinics = pl.DataFrame({"clinic_id": ["C1", "C2", "C3", "C4"]})
+    unlike = told.without_precision(clinics, clinics.head(3))
+
+    def losses(**changes: Any) -> Measure:
+        found = describe(frame, **{"month": MONTH, **changes}).measured
+        return next(each for each in found if each.key == "bone_loss")
+
+    assert [signal.where for signal in losses().signals] == ["C4"]
+    assert losses(unlike=unlike).signals == ()
+    funnel = losses(unlike=unlike).funnel
+    assert funnel is not None
+    assert funnel.centre == pytest.approx(30)
+    assert funnel.explanation.endswith(
+        " Not compared, as no precision of the scanners is known, so that the LSC is the largest that ISCD "
+        "allows: C4."
+    )
+    assert losses(unlike=unlike, clinic="C4").why_no_funnel == (
+        "Not compared: no precision of the scanners is known, so that the LSC is the largest that ISCD allows."
+    )
+
+
+def test_where_no_clinic_has_a_precision_all_are_alike():
+    clinics = pl.DataFrame({"clinic_id": ["C1", "C2"]})
+
+    assert told.without_precision(clinics, clinics.clear()) == {"bone_loss": frozenset()}

@@ -100,7 +100,7 @@ def build(
         ``runs``, ``files``, ``attrition``, ``quarantine``, ``dose_effects``, ``e2_checks``, ``exposures``,
         ``quality``, ``unit_slips``, ``curve``, ``curve_summary``, ``curve_sensitivity``, ``prescribing``,
         ``cohort``, ``flags``, ``flag_events``, ``flag_evidence``, ``gaps``, ``context``, ``projections``,
-        ``limits``, ``models``, ``measures`` and ``patients``, as the run published them; ``runs`` and
+        ``limits``, ``models``, ``measures``, ``patients`` and ``precision``, as the run published them; ``runs`` and
         ``attrition`` may hold other runs too.
     month : str
         ``YYYY-MM``. The report is of the first run published with the month's last day as its
@@ -137,6 +137,7 @@ def build(
         n_unmatched=manifest.get("files_unmatched", 0),
     )
     limits = tables["limits"].filter(pl.col("adopted_on") <= run["as_of"])
+    unlike = measures.without_precision(tables["patients"], tables["precision"])
     tables = _of_clinic(tables, clinic)
     shape = curves.describe(
         tables["curve"],
@@ -159,7 +160,11 @@ def build(
     flagged = men.flagged(tables["flags"], month=month, beside=around)
     listed = (*flagged.pressing, *flagged.watch)
     told = measures.describe(
-        tables["measures"], month=month, clinic=clinic, rebased=rules.measures.rebased
+        tables["measures"],
+        month=month,
+        clinic=clinic,
+        rebased=rules.measures.rebased,
+        unlike=unlike,
     )
     header = _header(run, tables, came_in, month)
     return Report(

@@ -62,7 +62,7 @@ def months_svg(measure: Measure) -> str:
 
 def funnel_svg(measure: Measure, funnel: Funnel) -> str:
     """Draw the clinics by their size, within the limits of 95 and 99.8 %."""
-    clinics = [each for each in funnel.clinics if each.figure.value is not None]
+    clinics = [each for each in funnel.clinics if each.compared and each.figure.value is not None]
     points: list[dict[str, object]] = [
         {
             "denominator": each.figure.denominator,

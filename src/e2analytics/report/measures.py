@@ -9,8 +9,8 @@ told as hidden and drawn nowhere. Shares are in per cent here, as they are print
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any, Final
 
@@ -38,6 +38,11 @@ LATELY: Final = 3
 """Signals of so many months are told; older ones are marked in the chart."""
 ALARM: Final = 2
 """Steps beyond a funnel's limits: 1 is beyond 95 %, 2 beyond 99.8 %."""
+BY_LSC: Final = "bone_loss"
+"""The measure that counts by the LSC of each clinic's scanners."""
+_NO_PRECISION: Final = (
+    "no precision of the scanners is known, so that the LSC is the largest that ISCD allows"
+)
 _LINES: Final = 60
 
 
@@ -95,13 +100,17 @@ class Months:
 
 @dataclass(frozen=True, slots=True)
 class Clinic:
-    """One clinic beside the others: ``beyond`` is 2 (1) above the 99.8 (95) % limit, negative below."""
+    """One clinic beside the others: ``beyond`` is 2 (1) above the 99.8 (95) % limit, negative below.
+
+    One that is not ``compared`` is measured otherwise than the others.
+    """
 
     clinic_id: str
     figure: Figure
     beyond: int
     verdict: str
     mark: str
+    compared: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +224,7 @@ def describe(
     month: str,
     clinic: str | None = None,
     rebased: Sequence[Rebase] = (),
+    unlike: Mapping[str, Collection[str]] | None = None,
     released: Mapping[str, pl.DataFrame] | None = None,
 ) -> Measures:
     """Tell the measures of a month.
@@ -229,6 +239,8 @@ def describe(
         Whose; None for all clinics together.
     rebased
         Where charts begin anew.
+    unlike
+        Of :func:`without_precision`.
     released
         What may leave of the sums of :func:`pool`, by measure; else they are made of ``table``.
     """
@@ -249,7 +261,8 @@ def describe(
             )
         else:
             pooled = released[key] if released else pool(definition, rows, month)
-            told.append(_measure(key, definition, rows, pooled, month, clinic, rebased))
+            others = (unlike or {}).get(key, ())
+            told.append(_measure(key, definition, rows, pooled, month, clinic, rebased, others))
     # What harms comes before what was not done, and what is worse before what is better.
     told_first = sorted(told, key=lambda measure: measure.definition.direction != "low")
     signals = [signal for measure in told_first for signal in measure.signals]
@@ -265,6 +278,16 @@ def describe(
         quiet=_quiet(known, month) if clinic is None else (),
         chance=_chance(told) if clinic is None else "",
     )
+
+
+def without_precision(patients: pl.DataFrame, precision: pl.DataFrame) -> dict[str, frozenset[str]]:
+    """Name, by measure, the clinics that are measured otherwise than the others.
+
+    Without a precision of its own a clinic's LSC is the largest that ISCD allows: fewer losses reach it. Where
+    no clinic has one, all are alike.
+    """
+    known = set(precision["clinic_id"])
+    return {BY_LSC: frozenset(set(patients["clinic_id"]) - known if known else ())}
 
 
 def reason(not_measured: str) -> str:
@@ -311,6 +334,7 @@ def _measure(
     month: str,
     clinic: str | None,
     rebased: Sequence[Rebase],
+    unlike: Collection[str],
 ) -> Measure:
     own = rows.filter(_of(clinic))
     restarts = {
@@ -320,7 +344,7 @@ def _measure(
     }
     months = _months(definition, own, restarts)
     together = pooled.filter(pl.col("clinic_id").is_null()).row(0, named=True)
-    funnel, why_no_funnel = _funnel(definition, pooled, month, clinic)
+    funnel, why_no_funnel = _funnel(definition, pooled, month, clinic, unlike)
     where = TOGETHER if clinic is None else clinic
     signals = [*_of_months(definition, months, where), *_of_clinics(definition, funnel, rows)]
     last = own.filter(pl.col("month") == _month_before(month))
@@ -608,16 +632,23 @@ def with_shares(counts: pl.DataFrame) -> pl.DataFrame:
 
 
 def _funnel(
-    definition: definitions.Measure, pooled: pl.DataFrame, month: str, clinic: str | None
+    definition: definitions.Measure,
+    pooled: pl.DataFrame,
+    month: str,
+    clinic: str | None,
+    unlike: Collection[str],
 ) -> tuple[Funnel | None, str]:
     """Compare the clinics, or one with all; or say why there is nothing to compare."""
     each = pooled.filter(pl.col("clinic_id").is_not_null()).sort("clinic_id")
-    counted = each.filter(pl.col("denominator").fill_null(0) > 0, ~pl.col("suppressed"))
+    alike = ~pl.col("clinic_id").is_in(list(unlike))
+    counted = each.filter(pl.col("denominator").fill_null(0) > 0, ~pl.col("suppressed"), alike)
     if len(counted) < 2:
         return None, f"{count(len(counted), 'clinic')} counted: nothing to compare."
     n_clinics = len(counted)
     fitted = funnels.fit(counted["numerator"].to_numpy(), counted["denominator"].to_numpy())
     if clinic is not None:
+        if clinic in unlike:
+            return None, f"Not compared: {_NO_PRECISION}."
         if not _others_are_many(counted, clinic):
             return None, "Too few men elsewhere to compare with: their counts would show."
         each = each.filter(pl.col("clinic_id") == clinic)
@@ -625,14 +656,17 @@ def _funnel(
         if counted.is_empty():
             return None, "Nobody counts here."
     beyond = dict(zip(counted["clinic_id"], _beyond(fitted, counted), strict=True))
-    clinics = tuple(_clinic(row, beyond.get(row["clinic_id"], 0)) for row in each.to_dicts())
+    clinics = tuple(
+        replace(told, verdict="not compared", compared=False) if told.clinic_id in unlike else told
+        for told in (_clinic(row, beyond.get(row["clinic_id"], 0)) for row in each.to_dicts())
+    )
     return (
         Funnel(
             period=_period(definition, month),
             clinics=clinics,
             centre=100 * fitted.centre,
             lines=_lines(fitted, counted["denominator"]),
-            explanation=_about_limits(fitted, n_clinics),
+            explanation=_about_limits(fitted, n_clinics) + _about_others(clinics),
             alt=_funnel_alt(definition, clinics, fitted, clinic),
         ),
         "",
@@ -712,6 +746,11 @@ def _about_limits(fitted: funnels.Funnel, n_clinics: int) -> str:
         "Clinics differ more than by chance (over-dispersion "
         f"{fitted.dispersion:.1f}): the limits are widened by their usual differences."
     )
+
+
+def _about_others(clinics: Sequence[Clinic]) -> str:
+    others = [each.clinic_id for each in clinics if not each.compared]
+    return f" Not compared, as {_NO_PRECISION}: {listing(others)}." if others else ""
 
 
 def _funnel_alt(

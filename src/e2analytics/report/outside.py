@@ -24,7 +24,7 @@ from e2analytics.report.content import Header, Report, build
 from e2analytics.report.curves import Curves, SiteData, sites_of
 from e2analytics.report.dose_response import DoseResponse
 from e2analytics.report.facts import Fact
-from e2analytics.report.measures import Measures
+from e2analytics.report.measures import Measures, without_precision
 from e2analytics.report.outside_men import Men, said
 from e2analytics.report.prose import Rules
 from e2analytics.report.release import Level, release
@@ -86,8 +86,9 @@ def release_reports(
         before=_released_curves(before, base) if before else None,
     )
     rebased = Rules.of(json.loads(tables["runs"]["settings"][0])).measures.rebased
+    unlike = without_precision(tables["patients"], tables["precision"])
     told = {
-        clinic: outside_measures.described(counted, sums, month, clinic, rebased)
+        clinic: outside_measures.described(counted, sums, month, clinic, rebased, unlike)
         for clinic in (None, *men.clinics)
     }
     curves = replace(whole.curves, sites=_sites(tables["exposures"], base))

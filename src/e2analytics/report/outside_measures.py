@@ -10,7 +10,7 @@ hidden together, so that none gives another back; so are two measures of which o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -86,9 +86,12 @@ def described(
     month: str,
     clinic: str | None,
     rebased: Sequence[Rebase],
+    unlike: Mapping[str, Collection[str]],
 ) -> Measures:
     """Tell the measures by what is released of them, and why a chart is missing."""
-    told = describe(table, month=month, clinic=clinic, rebased=rebased, released=sums)
+    told = describe(
+        table, month=month, clinic=clinic, rebased=rebased, unlike=unlike, released=sums
+    )
     return replace(
         told,
         measured=tuple(_reasoned(measure, sums[measure.key], clinic) for measure in told.measured),
