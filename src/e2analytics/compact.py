@@ -10,8 +10,10 @@ Ten million laboratory results take 1.5 GB so, and 3 GB as text.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from e2analytics.contracts import schema_of
@@ -20,6 +22,8 @@ TEXT: Final = pl.Categorical(pl.Categories("e2analytics"))
 _OWN_IDS: Final = frozenset({"result_id", "scan_id", "order_id", "event_id"})
 
 
+_MANY: Final = 1 << 20
+"""Codes that are too many to have a place each."""
 _Frame = TypeVar("_Frame", pl.DataFrame, pl.LazyFrame)
 
 
@@ -37,3 +41,41 @@ def plain(rows: pl.DataFrame, table: str) -> pl.DataFrame:
         for name, dtype in rows.schema.items()
         if dtype == TEXT
     )
+
+
+class Distinct(NamedTuple):
+    """What rows say, each of it once: ``rows``, and ``of`` which of them each row is."""
+
+    rows: pl.DataFrame
+    of: pl.Series
+
+
+def distinct(rows: pl.DataFrame) -> Distinct:
+    """Find the different rows of a frame of categories: what is done for these is done for all.
+
+    >>> kinds = distinct(compact(pl.DataFrame({"test": ["E2", "T", "E2"], "unit": ["pg/mL", None, "pg/mL"]})))
+    >>> kinds.of.to_list(), len(kinds.rows)
+    ([0, 1, 0], 2)
+    """
+    code, n = np.zeros(len(rows), np.int64), 1
+    for column in rows:
+        physical = column.to_physical()
+        none = int(physical.max() or 0) + 1  # type: ignore[arg-type]
+        own, n_own = _renumbered(physical.fill_null(none).to_numpy(), none + 1)
+        if n * n_own > _MANY:
+            code, n = _renumbered(code, n)
+        code, n = code * n_own + own, n * n_own
+    code, n = _renumbered(code, n)
+    example = np.empty(n, np.int64)
+    example[code] = np.arange(len(rows))
+    return Distinct(rows[example], pl.Series(code))
+
+
+def _renumbered(code: npt.NDArray[Any], n: int) -> tuple[npt.NDArray[np.int64], int]:
+    """Return codes below ``n`` numbered anew, without gaps, and how many there are."""
+    if n > _MANY:
+        known, code = np.unique(code, return_inverse=True)
+        return code, len(known)
+    occurs = np.zeros(n, np.bool_)
+    occurs[code] = True
+    return (np.cumsum(occurs) - 1)[code], int(np.count_nonzero(occurs))

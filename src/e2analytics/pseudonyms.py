@@ -26,7 +26,6 @@ KEY_FILE_VARIABLE = "E2ANALYTICS_KEY_FILE"
 MIN_KEY_LENGTH = 16
 _DEMO_KEY = b"the key of simulated patients only"
 _DIGITS = 20
-_NAMES = {"patient_id": pl.String(), "pseudonym": TEXT}
 _CROSSWALK = {"patient_id": pl.String, "source_patient_id": pl.String, "namespace": pl.String}
 
 
@@ -113,17 +112,18 @@ class Pseudonyms:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self._known: dict[str, pl.DataFrame] = {}
+        self._known: dict[str, _Known] = {}
 
     def crosswalk(self) -> pl.DataFrame:
         """Return ``patient_id, source_patient_id, namespace`` of all who were met."""
         frames = [
-            names.select(
-                patient_id=pl.col("pseudonym").cast(pl.String),
-                source_patient_id="patient_id",
-                namespace=pl.lit(namespace),
-            )
-            for namespace, names in self._known.items()
+            pl.DataFrame(
+                {
+                    "patient_id": known.pseudonyms_of(known.identifiers).cast(pl.String),
+                    "source_patient_id": known.identifiers.cast(pl.String),
+                }
+            ).with_columns(namespace=pl.lit(namespace))
+            for namespace, known in self._known.items()
         ]
         return pl.concat([pl.DataFrame(schema=_CROSSWALK), *frames])
 
@@ -147,11 +147,8 @@ class Pseudonyms:
         hashed
             Further columns in which a feed joined the patient's number to something else.
         """
-        known = self._looked_up(rows, namespace)
-        if known["pseudonym"].null_count() > known["patient_id"].null_count():
-            self._make(known.filter(pl.col("pseudonym").is_null())["patient_id"], namespace)
-            known = self._looked_up(rows, namespace)
-        replaced = known.with_columns(patient_id="pseudonym").drop("pseudonym")
+        known = self._known.setdefault(namespace, _Known(self._key, namespace))
+        replaced = rows.with_columns(known.pseudonyms_of(rows["patient_id"]))
         replaced = replaced.with_columns(
             pl.concat_str(pl.lit(prefix), "patient_id").alias(name)
             for name, prefix in (id_prefixes or {}).items()
@@ -168,14 +165,31 @@ class Pseudonyms:
             for name in hashed
         )
 
-    def _looked_up(self, rows: pl.DataFrame, namespace: str) -> pl.DataFrame:
-        known = self._known.get(namespace, pl.DataFrame(schema=_NAMES))
-        return rows.join(known, on="patient_id", how="left", maintain_order="left")
 
-    def _make(self, identifiers: pl.Series, namespace: str) -> None:
-        new = identifiers.drop_nulls().unique(maintain_order=True)
-        made = [pseudonym(self._key, namespace, each) for each in new]
-        known = self._known.get(namespace, pl.DataFrame(schema=_NAMES))
-        self._known[namespace] = pl.concat(
-            [known, pl.DataFrame({"patient_id": new, "pseudonym": made}, schema=_NAMES)]
+class _Known:
+    """The patients of one namespace that were met."""
+
+    def __init__(self, key: bytes, namespace: str) -> None:
+        self._key, self._namespace = key, namespace
+        # Categories of their own: with those of other texts an identifier could come out.
+        self.identifiers = pl.Series(dtype=pl.Categorical(pl.Categories.random()))
+        self._of_category = pl.Series(dtype=TEXT)
+
+    def pseudonyms_of(self, identifiers: pl.Series) -> pl.Series:
+        """Return the pseudonym of each identifier; null stays null."""
+        met = identifiers.cast(self.identifiers.dtype)
+        category = met.to_physical()
+        n_new = int(category.max() or 0) + 1 - len(self._of_category)  # type: ignore[arg-type]
+        none = pl.repeat(None, max(n_new, 0), dtype=TEXT, eager=True)
+        self._of_category = pl.concat([self._of_category, none])
+        unnamed = met.is_not_null() & self._of_category.gather(category).is_null()
+        self._name(met.filter(unnamed).unique(maintain_order=True))
+        return self._of_category.gather(category).alias(identifiers.name)
+
+    def _name(self, new: pl.Series) -> None:
+        texts = new.cast(pl.String)
+        made = pl.Series(
+            [pseudonym(self._key, self._namespace, text) for text in texts], dtype=TEXT
         )
+        self._of_category = self._of_category.scatter(new.to_physical(), made)
+        self.identifiers = pl.concat([self.identifiers, new])

@@ -1,0 +1,212 @@
+"""Understands laboratory rows: which analyte, unit and assay, and which interval a result allows.
+
+In    text rows of labs (``feeds.mapping``), with what is read again as ``raw_*``
+Out   the same rows, same grain, with typed columns
+
+What many rows have in common (test, code, unit, method, laboratory, status) is understood once for all of
+them. A result that is below or above a limit becomes the interval it allows; "not detected" has no limit
+and stays unreadable.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+import polars as pl
+
+from e2analytics import reference
+from e2analytics.compact import TEXT, compact, distinct
+from e2analytics.rules import FORMULA
+from e2analytics.written import finite, instant
+
+OTHER_ANALYTE: Final = "other_analyte"
+NOT_MEASURED: Final = "not_measured"
+
+# ASCII digits only: \d is any digit of any script here, which no cast can read.
+_NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?"
+_BELOW = r"<=?|=<|≤|(?:less|lower) than(?: or equal to)?|below|under"
+_ABOVE = r">=?|=>|≥|(?:greater|more|higher) than(?: or equal to)?|above|over"
+# "5.0 H", "5.0*", "5.0 (L)": laboratories print their flags beside the number.
+_FLAG = r"(?:\*{1,3}|[(\[]?(?:hh?|ll?|aa?|high|low|abnormal|critical)[)\]]?\*?)"
+_RESULT = rf"^(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE}))?\s*(?P<number>{_NUMBER})\s*{_FLAG}?$"
+_KIND: Final = ("test_name", "loinc", "raw_unit", "method", "performing_lab", "raw_status")
+"""What a laboratory row has in common with many others: understood once for all of them."""
+_KEPT: Final = ("loinc", "performing_lab")
+"""What of it stays in the row, as a category like all that was understood."""
+_UNDERSTOOD: Final = (
+    "analyte",
+    "unit",
+    "factor",
+    "least_possible",
+    "most_possible",
+    "least_plausible",
+    "most_plausible",
+    "least_by_ia",
+    "least_by_ms",
+    "code_contradicts_name",
+    "formula_in_kind",
+    "assay_by_method",
+    "assay_otherwise",
+    "status",
+    *_KEPT,
+)
+_NAMES_METHOD: Final = ("method", "test_name")
+
+
+def understood(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
+    """Return the rows with typed columns; times without an offset are of ``timezone``."""
+    kinds = distinct(compact(rows.select(_KIND)))
+    written = kinds.rows.select(pl.all().cast(pl.String))
+    known = _understood_once(tuple(written.iter_rows()))[kinds.of]
+    measured = _with_interval(rows.drop(_KEPT).hstack(known))
+    collected_at, collected_on = instant(rows["raw_collected_at"], timezone)
+    reported_at, _ = instant(rows["raw_reported_at"], timezone)
+    return measured.with_columns(
+        collected_at=collected_at,
+        collected_on=collected_on,
+        reported_at=reported_at,
+        assay=_assay(),
+        apart=_why_apart(),
+    ).with_columns(least_reportable=reference.least_reportable())
+
+
+@lru_cache(maxsize=4)
+def _understood_once(kinds: tuple[tuple[str | None, ...], ...]) -> pl.DataFrame:
+    """Understand kinds of laboratory rows; the batches of one file mostly hold the same."""
+    named = pl.DataFrame(kinds, schema=dict.fromkeys(_KIND, pl.String()), orient="row")
+    return compact(_understood_kinds(named))
+
+
+def _understood_kinds(kinds: pl.DataFrame) -> pl.DataFrame:
+    """Add to each kind of laboratory row its analyte, unit and factor, and what proves its assay."""
+    named = (
+        kinds.with_columns(
+            spelling=reference.name_key(pl.col("test_name")),
+            unit_spelling=reference.unit_key(pl.col("raw_unit")),
+        )
+        .join(reference.analyte_codes(), on="loinc", how="left", maintain_order="left")
+        .join(reference.analyte_names(), on="spelling", how="left", maintain_order="left")
+    )
+    # A code of something else outweighs the name beside it: names are what people shorten.
+    by_name = pl.when(pl.col("code_known").is_null()).then("analyte_by_name")
+    contradicted = pl.col("analyte_by_code") != pl.col("analyte_by_name")
+    return (
+        named.with_columns(analyte=pl.coalesce("analyte_by_code", by_name))
+        .join(reference.units(), on=["analyte", "unit_spelling"], how="left", maintain_order="left")
+        .join(reference.analytes(), on="analyte", how="left", maintain_order="left")
+        .with_columns(
+            code_contradicts_name=contradicted.fill_null(False),
+            formula_in_kind=pl.any_horizontal(
+                pl.col(name).str.contains(FORMULA).fill_null(False) for name in _KEPT
+            ),
+            assay_by_method=pl.coalesce(_assay_in(each, "methods") for each in _NAMES_METHOD),
+            assay_otherwise=pl.coalesce("assay_by_code", _assay_by_laboratory()),
+            status=pl.col("raw_status").str.to_uppercase().fill_null("F"),
+        )
+        .select(*_UNDERSTOOD)
+    )
+
+
+def _assay_in(column: str, words: str) -> pl.Expr:
+    """Tell which assay a text names; null if none or both."""
+    text = pl.col(column).str.to_lowercase()
+    patterns = reference.load("analytes")[words]
+    ms, ia = (text.str.contains("|".join(patterns[assay])) for assay in ("ms", "ia"))
+    return pl.when(ms & ~ia).then(pl.lit("ms")).when(ia & ~ms).then(pl.lit("ia"))
+
+
+def _assay_by_laboratory() -> pl.Expr:
+    laboratory = pl.col("performing_lab").str.to_lowercase()
+    words = (
+        pl.concat_str("test_name", "loinc", separator=" ", ignore_nulls=True)
+        .str.to_lowercase()
+        .str.extract_all(r"[\p{L}\p{N}]+")
+    )
+    return pl.coalesce(
+        pl.when(
+            (pl.col("analyte") == "estradiol")
+            & laboratory.str.contains_any(known["laboratory"])
+            & pl.any_horizontal(
+                pl.all_horizontal(words.list.contains(word) for word in test.split())
+                for test in known["tests"]
+            )
+        ).then(pl.lit(known["assay"]))
+        for known in reference.load("analytes")["laboratories"]
+    )
+
+
+def _with_interval(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add a result as the interval of values that it allows, in the analyte's unit, and its status."""
+    plain = rows["raw_value"].cast(pl.Float64, strict=False)
+    # Nearly all results are plain numbers: the others are picked out, and each wording understood once.
+    at = (plain.is_null() & rows["raw_value"].is_not_null()).arg_true()
+    read = _read(rows["raw_value"][at])
+    said = {
+        name: pl.repeat(False, len(rows), dtype=pl.Boolean, eager=True).scatter(at, read[name])
+        for name in ("below", "above", "pending", "nothing")
+    }
+    below, above, pending, nothing = (pl.lit(each) for each in said.values())
+    told = finite(pl.lit(plain.scatter(at, read["number"]))) * pl.col("factor")
+    return rows.with_columns(
+        value_low=pl.when(below & (told >= 0)).then(0.0).otherwise(told),
+        value_high=pl.when(~above).then(told),
+        limit_below=pl.when(below).then(told),
+        # A line that waits for its result must not take the place of a final one.
+        status=pl.when(pending & (pl.col("status") != "X")).then(_word("P")).otherwise("status"),
+        no_result=pending | nothing,
+    )
+
+
+def _read(texts: pl.Series) -> pl.DataFrame:
+    """Understand results that are no plain numbers: a number with its comparator, or words."""
+    return pl.DataFrame({"wording": texts}).join(
+        _wordings(texts.unique()), on="wording", how="left", maintain_order="left"
+    )
+
+
+def _wordings(texts: pl.Series) -> pl.DataFrame:
+    """Understand results that are no plain numbers: a number with its comparator, or words."""
+    words = reference.load("analytes")["no_result"]
+    text = pl.col("wording").str.to_lowercase()
+    part = text.str.extract_groups(_RESULT).struct
+    said = text.str.strip_chars(" .!*-()[]")
+    return pl.DataFrame({"wording": texts.drop_nulls()}, schema={"wording": pl.String}).select(
+        "wording",
+        number=part.field("number").cast(pl.Float64, strict=False),
+        below=part.field("below").is_not_null(),
+        above=part.field("above").is_not_null(),
+        pending=said.is_in(words["pending"]),
+        nothing=said.is_in(words["not_measured"]),
+    )
+
+
+def _why_apart() -> pl.Expr:
+    # A cancellation is of whatever its number is of.
+    cancelled = (pl.col("status") == "X").fill_null(False)
+    other = pl.col("analyte").is_null() & pl.col("test_name").is_not_null()
+    return pl.coalesce(
+        "apart",
+        pl.when(other & ~cancelled).then(pl.lit(OTHER_ANALYTE)),
+        pl.when(pl.col("no_result") & ~cancelled).then(pl.lit(NOT_MEASURED)),
+    )
+
+
+def _assay() -> pl.Expr:
+    """Tell the assay, in order of proof (``methods`` of analytes.yaml and what follows it)."""
+    table = reference.load("analytes")
+    hedged = pl.col("comment").str.to_lowercase().str.contains("|".join(table["prose"]["hedges"]))
+    blind = (pl.col("analyte") == "estradiol") & (
+        pl.col("limit_below") >= float(table["ia_when_limit_at_least_pg_ml"])
+    )
+    return pl.coalesce(
+        "assay_by_method",
+        pl.when(~hedged).then(_assay_in("comment", "prose")).cast(TEXT),
+        "assay_otherwise",
+        pl.when(blind).then(_word("ia")),
+        _word("unknown"),
+    )
+
+
+def _word(text: str) -> pl.Expr:
+    return pl.lit(text, dtype=TEXT)
