@@ -13,7 +13,6 @@ inverse at the end is the covariance of the estimates.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -24,7 +23,6 @@ from threadpoolctl import threadpool_limits
 from e2analytics.models.own_level import (
     NODES,
     PARAMETERS,
-    THREADS,
     Block,
     Common,
     Draws,
@@ -33,6 +31,7 @@ from e2analytics.models.own_level import (
     find,
     integrate,
 )
+from e2analytics.models.threads import side_by_side
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -178,15 +177,15 @@ def fit(
         raise ValueError(f"{n_men} men have an E2 draw; {MIN_MEN} are needed")
     names = (*covariate_names, *PARAMETERS)
     known = _Known.of(names, priors)
-    with _Men(draws) as men:
-        first = start.vector if start else _start(draws, names, priors)
-        vector = _climb(men, known, first, until=_NEAR if roughly else _SMALL_STEP)
-        if roughly:
-            at = men.at(vector)
-            covariance = np.linalg.inv(at.products + np.diag(known.precision)).astype(np.float64)
-            log_likelihood = at.value
-        else:
-            vector, covariance, log_likelihood = _polish(men, known, vector)
+    men = _Men(draws)
+    first = start.vector if start else _start(draws, names, priors)
+    vector = _climb(men, known, first, until=_NEAR if roughly else _SMALL_STEP)
+    if roughly:
+        at = men.at(vector)
+        covariance = np.linalg.inv(at.products + np.diag(known.precision)).astype(np.float64)
+        log_likelihood = at.value
+    else:
+        vector, covariance, log_likelihood = _polish(men, known, vector)
     return DoseResponse(
         names,
         vector,
@@ -234,13 +233,6 @@ class _Men:
     def __init__(self, draws: Draws) -> None:
         self._blocks = list(blocks(draws))
         self._places: list[Posterior | None] = [None] * len(self._blocks)
-        self._pool = ThreadPoolExecutor(THREADS)
-
-    def __enter__(self) -> _Men:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown()
 
     def at(self, vector: Vector, *, nodes_stay: bool = False) -> _At:
         common = Common.from_vector(vector)
@@ -255,7 +247,7 @@ class _Men:
             return found, _At(value, scores.sum(axis=0), scores.T @ scores)
 
         with threadpool_limits(1):
-            done = list(self._pool.map(one, self._blocks, self._places))
+            done = side_by_side(one, self._blocks, self._places)
         self._places = [found for found, _ in done]
         return _total(at for _, at in done)
 

@@ -10,9 +10,7 @@ clusters and not with rows.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Self
@@ -23,6 +21,7 @@ from numpy.typing import NDArray
 from e2analytics.models.plan import Plan
 from e2analytics.models.pspline import Array
 from e2analytics.models.rows import CurveData
+from e2analytics.models.threads import side_by_side
 
 _BLOCK_ROWS = 8_192
 
@@ -88,36 +87,36 @@ def collect(data: CurveData, weight: Array, plan: Plan) -> ClusterGrams:
             upper[clusters.start + alike] = grams[:, triangle[0], triangle[1]]
 
     # Each block writes to its own clusters: the order of the work does not matter.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(add, _blocks(sizes)))
+    side_by_side(add, _blocks(sizes))
     return ClusterGrams(upper, sizes.astype(np.float64), plan.n_columns)
 
 
 def whole_gram(data: CurveData, weight: Array, plan: Plan) -> tuple[Array, Array]:
     """Gram matrix and number of rows without regard to men, shapes (1, q, q) and (1,)."""
-    return _gram([partial(plan.columns, data.take(rows)) for rows in _pieces(len(data))], weight)
+    blocks = [partial(plan.plain_columns, data.take(rows)) for rows in _pieces(len(data))]
+    return _gram(blocks, weight, plan)
 
 
 def blocks_of_columns(data: CurveData, plan: Plan) -> Sequence[Array]:
-    """Columns of the model and the outcome for ``gram_of_blocks``, which may be called again."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda rows: plan.columns(data.take(rows)), _pieces(len(data))))
+    """Columns and the outcome for ``gram_of_blocks``, which may be called again."""
+    return side_by_side(lambda rows: plan.plain_columns(data.take(rows)), _pieces(len(data)))
 
 
-def gram_of_blocks(blocks: Sequence[Array], weight: Array) -> tuple[Array, Array]:
+def gram_of_blocks(blocks: Sequence[Array], weight: Array, plan: Plan) -> tuple[Array, Array]:
     """Do what ``whole_gram`` does with columns that are there already."""
-    return _gram([partial(np.copy, block) for block in blocks], weight)
+    return _gram([partial(np.copy, block) for block in blocks], weight, plan)
 
 
-def _gram(blocks: Sequence[Callable[[], Array]], weight: Array) -> tuple[Array, Array]:
+def _gram(blocks: Sequence[Callable[[], Array]], weight: Array, plan: Plan) -> tuple[Array, Array]:
     def gram(block: Callable[[], Array], rows: slice) -> Array:
         weighted = block()
         weighted *= np.sqrt(weight[rows])[:, None]
         return weighted.T @ weighted
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        # Summed in the order of rows, whoever finishes first: the same bytes again.
-        total: Array = sum(pool.map(gram, blocks, _pieces(len(weight))))  # type: ignore[assignment]
+    # Summed in the order of rows: the same bytes again.
+    plain = np.sum(side_by_side(gram, blocks, _pieces(len(weight))), axis=0)
+    # The columns of the model are combinations of the plain ones: one product here saves one a row.
+    total = plan.from_plain.T @ plain @ plan.from_plain
     return total[None], np.array([float(len(weight))])
 
 

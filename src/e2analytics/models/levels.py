@@ -7,7 +7,6 @@ hardly needs the dose curve), and what is not known of his covariates.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +16,6 @@ from threadpoolctl import threadpool_limits
 from e2analytics.models import assay
 from e2analytics.models.dose_response import DoseResponse
 from e2analytics.models.own_level import (
-    THREADS,
     Block,
     Common,
     Draws,
@@ -29,6 +27,7 @@ from e2analytics.models.own_level import (
     likelihoods,
     sums_by_effect,
 )
+from e2analytics.models.threads import side_by_side
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -95,8 +94,8 @@ def own(response: DoseResponse, draws: Draws) -> Own:
         carried = np.einsum("bij,bjq->biq", mode.covariance, _told(block, common, mode.mean))
         return integrate(block, common, mode).posterior, carried
 
-    with ThreadPoolExecutor(THREADS) as pool, threadpool_limits(1):
-        found = list(pool.map(one, of_one_kind))
+    with threadpool_limits(1):
+        found = side_by_side(one, of_one_kind)
     for block, (posterior, carried) in zip(of_one_kind, found, strict=True):
         men = block.men
         if block.n_effects == 2:

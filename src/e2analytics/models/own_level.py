@@ -42,8 +42,6 @@ PARAMETERS = (
 """What men have in common beside the coefficients, in the order of ``Integrated.scores``."""
 NODES = 5
 """Quadrature nodes per effect for a man with a censored or an immunoassay draw."""
-THREADS = 2
-"""Blocks looked at side by side; the result does not depend on it."""
 _NODES_NORMAL = 2
 _MEN_PER_BLOCK = 4_000
 # Eight rounds find a mode to 1e-5, which is far more than nodes need.

@@ -107,12 +107,33 @@ class Plan:
 
     def columns(self, data: CurveData) -> Array:
         """Columns of the model and, last, the outcome less its mean, shape (n, q)."""
-        averaged = self.basis.averaged(data.log_e2_mean, data.log_e2_sd, data.episode_weight)
         columns = np.empty((len(data), self.n_columns))
-        _fill(columns, self.basis, averaged)
+        _fill(columns, self.basis, self._averaged(data))
         columns[:, N_STRAIGHT : self.n_fixed] = data.covariates - self.covariate_means
         columns[:, -1] = data.outcome - self.outcome_mean
         return columns
+
+    def plain_columns(self, data: CurveData) -> Array:
+        """Splines as they are, covariates and outcome less their means, shape (n, q)."""
+        n_basis = self.basis.n_basis
+        columns = np.empty((len(data), self.n_columns))
+        columns[:, :n_basis] = self._averaged(data)
+        columns[:, n_basis:-1] = data.covariates - self.covariate_means
+        columns[:, -1] = data.outcome - self.outcome_mean
+        return columns
+
+    @property
+    def from_plain(self) -> Array:
+        """What turns ``plain_columns`` into ``columns``, shape (q, q)."""
+        n_basis = self.basis.n_basis
+        turn = np.zeros((self.n_columns, self.n_columns))
+        _fill(turn[:n_basis], self.basis, np.eye(n_basis))
+        turn[n_basis:-1, N_STRAIGHT : self.n_fixed] = np.eye(len(self.covariate_means))
+        turn[-1, -1] = 1.0
+        return turn
+
+    def _averaged(self, data: CurveData) -> Array:
+        return self.basis.averaged(data.log_e2_mean, data.log_e2_sd, data.episode_weight)
 
     def at(self, basis_rows: Array) -> Array:
         """Columns at rows of the basis, covariates at their means, shape (g, q - 1)."""
@@ -141,7 +162,7 @@ def survey(data: CurveData) -> Survey:
     return Survey(
         log_e2=data.log_e2,
         patients=distinct(data.patient),
-        covariate_sums=data.covariates.sum(axis=0),
+        covariate_sums=np.ones(len(data)) @ data.covariates,
         outcome_sum=float(data.outcome.sum()),
         doubt_sum=float(data.log_e2_sd.sum(where=present)),
         n_episodes=int(present.sum()),

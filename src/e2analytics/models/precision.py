@@ -97,7 +97,7 @@ def _improved(
     total, by_scanner = 0.0, 0.0
     for part, blocks in zip(parts, columns, strict=True):
         weight = precision.weights(part.sampling_variance)
-        added, n_added = gram_of_blocks(blocks, weight)
+        added, n_added = gram_of_blocks(blocks, weight, plan)
         gram, n_rows = gram + added, n_rows + n_added
         total += float(weight.sum())
         by_scanner += float(weight @ part.sampling_variance)

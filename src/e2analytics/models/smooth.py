@@ -8,8 +8,6 @@ Does not judge anything. Each replicate has its own REML smoothing.
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 
@@ -22,6 +20,7 @@ from e2analytics.models.plan import N_STRAIGHT
 from e2analytics.models.pspline import Array, Basis
 from e2analytics.models.reml import Decomposition, decompose
 from e2analytics.models.sandwich import Pull
+from e2analytics.models.threads import side_by_side
 
 # The curve is smoothed so much less than REML would that its sampling variance grows by this factor:
 # its standard error doubles. REML aims at the curve with the least error, much of it bias, which no
@@ -162,5 +161,4 @@ def _replicates(grams: ClusterGrams, parts: Decomposition, n_replicates: int, se
         smoothing = undersmoothed(each, each.spectrum.reml())
         return each.coefficients(smoothing) @ turn[:-1, :-1].T
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return np.concatenate(list(pool.map(fitted, drawn.blocks())))
+    return np.concatenate(side_by_side(fitted, drawn.blocks()))

@@ -19,11 +19,15 @@ from numpy.typing import NDArray
 
 from e2analytics.models.pspline import Array
 
+Which = NDArray[np.intp]
+
 # Smoothing is searched from where the penalty no longer matters to where only a line is left.
 _SPAN = np.log(1e9)
 _N_COARSE = 13
-_N_NEWTON = 60
-_N_HALVINGS = 40
+_N_STEPS = 60
+# Newton's error after a step is of the order of the step's square.
+_LAST_NEWTON_STEP = 1e-7
+_LAST_HALVING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -63,24 +67,32 @@ class Spectrum:
 
         Where the data cannot have so many, next to no smoothing.
         """
+
+        def shortfall(which: Which, log_smoothing: Array) -> tuple[Array, Array]:
+            smoothing = np.exp(log_smoothing)[:, None]
+            stiff = self.information[which] + smoothing
+            kept, shrunk = self.information[which] / stiff, smoothing / stiff
+            return edf - kept.sum(axis=1), (kept * shrunk).sum(axis=1)
+
         low, high = self.search_range()
-        for _ in range(_N_HALVINGS):
-            middle = (low + high) / 2
-            too_many = self.edf(np.exp(middle)) > edf
-            low, high = np.where(too_many, middle, low), np.where(too_many, high, middle)
-        return np.exp(low)
+        return np.exp(_root(shortfall, (low + high) / 2, low, high))
 
     def at_variance(self, variance: Array, amplitude: Array, most: Array) -> Array:
         """Smoothing parameter, at most ``most``, that leaves so much variance, shape (r,).
 
         Where the data cannot have so much, next to no smoothing.
         """
-        low, high = self.search_range()[0], np.log(most)
-        for _ in range(_N_HALVINGS):
-            middle = (low + high) / 2
-            too_much = self.variance(np.exp(middle), amplitude) > variance
-            low, high = np.where(too_much, middle, low), np.where(too_much, high, middle)
-        return np.exp(high)
+
+        def shortfall(which: Which, log_smoothing: Array) -> tuple[Array, Array]:
+            smoothing = np.exp(log_smoothing)[:, None]
+            stiff = self.information[which] + smoothing
+            along = amplitude[which] * self.information[which] / stiff**2
+            left = along.sum(axis=1)
+            steepness = 2 * (along * smoothing / stiff).sum(axis=1) / left
+            return np.log(variance[which] / left), steepness
+
+        end = np.log(most)
+        return np.exp(_root(shortfall, end, self.search_range()[0], end))
 
     def variance(self, smoothing: Array, amplitude: Array) -> Array:
         """Mean sampling variance of the curve for a scale of one, shape (r,).
@@ -106,7 +118,7 @@ class Spectrum:
         strongest = np.log(np.maximum(self.information.max(axis=1), np.finfo(float).tiny))
         return strongest - _SPAN, strongest + _SPAN
 
-    def some(self, which: NDArray[np.intp]) -> Spectrum:
+    def some(self, which: Which) -> Spectrum:
         """Keep some of the data sets."""
         return Spectrum(
             self.information[which],
@@ -132,22 +144,39 @@ def _minimise(spectrum: Spectrum, criterion: _Criterion) -> Array:
     best = np.argmin(np.stack(scores, axis=1), axis=1)
     found = start + steps[best] * (end - start)
     width = (end - start) / (_N_COARSE - 1)
-    low, high = found - width, found + width
+    return _root(
+        lambda which, at: criterion.derivatives(spectrum.some(which), at),
+        found,
+        np.maximum(found - width, start),
+        np.minimum(found + width, end),
+    )
+
+
+def _root(
+    function: Callable[[Which, Array], tuple[Array, Array]], start: Array, low: Array, high: Array
+) -> Array:
+    """Where r increasing functions cross zero, or the end of the bracket that lies nearer to it.
+
+    Newton's method, and halving where that leaves the bracket. ``function`` gives values and slopes
+    of some of the r at one place each.
+    """
+    found, low, high = start.copy(), low.copy(), high.copy()
     unsettled = np.arange(len(found))
-    for _ in range(_N_NEWTON):
+    for _ in range(_N_STEPS):
         at = found[unsettled]
-        slope, curvature = criterion.derivatives(spectrum.some(unsettled), at)
-        low[unsettled] = np.where(slope < 0, at, low[unsettled])
-        high[unsettled] = np.where(slope < 0, high[unsettled], at)
-        step = np.divide(-slope, curvature, out=np.full_like(at, np.inf), where=curvature > 0)
-        inside = (at + step > low[unsettled]) & (at + step < high[unsettled])
+        value, slope = function(unsettled, at)
+        low[unsettled] = np.where(value < 0, at, low[unsettled])
+        high[unsettled] = np.where(value < 0, high[unsettled], at)
+        step = np.divide(-value, slope, out=np.full_like(at, np.inf), where=slope > 0)
+        newton = (at + step > low[unsettled]) & (at + step < high[unsettled])
         halfway = (low[unsettled] + high[unsettled]) / 2
-        found[unsettled] = np.where(inside, at + step, halfway)
+        found[unsettled] = np.where(newton, at + step, halfway)
         moved = np.abs(found[unsettled] - at)
-        unsettled = unsettled[moved >= 1e-12 * (1 + np.abs(at))]
+        enough = np.where(newton, _LAST_NEWTON_STEP, _LAST_HALVING * (1 + np.abs(at)))
+        unsettled = unsettled[moved >= enough]
         if not len(unsettled):
             break
-    return np.asarray(found)
+    return found
 
 
 def _restricted_value(spectrum: Spectrum, log_smoothing: Array) -> Array:

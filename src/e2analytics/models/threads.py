@@ -1,0 +1,25 @@
+"""Numpy's work side by side: numpy lets other threads go on while it computes.
+
+In    a function and what it is to be called with
+Out   its results, in order, whoever finishes first
+
+As many threads as polars uses, so that one setting (``POLARS_MAX_THREADS``) bounds both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from polars import thread_pool_size
+
+Result = TypeVar("Result")
+
+
+def side_by_side(function: Callable[..., Result], *arguments: Iterable[object]) -> list[Result]:
+    """Do what ``list(map(function, *arguments))`` does, with as many threads as there may be."""
+    if thread_pool_size() == 1:
+        return list(map(function, *arguments))
+    with ThreadPoolExecutor(thread_pool_size()) as pool:
+        return list(pool.map(function, *arguments))
