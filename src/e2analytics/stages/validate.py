@@ -8,7 +8,7 @@ Out   the same rows, same grain: the columns of the table; ``broken``, the names
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Final
 
@@ -33,6 +33,14 @@ BLANKED: Final = frozenset(
     }
 )
 """Warnings about a number that the row can do without: it is left out."""
+_COMPARISONS: Final[Mapping[str, Callable[..., pl.Expr]]] = {
+    "greater_than": pl.Expr.gt,
+    "greater_than_or_equal_to": pl.Expr.ge,
+    "less_than_or_equal_to": pl.Expr.le,
+    "isin": pl.Expr.is_in,
+    "str_matches": lambda text, pattern: text.cast(pl.String).str.contains(pattern),
+}
+"""What pandera's checks ask of a column."""
 
 
 def judge(target: str, rows: pl.DataFrame, *, today: date) -> pl.DataFrame:
@@ -116,6 +124,8 @@ def check(frame: pl.DataFrame, contract: type[Table], *, table: str, stage: str)
     """
     names = [name for name in contract.to_schema().columns if name in frame.columns]
     ordered = frame.select(*names, *(name for name in frame.columns if name not in names))
+    if _is_kept(contract.to_schema(), ordered):
+        return ordered
     try:
         # Collected: a LazyFrame would be checked by dtype only.
         _schema(contract, ordered).validate(ordered, lazy=True)
@@ -125,6 +135,39 @@ def check(frame: pl.DataFrame, contract: type[Table], *, table: str, stage: str)
         ).to_series()
         raise ContractError(stage, table, Counter(cases)) from None
     return ordered
+
+
+def _is_kept(schema: DataFrameSchema, frame: pl.DataFrame) -> bool:
+    """Tell in one query that a contract is kept; False also where only pandera can tell.
+
+    Pandera asks three queries of each column: of a run with little that is new, half its time.
+    """
+    if not _has_columns(schema, frame) or schema.checks:
+        return False
+    promises: list[pl.Expr] = []
+    grains = [schema.unique] if schema.unique else []
+    for name, column in schema.columns.items():
+        if any(check.name not in _COMPARISONS for check in column.checks):
+            return False
+        promises += [
+            _COMPARISONS[check.name](pl.col(name), *check.statistics.values()).fill_null(True)
+            for check in column.checks
+        ]
+        if not column.nullable:
+            promises.append(pl.col(name).is_not_null())
+            promises += [pl.col(name).is_not_nan()] if frame.schema[name].is_float() else []
+        if column.unique:
+            grains.append([name])
+    kept = frame.select(promise.all().alias(str(n)) for n, promise in enumerate(promises))
+    return all(kept.row(0)) and all(_are_unique(frame, grain) for grain in grains)
+
+
+def _has_columns(schema: DataFrameSchema, frame: pl.DataFrame) -> bool:
+    wanted = {name: column.dtype.type for name, column in schema.columns.items()}
+    return frame.columns == list(wanted) and all(
+        dtype == wanted[name] or (dtype == TEXT and wanted[name] == pl.String)
+        for name, dtype in frame.schema.items()
+    )
 
 
 def _schema(contract: type[Table], frame: pl.DataFrame) -> DataFrameSchema:
