@@ -162,7 +162,7 @@ def survey(data: CurveData) -> Survey:
     return Survey(
         log_e2=data.log_e2,
         patients=distinct(data.patient),
-        covariate_sums=np.ones(len(data)) @ data.covariates,
+        covariate_sums=data.covariates.sum(axis=0),
         outcome_sum=float(data.outcome.sum()),
         doubt_sum=float(data.log_e2_sd.sum(where=present)),
         n_episodes=int(present.sum()),
