@@ -261,12 +261,14 @@ def report(
 ) -> None:
     """Write the monthly reports as HTML, PDF and workbook, from the run as of the month's last day."""
     from e2analytics.monthly import compare_reports, write_reports
-    from e2analytics.terminal import print_comparison, print_reports
+    from e2analytics.terminal import bar_of_versions, print_comparison, print_reports
 
     if out_folder is None and compare is None:
         raise typer.BadParameter("give a folder with --out, or what to --compare with")
     if out_folder is not None:
-        print_reports(write_reports(store, month, out_folder))
+        with bar_of_versions() as told:
+            written = write_reports(store, month, out_folder, told)
+        print_reports(written)
     if compare is not None:
         print_comparison(compare_reports(store, month, compare))
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import sha256
+from itertools import chain, starmap
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +29,9 @@ from e2analytics.store import Store, open_published
 
 _LONGEST_NAME: Final = 40
 _MONTH: Final = re.compile(r"\d{4}-\d{2}")
+_FEW_VERSIONS: Final = 12
+"""So many are written before other processes have started."""
+Version = Report | OutsideReport
 
 
 def last_day(month: str) -> date:
@@ -71,8 +78,21 @@ class Written:
     clinics: tuple[Path, ...]
 
 
-def write_reports(store: str, month: str, folder: Path) -> Written:
+def write_reports(
+    store: str, month: str, folder: Path, told: Callable[[int, int], None] | None = None
+) -> Written:
     """Write the reports of ``month``, inside and outside, from the run as of its last day.
+
+    Parameters
+    ----------
+    store
+        Address of the store.
+    month
+        ``YYYY-MM``.
+    folder
+        Where the files go.
+    told
+        Is told how many versions are written, of how many.
 
     Raises
     ------
@@ -89,20 +109,40 @@ def write_reports(store: str, month: str, folder: Path) -> Written:
     before = tables_of_month_before(store, tables)
     outside = release_reports(tables, month=month, base=base, before=before)
     since = None if before is None else recount.between(tables, before)
-    inside = [
-        build(tables, month=month, clinic=report.clinic, recount=since, before=before)
-        for report in outside
-    ]
-    files: dict[bool, list[Path]] = {True: [], False: []}
-    versions: tuple[tuple[str, Sequence[Report | OutsideReport]], ...] = (
-        ("internal", inside),
-        ("outside", outside),
+    clinics = [report.clinic for report in outside]
+    whole = build(tables, month=month, recount=since, before=before)
+    inside = (
+        whole
+        if clinic is None
+        else build(tables, month=month, clinic=clinic, recount=since, before=before)
+        for clinic in clinics
     )
-    for version, reports in versions:
-        for report in reports:
-            stem = f"e2-report-{month}-{version}{_of(report.clinic)}"
-            files[report.clinic is None] += _write(report, folder / stem)
-    return Written(inside[0], outside[0], tuple(files[True]), tuple(files[False]))
+    stem = folder / f"e2-report-{month}"
+    versions: Iterator[tuple[Version, str]] = chain(
+        ((report, f"{stem}-internal{_of(report.clinic)}") for report in inside),
+        ((report, f"{stem}-outside{_of(report.clinic)}") for report in outside),
+    )
+    files: dict[bool, list[Path]] = {True: [], False: []}
+    written = _written(versions, 2 * len(clinics))
+    for number, (clinic, of_version) in enumerate(zip(clinics * 2, written, strict=True), start=1):
+        files[clinic is None] += of_version
+        if told:
+            told(number, 2 * len(clinics))
+    return Written(whole, outside[0], tuple(files[True]), tuple(files[False]))
+
+
+def _written(versions: Iterable[tuple[Version, str]], how_many: int) -> Iterator[tuple[Path, ...]]:
+    """Write the versions, many of them side by side, and yield the files of each in their order."""
+    if how_many <= _FEW_VERSIONS:
+        yield from starmap(_write, versions)
+        return
+    # Spawned: a fork of a process whose libraries have threads may wait for ever.
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        try:
+            for each in [pool.submit(_write, *version) for version in versions]:
+                yield each.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _of(clinic: str | None) -> str:
@@ -173,10 +213,10 @@ def _tables_of(opened: Store, run: Mapping[str, Any]) -> dict[str, pl.DataFrame]
     return tables | {"runs": tables["runs"].filter(pl.col("run_id") == run["run_id"])}
 
 
-def _write(report: Report | OutsideReport, stem: Path) -> tuple[Path, ...]:
+def _write(report: Version, stem: str) -> tuple[Path, ...]:
     files = []
     for suffix, content in editions.render(report).items():
-        file = stem.with_name(stem.name + suffix)
+        file = Path(stem + suffix)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)

@@ -75,6 +75,20 @@ def progress_bar() -> Iterator[Callable[[str], None]]:
         yield tell
 
 
+@contextmanager
+def bar_of_versions() -> Iterator[Callable[[int, int], None]]:
+    """Show on standard error how many versions of a report are written; yields what to tell it."""
+    columns = (BarColumn(bar_width=24), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bars:
+        bar = bars.add_task("Reading the store", total=None)
+
+        def tell(done: int, of: int) -> None:
+            words = f"Version {done} of {of} written"
+            bars.update(bar, description=words, completed=done, total=of)
+
+        yield tell
+
+
 def print_done(done: Done, store: str) -> None:
     """Sum up a run: what was read and what became of it, the curves, the flags, what to do next."""
     counts = done.outputs.counts

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
@@ -35,6 +35,9 @@ from e2analytics.report import (
 )
 from e2analytics.report.prose import Rules
 from e2analytics.report.words import MONTHS, NOTHING, count, day
+
+MOST_IN_FULL: Final = 500
+"""House rule: of more men the report of all clinics lists the critical ones alone, each in a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class Report:
     ----------
     clinic
         The clinic whose report it is; None for all together.
+    in_full
+        Whether all flagged men are listed with what their flags rest on; else the reports of their clinics do.
     quality, intake
         None in a clinic's report: files and rows are not told apart by clinic, and those of others are
         not its business.
@@ -77,6 +82,7 @@ class Report:
     curves: curves.Curves
     counts: men.Counts
     flagged: men.Flagged
+    in_full: bool
     gaps: tuple[beside.Gap, ...]
     grounds: tuple[beside.GroundsOfMan, ...]
     not_assessable: men.NotAssessable
@@ -156,7 +162,9 @@ def build(
         tables["patients"],
         n_died_or_left=manifest.get("men_on_drug_died_or_left", 0) if clinic is None else 0,
     )
-    around = beside.of_men(tables["gaps"], tables["context"], tables["projections"])
+    n_flagged = len(men.still_open(tables["flags"]))
+    in_full = n_flagged <= MOST_IN_FULL or tables["cohort"]["clinic_id"].n_unique() <= 1
+    around = _beside(tables) if in_full else {}
     flagged = men.flagged(tables["flags"], month=month, beside=around)
     listed = (*flagged.pressing, *flagged.watch)
     told = measures.describe(
@@ -190,13 +198,26 @@ def build(
         curves=shape,
         counts=counts,
         flagged=flagged,
+        in_full=in_full,
         gaps=beside.missing(tables["gaps"], [man.patient_id for man in listed]),
         grounds=beside.grounds(
-            tables["flag_evidence"], [man.patient_id for man in listed if man.tier == "critical"]
+            tables["flag_evidence"],
+            [man.patient_id for man in listed if man.tier == "critical" and in_full],
         ),
         not_assessable=men.not_assessable(tables["cohort"]),
         methods=prose.methods(rules),
         settings=tuple(flat(settings)),
+    )
+
+
+def _beside(tables: Mapping[str, pl.DataFrame]) -> Mapping[str, beside.Beside]:
+    """Say what stands beside every man with an open flag."""
+    flagged = men.still_open(tables["flags"])
+    return beside.of_men(
+        *(
+            tables[name].join(flagged, on="patient_id", how="semi", maintain_order="left")
+            for name in ("gaps", "context", "projections")
+        )
     )
 
 
