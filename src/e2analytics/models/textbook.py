@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import orth
 from scipy.special import ndtr, stdtr, stdtrit
 
 from e2analytics.models.plan import N_STRAIGHT, design
@@ -279,17 +280,27 @@ def _polynomial(degree: int) -> Callable[[Rows, Rows], Array]:
 def _plateau(known: Rows, asked: Rows) -> Array:
     """Predict by a line up to the break that fits best, level above."""
     low, high = np.quantile(known.log_e2, _MIDDLE).tolist()
-    breaks = np.linspace(low, high, _N_BREAKS).tolist()
+    breaks = np.linspace(low, high, _N_BREAKS)
+    at = breaks[np.argmax(_gains(known, np.minimum.outer(known.log_e2, breaks)))]
 
-    def columns(rows: Rows, at: float) -> Array:
+    def columns(rows: Rows) -> Array:
         return np.column_stack([_ones(rows.log_e2), np.minimum(rows.log_e2, at)])
 
-    def misfit(at: float) -> float:
-        left = known.benefit - _predicted(known, known, columns(known, at), columns(known, at))
-        return float(known.weight @ left**2)
+    return _predicted(known, asked, columns(known), columns(asked))
 
-    at = min(breaks, key=misfit)
-    return _predicted(known, asked, columns(known, at), columns(asked, at))
+
+def _gains(rows: Rows, columns: Array) -> Array:
+    """By how much each column, shape (n, k), lessens the squared residuals beside the covariates."""
+    root = np.sqrt(rows.weight)[:, None]
+    beside = orth(np.column_stack([_ones(rows.log_e2), rows.covariates]) * root)
+    table = np.column_stack([rows.benefit, columns]) * root
+    left = table - beside @ (beside.T @ table)
+    explained = left[:, 1:].T @ left[:, 0]
+    size, spread = (table[:, 1:] ** 2).sum(axis=0), (left[:, 1:] ** 2).sum(axis=0)
+    # A column that the others hold already gains nothing; what is left of it is rounding.
+    own = spread > np.finfo(float).eps * size
+    gains: Array = np.divide(explained**2, spread, out=np.zeros(len(spread)), where=own)
+    return gains
 
 
 def _own_spline(known: Rows, asked: Rows) -> Array:
