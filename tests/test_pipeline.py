@@ -317,9 +317,9 @@ def test_an_empty_world_has_a_reason_for_everything():
     [
         ("u", {"u_shaped"}, SEED),
         ("threshold", {"low_side_threshold"}, SEED),
-        pytest.param("rising", {"rising"}, SEED, marks=pytest.mark.slow),
+        ("rising", {"rising"}, SEED),
         # Nothing is there: to say so, or to say that one cannot tell, are both right.
-        pytest.param("flat", {"flat", "inconclusive"}, SEED, marks=pytest.mark.slow),
+        ("flat", {"flat", "inconclusive"}, SEED),
     ],
 )
 def test_the_truth_of_4000_men_is_recovered(

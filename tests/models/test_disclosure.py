@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pytest
@@ -177,15 +178,15 @@ class Case:
             own[self.own_row] = True
         return own.ravel()
 
-    @property
+    @cached_property
     def members(self) -> NDArray[np.int64]:
         return np.kron(self.rows, self.columns)
 
-    @property
+    @cached_property
     def true(self) -> NDArray[np.int64]:
         return self.members @ self.parts.ravel()
 
-    @property
+    @cached_property
     def small(self) -> NDArray[np.int64]:
         return np.flatnonzero((self.true >= 1) & (self.true <= 10) & ~self.own)
 
@@ -281,10 +282,8 @@ def random_case(rng: np.random.Generator, base: int, to_clinics: bool = False) -
     )
 
 
-@pytest.mark.parametrize(
-    ("n_tables", "base"), [pytest.param(1000, 1, marks=pytest.mark.slow), (200, 1), (200, 5)]
-)
-def test_no_small_count_of_random_tables_can_be_narrowed(n_tables, base):
+@pytest.mark.parametrize(("n_tables", "base"), [(1000, 1), (200, 5)])
+def test_no_small_count_of_1_000_random_tables_can_be_narrowed(n_tables, base):
     rng = np.random.default_rng(11)
     n_small = sum(
         unharmed([random_case(rng, base) for _ in range(200)], base) for _ in range(n_tables // 200)

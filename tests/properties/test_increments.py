@@ -58,7 +58,7 @@ def current(outputs: Outputs) -> list[tuple[object, ...]]:
     )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(results, max_size=8), st.integers(0, 8), st.booleans(), st.booleans())
 def test_two_drops_come_to_the_same_as_one(
     drawn: list[dict[str, str]], cut: int, backwards: bool, patients_last: bool
