@@ -57,6 +57,22 @@ def test_no_man_and_no_file_is_in_it(pages: list[str], tables: Tables):
         assert [name for name in names if name in page] == []
 
 
+def test_a_refused_file_is_told_without_its_name_and_without_a_count_below_none(tables: Tables):
+    page = page_of(without(tables, "exposures"))
+
+    assert "Incomplete: 1 file of this run could not be used as a whole" in page
+    assert "not sent again" not in page
+
+
+def test_of_a_single_clinic_the_year_is_told_where_its_months_are_not(pages: list[str]):
+    network, *clinics = pages
+    assert "By month, all clinics." in network
+    for page in clinics:
+        assert page.count("single months of a clinic are not told") == 1
+        assert "No chart of months" not in page
+        assert "October 2025 to September 2026" in page
+
+
 def test_settings_that_name_patients_or_scanners_stay_inside(tables: Tables):
     run = tables["runs"].with_columns(
         settings=pl.lit('{"identities_settled": ["p123"], "link": {"min_draws": 2}, "fit": {}}')

@@ -290,7 +290,8 @@ def _inputs(files: pl.DataFrame) -> str:
 
 
 def _completeness(outcome: str, came_in: intake.Intake) -> str:
-    earlier = len(came_in.refusals) - came_in.n_refused_now
+    # The outside version names no file: there are none to count.
+    earlier = len(came_in.refusals) - came_in.n_refused_now if came_in.refusals else 0
     still = (
         f" Refused in earlier runs and not sent again: {count(earlier, 'file')}." if earlier else ""
     )

@@ -150,7 +150,7 @@ class Signal:
 class Measure:
     """One measure that was measured.
 
-    ``funnel`` is None where there is nothing to compare: ``why_no_funnel`` says why.
+    ``funnel`` is None where there is nothing to compare: ``why_no_funnel`` says why. ``year`` is of ``period``.
     """
 
     key: str
@@ -161,6 +161,7 @@ class Measure:
     this: Figure
     last: Figure
     year: Figure
+    period: str
     of_all: str
     months: Months
     funnel: Funnel | None
@@ -200,6 +201,8 @@ class Measures:
     ----------
     why_none
         Said where nothing at all was measured; else empty.
+    why_no_months
+        Said where single months are told of no measure, but their sums; else empty.
     clinics
         Each clinic's shares, a cell for each of ``measured``.
     quiet
@@ -216,6 +219,7 @@ class Measures:
     clinics: tuple[Row, ...]
     quiet: tuple[Unmeasured, ...]
     chance: str
+    why_no_months: str = ""
 
 
 def describe(
@@ -358,6 +362,7 @@ def _measure(
         this=_figure(now),
         last=_figure(last.row(0, named=True)) if len(last) else _NO_FIGURE,
         year=_figure(pooled.filter(_of(clinic)).row(0, named=True)),
+        period=_period(definition, month),
         of_all="" if clinic is None else _of_all(together, pooled, clinic),
         months=months,
         funnel=funnel,

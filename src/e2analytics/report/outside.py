@@ -28,7 +28,7 @@ from e2analytics.report.measures import Measures, without_precision
 from e2analytics.report.outside_men import Men, said
 from e2analytics.report.prose import Rules
 from e2analytics.report.release import Level, release
-from e2analytics.report.words import HIDDEN
+from e2analytics.report.words import HIDDEN, level
 
 _KEPT: Final = ("runs", "models", "limits")
 """Tables that count nobody. The others are released below, or left behind: new ones, too, until they are."""
@@ -208,7 +208,7 @@ def _facts(
     def n(name: str) -> str:
         return men.said(name, clinic)
 
-    limit = f"{whole.curves.limit.lower_limit_pg_ml:g}"
+    limit = level(whole.curves.limit.lower_limit_pg_ml)
     return (
         Fact(
             f"Men with an open flag: {n('flagged')}",

@@ -43,7 +43,9 @@ _REST: Final = "rest"
 _BETWEEN: Final = "between"
 _NOT_INNER: Final = "not_inner"
 _TOGETHER: Final = pl.col("clinic_id").is_null()
-_NO_MONTHS: Final = "The months of a single clinic are not told outside: they are of few men."
+_NO_MONTHS: Final = (
+    "Outside, single months of a clinic are not told: they are of few men. Their sums are."
+)
 _FEW_MONTHS: Final = "Months are hidden because they are of few men: too few are left to draw."
 _FEW_CLINICS: Final = (
     "Counts of clinics are hidden because they are of few men: too few to compare."
@@ -94,6 +96,7 @@ def described(
     )
     return replace(
         told,
+        why_no_months="" if clinic is None else _NO_MONTHS,
         measured=tuple(_reasoned(measure, sums[measure.key], clinic) for measure in told.measured),
     )
 
@@ -102,7 +105,7 @@ def _reasoned(measure: Measure, sums: pl.DataFrame, clinic: str | None) -> Measu
     months, why_no_funnel = measure.months, measure.why_no_funnel
     shown = [month for month in months.all if month.figure.value is not None]
     if clinic is not None:
-        months = replace(months, all=(), drawn=(), why_not=_NO_MONTHS)
+        months = replace(months, all=(), drawn=())
     elif len(shown) < _LEAST_MONTHS and any(m.figure.words == HIDDEN_FIGURE for m in months.all):
         months = replace(months, drawn=(), why_not=_FEW_MONTHS)
     if measure.funnel is None and sums["suppressed"].any():
