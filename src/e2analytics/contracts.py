@@ -41,6 +41,14 @@ VERDICTS: Final = (
 PARTS: Final = ("all", "ingest", "fit", "flag")
 OUTCOMES: Final = ("annual_change_pct", "risk_loss_lsc_2y", "bmd_level_g_cm2")
 
+EVENT_DATE: Final = {
+    "labs": "collected_on",
+    "dxa": "scanned_on",
+    "medications": "started_on",
+    "events": "occurred_on",
+}
+"""By canonical table: the day on which a row happened."""
+
 Utc: TypeAlias = Annotated[pl.Datetime, "us", "UTC"]
 
 

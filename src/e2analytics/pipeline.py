@@ -46,14 +46,8 @@ from e2analytics.stages.curve_rows import Measured
 from e2analytics.stages.fit import Fitted
 from e2analytics.stages.opportunities import Known
 from e2analytics.stages.respond import Responded
-from e2analytics.state import CANONICAL, DERIVED, Outputs, Snapshot
+from e2analytics.state import CANONICAL, DERIVED, Outputs, Snapshot, up_to
 
-_EVENT_DATE: Final = {
-    "labs": "collected_on",
-    "dxa": "scanned_on",
-    "medications": "started_on",
-    "events": "occurred_on",
-}
 _PAIR: Final = ["patient_id", "site", "scan_id", "scan_id_2"]
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -292,15 +286,8 @@ class _Clock:
 
 def see(taken: TakenIn, as_of: date) -> dict[str, pl.DataFrame]:
     """Return the accepted rows of events on or before the as-of date, and what waits of them."""
-    day = pl.lit(as_of)
-    seen = {target: taken.accepted(target) for target in CANONICAL}
-    seen["patients"] = settle.known_patients(taken.settled["patients"])
-    for target, event_date in _EVENT_DATE.items():
-        seen[target] = seen[target].filter(pl.col(event_date) <= day)
-    # An end that lies ahead has not happened.
-    stopped = pl.when(pl.col("stopped_on") <= day).then("stopped_on")
-    seen["medications"] = seen["medications"].with_columns(stopped_on=stopped)
-    men = seen["patients"]
+    seen = up_to({target: taken.accepted(target) for target in CANONICAL}, as_of)
+    men = seen["patients"] = settle.known_patients(taken.settled["patients"])
     seen["waiting"] = waiting.waiting(taken.settled, men, as_of)
     seen["waiting_e2"] = waiting.e2(taken.settled["labs"], men, as_of)
     return seen

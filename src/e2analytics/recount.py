@@ -20,6 +20,7 @@ import polars as pl
 from e2analytics.settings import FlagSettings, LinkSettings
 from e2analytics.stages import densitometry, link, measure, waiting
 from e2analytics.stages.opportunities import Known
+from e2analytics.state import up_to
 
 STEPS: Final = ("published", "ruled", "corrected", "now")
 _GRAIN: Final = ["clinic_id", "measure"]
@@ -34,12 +35,6 @@ _KEYS: Final = {
 }
 WAITING: Final = {name: f"waiting_{name}" for name in waiting.TARGETS}
 """By canonical table the name of its rows that wait in quarantine: they count as well."""
-_DAYS: Final = {
-    "labs": "collected_on",
-    "dxa": "scanned_on",
-    "medications": "started_on",
-    "events": "occurred_on",
-}
 
 Tables = Mapping[str, pl.DataFrame]
 
@@ -96,13 +91,7 @@ def _rules(run: Mapping[str, Any]) -> tuple[str, str]:
 
 def _counted(tables: Tables, settings: Mapping[str, Any], as_of: date) -> pl.DataFrame:
     """Count the month that ended on a day."""
-    day = pl.lit(as_of)
-    seen = {
-        name: tables[name].filter(pl.col(_DAYS[name]) <= day) if name in _DAYS else tables[name]
-        for name in _KEYS
-    }
-    stopped = pl.when(pl.col("stopped_on") <= day).then("stopped_on")
-    seen["medications"] = seen["medications"].with_columns(stopped_on=stopped)
+    seen = up_to({name: tables[name] for name in _KEYS}, as_of)
     episodes = link.episodes(seen["medications"])
     waits = {name: tables[at] for name, at in WAITING.items()}
     waiting_e2 = waiting.e2(waits["labs"], seen["patients"], as_of)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Final
 
 import polars as pl
 
 from e2analytics.compact import compact, plain
-from e2analytics.contracts import schema_of
+from e2analytics.contracts import EVENT_DATE, schema_of
 
 _SLICE: Final = 500_000
 CANONICAL: Final = ("patients", "labs", "dxa", "medications", "events", "precision")
@@ -152,3 +153,14 @@ def empty_table(name: str) -> pl.DataFrame:
 def empty_aside(target: str) -> pl.DataFrame:
     """Return no rows of a canonical table's other fates."""
     return pl.DataFrame(schema={**schema_of(target), **_ASIDE_COLUMNS})
+
+
+def up_to(tables: Mapping[str, pl.DataFrame], day: date) -> dict[str, pl.DataFrame]:
+    """Return the rows of canonical tables that happened on a day or before."""
+    seen = {
+        name: rows.filter(pl.col(EVENT_DATE[name]) <= pl.lit(day)) if name in EVENT_DATE else rows
+        for name, rows in tables.items()
+    }
+    # An end that lies ahead has not happened.
+    stopped = pl.when(pl.col("stopped_on") <= pl.lit(day)).then("stopped_on")
+    return seen | {"medications": seen["medications"].with_columns(stopped_on=stopped)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from e2analytics.contracts import EVENT_DATE
 from e2analytics.job import STEPS, Done, Preview
 from e2analytics.settings import Settings
 from e2analytics.stages import limit
@@ -45,12 +46,6 @@ STEP_NAMES: Final = {
     "grade": "Grading each feed's data",
     "keep_crosswalk": "Sealing the crosswalk",
     "publish": "Publishing",
-}
-_NEWEST: Final = {
-    "labs": "collected_on",
-    "dxa": "scanned_on",
-    "medications": "started_on",
-    "events": "occurred_on",
 }
 
 
@@ -124,7 +119,7 @@ def _print_what_was_not_read(done: Done) -> None:
         err.print(f"The run was published without {refused} file(s): mend them and run again.")
 
 
-def _files(counts: dict[str, int] | Any) -> str:
+def _files(counts: Mapping[str, int]) -> str:
     parts = [f"Read {counts['files_read_now']} file(s) with {counts['rows_read_now']:,} rows"]
     if counts["files_known"]:
         parts.append(f"{counts['files_known']} known already")
@@ -235,9 +230,11 @@ def _rows(store: Store, published: dict[str, Any]) -> Table:
 
 
 def _newest(rows: pl.DataFrame, files: pl.DataFrame, target: str) -> str:
-    if target not in _NEWEST:
+    if target not in EVENT_DATE:
         return "-"
-    days = rows.filter(pl.col("source_file").is_in(files["source_file"].to_list()))[_NEWEST[target]]
+    days = rows.filter(pl.col("source_file").is_in(files["source_file"].to_list()))[
+        EVENT_DATE[target]
+    ]
     return f"{days.sort().to_list()[-1]}" if len(days) else "-"
 
 

@@ -17,8 +17,8 @@ import polars as pl
 from openpyxl import Workbook
 
 from e2analytics import flag_rules
-from e2analytics.contracts import TIERS
 from e2analytics.errors import UnreadableError
+from e2analytics.report.men import most_pressing_first, still_open
 from e2analytics.report.workbook import Sheet, fill, same_bytes
 from e2analytics.spreadsheets import harmless
 
@@ -41,7 +41,7 @@ _CONTEXT: Final = (
 def worklist(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """Return one row for each man with an open flag, the most pressing first."""
     rules = flag_rules.load()
-    flags = tables["flags"].filter(pl.col("state") != "resolved")
+    flags = still_open(tables["flags"])
     gap_words = {name: gap.words for name, gap in rules.gaps.items()}
     due = pl.format(" (due {})", "due_on").fill_null("")
     gaps = tables["gaps"].with_columns(
@@ -62,14 +62,7 @@ def worklist(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         .join(tables["context"].select("patient_id", *_CONTEXT), on="patient_id", how="left")
         .join(missing, on="patient_id", how="left")
         .join(paragraph.select("patient_id", explanation="words"), on="patient_id", how="left")
-        .sort(
-            pl.col("tier").cast(pl.Enum(TIERS)),
-            "p_below_red_line",
-            "p_attributable",
-            "patient_id",
-            descending=[False, True, True, False],
-            nulls_last=True,
-        )
+        .pipe(most_pressing_first)
     )
 
 

@@ -1,6 +1,7 @@
 """The textbook's tests against R (``tests/reference/textbook.R``) and against known truths."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -125,3 +126,25 @@ def test_an_outcome_that_never_varies_claims_nothing():
 
     assert textbook.quadratic(still).p > 0.05
     assert textbook.two_lines(still).p > 0.05
+
+
+def test_a_plateau_breaks_where_least_squares_fits_best_whatever_the_covariates():
+    rows = made(200, 3, threshold)
+    age = rows.log_e2 + np.sin(np.arange(len(rows)))
+    # A covariate twice, and a constant: their columns add nothing.
+    beside = np.column_stack([age, age, np.ones(len(rows))])
+    rows = replace(rows, covariates=beside, weight=1 + np.arange(len(rows)) % 3)
+    bent = np.minimum.outer(rows.log_e2, np.linspace(np.log(8), np.log(60), 9))
+
+    root = np.sqrt(rows.weight)[:, None]
+    known = np.column_stack([np.ones(len(rows)), beside]) * root
+
+    def squares(columns):
+        outcome = rows.benefit * root[:, 0]
+        return np.sum((outcome - columns @ np.linalg.lstsq(columns, outcome)[0]) ** 2)
+
+    lessened = [
+        squares(known) - squares(np.column_stack([known, each * root[:, 0]])) for each in bent.T
+    ]
+    np.testing.assert_allclose(textbook._gains(rows, bent), lessened, rtol=1e-8)
+    assert textbook._gains(rows, age[:, None]) == 0

@@ -22,13 +22,6 @@ OSTEOPOROSIS_UP_TO_T: Final = -2.5
 LOW_FOR_AGE_UP_TO_Z: Final = -2.0
 """ISCD official positions, adults; WHO 1994 for the two T-scores. -1.0 itself is normal."""
 
-BONE_CLASSES: Final = (
-    "normal",
-    "low_bone_mass",
-    "osteoporosis",
-    "within_expected",
-    "below_expected_for_age",
-)
 _CLASSED_SITES: Final = ("lumbar_spine", "total_hip", "femoral_neck", "one_third_radius")
 _ROUNDING: Final = 1e-9
 

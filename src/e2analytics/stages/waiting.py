@@ -16,18 +16,18 @@ from typing import Final
 import polars as pl
 
 from e2analytics.compact import plain
-from e2analytics.contracts import FITTED_SITES, columns_of
+from e2analytics.contracts import EVENT_DATE, FITTED_SITES, columns_of
 
 BONE_SITES: Final = (*FITTED_SITES, "one_third_radius")
 BONE_SCAN: Final = "bone_scan"
 _WAITS: Final = "quarantined"
 # Of a scan whose site cannot be read it may be the bone.
 _OF_BONE: Final = pl.col("site").is_in(BONE_SITES) | pl.col("site").is_null()
-_TOLD: Final[Mapping[str, tuple[pl.Expr, str]]] = {
-    "labs": (pl.col("analyte"), "collected_on"),
-    "dxa": (pl.when(_OF_BONE).then(pl.lit(BONE_SCAN)), "scanned_on"),
-    "medications": (pl.col("drug_class"), "started_on"),
-    "events": (pl.col("kind"), "occurred_on"),
+_TOLD: Final[Mapping[str, pl.Expr]] = {
+    "labs": pl.col("analyte"),
+    "dxa": pl.when(_OF_BONE).then(pl.lit(BONE_SCAN)),
+    "medications": pl.col("drug_class"),
+    "events": pl.col("kind"),
 }
 
 TARGETS: Final = tuple(_TOLD)
@@ -47,9 +47,9 @@ def waiting(rows: Mapping[str, pl.DataFrame], patients: pl.DataFrame, as_of: dat
     """
     return pl.concat(
         _of_men(target, rows[target], patients, as_of)
-        .select("patient_id", what.alias("what"), pl.col(day).alias("happened_on"))
+        .select("patient_id", what.alias("what"), happened_on=EVENT_DATE[target])
         .drop_nulls("what")
-        for target, (what, day) in _TOLD.items()
+        for target, what in _TOLD.items()
     )
 
 
@@ -60,6 +60,6 @@ def e2(labs: pl.DataFrame, patients: pl.DataFrame, as_of: date) -> pl.DataFrame:
 
 
 def _of_men(target: str, rows: pl.DataFrame, patients: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    _, day = _TOLD[target]
-    waits = plain(rows.filter(pl.col("fate") == _WAITS, pl.col(day) <= pl.lit(as_of)), target)
+    happened = pl.col(EVENT_DATE[target]) <= pl.lit(as_of)
+    waits = plain(rows.filter(pl.col("fate") == _WAITS, happened), target)
     return waits.join(patients, on="patient_id", how="semi")
