@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import uuid4
 
 import polars as pl
@@ -21,6 +21,8 @@ from deltalake.transaction import AddAction
 
 from e2analytics.ahead import read_ahead
 from e2analytics.compact import TEXT
+
+_ROWS_OF_A_GROUP: Final = 1 << 20
 
 
 class Part(NamedTuple):
@@ -56,8 +58,17 @@ def write_new(folder: Path, schema: pl.Schema, parts: Iterable[Part], by: str | 
 def _added(folder: Path, part: Part, by: str | None) -> AddAction:
     place = Path(f"{by}={part.key}" if by else "", f"{uuid4()}.parquet")
     file = folder / place
-    # Level 1 is as small as the default, to 5 %, and quicker.
-    part.rows.write_parquet(file, compression="zstd", compression_level=1, mkdir=True)
+    part.rows.write_parquet(
+        file,
+        # Level 1 is as small as the default, to 5 %, and quicker.
+        compression="zstd",
+        compression_level=1,
+        # Large, as every group repeats the texts of its columns.
+        row_group_size=_ROWS_OF_A_GROUP,
+        # Of a group that holds nearly all values of its column they exclude nothing.
+        statistics=False,
+        mkdir=True,
+    )
     facts = file.stat()
     return AddAction(
         place.as_posix(),

@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from e2analytics.compact import compact
+from e2analytics.months import month_of
 from e2analytics.slip_settings import SlipDecision, SlipSettings
 
 KINDS: Final = ("performing_lab", "clinic", "feed")
@@ -37,11 +38,6 @@ def with_sources(labs: pl.LazyFrame, feeds: pl.DataFrame, clinics: pl.DataFrame)
         .join(feed, on="source_file", how="left", maintain_order="left")
         .join(clinic, on="patient_id", how="left", maintain_order="left")
     )
-
-
-def month_of(day: pl.Expr) -> pl.Expr:
-    """Return the month of a day, counted from year 0."""
-    return day.dt.year().cast(pl.Int32) * 12 + day.dt.month().cast(pl.Int32) - 1
 
 
 def named_by(decision: SlipDecision) -> pl.Expr:
@@ -75,8 +71,3 @@ def texts_with(word: str, column: pl.Series) -> list[str]:
     """Return the texts of a column of categories that hold a word: few, where rows are many."""
     texts = column.unique().drop_nulls().cast(pl.String)
     return [text for text in texts if word in text]
-
-
-def spelled(month: int) -> str:
-    """Write a month as YYYY-MM."""
-    return f"{month // 12:04d}-{month % 12 + 1:02d}"

@@ -45,6 +45,7 @@ from e2analytics.errors import (
     TooLittleDataError,
 )
 from e2analytics.feeds.mapping import PROVENANCE
+from e2analytics.months import month_of, spelled
 from e2analytics.pseudonyms import is_of_simulated_patients
 from e2analytics.state import CANONICAL, Outputs, Snapshot, compact_rows, slices
 
@@ -474,7 +475,7 @@ def _parts(name: str, rows: pl.DataFrame) -> Iterator[Part]:
         return
     months = (
         rows.lazy()
-        .select(month=pl.col(_DATED[name]).dt.month_start())
+        .select(month=month_of(pl.col(_DATED[name])))
         .with_row_index("at")
         .group_by("month")
         .agg("at")
@@ -482,7 +483,7 @@ def _parts(name: str, rows: pl.DataFrame) -> Iterator[Part]:
         .collect()
     )
     for month, at in zip(months["month"], months["at"], strict=True):
-        yield Part(rows[at], f"{month:%Y-%m}")
+        yield Part(rows[at], spelled(month))
 
 
 def _with_month(name: str, frame: pl.DataFrame) -> pl.DataFrame:

@@ -1,14 +1,19 @@
 """FHIR medications: drugs, doses, how often, from when to when."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from e2analytics import sig
+from e2analytics.feeds.description import load_feeds
 from e2analytics.feeds.fhir_timing import doses_per_week
+from e2analytics.sources import Sources
+from e2analytics.stages import link
 from tests.feeds.fhir_files import UCUM, bundle, coded, lines, places, rows
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
@@ -237,6 +242,35 @@ def test_when_it_began_and_ended(tmp_path: Path, changed: Any, started: str, sto
     row = only(lines(tmp_path, order(**changed)))
 
     assert (row["started_on"], row.get("stopped_on")) == (started, stopped)
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        order(dosage(mg=0.5, **WEEKLY, boundsPeriod={"start": "2026-01-02", "end": "2026-02-28"})),
+        order()
+        | {
+            "resourceType": "MedicationStatement",
+            "dosageInstruction": None,
+            "dosage": [dosage(mg=0.5, **WEEKLY)],
+            "effectivePeriod": {"start": "2026-01-02", "end": "2026-02-28"},
+        },
+    ],
+    ids=["MedicationRequest", "MedicationStatement"],
+)
+def test_the_last_day_of_a_period_is_a_day_on_the_drug(tmp_path: Path, resource: Any):
+    lines(tmp_path, resource)
+    sources = Sources.from_drop(
+        tmp_path, load_feeds(), b"a key of the tests", today=date(2026, 9, 1)
+    )
+
+    (spell,) = link.episodes(sources.rows["medications"].cast({pl.Categorical: pl.String})).rows(
+        named=True
+    )
+
+    assert (spell["started_on"], spell["weekly_dose_mg"]) == (date(2026, 1, 2), 1.0)
+    # In force before this day: on the 28th still, on the 1st no longer.
+    assert spell["ended_on"] == date(2026, 3, 1)
 
 
 def test_a_dispensing_has_a_supply_and_its_completion_is_no_end(tmp_path: Path):

@@ -19,7 +19,8 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.compact import TEXT
+from e2analytics.compact import compact, distinct
+from e2analytics.months import month_of
 
 HOUSE_RULE: Final = "house rule"
 MIN_ROWS: Final = 20
@@ -63,6 +64,8 @@ _EVENT: Final = {
 }
 """The day of what a row tells, and the name that rules and feeds have for it."""
 
+_MONTHS: Final = 120_000
+"""More than there are."""
 _SHARES: Final = ("completeness", "conformance", "plausibility")
 _GRAIN: Final = ("feed", "target", "month")
 
@@ -96,53 +99,103 @@ def grade(
 
 def _count(target: str, rows: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:
     accepted = pl.col("fate") == "accepted"
-    plausible = accepted & (pl.col("broken") == "")
+    read_from = distinct(compact(rows.select("source_file")))
+    known = read_from.rows.select(pl.col("source_file").cast(pl.String)).join(
+        files, on="source_file", how="left", maintain_order="left"
+    )
     # At once, so that no copy is made of all that is known of many rows.
-    said = rows.select(
-        "source_file",
+    judged = rows.select(
+        file=read_from.of,
+        day=_day(target, rows),
         is_judged=accepted | (pl.col("fate") == "quarantined"),
-        month=_month(target, rows),
         complete=_complete(target, rows),
         # Conforming, too: what is in quarantine breaks a rule of its own (value conformance) or
         # one of all rows together, as when nobody knows its patient (relational conformance).
         accepted=accepted,
-        plausible=plausible,
+        plausible=accepted & (pl.col("broken") == ""),
         days_to_report=pl.when(accepted).then(_days_to_report(target, rows)),
-        told_on=pl.when(accepted).then(_told_on(target, rows)),
-    )
-    days_to_read = (pl.col("read_on") - pl.col("told_on")).dt.total_days().cast(pl.Float64)
-    judged = (
-        said.lazy()
-        .filter("is_judged")
-        # The name of a file may be kept as a category.
-        .join(
-            files.lazy().cast({"source_file": rows.schema["source_file"], "feed": TEXT}),
-            on="source_file",
-            how="left",
-        )
-        .with_columns(days_to_read=pl.when(days_to_read >= 0).then(days_to_read))
-    )
-    n_rows, n_accepted = pl.len().cast(pl.Int64), pl.col("accepted").sum().cast(pl.Int64)
+        # A day that the feed made up does not tell when the supplier could have sent the row.
+        is_told=accepted & ~_declared(rows, _EVENT.get(target, ())[1:]),
+    ).filter("is_judged")
     return (
-        judged.group_by("feed", "month")
+        _counts(judged, known)
+        .join(_medians(judged, known), on=["feed", "month"], how="left", nulls_equal=True)
+        .with_columns(
+            pl.col("days_to_report_of").fill_null(0),
+            pl.lit(target).alias("target"),
+            month=pl.date(pl.col("month") // 12, pl.col("month") % 12 + 1, 1).dt.strftime("%Y-%m"),
+        )
+    )
+
+
+def _counts(judged: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Count by feed and month; what is the same for all rows of a file and day is added up first."""
+    n = pl.len().cast(pl.Int64)
+    by_day = (
+        judged.lazy()
+        .group_by("file", "day")
         .agg(
-            n_rows.alias("n_rows"),
-            pl.col("complete").sum().cast(pl.Int64).alias("completeness_n"),
-            n_rows.alias("completeness_of"),
-            n_accepted.alias("conformance_n"),
-            n_rows.alias("conformance_of"),
-            pl.col("plausible").sum().cast(pl.Int64).alias("plausibility_n"),
-            n_accepted.alias("plausibility_of"),
+            n.alias("n_rows"),
+            *(
+                pl.col(name).sum().cast(pl.Int64)
+                for name in ("complete", "accepted", "plausible", "is_told")
+            ),
+        )
+        .collect()
+    )
+    days_to_read = (pl.col("read_on") - pl.col("day")).dt.total_days().cast(pl.Float64)
+    read = (days_to_read >= 0).fill_null(False)
+    return (
+        by_day.with_columns(known[by_day["file"]].select("feed", "read_on"))
+        .with_columns(
+            month=month_of(pl.col("day")),
+            days_to_read=pl.when(read).then(days_to_read),
+            n_read=pl.when(read).then("is_told").otherwise(0),
+        )
+        .sort("days_to_read", "file", "day")
+        .group_by("feed", "month", maintain_order=True)
+        .agg(
+            pl.col("n_rows").sum(),
+            pl.col("complete").sum().alias("completeness_n"),
+            pl.col("n_rows").sum().alias("completeness_of"),
+            pl.col("accepted").sum().alias("conformance_n"),
+            pl.col("n_rows").sum().alias("conformance_of"),
+            pl.col("plausible").sum().alias("plausibility_n"),
+            pl.col("accepted").sum().alias("plausibility_of"),
+            _median_of_counts("days_to_read", "n_read").alias("days_to_read"),
+            pl.col("n_read").sum().alias("days_to_read_of"),
+        )
+    )
+
+
+def _median_of_counts(value: str, n: str) -> pl.Expr:
+    """Return the median of values in order, each of which is there ``n`` times."""
+    reached, half = pl.col(n).cum_sum() * 2, pl.col(n).sum()
+    there = (pl.col(n) > 0) & pl.col(value).is_not_null()
+    lower = pl.col(value).filter(there & (reached >= half)).first()
+    upper = pl.col(value).filter(there & (reached > half)).first()
+    return (lower + upper) / 2
+
+
+def _medians(judged: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    feeds = known.select("feed").unique().sort("feed").with_row_index("number")
+    number = known.join(feeds, on="feed", how="left", nulls_equal=True, maintain_order="left")
+    of_feed = pl.lit(number["number"].cast(pl.Int32)).gather(pl.col("file"))
+    return (
+        judged.lazy()
+        .filter(pl.col("days_to_report").is_not_null())
+        # One number for both: to group many rows by two columns takes twice as long.
+        .select("days_to_report", group=of_feed * _MONTHS + month_of(pl.col("day")))
+        .group_by("group")
+        .agg(
             pl.col("days_to_report").median(),
             pl.col("days_to_report").count().cast(pl.Int64).alias("days_to_report_of"),
-            pl.col("days_to_read").median(),
-            pl.col("days_to_read").count().cast(pl.Int64).alias("days_to_read_of"),
         )
         .with_columns(
-            pl.col("feed").cast(pl.String),
-            pl.lit(target).alias("target"),
-            pl.col("month").dt.strftime("%Y-%m"),
+            number=(pl.col("group") // _MONTHS).cast(pl.UInt32), month=pl.col("group") % _MONTHS
         )
+        .join(feeds.lazy(), on="number")
+        .drop("group", "number")
         .collect()
     )
 
@@ -169,12 +222,13 @@ def _names_one_of(rows: pl.DataFrame, column: str, names: tuple[str, ...]) -> pl
     return pl.col(column).is_in([each for each in lists if {*each.split()} & {*names}])
 
 
-def _month(target: str, rows: pl.DataFrame) -> pl.Expr:
+def _day(target: str, rows: pl.DataFrame) -> pl.Expr:
+    """Return the day of what a row tells, unless it cannot be."""
     if target not in _EVENT:
         return pl.lit(None, dtype=pl.Date)
     day, name = _EVENT[target]
     impossible = _names_one_of(rows, "broken", (f"impossible_{name}",))
-    return pl.when(~impossible).then(pl.col(day).dt.truncate("1mo"))
+    return pl.when(~impossible).then(day)
 
 
 def _days_to_report(target: str, rows: pl.DataFrame) -> pl.Expr:
@@ -182,13 +236,6 @@ def _days_to_report(target: str, rows: pl.DataFrame) -> pl.Expr:
         return pl.lit(None, dtype=pl.Float64)
     days = (pl.col("reported_at") - pl.col("collected_at")).dt.total_seconds() / 86_400
     return pl.when((days >= 0) & ~_declared(rows, _EVENT[target][1:])).then(days)
-
-
-def _told_on(target: str, rows: pl.DataFrame) -> pl.Expr:
-    """Return the day of what a row tells, unless the feed made it up."""
-    if target not in _EVENT:
-        return pl.lit(None, dtype=pl.Date)
-    return pl.when(~_declared(rows, _EVENT[target][1:])).then(_EVENT[target][0])
 
 
 def _graded(counted: pl.DataFrame) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.compact import TEXT, compact, plain
+from e2analytics.compact import TEXT, compact, keys, plain, repeated
 from e2analytics.contracts import columns_of
 from e2analytics.rules import (
     CONFLICTING_IDENTITY,
@@ -156,8 +156,7 @@ def _choose_versions(target: str, rows: pl.DataFrame, placed: pl.DataFrame) -> p
         .otherwise(_word("accepted")),
         why="why",
     )
-    keys = rows.select(pl.struct(key).hash(seed=0)).to_series()
-    several = (~waiting & _shared(keys, ~waiting)).arg_true()
+    several = _shared(keys(rows, key), ~waiting)
     if several.is_empty():
         return alone
     versions = _picked(rows, placed, several)
@@ -183,11 +182,11 @@ def _quarantined_unless_apart(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _shared(keys: pl.Series, counted: pl.Series) -> pl.Series:
-    """Tell which of the ``counted`` rows share their key's hash with another of them."""
-    # Sorted, for keys that nearly all differ: half the time of a table of them.
-    in_order = keys.filter(counted).sort()
-    shared = in_order.filter(in_order == in_order.shift(1)).unique()
-    return keys.is_in(shared.implode())
+    """Tell where the ``counted`` rows stand that share their key with another of them."""
+    shared = repeated(keys.filter(counted))
+    if shared.is_empty():
+        return pl.Series(dtype=pl.get_index_type())
+    return (counted & keys.is_in(shared.implode())).arg_true()
 
 
 def _picked(rows: pl.DataFrame, fates: pl.DataFrame, where: pl.Series) -> pl.DataFrame:
@@ -271,9 +270,8 @@ def _count_once(labs: pl.DataFrame, fates: pl.DataFrame) -> pl.DataFrame:
     the row read first stays.
     """
     draw = ["patient_id", "analyte", "collected_at"]
-    draws = labs.select(pl.struct(draw).hash(seed=0)).to_series()
     accepted = fates["fate"].cast(pl.String) == "accepted"
-    several = (accepted & _shared(draws, accepted)).arg_true()
+    several = _shared(keys(labs, draw), accepted)
     if several.is_empty():
         return fates
     value = pl.col("value_low")
@@ -339,6 +337,8 @@ def suspect(labs: pl.DataFrame, suspects: pl.DataFrame) -> pl.DataFrame:
     suspects
         ``source_file, source_line, source_part`` of the suspects.
     """
+    if suspects.is_empty():
+        return labs
     found = (
         labs.select(*_ROW, "fate")
         .with_row_index(_AT)

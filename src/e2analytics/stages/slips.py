@@ -24,6 +24,7 @@ import polars as pl
 from e2analytics.compact import compact
 from e2analytics.models import unit_slip
 from e2analytics.models.slip_terms import UNKNOWN, Belief, Codes, Results, Slip
+from e2analytics.months import month_of, spelled
 from e2analytics.rules import IMPOSSIBLE_VALUE
 from e2analytics.slip_settings import SlipSettings, units_of
 from e2analytics.slip_sources import (
@@ -31,10 +32,8 @@ from e2analytics.slip_sources import (
     MONTH,
     conversions,
     mark,
-    month_of,
     months_of,
     named_by,
-    spelled,
     texts_with,
     with_sources,
 )
