@@ -114,3 +114,21 @@ def test_clinics_together_are_counted_as_well():
 
     assert found.filter(pl.col("clinic_id").is_null())["now_denominator"].drop_nulls().to_list()
     assert len(found) == 2 * 15
+
+
+def test_a_man_is_corrected_if_a_row_of_then_says_otherwise_is_gone_or_no_longer_waits():
+    then = result("r1", "ms")
+    waited = result("r1", "ms") | {"fate": "quarantined"}
+    cases = {
+        "nothing": ([then], [then], False),
+        "a new result": ([then], [then, result("r2", "ms", 12)], False),
+        "another value": ([then], [then | {"value_low": 30.0}], True),
+        "gone": ([then], [], True),
+        "waits now": ([then], [waited], True),
+        "waited": ([waited], [then], True),
+        "waits on": ([waited], [waited], False),
+    }
+
+    for name, (before, now, expected) in cases.items():
+        men = recount.corrected_men(published(date(2026, 9, 30), *now), published(AUGUST, *before))
+        assert (men == {"p1"}) == expected, name

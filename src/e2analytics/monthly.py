@@ -109,12 +109,12 @@ def write_reports(
     before = tables_of_month_before(store, tables)
     outside = release_reports(tables, month=month, base=base, before=before)
     since = None if before is None else recount.between(tables, before)
+    corrected = None if before is None else recount.corrected_men(tables, before)
     clinics = [report.clinic for report in outside]
-    whole = build(tables, month=month, recount=since, before=before)
+    since_then: dict[str, Any] = {"recount": since, "corrected": corrected, "before": before}
+    whole = build(tables, month=month, **since_then)
     inside = (
-        whole
-        if clinic is None
-        else build(tables, month=month, clinic=clinic, recount=since, before=before)
+        whole if clinic is None else build(tables, month=month, clinic=clinic, **since_then)
         for clinic in clinics
     )
     stem = folder / f"e2-report-{month}"

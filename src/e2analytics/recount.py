@@ -11,7 +11,7 @@ a model, so that a new model changes none.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, Final
 
@@ -35,6 +35,13 @@ _KEYS: Final = {
 }
 WAITING: Final = {name: f"waiting_{name}" for name in waiting.TARGETS}
 """By canonical table the name of its rows that wait in quarantine: they count as well."""
+_SAID: Final = {
+    "patients": ["birth_date", "height_cm"],
+    "labs": ["analyte", "collected_on", "value_low", "value_high", "assay"],
+    "dxa": ["scanned_on", "scanner_id", "bmd_g_cm2"],
+    "medications": ["drug", "started_on", "weekly_dose_mg"],
+}
+"""What a flag is judged on, of what a row said once and for all: a weight, or the end of an order, may follow."""
 
 Tables = Mapping[str, pl.DataFrame]
 
@@ -69,6 +76,31 @@ def between(now: Tables, before: Tables) -> pl.DataFrame:
         named = counts.select(*_GRAIN, *(pl.col(name).alias(f"{step}_{name}") for name in _COUNTS))
         found = found.join(named, on=_GRAIN, how="left", nulls_equal=True, maintain_order="left")
     return found
+
+
+def corrected_men(now: Tables, before: Tables) -> frozenset[str]:
+    """Return the men of whom a row that had come then says otherwise now, is gone, or no longer waits.
+
+    Parameters
+    ----------
+    now, before
+        As for :func:`between`.
+    """
+    return frozenset(
+        man
+        for name, said in _SAID.items()
+        for rows in _corrected(name, said, now, before)
+        for man in rows["patient_id"]
+    )
+
+
+def _corrected(name: str, said: list[str], now: Tables, before: Tables) -> Iterator[pl.DataFrame]:
+    key = _KEYS[name]
+    whole = list(dict.fromkeys([*key, "patient_id", *said]))
+    yield before[name].join(now[name], on=whole, how="anti", nulls_equal=True)
+    if name in WAITING:
+        waited = before[WAITING[name]].drop_nulls("patient_id")
+        yield waited.join(now[name], on=key, how="semi", nulls_equal=True)
 
 
 def _known_then(now: Tables, before: Tables) -> dict[str, pl.DataFrame]:

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from e2analytics import contracts
-from e2analytics.report.changes import SEVERAL, Cause, Changes, describe
+from e2analytics.report.changes import CORRECTED, NEW, SEVERAL, Cause, Changes, describe
 
 AS_OF = date(2026, 9, 30)
 
@@ -36,11 +36,17 @@ def changes(
     events: list[dict[str, Any]],
     recount: pl.DataFrame | None = None,
     clinic: str | None = None,
+    corrected: set[str] | None = None,
 ) -> Changes:
     of_events = pl.DataFrame(events, schema=contracts.schema_of("flag_events"), orient="row")
     schema = dict.fromkeys(("patient_id", "clinic_id", "tier", "state"), pl.String)
     return describe(
-        pl.DataFrame(flags, schema=schema), of_events, recount, as_of=AS_OF, clinic=clinic
+        pl.DataFrame(flags, schema=schema),
+        of_events,
+        recount,
+        as_of=AS_OF,
+        clinic=clinic,
+        corrected=corrected,
     )
 
 
@@ -118,3 +124,21 @@ def test_a_measure_counted_otherwise_is_told_step_by_step() -> None:
 
 def test_a_month_without_a_run_before_it_says_so() -> None:
     assert changes([], []).why_no_recount.startswith("No run was published for the last day of")
+
+
+def test_new_data_are_told_apart_from_corrected_ones() -> None:
+    events = [
+        event("p1", "new", "none", "high"),
+        event("p2", "new", "none", "high"),
+        event("p3", "resolved", "high", "none"),
+        # A new model may be why as well: several, whatever became of his rows.
+        event("p2", "tier_changed", "high", "watch", why="new_result; new_model"),
+    ]
+
+    found = changes([], events, corrected={"p2", "p3"})
+
+    assert found.causes == (
+        Cause(NEW, 1, 0, 0),
+        Cause(CORRECTED, 1, 1, 0),
+        Cause(SEVERAL, 0, 0, 1),
+    )

@@ -1,15 +1,17 @@
 """What changed since the last month: flags opened and closed, and measures that are counted otherwise now.
 
-In    flags, flag_events of one run; how the month before is counted now (``e2analytics.recount``)
+In    flags, flag_events of one run; how the month before is counted now, and of whom its rows were corrected
+      (``e2analytics.recount``)
 Out   Changes, ready to be set
 
 A flag's change is told by all that differs in what the man is judged on: a change with several causes stands
-under "several". Data that are new and data that were corrected cannot be told apart there; of measures they are.
+under "several". Data are corrected where a row that had come by the end of the month before says otherwise now;
+new ones may have come as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -22,10 +24,11 @@ from e2analytics.report.words import share, signed
 
 TOGETHER: Final = "all clinics"
 OPENED: Final = ("new", "reopened")
+DATA: Final = "Data: a result, a dose, a scan or the man himself came, was corrected or went"
+NEW: Final = "New data: a result, a dose, a scan or the man himself came or went"
+CORRECTED: Final = "Corrected data: a row of last month or before says otherwise, or is gone"
 CAUSES: Final[Mapping[str, tuple[str, ...]]] = {
-    "Data: a result, a dose, a scan or the man himself came, was corrected or went": (
-        *("joined", "left", "new_result", "dose_changed", "new_scan"),
-    ),
+    DATA: ("joined", "left", "new_result", "dose_changed", "new_scan"),
     "Changed rule: a threshold or the limit in use": ("limit_changed", "rule_changed"),
     "Changed model: a new fit of the month": ("new_model",),
     "Days passed": ("time_passed",),
@@ -90,6 +93,7 @@ def describe(
     *,
     as_of: date,
     clinic: str | None,
+    corrected: Collection[str] | None = None,
 ) -> Changes:
     """Tell what changed in the month that ends on ``as_of``.
 
@@ -99,6 +103,8 @@ def describe(
         As in ``contracts``; of one clinic if it is its report.
     recount
         As :func:`e2analytics.recount.between` returns it; None if the month before has no run.
+    corrected
+        The men of whom :func:`e2analytics.recount.corrected_men` tells; None if the month before has no run.
     """
     first = as_of.replace(day=1)
     happened = events.filter(pl.col("as_of").is_between(first, as_of))
@@ -108,7 +114,7 @@ def describe(
     return Changes(
         clinics=tuple(_flags(name, fates.filter(pl.col("clinic_id") == name)) for name in names),
         total=_flags(TOGETHER, fates),
-        causes=_causes(happened),
+        causes=_causes(happened, corrected),
         recounted=recounted,
         why_no_recount=_why_none(recount, recounted),
     )
@@ -139,19 +145,22 @@ def _flags(clinic_id: str, fates: pl.DataFrame) -> Flags:
     return Flags(clinic_id, opened, resolved, stays)
 
 
-def _causes(happened: pl.DataFrame) -> tuple[Cause, ...]:
+def _causes(happened: pl.DataFrame, corrected: Collection[str] | None) -> tuple[Cause, ...]:
     counts: dict[tuple[str, str], int] = {}
-    for event, why in happened.select("event", "why").iter_rows():
+    for man, event, why in happened.select("patient_id", "event", "why").iter_rows():
         if event == "status_changed":
             continue
         kind = "opened" if event in OPENED else event
-        key = (_cause(why.split("; ")), kind)
+        cause = _cause(why.split("; "))
+        if cause == DATA and corrected is not None:
+            cause = CORRECTED if man in corrected else NEW
+        key = (cause, kind)
         counts[key] = counts.get(key, 0) + 1
     rows = (
         Cause(
             name, *(counts.get((name, kind), 0) for kind in ("opened", "resolved", "tier_changed"))
         )
-        for name in (*CAUSES, SEVERAL, UNEXPLAINED)
+        for name in (NEW, CORRECTED, *CAUSES, SEVERAL, UNEXPLAINED)
     )
     return tuple(row for row in rows if row.opened or row.resolved or row.tier_changed)
 

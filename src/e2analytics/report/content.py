@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from calendar import monthrange
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
@@ -96,6 +96,7 @@ def build(
     month: str,
     clinic: str | None = None,
     recount: pl.DataFrame | None = None,
+    corrected: Collection[str] | None = None,
     before: Mapping[str, pl.DataFrame] | None = None,
 ) -> Report:
     """Compute the report of one month.
@@ -115,6 +116,8 @@ def build(
         Whose report it is; by default that of all clinics together.
     recount : polars.DataFrame, optional
         How the month before is counted now, of :func:`e2analytics.recount.between`; None if it has no run.
+    corrected : collection of str, optional
+        Of whom its rows were corrected, of :func:`e2analytics.recount.corrected_men`; None if it has no run.
     before : mapping of str to polars.DataFrame, optional
         ``curve`` and ``curve_summary`` of the month before; None if it has no run.
 
@@ -187,7 +190,12 @@ def build(
             month_name=header.month_name,
         ),
         changes=changes.describe(
-            tables["flags"], tables["flag_events"], recount, as_of=run["as_of"], clinic=clinic
+            tables["flags"],
+            tables["flag_events"],
+            recount,
+            as_of=run["as_of"],
+            clinic=clinic,
+            corrected=corrected,
         ),
         measures=told,
         quality=quality.describe(tables["quality"], tables["unit_slips"], month=month)
