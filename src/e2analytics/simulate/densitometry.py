@@ -196,7 +196,7 @@ def _male_mean(age_years: Vector) -> Vector:
 
 
 def _visit_columns(
-    men: Men, visits: Visits, scanners: Scanners, settings: SimulationSettings
+    visits: Visits, scanners: Scanners, settings: SimulationSettings
 ) -> dict[str, object]:
     return {
         "visit": np.arange(len(visits.man)),
@@ -228,7 +228,7 @@ def _site_rows(
     is_spine = site == 0
     side = np.where(visits.man % 10 == 0, "right", "left").tolist()
     return pl.DataFrame(
-        _visit_columns(men, visits, scanners, settings)
+        _visit_columns(visits, scanners, settings)
         | {
             "scan_id": scan_ids(np.arange(len(bmd)), site),
             "site_rank": site,
@@ -256,7 +256,7 @@ def _total_body_rows(
     bmd = rng.normal(*world.TOTAL_BODY_BMD_G_CM2, len(men))[visits.man] + rng.normal(0, 0.01, n)
     fat = men.body_fat_pct[visits.man] + rng.normal(0, 1.0, n)
     rows = pl.DataFrame(
-        _visit_columns(men, visits, scanners, settings)
+        _visit_columns(visits, scanners, settings)
         | {
             "scan_id": scan_ids(np.arange(n), N_SITES),
             "site_rank": N_SITES,

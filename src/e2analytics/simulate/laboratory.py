@@ -27,7 +27,7 @@ def schedule(
     men: Men, spells: Spells, settings: SimulationSettings, rng: np.random.Generator
 ) -> Draws:
     """Draw the days: routine ones, some weeks after a change, shortly before the first drug; some missed."""
-    planned = [_routine(men, settings, rng), *_around_changes(men, spells, rng)]
+    planned = [_routine(men, settings, rng), *_around_changes(spells, rng)]
     man = np.concatenate([men_ for men_, _ in planned])
     day = np.concatenate([days for _, days in planned])
     # A result is on file only once it is reported.
@@ -110,9 +110,7 @@ def _routine(
     return np.repeat(np.arange(len(men)), visits), day.ravel()
 
 
-def _around_changes(
-    men: Men, spells: Spells, rng: np.random.Generator
-) -> list[tuple[Integers, Integers]]:
+def _around_changes(spells: Spells, rng: np.random.Generator) -> list[tuple[Integers, Integers]]:
     """Return draws after every change of the drug, and one before each man's first spell."""
     n = len(spells.man)
     first = np.concatenate([[True], np.diff(spells.man) != 0])[:n]

@@ -113,10 +113,8 @@ def simulate(plan: Plan, planted: tuple[Planted, ...] = ()) -> Slipping:
     )
     e2, testosterone = _measured(plan, people, draws, on_drug, rng)
     tables = [
-        _table(plan, "estradiol", "pg/mL", e2, people, draws, known, planted, rng),
-        _table(
-            plan, "testosterone_total", "ng/dL", testosterone, people, draws, known, planted, rng
-        ),
+        _table("estradiol", "pg/mL", e2, draws, known, planted, rng),
+        _table("testosterone_total", "ng/dL", testosterone, draws, known, planted, rng),
     ]
     labs = pl.concat(tables).with_columns(
         source_line=pl.int_range(2, pl.len() + 2, dtype=pl.Int64),
@@ -216,11 +214,9 @@ def _measured(
 
 
 def _table(
-    plan: Plan,
     analyte: str,
     unit: str,
     log_value: Vector,
-    people: _People,
     draws: _Draws,
     known: pl.Series,
     planted: tuple[Planted, ...],
