@@ -14,10 +14,10 @@ import polars as pl
 from e2analytics import crosswalk, pipeline, pseudonyms
 from e2analytics.errors import E2AnalyticsError, UnforeseenError, UnreadableError
 from e2analytics.feeds.description import load_feeds
-from e2analytics.pipeline import Step, as_is
 from e2analytics.settings import Settings
 from e2analytics.sources import Sources
 from e2analytics.state import Outputs, Snapshot
+from e2analytics.steps import Step, as_is
 from e2analytics.store import Store
 
 Part = Literal["all", "ingest", "fit", "flag"]

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from e2analytics.pipeline import Linked, join, measure_exposure, measure_for_curves, respond_to_dose
+from e2analytics.analysis import Linked, join, measure_exposure, measure_for_curves, respond_to_dose
 from e2analytics.settings import FitSettings, Settings
 from e2analytics.stages import curve_rows
 from e2analytics.stages.curve_rows import CHANGE, LEVEL, RISK, Measured

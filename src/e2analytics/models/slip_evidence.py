@@ -20,11 +20,11 @@ low and lowers only men who were not. A slip must beat that, and where it cannot
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import lgamma
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 Vector = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -43,7 +43,7 @@ class _Density(Protocol):
 _DEGREES: Final = 8.0
 _ODD_SD: Final = 1.3
 _T_CONSTANT: Final = float(
-    gammaln((_DEGREES + 1) / 2) - gammaln(_DEGREES / 2) - 0.5 * np.log(_DEGREES * np.pi)
+    lgamma((_DEGREES + 1) / 2) - lgamma(_DEGREES / 2) - 0.5 * np.log(_DEGREES * np.pi)
 )
 
 _SHARES: Final = np.array([0.02, 0.03, 0.05, 0.08, 0.12, 0.18, 0.27, 0.4, 0.6, 0.8, 0.93, 0.995])

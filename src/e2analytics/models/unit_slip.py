@@ -147,7 +147,10 @@ class _Walk:
         self.scales = scales_of(self.residual, self.key, results.month)
         self.screen = Screen(belief.shifts, self.scales)
         self.binned = in_bins(self.residual)
-        self.months, place = np.unique(results.month, return_inverse=True)
+        first = int(results.month.min())
+        occurs = np.bincount(results.month - first) > 0
+        self.months = np.flatnonzero(occurs) + first
+        place = (np.cumsum(occurs) - 1)[results.month - first]
         # Of 16 bits: only they are sorted by counting.
         self.order = np.argsort(place.astype(np.int16), kind="stable")
         self.starts = np.concatenate([[0], np.cumsum(np.bincount(place))])
@@ -380,7 +383,7 @@ class _Walk:
         """Add up the men who are new to a source: against what others, not it, say of them."""
         state = self.sources[kind]
         key = self.key[own]
-        arriving = self.last[kind][key] != code
+        arriving = np.flatnonzero(self.last[kind][key] != code)
         at, new = code[arriving], history.of(arriving)
         away = self.residual[own[arriving]] - new.expected(state.start[at])
         away = np.clip(away, -6.0, 6.0)
