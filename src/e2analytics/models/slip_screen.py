@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from e2analytics.models.slip_evidence import Vector, log_density
 from e2analytics.models.slip_levels import Scales
@@ -53,9 +54,8 @@ class Screen:
             np.int64
         )
         cell = along * _N_SDS + np.clip(across, 0, _N_SDS - 1)
-        n_cells = len(self._table)
-        each = code[odd].astype(np.int64) * n_cells + cell
-        counts = np.bincount(each, minlength=n_sources * n_cells).reshape(n_sources, n_cells)
+        ones = np.ones(len(odd))
+        counts = csr_array((ones, (code[odd], cell)), shape=(n_sources, len(self._table)))
         n = np.bincount(code, minlength=n_sources)[:, None]
         best: Vector = (n * self._of_none + counts @ self._table).max(axis=1)
         return best
