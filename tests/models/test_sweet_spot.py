@@ -91,6 +91,39 @@ def test_a_replicate_without_a_crossing_is_published_and_counts_as_the_end_of_th
     assert limit.ci_high == pytest.approx(18, abs=0.2)
 
 
+def test_an_interval_widens_by_the_chance_that_there_would_be_none():
+    levels = np.log(16) + np.random.default_rng(0).normal(0, 0.1, 20_000)
+
+    often = sweet_spot.limit(np.log(16), levels, np.log(9), found_again=1.0)
+    seldom = sweet_spot.limit(np.log(16), levels, np.log(9), found_again=0.2)
+
+    # 95 % of all cohorts; 99 % where one in five is given a limit, so that 5 % of those may miss.
+    assert often.ci_high == pytest.approx(16 * np.exp(0.196), rel=0.01)
+    assert seldom.ci_high == pytest.approx(16 * np.exp(0.258), rel=0.01)
+    assert often.quantiles_pg_ml == seldom.quantiles_pg_ml
+
+
+@pytest.mark.parametrize(
+    ("loss", "chance"),
+    [
+        # 1.645 standard errors beyond delta: just given, and by one standard error less.
+        (0.6645, 0.16),
+        (0.7645, 0.5),
+        (1.2, 1.0),
+    ],
+)
+def test_what_was_just_found_is_seldom_found_again(loss, chance):
+    replicates = loss + 0.1 * np.array([-1.0, 1.0] * 50)
+
+    found = sweet_spot.chance_to_find_again(loss, replicates, delta=0.5)
+
+    assert found == pytest.approx(chance, abs=0.01)
+
+
+def test_what_has_no_error_is_always_found_again():
+    assert sweet_spot.chance_to_find_again(2.0, np.full(10, 2.0), delta=0.5) == 1.0
+
+
 def test_the_interval_is_corrected_for_the_bias_of_replicates():
     rng = np.random.default_rng(0)
     replicates = rng.normal(0.5, 1, 20_000)

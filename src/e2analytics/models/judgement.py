@@ -156,7 +156,12 @@ def _lower(
     losses = replicates.best - benefit.replicates[:, 0]
     if not sweet_spot.is_worse_by(loss, losses, delta):
         return sweet_spot.no_limit(crossings, _not_worse("lowest", benefit.log_e2[0], delta))
-    return sweet_spot.limit(float(spot.lower_log_e2[0]), crossings, float(benefit.log_e2[0]))
+    return sweet_spot.limit(
+        float(spot.lower_log_e2[0]),
+        crossings,
+        float(benefit.log_e2[0]),
+        sweet_spot.chance_to_find_again(loss, losses, delta),
+    )
 
 
 def _upper(
@@ -171,7 +176,12 @@ def _upper(
     losses = replicates.best - benefit.replicates[:, -1]
     if not sweet_spot.is_worse_by(loss, losses, delta):
         return sweet_spot.no_limit(crossings, _not_worse("highest", benefit.log_e2[-1], delta))
-    return sweet_spot.limit(float(spot.upper_log_e2[0]), crossings, float(benefit.log_e2[-1]))
+    return sweet_spot.limit(
+        float(spot.upper_log_e2[0]),
+        crossings,
+        float(benefit.log_e2[-1]),
+        sweet_spot.chance_to_find_again(loss, losses, delta),
+    )
 
 
 def _not_worse(which: str, log_e2: float, delta: float) -> str:

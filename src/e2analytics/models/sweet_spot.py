@@ -19,7 +19,10 @@ SHARE_SUPPORTED = 0.9
 """A limit is supported if at least this share of replicates has one."""
 
 _ONE_SIDED = float(ndtri(0.95))
-_TAILS = np.array([0.025, 0.975])
+_TAIL = 0.025
+# A loss that was just enough to be noticed is probably smaller than it looks: what would be found
+# again is judged as if it were so many standard errors smaller.
+_DISCOUNT = 1.0
 _INSIDE = (np.arange(40) + 0.5) / 40
 
 
@@ -118,7 +121,7 @@ def _last_below(log_e2: Array, margin: Array, before: Array) -> Array:
     return np.where(found, np.minimum(crossing, before), np.nan)
 
 
-def limit(value: float, replicates: Array, beyond: float) -> Limit:
+def limit(value: float, replicates: Array, beyond: float, found_again: float = 1.0) -> Limit:
     """Describe a level that may be claimed, with a bias-corrected bootstrap interval.
 
     Parameters
@@ -130,6 +133,10 @@ def limit(value: float, replicates: Array, beyond: float) -> Limit:
     beyond : float
         End of the supported range on the limit's side, log pg/mL. A replicate without a
         crossing says that the limit lies there or beyond, so that is what it counts as.
+    found_again : float
+        Chance that another cohort would be given the limit. Among cohorts that are given one, an
+        interval misses at most its own share of misses over this chance; so it is made to miss that
+        much less.
 
     Notes
     -----
@@ -137,7 +144,8 @@ def limit(value: float, replicates: Array, beyond: float) -> Limit:
     """
     share = float(np.mean(~np.isnan(replicates)))
     levels = np.where(np.isnan(replicates), beyond, replicates)
-    low, high = bias_corrected_quantiles(value, levels, _TAILS)
+    tails = np.abs(np.array([0.0, 1.0]) - _TAIL * found_again)
+    low, high = bias_corrected_quantiles(value, levels, tails)
     inside = bias_corrected_quantiles(value, levels, _INSIDE)
     return Limit(
         value_pg_ml=float(np.exp(value)),
@@ -168,6 +176,12 @@ def is_worse_by(loss: float, replicates: Array, delta: float) -> bool:
     delta : float
     """
     return bool(loss - _ONE_SIDED * float(np.std(replicates)) > delta)
+
+
+def chance_to_find_again(loss: float, replicates: Array, delta: float) -> float:
+    """Chance that ``is_worse_by`` holds in another cohort; the parameters are the same."""
+    spread = float(np.std(replicates))
+    return float(ndtr((loss - delta) / spread - _DISCOUNT - _ONE_SIDED)) if spread > 0 else 1.0
 
 
 def bias_corrected_quantiles(value: float, replicates: Array, probabilities: Array) -> Array:
