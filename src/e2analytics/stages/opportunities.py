@@ -8,7 +8,8 @@ Out   opportunities   grain: a unit of a measure; ``counted_on`` says in which m
 in ``schemas/reference/measures.yaml``; a unit is counted when its answer was due, so that nothing that came
 later changes it.
 
-What came and waits in quarantine is no lack of care: a unit that it may answer is excepted until it is mended.
+What came and waits in quarantine is no lack of care. Where a measure asks whether something was done, it was;
+where it asks what was found, the unit is excepted until the row is mended.
 """
 
 from __future__ import annotations
@@ -164,13 +165,21 @@ class _Counts:
         self, units: pl.DataFrame, what: str | Collection[str], day: str, when: pl.Expr
     ) -> pl.DataFrame:
         """Except units that a row in quarantine may answer."""
-        kinds = [what] if isinstance(what, str) else list(what)
-        rows = self._known.waiting.filter(pl.col("what").is_in(kinds)).select(
-            "patient_id", pl.col("happened_on").alias(day)
-        )
+        rows = self._waiting(what, day)
         already = pl.col("excepted") if "excepted" in units.columns else pl.lit(False)
         waits = _any(units, rows, when, "waits")
         return waits.with_columns(excepted=already | pl.col("waits")).drop("waits")
+
+    def _waiting(self, what: str | Collection[str], day: str) -> pl.DataFrame:
+        """Return the days on which what waits in quarantine happened, named ``day``."""
+        kinds = [what] if isinstance(what, str) else list(what)
+        return self._known.waiting.filter(pl.col("what").is_in(kinds)).select(
+            "patient_id", pl.col("happened_on").alias(day)
+        )
+
+    def _done(self, rows: pl.DataFrame, what: str, day: str) -> pl.DataFrame:
+        """Return the days of ``rows`` and of what waits: it was done, whatever was found."""
+        return pl.concat([rows.select("patient_id", day), self._waiting(what, day)])
 
     def baseline_dxa(self, measure: Measure) -> pl.DataFrame:
         trt = courses.on_testosterone(self._known.patients, self._known.medications)
@@ -184,10 +193,10 @@ class _Counts:
         present = courses.while_present(starts, self._away, "started_on", "counted_on")
         first, last = pl.col("started_on") - _days(measure, "before"), pl.col("counted_on")
         in_time = _within("scanned_on", first, last)
-        scanned = _any(present, self._scans, in_time, "met")
+        done = self._done(self._scans, BONE_SCAN, "scanned_on")
+        scanned = _any(present, done, in_time, "met")
         refused = _within("occurred_on", first, last)
-        judged = _any(scanned, self._events("dxa_refused"), refused, "excepted")
-        return self._unless_waiting(judged, BONE_SCAN, "scanned_on", in_time)
+        return _any(scanned, self._events("dxa_refused"), refused, "excepted")
 
     def follow_up_dxa(self, measure: Measure) -> pl.DataFrame:
         start = pl.col("started_on")
@@ -219,11 +228,10 @@ class _Counts:
             pl.col("is_start") | pl.col("is_change"), pl.col("ended_on") >= first
         ).with_columns(counted_on=start + _days(measure, "until"))
         present = courses.while_present(changes, self._away, "started_on", "counted_on")
-        drawn = self._known.draws.select("patient_id", "collected_on")
+        drawn = self._done(self._known.draws, "estradiol", "collected_on")
         at_this_dose = pl.col("collected_on") < pl.col("ended_on")
         in_time = _within("collected_on", first, pl.col("counted_on")) & at_this_dose
-        judged = _any(present, drawn, in_time, "met")
-        return self._unless_waiting(judged, "estradiol", "collected_on", in_time)
+        return _any(present, drawn, in_time, "met")
 
     def ms_share(self, measure: Measure) -> pl.DataFrame:
         return self._draws_on_drug.select(
@@ -256,16 +264,15 @@ class _Counts:
         present = courses.while_present(low, self._away, "drawn_on", "counted_on")
         then = self._in_force(present, "drawn_on")
         asked = present.join(then, on=["patient_id", "drawn_on"], how="semi")
-        drawn = self._known.draws.select("patient_id", "collected_on")
+        drawn = self._done(self._known.draws, "estradiol", "collected_on")
         soon = (pl.col("collected_on") > pl.col("drawn_on")) & (
             pl.col("collected_on") <= pl.col("counted_on")
         )
         repeated = _any(asked, drawn, soon, "repeated")
         lowered = _lowered(then, self._in_force(present, "counted_on"))
-        judged = repeated.join(lowered, on=["patient_id", "drawn_on"], how="left").with_columns(
+        return repeated.join(lowered, on=["patient_id", "drawn_on"], how="left").with_columns(
             met=pl.col("repeated") | pl.col("lowered").fill_null(False)
         )
-        return self._unless_waiting(judged, "estradiol", "collected_on", soon)
 
     def _in_force(self, units: pl.DataFrame, day: str) -> pl.DataFrame:
         """Return the inhibitors in force on a day of each unit, one row each."""
@@ -300,8 +307,8 @@ class _Counts:
         )
 
     def vitamin_d_tested(self, measure: Measure) -> pl.DataFrame:
-        tested = _any(self._men_on_drug, self._results(VITAMIN_D), _recent(measure), "met")
-        return self._unless_waiting(tested, VITAMIN_D, "collected_on", _recent(measure))
+        tested = self._done(self._results(VITAMIN_D), VITAMIN_D, "collected_on")
+        return _any(self._men_on_drug, tested, _recent(measure), "met")
 
     def vitamin_d_sufficient(self, measure: Measure) -> pl.DataFrame:
         enough = measure.limits["vitamin_d_ng_ml"]
@@ -354,18 +361,9 @@ class _Counts:
         present = courses.while_present(men, self._away, "counted_on", "counted_on")
         each = ("hematocrit", "psa")
         for analyte in each:
-            came = self._unless_waiting(present, analyte, "collected_on", _recent(measure))
-            present = _any(
-                came.rename({"excepted": f"{analyte}_waits"}),
-                self._results(analyte),
-                _recent(measure),
-                analyte,
-            )
-        return present.with_columns(
-            met=pl.all_horizontal(each),
-            # One that is not there is a lack, whatever becomes of the other.
-            excepted=pl.all_horizontal(pl.col(name) | pl.col(f"{name}_waits") for name in each),
-        )
+            done = self._done(self._results(analyte), analyte, "collected_on")
+            present = _any(present, done, _recent(measure), analyte)
+        return present.with_columns(met=pl.all_horizontal(each))
 
     def osteoporosis_action(self, measure: Measure) -> pl.DataFrame:
         first_scan = (
