@@ -117,12 +117,15 @@ def tell(rows: pl.DataFrame) -> Section:
             coverage,
             _coverage_chart(strong),
             "No smooth curve turns in a point: at a kink (20 pg/mL under `u` and `threshold`) a curve is rounded, and "
-            "its intervals hold the truth less often than elsewhere. The worst of seven regions is below the average "
-            "by chance, too.",
+            "its intervals hold the truth less often than elsewhere (at 20 pg/mL itself see the table of how E2 is known). "
+            "The worst of seven regions is below the average by chance, too.",
             "### Limits and best E2\n\nShare of the intervals that hold the true limit, among cohorts that are "
             "given one; the share that are given none is a column of its own. `best E2` holds where its interval "
             "meets the stretch of equally good E2 (one point only under `bowl`).",
             limits,
+            "With 300 men few cohorts are given a limit, and those by luck: the loss looks larger than it is, so the "
+            "limit lies too near the best (the mean error shows it). The interval is wider there by the chance that "
+            "there would be none (`models/sweet_spot.py`).",
             "### Verdicts",
             verdicts,
             _verdict_chart(as_used),
