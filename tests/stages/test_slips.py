@@ -1,6 +1,7 @@
 """Slips: from accepted rows to evidence, suspects and conversions."""
 
 import tomllib
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -72,6 +73,16 @@ def test_a_month_that_slipped_is_told_with_its_unit_and_all_its_rows(slipped: Sl
     # Censored results, too, came in the wrong unit.
     assert set(suspects["source_line"]) == set(own["source_line"])
     assert set(suspects["slip_id"]) == {evidence["slip_id"][0]}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_order_of_rows_changes_no_byte(slipped: Slipping, seed: int):
+    shuffled = replace(slipped, labs=slipped.labs.sample(fraction=1, shuffle=True, seed=seed))
+
+    expected, again = found(slipped), found(shuffled)
+
+    assert again.evidence.equals(expected.evidence)
+    assert again.suspects.equals(expected.suspects)
 
 
 def test_every_suspect_has_one_slip_and_the_evidence_counts_it():

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from e2analytics.compact import compact
 from e2analytics.models import unit_slip
@@ -217,15 +218,26 @@ def _read(
         .select(_PLACE, MONTH, *KINDS)
         .collect()
     )
+    log_value, treated = read["log_value"].to_numpy(), read["treated"].to_numpy()
+    order = _order(man, month, log_value, treated, *sources)
     results = Results(
-        log_value=read["log_value"].to_numpy(),
-        man=man,
-        month=month,
-        treated=read["treated"].to_numpy(),
-        sources=sources,
-        released=released,
+        log_value=log_value[order],
+        man=man[order],
+        month=month[order],
+        treated=treated[order],
+        sources=(sources[0][order], sources[1][order], sources[2][order]),
+        released=released[order],
     )
-    return _Analyte(analyte, read[_PLACE].to_numpy(), results, names, censored, _ratios(analyte))
+    place = read[_PLACE].to_numpy()[order]
+    return _Analyte(analyte, place, results, names, censored, _ratios(analyte))
+
+
+def _order(*keys: NDArray[np.generic]) -> NDArray[np.uint32]:
+    """Return the order of rows by ``keys``: sums do not depend on how a store happens to be read."""
+    names = [str(number) for number in range(len(keys))]
+    rows = pl.DataFrame(dict(zip(names, keys, strict=True))).with_row_index()
+    order: NDArray[np.uint32] = rows.sort(names)["index"].to_numpy()
+    return order
 
 
 def _coded(column: pl.Series) -> tuple[Codes, list[str]]:
