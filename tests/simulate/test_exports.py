@@ -264,6 +264,32 @@ def test_patients_of_messages_alone_are_known_but_for_their_body(
     assert men["height_cm"].null_count() == len(men)
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_drop_with_defects_can_be_written_in_any_format(
+    name: str, cohorts: dict[bool, Path], tmp_path: Path
+):
+    (folder,) = write_exports(tmp_path, cohorts[True] / "drop", [name])
+
+    assert len(list(folder.iterdir())) > 1
+
+
+def test_lines_that_a_scanner_database_cannot_hold_stay_beside_it(
+    cohorts: dict[bool, Path], tmp_path: Path
+):
+    drop = cohorts[True] / "drop"
+    (folder,) = write_exports(tmp_path, drop, ["hologic_apex"])
+
+    lines = pl.read_csv(drop / "dxa.csv", infer_schema=False)
+    beside = pl.read_csv(folder / "dxa.csv", infer_schema=False)
+    analyses = pl.read_csv(folder / "apex_scan_analyses.csv", infer_schema=False)
+    hips = pl.read_csv(folder / "apex_hips.csv", infer_schema=False)
+    # A hip's analysis holds two lines: its own and its neck's.
+    assert len(lines) == len(beside) + len(analyses) + len(hips)
+    assert "Hologic" in beside["manufacturer"].to_list(), (
+        "some line was planted that fits no database"
+    )
+
+
 def test_a_format_that_nobody_knows_is_refused_by_name(tmp_path: Path):
     with pytest.raises(ValueError, match="got fax"):
         write_exports(tmp_path, tmp_path, ["fax"])

@@ -162,7 +162,7 @@ def survey(data: CurveData) -> Survey:
     return Survey(
         log_e2=data.log_e2,
         patients=distinct(data.patient),
-        covariate_sums=data.covariates.sum(axis=0),
+        covariate_sums=np.array([column.sum() for column in data.covariates.T]),
         outcome_sum=float(data.outcome.sum()),
         doubt_sum=float(data.log_e2_sd.sum(where=present)),
         n_episodes=int(present.sum()),

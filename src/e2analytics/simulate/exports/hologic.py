@@ -1,8 +1,8 @@
 """Scans of the Hologic scanners as tables of their database: `schemas/feeds/hologic_apex.yaml`.
 
 A hip scan holds the total hip and the neck: the neck's row takes its scan's number, which becomes the
-scanner's and the scan's. Area and BMC are not simulated, and every vertebra has the BMD of all. The
-drop must be without defects: a database knows no scan twice.
+scanner's and the scan's. Area and BMC are not simulated, and every vertebra has the BMD of all. A
+database knows no scan twice, and no neck without its hip: such lines are not carried.
 """
 
 from pathlib import Path
@@ -14,16 +14,22 @@ from e2analytics.simulate.exports.tables import Tables, others
 MAKER = "Hologic"
 SPINE_TYPE, LEFT_HIP_TYPE, RIGHT_HIP_TYPE, WHOLE_BODY_TYPE = "1", "2", "3", "5"
 VERTEBRAE = (1, 2, 3, 4)
+_LINE = "line"
 
 
 def write(folder: Path, tables: Tables) -> Tables:
     """Write the scans of this maker; return what is not carried."""
-    scans = tables["dxa"].with_columns(PATIENT_KEY="KEY-" + pl.col("patient_id"))
+    lines = tables["dxa"].with_row_index(_LINE)
+    visit = ["PATIENT_KEY", "scanned_on", "scanner_id"]
+    scans = (
+        lines.with_columns(PATIENT_KEY="KEY-" + pl.col("patient_id"))
+        .filter(pl.col("manufacturer") == MAKER)
+        .unique([*visit, "site"], keep="first", maintain_order=True)
+    )
     spines, hips, necks, bodies = (
-        scans.filter(pl.col("manufacturer") == MAKER, pl.col("site") == site)
+        scans.filter(pl.col("site") == site)
         for site in ("lumbar_spine", "total_hip", "femoral_neck", "total_body")
     )
-    visit = ["PATIENT_KEY", "scanned_on", "scanner_id"]
     hips = hips.join(necks, on=visit, suffix="_neck", maintain_order="left", validate="1:1")
     _save(folder, "patients", _patients(tables["patients"]))
     _save(folder, "scan_analyses", _analyses(spines, hips, bodies))
@@ -43,10 +49,10 @@ def write(folder: Path, tables: Tables) -> Tables:
             ]
         ),
     )
-    return {
-        **others(tables, "dxa"),
-        "dxa": tables["dxa"].filter(pl.col("manufacturer").ne_missing(MAKER)),
-    }
+    of_necks = hips.select(pl.col(f"{_LINE}_neck").alias(_LINE))
+    carried = pl.concat([*(rows.select(_LINE) for rows in (spines, hips, bodies)), of_necks])
+    left = lines.join(carried, on=_LINE, how="anti", maintain_order="left").drop(_LINE)
+    return {**others(tables, "dxa"), "dxa": left}
 
 
 def _save(folder: Path, name: str, table: pl.DataFrame) -> None:
