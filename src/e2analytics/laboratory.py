@@ -17,11 +17,11 @@ import polars as pl
 
 from e2analytics import reference
 from e2analytics.compact import TEXT, compact, distinct
+from e2analytics.feeds.mapping import NOT_MEASURED
 from e2analytics.rules import FORMULA
 from e2analytics.written import finite, instant
 
 OTHER_ANALYTE: Final = "other_analyte"
-NOT_MEASURED: Final = "not_measured"
 
 # ASCII digits only: \d is any digit of any script here, which no cast can read.
 _NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?"

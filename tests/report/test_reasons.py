@@ -8,6 +8,7 @@ import pytest
 
 from e2analytics.feeds.description import load_feeds
 from e2analytics.feeds.mapping import NOT_MEASURED
+from e2analytics.laboratory import OTHER_ANALYTE
 from e2analytics.report import reasons
 from e2analytics.report.words import plain
 from e2analytics.rules import FILE_RULES, ROW_RULES, SETTLED_RULES
@@ -55,7 +56,7 @@ def of_feeds() -> Iterator[str]:
 
 
 def of_rows() -> Iterator[str]:
-    yield from (normalise.OTHER_ANALYTE, normalise.OTHER_DRUG, normalise.INVALID_SCAN, NOT_MEASURED)
+    yield from (OTHER_ANALYTE, normalise.OTHER_DRUG, normalise.INVALID_SCAN, NOT_MEASURED)
     yield from (settle.WOMAN, settle.SAME_RESULT, settle.MENDED)
     # A row without a reason of its own has its fate for one.
     yield from ("duplicate", "superseded", "withdrawn")
