@@ -60,6 +60,7 @@ def distinct(rows: pl.DataFrame) -> Distinct:
     code, n = np.zeros(len(rows), np.int64), 1
     for column in rows:
         physical = column.to_physical()
+        # Polars types the largest of any column alike; of category numbers it is one.
         none = int(physical.max() or 0) + 1  # type: ignore[arg-type]
         own, n_own = _renumbered(physical.fill_null(none).to_numpy(), none + 1)
         if n * n_own > _MANY:

@@ -179,6 +179,7 @@ class _Known:
         """Return the pseudonym of each identifier; null stays null."""
         met = identifiers.cast(self.identifiers.dtype)
         category = met.to_physical()
+        # Polars types the largest of any column alike; of category numbers it is one.
         n_new = int(category.max() or 0) + 1 - len(self._of_category)  # type: ignore[arg-type]
         none = pl.repeat(None, max(n_new, 0), dtype=TEXT, eager=True)
         self._of_category = pl.concat([self._of_category, none])

@@ -3,7 +3,6 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 
 from e2analytics.errors import TooLittleDataError
 from e2analytics.models import sweet_spot
@@ -201,7 +200,7 @@ def test_false_claims_stay_below_five_in_a_hundred(cohort, shape, n_men):
 @pytest.mark.slow
 def test_intervals_cover_the_truth_in_95_of_100_cohorts(cohort, truth):
     points, of_band, of_limit = [], [], []
-    for seed in range(2000, 2200):
+    for seed in range(2000, 2600):
         data = cohort("low_side_threshold", 4000, seed)
         fit = fit_curve(data, QUICK)
         true = true_on_grid(fit, data, truth("low_side_threshold"))
@@ -215,8 +214,7 @@ def test_intervals_cover_the_truth_in_95_of_100_cohorts(cohort, truth):
             level = np.exp(spot.lower_log_e2[0])
             of_limit.append(fit.lower_limit.ci_low <= level <= fit.lower_limit.ci_high)
 
-    # As ``make validate`` judges 1,000 cohorts: 93 % lie within the 99 % interval. A smooth curve rounds a
-    # kink, which costs the band one or two cohorts in a hundred.
-    assert np.mean(points) >= 0.93
-    for held in (of_band, of_limit):
-        assert binomtest(sum(held), len(held)).proportion_ci(0.99).high >= 0.93
+    # Three standard errors of 0.95 in 600 cohorts are 0.03.
+    assert np.mean(points) > 0.92
+    assert np.mean(of_band) > 0.92
+    assert np.mean(of_limit) > 0.92

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.optimize import LinearConstraint
 
 from e2analytics.contracts import schema_of
 from e2analytics.models.disclosure import LARGEST
@@ -24,6 +24,7 @@ from e2analytics.report import outside_measures
 from e2analytics.report.measures import with_shares
 from e2analytics.report.outside_men import LEVELS, Men
 from e2analytics.report.release import release
+from tests.report.attack import least_and_most
 from tests.report.test_release import network
 
 Counts = dict[str, NDArray[np.int64]]
@@ -185,17 +186,7 @@ class Attack:
 
     def could_be(self, cell: NDArray[np.float64]) -> tuple[int, int]:
         """Return the least and the most that a cell could be."""
-        ends = []
-        for sign in (1, -1):
-            found = milp(
-                sign * cell,
-                integrality=np.ones(self._size),
-                bounds=Bounds(0, 1e4),
-                constraints=self._known,
-            )
-            assert found.status == 0
-            ends.append(round(float(cell @ found.x)))
-        return ends[0], ends[1]
+        return least_and_most(cell, self._known)
 
     def pinned(self) -> list[tuple[str, int]]:
         """Name the counts of few that can be one number only."""

@@ -7,12 +7,13 @@ from datetime import date
 import numpy as np
 import polars as pl
 import pytest
-from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.optimize import LinearConstraint
 
 from e2analytics.contracts import schema_of
 from e2analytics.report import outside_measures
 from e2analytics.report.measures import with_shares
 from e2analytics.report.outside_men import Men
+from tests.report.attack import least_and_most
 
 AMBER, RED, DXA = "e2_below_amber_line", "e2_below_red_line", "baseline_dxa"
 MONTH = "2026-09"
@@ -136,7 +137,6 @@ class Attack:
         clinics = sorted(set(table["clinic_id"].drop_nulls()))
         n = len(clinics) + len(MONTHS)
         parts = np.eye(3 * n).reshape(n, 3, 3 * n)
-        self._size = 3 * n
         window = range(len(clinics) + 12, n)
         together = parts[: len(clinics)].sum(axis=0)
         rows = [together[k] - parts[window].sum(axis=0)[k] for k in range(3)]
@@ -186,14 +186,4 @@ class Attack:
 
     def could_be(self, cell: np.ndarray) -> tuple[int, int]:
         """Return the least and the most that a cell could be."""
-        ends = []
-        for sign in (1, -1):
-            found = milp(
-                sign * cell,
-                integrality=np.ones(self._size),
-                bounds=Bounds(0, 1e4),
-                constraints=self._known,
-            )
-            assert found.status == 0
-            ends.append(round(float(cell @ found.x)))
-        return ends[0], ends[1]
+        return least_and_most(cell, self._known)

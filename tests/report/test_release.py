@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.optimize import LinearConstraint
 
 from e2analytics.report.outside_men import LEVELS
 from e2analytics.report.release import Level, Shown, release
+from tests.report.attack import least_and_most
 
 X = math.nan
 FLAGS = (
@@ -141,21 +142,10 @@ class Attack:
                     parts = np.sum([row_of(part, clinics) for part in level.parts], axis=0)
                     add(parts - row_of(level.whole, clinics), 0, 0)
         self._constraint = LinearConstraint(sparse.csr_array(np.array(rows)), low, high)
-        self._size = size
 
     def could_be(self, cell: NDArray[np.float64]) -> tuple[int, int]:
         """Return the least and the most that a cell could be."""
-        ends = []
-        for sign in (1, -1):
-            found = milp(
-                sign * cell,
-                integrality=np.ones(self._size),
-                bounds=Bounds(0, 1e4),
-                constraints=self._constraint,
-            )
-            assert found.status == 0
-            ends.append(round(float(cell @ found.x)))
-        return ends[0], ends[1]
+        return least_and_most(cell, self._constraint)
 
 
 @pytest.mark.parametrize("seed", range(6))
