@@ -37,7 +37,7 @@ from e2analytics.report.prose import Rules
 from e2analytics.report.words import MONTHS, NOTHING, count, day
 
 MOST_IN_FULL: Final = 500
-"""House rule: of more men the report of all clinics lists the critical ones alone, each in a line."""
+"""House rule: of more men the report of all clinics lists each in a line, and their clinics' what flags rest on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Report:
     clinic
         The clinic whose report it is; None for all together.
     in_full
-        Whether all flagged men are listed with what their flags rest on; else the reports of their clinics do.
+        Whether men are listed with what their flags rest on; else the reports of their clinics do that.
     quality, intake
         None in a clinic's report: files and rows are not told apart by clinic, and those of others are
         not its business.
