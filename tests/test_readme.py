@@ -9,6 +9,7 @@ import pytest
 from e2analytics.feeds.description import load_feeds
 from e2analytics.pipeline import run
 from e2analytics.pseudonyms import read_key
+from e2analytics.report.words import number
 from e2analytics.settings import Settings
 from e2analytics.sources import Sources
 from e2analytics.state import Outputs
@@ -30,11 +31,16 @@ def test_the_figures_of_the_demo_are_those_of_the_sample(sample: Outputs):
     summary = sample.tables["curve_summary"]
     primary = summary.filter(pl.col("site") == "lumbar_spine").row(0, named=True)
 
+    assert f"Read 6 file(s) with {sample.counts['rows_read']:,} rows." in README
     assert f"{sample.counts['rows_read']:,} = {sample.counts['accepted']:,} accepted" in README
     assert (
         f"{primary['verdict']} ({primary['n_intervals']} rows of {primary['n_patients']} men)"
         in README
     )
+    limit, *ends = (
+        number(primary[f"lower_limit_{part}"]) for part in ("pg_ml", "ci_low", "ci_high")
+    )
+    assert f"lower limit {limit} ({' to '.join(ends)}) pg/mL" in README
     assert f"600 men, {sample.counts['men_on_drug']} on an aromatase inhibitor" in README
     flagged = ", ".join(f"{tiers[tier]} {tier}" for tier in ("critical", "high", "watch"))
     assert f"flagged: {flagged}." in README

@@ -117,10 +117,8 @@ def keep_record(drop: Path) -> None:
     tables = {name: pl.read_csv(drop / f"{name}.csv", infer_schema=False) for name in _DAYS}
     patients, events = tables["patients"], tables["events"]
     here = patients.filter(pl.col("trt_started_on") < WORLD.opens_on.isoformat())
-    leaving = events.filter(pl.col("kind").is_in(["left_clinic", "died"]))
-    gone = leaving.filter(pl.col("occurred_on") < first)
-    left_on = leaving.group_by("patient_id", maintain_order=True).agg(
-        left_on=pl.col("occurred_on").min()
+    gone = events.filter(
+        pl.col("kind").is_in(["left_clinic", "died"]), pl.col("occurred_on") < first
     )
     kept = here.join(gone, on="patient_id", how="anti").unique("patient_id", maintain_order=True)
     others = patients.join(kept.head(MEN), on="patient_id", how="anti")
@@ -130,10 +128,7 @@ def keep_record(drop: Path) -> None:
         if name in ("labs", "dxa", "events"):
             of_men = of_men.filter(date_of.is_between(pl.lit(first), pl.lit(last)))
         elif name == "medications":
-            # The simulator also writes what would have been ordered had he stayed.
-            stayed = (date_of <= pl.col("left_on")).fill_null(True)
-            of_men = of_men.join(left_on, on="patient_id", how="left", maintain_order="left")
-            of_men = of_men.filter(date_of <= last, stayed).drop("left_on")
+            of_men = of_men.filter(date_of <= last)
         of_men.write_csv(drop / f"{name}.csv")
 
 

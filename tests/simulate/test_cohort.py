@@ -43,19 +43,42 @@ def test_a_few_men_take_letrozole_and_a_few_are_gone(men):
     assert (~men["in_care"]).mean() == pytest.approx(0.07, abs=0.02)
 
 
-def test_nobody_has_a_result_before_his_entry_or_after_his_last_day(clean):
-    gone = clean["events.csv"].filter(pl.col("kind").is_in(["left_clinic", "died"]))
-    last = gone.select("patient_id", last="occurred_on")
+DAYS_ON_FILE = [
+    ("labs.csv", "collected_at"),
+    ("dxa.csv", "scanned_on"),
+    ("events.csv", "occurred_on"),
+    ("medications.csv", "started_on"),
+    ("medications.csv", "stopped_on"),
+    ("patients.csv", "trt_started_on"),
+]
+
+
+def days_on_file(clean: dict[str, pl.DataFrame], name: str, column: str) -> pl.DataFrame:
+    return clean[name].select("patient_id", day=pl.col(column).str.head(10)).drop_nulls("day")
+
+
+@pytest.mark.parametrize(("name", "column"), DAYS_ON_FILE)
+def test_nothing_is_on_file_of_a_man_after_the_day_he_left_or_died(clean, men, name, column):
+    leaving = clean["events.csv"].filter(pl.col("kind").is_in(["left_clinic", "died"]))
+    last = leaving.select("patient_id", last="occurred_on")
+
+    of_the_gone = days_on_file(clean, name, column).join(last, on="patient_id")
+
+    assert set(last["patient_id"]) == set(men.filter(~pl.col("in_care"))["patient_id"])
+    assert not of_the_gone.is_empty()
+    assert of_the_gone.filter(pl.col("day") > pl.col("last")).is_empty()
+
+
+@pytest.mark.parametrize(
+    ("name", "column"), [("labs.csv", "collected_at"), ("dxa.csv", "scanned_on")]
+)
+def test_nobody_has_a_result_before_his_entry_or_after_the_record(clean, name, column):
     first = clean["patients.csv"].select("patient_id", first="trt_started_on")
-    for name, day in (
-        ("labs.csv", pl.col("collected_at").str.head(10)),
-        ("dxa.csv", pl.col("scanned_on")),
-    ):
-        seen = clean[name].select("patient_id", day=day).join(first, on="patient_id")
-        seen = seen.join(last, on="patient_id", how="left")
-        assert seen.filter(pl.col("day") < pl.col("first")).is_empty(), name
-        assert seen.filter(pl.col("day") > pl.col("last")).is_empty(), name
-        assert seen["day"].max() <= "2026-09-30", name
+
+    seen = days_on_file(clean, name, column).join(first, on="patient_id")
+
+    assert seen.filter(pl.col("day") < pl.col("first")).is_empty()
+    assert seen["day"].max() <= "2026-09-30"
 
 
 def hinge(log_e2: np.ndarray) -> np.ndarray:

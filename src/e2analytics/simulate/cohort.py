@@ -19,7 +19,15 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Men:
-    """Simulated men on testosterone; arrays of shape (n_men,)."""
+    """Simulated men on testosterone; arrays of shape (n_men,).
+
+    Attributes
+    ----------
+    entry_day, exit_day : ndarray
+        First and last day in care; after the last one nothing of the man is put on file.
+    left, died : ndarray of bool
+        Whether he did so on his last day; the others are in care to the end of the record.
+    """
 
     clinic: Integers
     age_years: Vector

@@ -80,7 +80,10 @@ def generate(
 def _true_men(
     men: Men, spells: Spells, now_log_e2: Vector, settings: SimulationSettings
 ) -> pl.DataFrame:
-    """Return each man's state on the last day: his dose and his E2 with and without the drug."""
+    """Return each man's state on the last day: his dose and his E2 with and without the drug.
+
+    Of a man who left or died (not `in_care`): what would be so had he stayed.
+    """
     current = (spells.start_day <= settings.last_day) & (spells.end_day > settings.last_day)
     man, regime = spells.man[current], spells.regime[current]
     mg_week, vague, other = np.zeros(len(men)), np.zeros(len(men), bool), np.zeros(len(men), bool)

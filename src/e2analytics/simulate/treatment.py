@@ -150,16 +150,24 @@ def _sorted(spells: Spells) -> Spells:
 def orders_table(
     men: Men, spells: Spells, settings: SimulationSettings, rng: np.random.Generator
 ) -> pl.DataFrame:
-    """Return `medications.csv`: testosterone and inhibitors, sorted by man and start."""
+    """Return `medications.csv`: testosterone and inhibitors, sorted by man and start.
+
+    Spells in truth go on after a man has left; the orders and the stops on file end with his last day.
+    """
     orders = pl.concat(
         [_testosterone_orders(men, settings, rng), _inhibitor_orders(men, spells, settings, rng)]
     )
+    last_on = as_dates(men.exit_day, settings).gather(orders["man"])
+    stopped_in_care = pl.when(pl.col("stopped_on") <= last_on).then("stopped_on")
+    on_file = orders.with_columns(stopped_on=stopped_in_care).filter(
+        pl.col("started_on") <= last_on
+    )
     return (
-        orders.sort("man", "started_on", "drug", maintain_order=True)
+        on_file.sort("man", "started_on", "drug", maintain_order=True)
         .with_row_index("number", offset=1)
         .select(
             order_id=pl.format("M{}", pl.col("number").cast(pl.String).str.zfill(7)),
-            patient_id=pl.Series(patient_ids(orders["man"].sort().to_numpy())),
+            patient_id=pl.Series(patient_ids(on_file["man"].sort().to_numpy())),
             drug="drug",
             rxnorm="rxnorm",
             dose_mg="dose_mg",
