@@ -174,6 +174,8 @@ def test_limits_are_shown_and_adopted_for_a_reason(capsys: pytest.CaptureFixture
     assert "Limit in use: " in out
     assert "first supported fit" in out
 
+    assert "To take the fitted limit into use: e2analytics limits adopt" in out
+
     code, _, _ = call(capsys, "limits", "adopt", "--reason", "  ", "--store", store)
     assert code == 2
 
@@ -182,6 +184,21 @@ def test_limits_are_shown_and_adopted_for_a_reason(capsys: pytest.CaptureFixture
     )
     assert code == 0
     assert "agreed" in out
+
+
+def test_it_is_said_why_the_fitted_limit_cannot_be_adopted(
+    capsys: pytest.CaptureFixture[str], store: str, tmp_path: Path
+):
+    config = tmp_path / "e2analytics.toml"
+    config.write_text("[flag]\nleast_limit_pg_ml = 10\ngreatest_limit_pg_ml = 10.5\n")
+
+    code, out, _ = call(capsys, "limits", "show", "--store", store, "--config", str(config))
+
+    assert code == 0
+    assert " ".join(out.split()).endswith(
+        "There is no fitted limit to adopt: that of lumbar_spine is not supported or lies outside "
+        "10-10.5 pg/mL."
+    )
 
 
 def test_simulate_writes_the_same_bytes_for_the_same_seed(

@@ -304,3 +304,5 @@ def print_limits(store: Store, published: dict[str, Any], settings: Settings) ->
     out.print(table)
     if len(limit.candidates(summary, settings.fit, settings.flag)):
         out.print("To take the fitted limit into use: e2analytics limits adopt --reason TEXT")
+    else:
+        out.print(limit.why_no_candidate(settings.fit, settings.flag))

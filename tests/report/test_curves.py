@@ -69,6 +69,44 @@ def test_a_supported_limit_is_said_with_its_interval(tables: Tables) -> None:
     assert said == "Fitted lower limit 17.2 pg/mL (95 % interval 14.1 to 20.6)."
 
 
+def test_a_supported_limit_outside_the_permitted_range_is_said_not_to_be_in_use(
+    tables: Tables,
+) -> None:
+    high = {"lower_limit_pg_ml": 36.3, "lower_limit_ci_low": 15.6, "lower_limit_ci_high": 49.4}
+
+    said = primary(with_summary(tables, supported=True, why_not=None, **high)).limit_sentence
+
+    assert said == (
+        "Fitted lower limit 36.3 pg/mL (95 % interval 15.6 to 49.4). It is not taken into use for flags, "
+        "because it lies outside 10 to 30 pg/mL, the range permitted for that."
+    )
+
+
+@pytest.mark.parametrize(
+    ("greatest_limit_pg_ml", "is_said"), [(17.1, True), (17.2, False), (30.0, False)]
+)
+def test_the_range_that_is_permitted_is_the_one_of_the_settings(
+    tables: Tables, greatest_limit_pg_ml: float, is_said: bool
+) -> None:
+    exact = with_summary(tables, supported=True, why_not=None, lower_limit_pg_ml=17.2)
+
+    found = describe(exact, greatest_limit_pg_ml=greatest_limit_pg_ml).primary
+
+    assert found is not None
+    assert (f"outside 10 to {greatest_limit_pg_ml} pg/mL" in found.limit_sentence) == is_said
+
+
+def test_of_a_curve_that_never_gives_flags_their_limit_no_range_is_said(tables: Tables) -> None:
+    high = with_summary(tables, supported=True, why_not=None, lower_limit_pg_ml=36.3)
+
+    hip_is_primary = describe(high, primary_site="total_hip")
+
+    spine = next(
+        curve for curve in hip_is_primary.others if curve.title.startswith("Lumbar spine, BMD")
+    )
+    assert spine.limit_sentence == "Fitted lower limit 36.3 pg/mL (95 % interval 14.1 to 20.6)."
+
+
 def test_a_limit_that_too_few_resamples_have_is_said_not_to_be_in_use(tables: Tables) -> None:
     said = primary(with_summary(tables, why_not=None)).limit_sentence
     assert said.endswith(
@@ -242,6 +280,20 @@ def test_the_two_months_stand_beside_each_other(tables: Tables) -> None:
     assert (now.n_men, now.n_pairs, now.model) == ("338", "341", "model-2026-09")
     assert (then.n_men, then.n_pairs, then.model) == ("321", "322", "model-2026-08")
     assert now.upper_limit == then.upper_limit == "–"
+
+
+def test_a_limit_of_last_month_outside_the_permitted_range_says_so_in_the_table(
+    tables: Tables,
+) -> None:
+    now = with_summary(tables, supported=True, why_not=None)
+    then = with_summary(now, model_id="model-2026-08", lower_limit_pg_ml=36.3)
+
+    rows = describe(now, before=then).months.rows
+
+    assert [row.lower_limit for row in rows] == [
+        "17.2 (14.1 to 20.6)",
+        "36.3 (14.1 to 20.6), outside 10 to 30",
+    ]
 
 
 @pytest.mark.parametrize(

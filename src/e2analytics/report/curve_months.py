@@ -42,15 +42,23 @@ class Months:
     rows: tuple[MonthRow, ...]
 
 
-def describe(now: pl.DataFrame, before: pl.DataFrame | None, site: str) -> Months:
-    """Set what the summary says of a site's annual change beside what it said a month ago."""
+def describe(
+    now: pl.DataFrame, before: pl.DataFrame | None, site: str, permitted_pg_ml: tuple[float, float]
+) -> Months:
+    """Set what the summary says of a site's annual change beside what it said a month ago.
+
+    A limit outside ``permitted_pg_ml``, the range of those that flags may be judged by, says so.
+    """
     title = curve_words.title(site, CHANGE)
     if before is None:
         return Months(title, NO_REPORT, ())
     said, said_then = _fit(now, site), _fit(before, site)
     if not said and not said_then:
         return Months(title, "Not fitted this month, nor last: nothing to compare.", ())
-    rows = (_row("This month", said), _row("Last month", said_then))
+    rows = (
+        _row("This month", said, permitted_pg_ml),
+        _row("Last month", said_then, permitted_pg_ml),
+    )
     return Months(title, _what_changed(said, said_then), rows)
 
 
@@ -62,20 +70,28 @@ def _fit(summary: pl.DataFrame, site: str) -> Mapping[str, Any]:
     return of_site.row(0, named=True) if of_site.height else {}
 
 
-def _row(month: str, said: Mapping[str, Any]) -> MonthRow:
+def _row(month: str, said: Mapping[str, Any], permitted_pg_ml: tuple[float, float]) -> MonthRow:
     if not said:
         return MonthRow(month, "Not fitted", *5 * (NOTHING,))
-    lower = _limit(said, "lower")
-    in_use = lower == NOTHING or said["supported"]
     return MonthRow(
         month=month,
         verdict=curve_words.verdict(CHANGE, said["verdict"]),
-        lower_limit=lower if in_use else f"{lower}, not supported",
+        lower_limit=_limit(said, "lower") + _not_usable(said, permitted_pg_ml),
         upper_limit=_limit(said, "upper"),
         n_men=f"{said['n_patients']:,}",
         n_pairs=f"{said['n_intervals']:,}",
         model=said["model_id"],
     )
+
+
+def _not_usable(said: Mapping[str, Any], permitted_pg_ml: tuple[float, float]) -> str:
+    """Say why a lower limit may not be taken into use; nothing of one that may, or where there is none."""
+    if said["lower_limit_pg_ml"] is None:
+        return ""
+    if not said["supported"]:
+        return ", not supported"
+    outside = curve_words.outside_of(said["lower_limit_pg_ml"], permitted_pg_ml)
+    return f", {outside}" if outside else ""
 
 
 def _limit(said: Mapping[str, Any], side: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from e2analytics.contracts import OUTCOMES
-from e2analytics.report.words import SITE_NAMES, count, interval, number, plain
+from e2analytics.report.words import SITE_NAMES, count, interval, level, number, plain
 
 CHANGE, RISK, LEVEL = OUTCOMES
 OUTCOME_NAMES: Final = {
@@ -49,8 +49,14 @@ def verdict(outcome: str, name: str | None) -> str:
     return words[0].upper() + words[1:]
 
 
-def limit(outcome: str, said: Mapping[str, Any]) -> str:
-    """Say the fitted lower limit with its interval, or why there is none."""
+def limit(
+    outcome: str, said: Mapping[str, Any], permitted_pg_ml: tuple[float, float] | None = None
+) -> str:
+    """Say the fitted lower limit with its interval, or why there is none.
+
+    Of the curve that may give flags their limit, ``permitted_pg_ml`` is where that has to lie; where it
+    does not, this is said.
+    """
     if outcome == LEVEL:
         return "A cross-sectional curve compares different men at one time: it gives no limit."
     why_not = _why(said)
@@ -60,10 +66,32 @@ def limit(outcome: str, said: Mapping[str, Any]) -> str:
     ends = interval(said["lower_limit_ci_low"], said["lower_limit_ci_high"])
     sentence = f"Fitted lower limit {number(limit_pg_ml)} pg/mL (95 % interval {ends})"
     if said["supported"]:
-        return f"{sentence}."
+        return f"{sentence}.{_not_permitted(limit_pg_ml, permitted_pg_ml)}"
     share = number(100 * (said["lower_limit_share"] or 0), 0)
     found = f"it was found in only {share} % of resampled cohorts"
     return f"{sentence}, not supported and so not taken into use: {why_not or found}."
+
+
+def _not_permitted(limit_pg_ml: float, permitted_pg_ml: tuple[float, float] | None) -> str:
+    """Say that a limit is not used because of where it lies; nothing of one that may be used."""
+    outside = outside_of(limit_pg_ml, permitted_pg_ml)
+    if not outside:
+        return ""
+    return (
+        f" It is not taken into use for flags, because it lies {outside} pg/mL, "
+        "the range permitted for that."
+    )
+
+
+def outside_of(limit_pg_ml: float, permitted_pg_ml: tuple[float, float] | None) -> str:
+    """Name the range that a limit lies outside of; empty where it lies inside, or none is set.
+
+    >>> outside_of(36.3, (10.0, 30.0)), outside_of(30.0, (10.0, 30.0)), outside_of(36.3, None)
+    ('outside 10 to 30', '', '')
+    """
+    if permitted_pg_ml is None or permitted_pg_ml[0] <= limit_pg_ml <= permitted_pg_ml[1]:
+        return ""
+    return f"outside {' to '.join(map(level, permitted_pg_ml))}"
 
 
 def _why(said: Mapping[str, Any]) -> str:

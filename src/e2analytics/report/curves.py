@@ -134,12 +134,16 @@ def describe(
         Site whose annual change was chosen beforehand to give the limit. Where that was not
         fitted, the level of the same site stands in, named cross-sectional and without limits.
     rules : FlagSettings
-        The red line, and the limit of the literature, in force.
+        The red line, the limit of the literature and where a fitted one may lie, in force.
     before : mapping of str to polars.DataFrame, optional
         ``curve`` and ``curve_summary`` of the month before; None if it has no run.
     """
     primary = (primary_site, CHANGE)
-    drawn = {key: _curve(*key, part, summary) for key, part in _by_curve(curve).items()}
+    permitted = (rules.least_limit_pg_ml, rules.greatest_limit_pg_ml)
+    drawn = {
+        key: _curve(*key, part, summary, permitted if key == primary else None)
+        for key, part in _by_curve(curve).items()
+    }
     chosen = next((key for key in (primary, (primary_site, LEVEL)) if key in drawn), None)
     unfitted = {key: why for key, why in _unfitted(summary).items() if key not in drawn}
     missing = unfitted.pop(primary, "there is no usable scan pair yet")
@@ -157,7 +161,7 @@ def describe(
         sites=tuple(sites_of(exposures).values()),
         limit=_limit_in_use(limits, cohort, rules),
         months=curve_months.describe(
-            summary, before["curve_summary"] if before else None, primary_site
+            summary, before["curve_summary"] if before else None, primary_site, permitted
         ),
         choices=choices.describe(sensitivity, prescribing),
     )
@@ -178,7 +182,13 @@ def _unfitted(summary: pl.DataFrame) -> dict[tuple[str, str], str]:
     return {(site, outcome): plain(why).rstrip(".") for site, outcome, why in told.iter_rows()}
 
 
-def _curve(site: str, outcome: str, curve: pl.DataFrame, summary: pl.DataFrame) -> Curve:
+def _curve(
+    site: str,
+    outcome: str,
+    curve: pl.DataFrame,
+    summary: pl.DataFrame,
+    permitted_pg_ml: tuple[float, float] | None,
+) -> Curve:
     found = summary.filter(pl.col("site") == site, pl.col("outcome") == outcome)
     said: dict[str, Any] = found.row(0, named=True) if found.height else {}
     points = tuple(_point(row, outcome) for row in curve.iter_rows(named=True))
@@ -199,7 +209,7 @@ def _curve(site: str, outcome: str, curve: pl.DataFrame, summary: pl.DataFrame) 
         fitted_limit_ci_pg_ml=(ends[0], ends[1]) if limit and ends[0] and ends[1] else None,
         verdict=verdict,
         explanation=said.get("explanation") or "",
-        limit_sentence=curve_words.limit(outcome, said),
+        limit_sentence=curve_words.limit(outcome, said, permitted_pg_ml),
         data_sentence=curve_words.data(outcome, said),
         alt=curve_words.picture(title, verdict, readings),
     )

@@ -48,9 +48,7 @@ def adopt(
         return limits
     if reason is not None and found.is_empty():
         raise TooLittleDataError(
-            f"There is no fitted limit to adopt: that of {fit_settings.primary_site} is not supported "
-            f"or lies outside {settings.least_limit_pg_ml:g}-{settings.greatest_limit_pg_ml:g} pg/mL. "
-            "See: e2analytics limits show"
+            f"{why_no_candidate(fit_settings, settings)} See: e2analytics limits show"
         )
     adopted = found.select(
         pl.lit(as_of).alias("adopted_on"),
@@ -78,6 +76,14 @@ def candidates(
         & pl.col("lower_limit_pg_ml").is_between(
             settings.least_limit_pg_ml, settings.greatest_limit_pg_ml
         )
+    )
+
+
+def why_no_candidate(fit_settings: FitSettings, settings: FlagSettings) -> str:
+    """Say why no fitted limit may be taken into use, where :func:`candidates` finds none."""
+    return (
+        f"There is no fitted limit to adopt: that of {fit_settings.primary_site} is not supported "
+        f"or lies outside {settings.least_limit_pg_ml:g}-{settings.greatest_limit_pg_ml:g} pg/mL."
     )
 
 
