@@ -9,6 +9,8 @@ import pytest
 from typer.main import get_command
 
 from e2analytics import cli
+from e2analytics.marker import MARKER_NAME
+from e2analytics.simulate.exports import FORMATS
 from e2analytics.store import Store, open_published
 
 REPOSITORY = Path(__file__).parents[1]
@@ -184,6 +186,41 @@ def test_limits_are_shown_and_adopted_for_a_reason(capsys: pytest.CaptureFixture
     )
     assert code == 0
     assert "agreed" in out
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hundred men in every format, written by the command."""
+    folder = tmp_path_factory.mktemp("simulated")
+    asked = [word for name in FORMATS for word in ("--format", name)]
+    command = [sys.executable, "-m", "e2analytics", "simulate", str(folder), *asked]
+    made = subprocess.run([*command, "--patients", "100"], capture_output=True, check=False)  # noqa: S603
+    assert made.returncode == 0, made.stderr
+    return folder / "exports"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_simulate_writes_in_any_format_is_known_to_inspect(
+    capsys: pytest.CaptureFixture[str], exports: Path, name: str
+):
+    entries = sorted((exports / name).iterdir())
+
+    code, out, _ = call(capsys, "inspect", *map(str, entries))
+
+    assert MARKER_NAME in {entry.name for entry in entries}
+    assert (code, out.count("\n  Feed: ")) == (0, len(entries) - 1)
+
+
+@pytest.mark.parametrize("name", ["european_csv", "hl7v2"])
+def test_what_simulate_writes_in_a_format_is_read_by_ingest(
+    capsys: pytest.CaptureFixture[str], exports: Path, tmp_path: Path, name: str
+):
+    drop, store = exports / name, str(tmp_path / "store")
+
+    code, out, err = call(capsys, "ingest", str(drop), "--store", store, "--as-of", "2026-09-30")
+
+    assert (code, "Not read" in err) == (0, False)
+    assert f"Read {len(list(drop.iterdir())) - 1} file(s)" in out
 
 
 def test_it_is_said_why_the_fitted_limit_cannot_be_adopted(

@@ -253,6 +253,16 @@ def test_a_file_taken_by_its_name_alone_gets_a_draft_if_its_columns_are_others(
     assert "see the draft" in shown(looked(path))
 
 
+def test_the_marker_of_a_simulated_drop_is_no_file_of_it(tmp_path: Path, patients: Path):
+    marker = tmp_path / "SIMULATED.json"
+    marker.write_text("{}\n")
+
+    inspection = looked(patients, marker)
+
+    assert [file.path for file in inspection.files] == [patients]
+    assert exit_code(inspection) == 0
+
+
 def test_the_same_content_twice_is_said_to_be_read_once(tmp_path: Path, patients: Path):
     again = tmp_path / "patients-again.csv"
     shutil.copy(patients, again)

@@ -26,6 +26,7 @@ from e2analytics.feeds import drop, formats, recognition
 from e2analytics.feeds.description import TEXT_COLUMNS, Feed, FileDescription, load_feeds
 from e2analytics.feeds.drop import Found
 from e2analytics.intake import TakenIn, take_in
+from e2analytics.marker import MARKER_NAME
 from e2analytics.rules import UNKNOWN_PATIENT
 from e2analytics.settings import Settings
 from e2analytics.sources import SourceFile, Sources
@@ -124,7 +125,7 @@ def inspect(
     Parameters
     ----------
     paths
-        The files, wherever each lies.
+        The files, wherever each lies; the marker of a simulated drop is none.
     settings
         Name the folder of more feed descriptions, and the time zone.
     today
@@ -139,7 +140,7 @@ def inspect(
     ConfigurationError
         If a feed description is wrong.
     """
-    files = list(dict.fromkeys(paths))
+    files = [path for path in dict.fromkeys(paths) if path.name != MARKER_NAME]
     feeds = load_feeds(settings.feeds_folder)
     seen = _Seen(rows_shown, tell)
     sources = Sources.from_files(

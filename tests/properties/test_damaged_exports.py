@@ -18,7 +18,6 @@ from e2analytics.sources import Sources
 from e2analytics.stages.settle import FATES
 from tests.conftest import AS_OF, KEY, QUICK
 
-FEEDS_OF_AN_ANALYST = Path(__file__).parents[1] / "simulate" / "feeds"
 DAMAGE = st.one_of(
     st.binary(min_size=1, max_size=6),
     st.sampled_from(
@@ -29,7 +28,7 @@ DAMAGE = st.one_of(
 
 @pytest.fixture(scope="module")
 def feeds() -> tuple[Feed, ...]:
-    return load_feeds(FEEDS_OF_AN_ANALYST)
+    return load_feeds()
 
 
 @pytest.fixture(scope="module")

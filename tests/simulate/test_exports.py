@@ -10,6 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from e2analytics.feeds.description import Feed, load_feeds
+from e2analytics.feeds.drop import recognise
 from e2analytics.marker import MARKER_NAME
 from e2analytics.pipeline import run
 from e2analytics.simulate import SimulationSettings, simulate
@@ -28,6 +29,13 @@ KEYS = {
 }
 PROVENANCE = {"source_file", "source_line", "source_part", "source_order"}
 """Where a row stood in which file: another file in every format. All other columns are compared."""
+FEED_OF = {
+    "excel": "canonical_excel",
+    "parquet": "canonical_parquet",
+    "hl7v2": "hl7_oru",
+    "fhir": "fhir_r4",
+}
+"""The shipped feed of a format; of the others it has the format's name."""
 WITHOUT_CODE = pl.col("result_id").str.replace("-.*$", "")
 
 
@@ -117,10 +125,10 @@ KNOWN = {
 
 @pytest.fixture(scope="module")
 def feeds() -> tuple[Feed, ...]:
-    """The shipped feeds, one of an analyst's own, and a FHIR server that numbers as the clinic does."""
+    """The shipped feeds, with a FHIR server that numbers as the clinic does."""
     return tuple(
         feed.model_copy(update={"namespace": "default"}) if feed.feed == "fhir_r4" else feed
-        for feed in load_feeds(Path(__file__).parent / "feeds")
+        for feed in load_feeds()
     )
 
 
@@ -166,6 +174,19 @@ def taken_in(drop: Path, feeds: tuple[Feed, ...]) -> Outputs:
     assert [file.path.name for file in sources.files if file.refused] == []
     assert sources.unmatched == ()
     return run(sources, QUICK, as_of=AS_OF, part="ingest")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_shipped_feed_describes_every_file_of_any_format(
+    name: str, exported: Callable[[str], Path]
+):
+    files = [file for file in exported(name).iterdir() if file.name != MARKER_NAME]
+
+    found = {file.name: recognise(load_feeds(), file) for file in files}
+
+    feeds = {file: kinds and kinds.feed.feed for file, kinds in found.items()}
+    own = FEED_OF.get(name, name)
+    assert feeds == {file: own if file in KNOWN[name].files else "canonical" for file in feeds}
 
 
 def test_every_format_has_what_is_known_of_it_written_down():

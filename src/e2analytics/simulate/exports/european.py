@@ -1,7 +1,7 @@
 """The canonical tables as a European practice's CSV: semicolons, decimal commas, Windows-1252.
 
-German headers, days first, a title line above the header, statuses as words. No shipped feed describes
-them: `tests/simulate/feeds/european_csv.yaml` does, as an analyst would. Nothing is lost.
+German headers, days first, a title line above the header, statuses as words:
+`schemas/feeds/european_csv.yaml`. Nothing is lost.
 """
 
 from pathlib import Path
