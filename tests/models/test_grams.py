@@ -51,6 +51,36 @@ def test_the_gram_of_a_man_is_that_of_his_rows():
     np.testing.assert_array_equal(grams.n_rows, [2, 3])
 
 
+@pytest.mark.parametrize("weight", [np.ones(3000), np.linspace(0.5, 2, 3000)])
+def test_rows_at_points_have_the_gram_of_the_same_rows_in_two_equal_episodes(weight):
+    points = rows_of(np.arange(3000) // 10)
+    twice = dataclasses.replace(
+        points,
+        log_e2_mean=points.log_e2_mean.repeat(2, axis=1),
+        log_e2_sd=np.zeros((3000, 2)),
+        episode_weight=np.full((3000, 2), 0.5),
+    )
+    agreed = planned([points])
+
+    of_points = whole_gram(points, weight, agreed)[0]
+
+    np.testing.assert_allclose(of_points, whole_gram(twice, weight, agreed)[0], atol=1e-9)
+
+
+@pytest.mark.parametrize("mean", [2026.0, 1e6])
+def test_a_covariate_far_from_zero_loses_no_digits(mean):
+    near = rows_of(np.arange(3000) // 10, n_covariates=1)
+    near = dataclasses.replace(near, covariates=np.round(near.covariates, 3))
+    far = dataclasses.replace(near, covariates=near.covariates + mean)
+    weight = np.linspace(0.5, 2, 3000)
+
+    gram = whole_gram(far, weight, planned([far]))[0]
+
+    # What a sum of 1e6 and a thousandth itself leaves of the thousandth.
+    expected = whole_gram(near, weight, planned([near]))[0]
+    np.testing.assert_allclose(gram, expected, rtol=1e-10, atol=1e-10 * expected.max())
+
+
 @pytest.mark.parametrize("n_parts", [2, 8, 64])
 def test_parts_that_keep_each_man_whole_add_up_to_all(n_parts):
     data = rows_of(np.random.default_rng(1).integers(0, 300, 2000))

@@ -32,6 +32,7 @@ N_STRAIGHT = 2
 _BULK = (0.005, 0.995)
 # Exposures that hardly differ still get a basis, as wide as this share of their size.
 _LEAST_RANGE = 1e-3
+_ABREAST = 1_024
 
 
 @dataclass(frozen=True)
@@ -162,11 +163,31 @@ def survey(data: CurveData) -> Survey:
     return Survey(
         log_e2=data.log_e2,
         patients=distinct(data.patient),
-        covariate_sums=np.array([column.sum() for column in data.covariates.T]),
+        covariate_sums=_column_sums(data.covariates),
         outcome_sum=float(data.outcome.sum()),
         doubt_sum=float(data.log_e2_sd.sum(where=present)),
         n_episodes=int(present.sum()),
     )
+
+
+def _column_sums(table: Array) -> Array:
+    """Sum each column of a table of shape (n, c), whatever its layout in memory.
+
+    Rows are added so many abreast: one by one, short rows take numpy seven times as long.
+    """
+    n_columns, n_abreast = table.shape[1], len(table) // _ABREAST * _ABREAST
+    table = np.ascontiguousarray(table)
+    abreast = table[:n_abreast].reshape(n_abreast // _ABREAST, _ABREAST * n_columns)
+    sums = abreast.sum(axis=0).reshape(_ABREAST, n_columns).sum(axis=0)
+    return np.asarray(sums + table[n_abreast:].sum(axis=0))
+
+
+def _quantiles(ascending: Array, shares: Array) -> Array:
+    """Do what ``np.quantile`` does, for values in order: to sort them takes half as long."""
+    place = shares * (len(ascending) - 1)
+    below = place.astype(np.intp)
+    above = np.minimum(below + 1, len(ascending) - 1)
+    return np.asarray(ascending[below] + (place - below) * (ascending[above] - ascending[below]))
 
 
 def plan(
@@ -183,7 +204,8 @@ def plan(
         Quantiles of E2 between which points may be supported.
     """
     log_e2 = np.concatenate([each.log_e2 for each in surveys])
-    lower, low, high, upper = np.quantile(log_e2, (_BULK[0], *central, _BULK[1])).tolist()
+    log_e2.sort()
+    lower, low, high, upper = _quantiles(log_e2, np.array([_BULK[0], *central, _BULK[1]])).tolist()
     least = _LEAST_RANGE * max(1.0, abs(upper))
     if upper - lower < least:
         lower, upper = lower - least, upper + least

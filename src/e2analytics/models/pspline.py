@@ -45,9 +45,14 @@ class Basis:
             raise ValueError("a penalised cubic spline needs at least 5 basis functions")
 
     @property
+    def n_intervals(self) -> int:
+        """Knot intervals between the ends."""
+        return self.n_basis - 3
+
+    @property
     def spacing(self) -> float:
         """Distance of neighbouring knots, log units."""
-        return (self.upper - self.lower) / (self.n_basis - 3)
+        return (self.upper - self.lower) / self.n_intervals
 
     @property
     def knots(self) -> Array:
@@ -67,14 +72,19 @@ class Basis:
         -------
         array of shape (n, k)
         """
+        return self._scattered(*self.pieces(log_e2))
+
+    def pieces(self, log_e2: Array) -> tuple[NDArray[np.intp], tuple[Array, ...]]:
+        """Knot interval of each level, and the four splines that are not zero in it.
+
+        The first of them is the spline with the number of the interval; shape (n,) each.
+        """
         cell, t = self._position(log_e2)
         cube, rest = t * t * t, 1 - t
         last = rest * rest * rest
         # The four sum to 6: each third is what the others leave.
         second = 3 * cube - 6 * t * t + 4
-        return self._scattered(
-            cell, (last / 6, second / 6, (6 - last - second - cube) / 6, cube / 6)
-        )
+        return cell, (last / 6, second / 6, (6 - last - second - cube) / 6, cube / 6)
 
     def slopes(self, log_e2: Array) -> Array:
         """Differentiate the splines in log E2, shape (n, k); outside, as at the nearest end."""
@@ -100,7 +110,7 @@ class Basis:
         -------
         array of shape (n, k)
         """
-        if mean.shape[1] == 1 and not np.any(sd) and np.all(weight == 1):
+        if are_points(mean, sd, weight):
             return self.evaluate(mean[:, 0])
         rows = np.zeros((len(mean), self.n_basis))
         for episode in range(mean.shape[1]):
@@ -136,7 +146,7 @@ class Basis:
     def _position(self, log_e2: Array) -> tuple[NDArray[np.intp], Array]:
         """Knot interval of each level, and how far into it the level lies, from 0 to 1."""
         position = (np.clip(log_e2, self.lower, self.upper) - self.lower) / self.spacing
-        cell = np.minimum(position.astype(np.intp), self.n_basis - 4)
+        cell = np.minimum(position.astype(np.intp), self.n_intervals - 1)
         return cell, position - cell
 
     def _scattered(self, cell: NDArray[np.intp], pieces: tuple[Array, ...]) -> Array:
@@ -160,6 +170,11 @@ class Basis:
         line = np.arange(self.n_basis) - (self.n_basis - 1) / 2
         straight = np.stack([np.ones(self.n_basis), line / np.abs(line).max()], axis=1)
         return np.hstack([straight, directions[:, 2:] / np.sqrt(roughness[2:])])
+
+
+def are_points(mean: Array, sd: Array, weight: Array) -> bool:
+    """Whether all intervals are one episode at a level known exactly; shape (n, s) each."""
+    return mean.shape[1] == 1 and not np.any(sd) and bool(np.all(weight == 1))
 
 
 def _positive_moments(above: Array, sd: Array) -> tuple[Array, Array, Array]:
