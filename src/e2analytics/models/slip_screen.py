@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from e2analytics.models.slip_evidence import Vector, log_density
 from e2analytics.models.slip_levels import Scales
@@ -54,8 +53,9 @@ class Screen:
             np.int64
         )
         cell = along * _N_SDS + np.clip(across, 0, _N_SDS - 1)
-        ones = np.ones(len(odd))
-        counts = csr_array((ones, (code[odd], cell)), shape=(n_sources, len(self._table)))
+        n_cells = len(self._table)
+        counted = np.bincount(cell + n_cells * code[odd], minlength=n_sources * n_cells)
+        counts = counted.reshape(n_sources, n_cells).astype(np.float64)
         n = np.bincount(code, minlength=n_sources)[:, None]
         best: Vector = (n * self._of_none + counts @ self._table).max(axis=1)
         return best

@@ -48,6 +48,17 @@ class Results:
     sources: tuple[Codes, ...]
     released: Flags
 
+    def of(self, some: Integers) -> Results:
+        """Return some of the results."""
+        return Results(
+            self.log_value[some],
+            self.man[some],
+            self.month[some],
+            self.treated[some],
+            tuple(code[some] for code in self.sources),
+            self.released[some],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Belief:

@@ -14,17 +14,17 @@ units a small factor apart whose levels decide a flag.
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from e2analytics.compact import compact
 from e2analytics.models import unit_slip
 from e2analytics.models.slip_terms import UNKNOWN, Belief, Codes, Results, Slip
+from e2analytics.models.threads import side_by_side
 from e2analytics.months import month_of, spelled
 from e2analytics.rules import IMPOSSIBLE_VALUE
 from e2analytics.slip_settings import SlipSettings, units_of
@@ -133,11 +133,11 @@ def find(
         _read(placed.filter(pl.col("analyte") == name), name, feeds, clinics, settings)
         for name in _MIDDLES
     ]
-    # Side by side: the work is numpy's, which lets the other go on.
-    with ThreadPoolExecutor() as pool:
-        for evidence, suspected in pool.map(lambda each: _of_analyte(each, settings), read):
-            lines.append(evidence)
-            suspects.append(suspected)
+    with threadpool_limits(limits=1, user_api="blas"):
+        of_each = side_by_side(lambda analyte: _of_analyte(analyte, settings), read)
+    for evidence, suspected in of_each:
+        lines.append(evidence)
+        suspects.append(suspected)
     found = pl.concat(suspects)
     keys = labs[found[_PLACE]].select(KEY).with_columns(found["slip_id"])
     return Found(
@@ -218,26 +218,15 @@ def _read(
         .select(_PLACE, MONTH, *KINDS)
         .collect()
     )
-    log_value, treated = read["log_value"].to_numpy(), read["treated"].to_numpy()
-    order = _order(man, month, log_value, treated, *sources)
     results = Results(
-        log_value=log_value[order],
-        man=man[order],
-        month=month[order],
-        treated=treated[order],
-        sources=(sources[0][order], sources[1][order], sources[2][order]),
-        released=released[order],
+        log_value=read["log_value"].to_numpy(),
+        man=man,
+        month=month,
+        treated=read["treated"].to_numpy(),
+        sources=sources,
+        released=released,
     )
-    place = read[_PLACE].to_numpy()[order]
-    return _Analyte(analyte, place, results, names, censored, _ratios(analyte))
-
-
-def _order(*keys: NDArray[np.generic]) -> NDArray[np.uint32]:
-    """Return the order of rows by ``keys``: sums do not depend on how a store happens to be read."""
-    names = [str(number) for number in range(len(keys))]
-    rows = pl.DataFrame(dict(zip(names, keys, strict=True))).with_row_index()
-    order: NDArray[np.uint32] = rows.sort(names)["index"].to_numpy()
-    return order
+    return _Analyte(analyte, read[_PLACE].to_numpy(), results, names, censored, _ratios(analyte))
 
 
 def _coded(column: pl.Series) -> tuple[Codes, list[str]]:
