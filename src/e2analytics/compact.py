@@ -10,6 +10,7 @@ Ten million laboratory results take 1.5 GB so, and 3 GB as text.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import cache
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -51,18 +52,17 @@ class Distinct(NamedTuple):
 
 
 def distinct(rows: pl.DataFrame) -> Distinct:
-    """Find the different rows of a frame of categories: what is done for these is done for all.
+    """Find the different rows of a frame of texts that repeat: what is done for these is done for all.
 
-    >>> kinds = distinct(compact(pl.DataFrame({"test": ["E2", "T", "E2"], "unit": ["pg/mL", None, "pg/mL"]})))
+    >>> kinds = distinct(pl.DataFrame({"test": ["E2", "T", "E2"], "unit": ["pg/mL", None, "pg/mL"]}))
     >>> kinds.of.to_list(), len(kinds.rows)
     ([0, 1, 0], 2)
     """
     code, n = np.zeros(len(rows), np.int64), 1
     for column in rows:
-        physical = column.to_physical()
-        # Polars types the largest of any column alike; of category numbers it is one.
-        none = int(physical.max() or 0) + 1  # type: ignore[arg-type]
-        own, n_own = _renumbered(physical.fill_null(none).to_numpy(), none + 1)
+        own, n_own = _numbered(column)
+        if n * n_own > _MANY:
+            own, n_own = _renumbered(own, n_own)
         if n * n_own > _MANY:
             code, n = _renumbered(code, n)
         code, n = code * n_own + own, n * n_own
@@ -70,6 +70,24 @@ def distinct(rows: pl.DataFrame) -> Distinct:
     example = np.empty(n, np.int64)
     example[code] = np.arange(len(rows))
     return Distinct(rows[example], pl.Series(code))
+
+
+def _numbered(texts: pl.Series) -> tuple[npt.NDArray[Any], int]:
+    """Return a number for each text of a column, and below which number they are."""
+    numbered = texts if texts.dtype == TEXT else texts.cast(_none_of(texts.name).dtype)
+    physical = numbered.to_physical()
+    # Polars types the largest of any column alike; of category numbers it is one.
+    none = int(physical.max() or 0) + 1  # type: ignore[arg-type]
+    return physical.fill_null(none).to_numpy(), none + 1
+
+
+@cache
+def _none_of(column: str) -> pl.Series:
+    """Return no texts of a column that has categories of its own: their numbers are small.
+
+    As long as there is a series of them, even an empty one, polars keeps the numbers.
+    """
+    return pl.Series(dtype=pl.Categorical(pl.Categories(column, namespace="e2analytics")))
 
 
 def _renumbered(code: npt.NDArray[Any], n: int) -> tuple[npt.NDArray[np.int64], int]:

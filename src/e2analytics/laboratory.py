@@ -56,9 +56,8 @@ _NAMES_METHOD: Final = ("method", "test_name")
 
 def understood(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
     """Return the rows with typed columns; times without an offset are of ``timezone``."""
-    kinds = distinct(compact(rows.select(_KIND)))
-    written = kinds.rows.select(pl.all().cast(pl.String))
-    known = _understood_once(tuple(written.iter_rows()))[kinds.of]
+    kinds = distinct(rows.select(_KIND))
+    known = _understood_once(tuple(kinds.rows.iter_rows()))[kinds.of]
     measured = _with_interval(rows.drop(_KEPT).hstack(known))
     collected_at, collected_on = instant(rows["raw_collected_at"], timezone)
     reported_at, _ = instant(rows["raw_reported_at"], timezone)

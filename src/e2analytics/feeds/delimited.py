@@ -233,8 +233,9 @@ def _parse(block: Text, names: list[str], line: int, options: Options) -> tuple[
     rows = rows.with_columns(
         source_line=source_line, short_line=_short_lines(raw, block, quotes, options)
     )
-    is_blank = rows.select(pl.all_horizontal(pl.col(names).is_null())).to_series()
-    return rows.filter(~is_blank) if is_blank.any() else rows, n_lines
+    if all(rows[name].null_count() for name in names):
+        rows = rows.filter(pl.any_horizontal(pl.col(names).is_not_null()))
+    return rows, n_lines
 
 
 def _not_rectangular(line: int | None) -> RefusedFileError:
