@@ -10,7 +10,8 @@ Ten million laboratory results take 1.5 GB so, and 3 GB as text.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from functools import cache
+from functools import cache, reduce
+from operator import xor
 from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
@@ -103,12 +104,14 @@ def _renumbered(code: npt.NDArray[Any], n: int) -> tuple[npt.NDArray[np.int64], 
 def keys(rows: pl.DataFrame, names: Sequence[str]) -> pl.Series:
     """Return a hash of some columns of each row, for comparisons within one process.
 
-    Categories go in by their numbers: as texts they take six times as long.
+    Categories go in by their numbers: as texts they take six times as long. The columns' hashes are put
+    together here: of a structure of columns it takes three times as long.
     """
     numbers = [
         pl.col(name).to_physical() if rows.schema[name] == TEXT else pl.col(name) for name in names
     ]
-    return rows.select(pl.struct(numbers).hash(seed=0)).to_series()
+    hashes = [number.hash(seed=place) for place, number in enumerate(numbers)]
+    return rows.select(reduce(xor, hashes)).to_series()
 
 
 def repeated(keys: pl.Series) -> pl.Series:

@@ -140,13 +140,18 @@ def _status(target: str) -> list[str]:
     return ["status"] if target in _CANCELLED else []
 
 
+def _have(fates: pl.DataFrame, fate: str) -> pl.Series:
+    # In a query: only there is a category compared by its number.
+    return fates.select((pl.col("fate") == fate).fill_null(False)).to_series()
+
+
 def _word(text: str | None) -> pl.Expr:
     return pl.lit(text, dtype=TEXT)
 
 
 def _choose_versions(target: str, rows: pl.DataFrame, placed: pl.DataFrame) -> pl.DataFrame:
     key = list(KEYS[target])
-    waiting = (placed["fate"].cast(pl.String) == "quarantined").fill_null(False)
+    waiting = _have(placed, "quarantined")
     cancelled = pl.col("status") == "X" if target in _CANCELLED else pl.lit(False)
     alone = placed.hstack(rows.select(_status(target))).select(
         fate=pl.when(pl.col("fate").is_not_null())
@@ -270,8 +275,7 @@ def _count_once(labs: pl.DataFrame, fates: pl.DataFrame) -> pl.DataFrame:
     the row read first stays.
     """
     draw = ["patient_id", "analyte", "collected_at"]
-    accepted = fates["fate"].cast(pl.String) == "accepted"
-    several = _shared(keys(labs, draw), accepted)
+    several = _shared(keys(labs, draw), _have(fates, "accepted"))
     if several.is_empty():
         return fates
     value = pl.col("value_low")
@@ -308,11 +312,11 @@ def _assays_agree() -> pl.Expr:
 def _give_way_to_mended(target: str, rows: pl.DataFrame, fates: pl.DataFrame) -> pl.DataFrame:
     """Let a row that waits give way to a later one of its key that came in."""
     key = list(KEYS[target])
-    waits = (fates["fate"].cast(pl.String) == "quarantined").arg_true()
+    waits = _have(fates, "quarantined").arg_true()
     if waits.is_empty():
         return fates
     waiting = _picked(rows, fates, waits)
-    accepted = (fates["fate"].cast(pl.String) == "accepted").arg_true()
+    accepted = _have(fates, "accepted").arg_true()
     mended = (
         rows.select(*key, "source_order", "source_line")[accepted]
         .join(waiting.select(key).unique(), on=key, how="semi")
