@@ -351,7 +351,7 @@ def test_an_unforeseen_error_is_exit_1_and_keeps_its_message_to_itself(
     def broken(*_: object) -> None:
         raise RuntimeError("SECRET")
 
-    monkeypatch.setattr("e2analytics.terminal.print_status", broken)
+    monkeypatch.setattr("e2analytics.terminal_store.print_status", broken)
 
     code, out, err = call(capsys, "status", "--store", store)
 

@@ -399,7 +399,7 @@ def status(store: StoreOption = DEFAULT_STORE, config: ConfigOption = None) -> N
     """Show the last runs, row counts, freshness of each feed, the limit in use and open flags."""
     from e2analytics.settings import read_settings
     from e2analytics.store import open_published
-    from e2analytics.terminal import print_status
+    from e2analytics.terminal_store import print_status
 
     print_status(*open_published(store), read_settings(config))
 
@@ -409,7 +409,7 @@ def limits_show(store: StoreOption = DEFAULT_STORE, config: ConfigOption = None)
     """Show the fitted limits beside the one in use."""
     from e2analytics.settings import read_settings
     from e2analytics.store import open_published
-    from e2analytics.terminal import print_limits
+    from e2analytics.terminal_store import print_limits
 
     print_limits(*open_published(store), read_settings(config))
 
@@ -425,7 +425,7 @@ def limits_adopt(
     """Take the fitted limit into use from this day on, and flag by it."""
     from e2analytics.settings import read_settings
     from e2analytics.store import open_published
-    from e2analytics.terminal import print_limit_in_use
+    from e2analytics.terminal_store import print_limit_in_use
 
     if preview:
         _preview(store, as_of, config, adopt="preview")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -12,13 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from e2analytics.contracts import EVENT_DATE
 from e2analytics.job import STEPS, Done, Preview
-from e2analytics.settings import Settings
-from e2analytics.stages import limit
-from e2analytics.stages.curve_rows import CHANGE
 from e2analytics.stages.settle import FATES
-from e2analytics.store import Store
 
 if TYPE_CHECKING:
     # What writes reports takes a second to import, and most commands write none.
@@ -96,7 +90,7 @@ def print_done(done: Done, store: str) -> None:
     for row in done.outputs.tables["curve_summary"].iter_rows(named=True):
         out.print(_curve(row))
     if "men" in counts:
-        flagged = _tiers(done.outputs.tables["flags"])
+        flagged = tiers(done.outputs.tables["flags"])
         out.print(
             f"{counts['men']:,} men, {counts['men_on_drug']:,} on an aromatase inhibitor; "
             f"flagged: {flagged}."
@@ -137,11 +131,19 @@ def _curve(row: dict[str, Any]) -> str:
     text = head + f"{row['verdict']} ({row['n_intervals']:,} rows of {row['n_patients']:,} men)"
     for side in ("lower", "upper"):
         if row[f"{side}_limit_pg_ml"] is not None:
-            text += f", {side} limit {_with_interval(row, side)} pg/mL"
+            text += f", {side} limit {with_interval(row, side)} pg/mL"
     return text + "."
 
 
-def _with_interval(row: dict[str, Any], side: str) -> str:
+def tiers(flags: pl.DataFrame) -> str:
+    """Say how many men are flagged, tier by tier."""
+    counts = dict(flags.group_by("tier").len().rows())
+    tiers = [f"{counts[tier]} {tier}" for tier in ("critical", "high", "watch") if tier in counts]
+    return ", ".join(tiers) or "none"
+
+
+def with_interval(row: dict[str, Any], side: str) -> str:
+    """Say where a fitted limit lies, pg/mL, and its 95 % interval."""
     value, low, high = (
         row[name]
         for name in (f"{side}_limit_pg_ml", f"{side}_limit_ci_low", f"{side}_limit_ci_high")
@@ -185,77 +187,6 @@ def print_comparison(found: Comparison) -> None:
         out.print(f"  {reason.n_men:,}: {reason.words}")
 
 
-def print_status(store: Store, published: dict[str, Any], settings: Settings) -> None:
-    """Show the last runs, the rows of every table, the limit in use and the open flags."""
-    out.print(_runs(store))
-    out.print(_rows(store, published))
-    print_limit_in_use(store, published, settings)
-    out.print(f"Flagged men: {_tiers(store.table('flags', published))}.")
-
-
-def _runs(store: Store) -> Table:
-    table = Table(
-        "run", "as of", "finished (UTC)", "outcome", "rows read", "flagged", title="Last runs"
-    )
-    for manifest in store.runs().tail(5).iter_rows(named=True):
-        counts = json.loads(manifest["counts"])
-        table.add_row(
-            manifest["run_id"],
-            f"{manifest['as_of']}",
-            f"{manifest['finished_at']:%Y-%m-%d %H:%M}",
-            manifest["outcome"],
-            f"{counts['rows_read_now']:,}",
-            f"{counts.get('men_flagged', '-')}",
-        )
-    return table
-
-
-def _rows(store: Store, published: dict[str, Any]) -> Table:
-    files = store.table("files", published)
-    table = Table(
-        "feed", "table", "files", "accepted", "not accepted", "newest event", title="Rows"
-    )
-    for feed, target in files.select("feed", "target").unique().sort("feed", "target").rows():
-        of_feed = files.filter((pl.col("feed") == feed) & (pl.col("target") == target))
-        accepted, read = int(of_feed["accepted"].sum()), int(of_feed["rows_read"].sum())
-        table.add_row(
-            feed,
-            target,
-            f"{len(of_feed)}",
-            f"{accepted:,}",
-            f"{read - accepted:,}",
-            _newest(store.table(target, published), of_feed, target),
-        )
-    return table
-
-
-def _newest(rows: pl.DataFrame, files: pl.DataFrame, target: str) -> str:
-    if target not in EVENT_DATE:
-        return "-"
-    days = rows.filter(pl.col("source_file").is_in(files["source_file"].to_list()))[
-        EVENT_DATE[target]
-    ]
-    return f"{days.sort().to_list()[-1]}" if len(days) else "-"
-
-
-def _tiers(flags: pl.DataFrame) -> str:
-    counts = dict(flags.group_by("tier").len().rows())
-    tiers = [f"{counts[tier]} {tier}" for tier in ("critical", "high", "watch") if tier in counts]
-    return ", ".join(tiers) or "none"
-
-
-def print_limit_in_use(store: Store, published: dict[str, Any], settings: Settings) -> None:
-    """Show the limit that flags are judged by, and since when."""
-    adopted = store.table("limits", published)
-    in_use = limit.in_use(adopted, settings.flag, as_of=published["as_of"])
-    since = (
-        f", since {adopted['adopted_on'].to_list()[-1]}: {adopted['reason'].to_list()[-1]}"
-        if in_use.source == "fitted"
-        else ""
-    )
-    out.print(f"Limit in use: {in_use.lower_limit_pg_ml:.1f} pg/mL ({in_use.source}{since}).")
-
-
 def print_preview(preview: Preview) -> None:
     """Show whose status or tier would change, and from what to what; nothing was published."""
     compared = preview.was.select("patient_id", "status", "tier").join(
@@ -283,26 +214,3 @@ def print_preview(preview: Preview) -> None:
             f"{status}, {tier}", f"{status_then}, {tier_then}", f"{len(men)}", "\n".join(men)
         )
     out.print(table)
-
-
-def print_limits(store: Store, published: dict[str, Any], settings: Settings) -> None:
-    """Show the fitted limits beside the one in use."""
-    print_limit_in_use(store, published, settings)
-    table = Table(
-        "site", "lower limit, pg/mL (95 %)", "supported", "verdict", "why not", title="Fitted"
-    )
-    summary = store.table("curve_summary", published)
-    for row in summary.filter(pl.col("outcome") == CHANGE).iter_rows(named=True):
-        found = row["lower_limit_pg_ml"] is not None
-        table.add_row(
-            row["site"],
-            _with_interval(row, "lower") if found else "none",
-            "yes" if row["supported"] else "no",
-            row["verdict"] or "not fitted",
-            row["why_not"] or "",
-        )
-    out.print(table)
-    if len(limit.candidates(summary, settings.fit, settings.flag)):
-        out.print("To take the fitted limit into use: e2analytics limits adopt --reason TEXT")
-    else:
-        out.print(limit.why_no_candidate(settings.fit, settings.flag))
