@@ -80,11 +80,11 @@ class Basis:
         The first of them is the spline with the number of the interval; shape (n,) each.
         """
         cell, t = self._position(log_e2)
-        cube, rest = t * t * t, 1 - t
-        last = rest * rest * rest
-        # The four sum to 6: each third is what the others leave.
-        second = 3 * cube - 6 * t * t + 4
-        return cell, (last / 6, second / 6, (6 - last - second - cube) / 6, cube / 6)
+        square, rest = t * t, 1 - t
+        first, last = rest * rest * rest / 6, square * t / 6
+        second = 2 / 3 + (3 * last - square)
+        # The four sum to one: the third is what the others leave.
+        return cell, (first, second, 1 - first - second - last, last)
 
     def slopes(self, log_e2: Array) -> Array:
         """Differentiate the splines in log E2, shape (n, k); outside, as at the nearest end."""

@@ -9,6 +9,7 @@ smooth is for ``spectrum``.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,14 +105,11 @@ def decompose(
     size = np.sqrt(np.einsum("rii->ri", grams)[:, :n_fixed])
     unit = np.divide(1.0, size, out=np.zeros_like(size), where=size > 0)
     among = grams[:, :n_fixed, :n_fixed] * unit[:, :, None] * unit[:, None, :]
-    values, vectors = np.linalg.eigh(among)
-    kept = values > _COLLINEAR * values[:, -1:]
-    inverse = np.divide(1.0, values, out=np.zeros_like(values), where=kept)
-    root = unit[:, :, None] * vectors * np.sqrt(inverse)[:, None, :]
+    root, rank = _inverse_roots(among)
+    root = unit[:, :, None] * root
     rest = root.swapaxes(1, 2) @ grams[:, :n_fixed, n_fixed:]
     left = grams[:, n_fixed:, n_fixed:] - rest.swapaxes(1, 2) @ rest
     information, rotation = np.linalg.eigh(left[:, :-1, :-1])
-    rank = kept.sum(axis=1).astype(np.float64)
     return Decomposition(
         spectrum=Spectrum(
             information=np.maximum(information, 0.0),
@@ -125,3 +123,20 @@ def decompose(
         fixed_rest=rest,
         fixed_rank=rank,
     )
+
+
+def _inverse_roots(correlations: Array) -> tuple[Array, Array]:
+    """Root R of each (pseudo-)inverse R R', shape (r, m, m), and each rank, shape (r,)."""
+    size = correlations.shape[1]
+    # A triangle is found four times as fast as directions are; only where a matrix may be collinear
+    # are these needed. Its largest eigenvalue is at most its size, and that of the inverse at most
+    # the trace, the sum of the root's squares.
+    with suppress(np.linalg.LinAlgError):
+        roots = np.linalg.inv(np.linalg.cholesky(correlations)).swapaxes(1, 2)
+        squares = (roots**2).sum(axis=(1, 2))
+        if np.all(size * squares < 1 / _COLLINEAR):
+            return roots, np.full(len(roots), float(size))
+    values, vectors = np.linalg.eigh(correlations)
+    kept = values > _COLLINEAR * values[:, -1:]
+    inverse = np.divide(1.0, values, out=np.zeros_like(values), where=kept)
+    return vectors * np.sqrt(inverse)[:, None, :], kept.sum(axis=1).astype(np.float64)
