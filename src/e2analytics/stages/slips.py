@@ -129,12 +129,13 @@ def find(
     lines = [_converted(small, feeds, clinics, settings)]
     suspects = [pl.DataFrame(schema=_SUSPECT)]
     placed = small.lazy().with_row_index(_PLACE).filter(_stands_or_cannot_be(small))
-    read = [
-        _read(placed.filter(pl.col("analyte") == name), name, feeds, clinics, settings)
-        for name in _MIDDLES
-    ]
+
+    def searched(name: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+        own = placed.filter(pl.col("analyte") == name)
+        return _of_analyte(_read(own, name, feeds, clinics, settings), settings)
+
     with threadpool_limits(limits=1, user_api="blas"):
-        of_each = side_by_side(lambda analyte: _of_analyte(analyte, settings), read)
+        of_each = side_by_side(searched, _MIDDLES)
     for evidence, suspected in of_each:
         lines.append(evidence)
         suspects.append(suspected)
