@@ -29,7 +29,7 @@ from e2analytics import job, recount
 from e2analytics.monthly import pinned_tables, tables_of_month_before
 from e2analytics.report import editions
 from e2analytics.report.content import build
-from e2analytics.report.measures import Signal
+from e2analytics.report.measure_figures import Signal
 from e2analytics.report.outside import release_reports
 from e2analytics.settings import ReportSettings, Settings
 from e2analytics.simulate import SimulationSettings, Story, simulate

@@ -11,7 +11,7 @@ from scipy.optimize import LinearConstraint
 
 from e2analytics.contracts import schema_of
 from e2analytics.report import outside_measures
-from e2analytics.report.measures import with_shares
+from e2analytics.report.measure_clinics import with_shares
 from e2analytics.report.outside_men import Men
 from tests.report.attack import least_and_most
 

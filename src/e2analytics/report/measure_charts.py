@@ -16,7 +16,9 @@ import altair as alt
 from altair.typing import ChartType
 
 from e2analytics.report.charts import BLACK, BLUE, GREY, VERMILLION, draw
-from e2analytics.report.measures import ALARM, Funnel, Measure, Month
+from e2analytics.report.measure_clinics import ALARM, Funnel
+from e2analytics.report.measure_months import Month
+from e2analytics.report.measures import Measure
 from e2analytics.report.words import percent_of
 
 WIDTH: Final = 400

@@ -20,15 +20,9 @@ import polars as pl
 from e2analytics import measures as definitions
 from e2analytics.models.disclosure import LARGEST, SMALLEST
 from e2analytics.models.pspline import Array
-from e2analytics.report.measures import (
-    HIDDEN_FIGURE,
-    Measure,
-    Measures,
-    describe,
-    months_pooled,
-    pool,
-    with_shares,
-)
+from e2analytics.report.measure_clinics import months_pooled, pool, with_shares
+from e2analytics.report.measure_figures import HIDDEN_FIGURE
+from e2analytics.report.measures import Measure, Measures, describe
 from e2analytics.report.outside_men import Men
 from e2analytics.report.release import Level, Shown, release
 from e2analytics.settings import Rebase

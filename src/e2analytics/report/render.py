@@ -16,7 +16,9 @@ from markupsafe import Markup
 from e2analytics.report import charts, flow, intake, measure_charts, outside_men, prose
 from e2analytics.report.content import Report
 from e2analytics.report.curves import Curve, Limit
-from e2analytics.report.measures import Figure, Funnel, Measure
+from e2analytics.report.measure_clinics import Funnel
+from e2analytics.report.measure_figures import Figure
+from e2analytics.report.measures import Measure
 from e2analytics.report.outside import OutsideReport
 from e2analytics.report.words import HIDDEN
 
