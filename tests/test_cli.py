@@ -1,5 +1,6 @@
 """The command line: what it prints, and its exit codes."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -294,6 +295,30 @@ def test_real_files_need_a_key(capsys: pytest.CaptureFixture[str], tmp_path: Pat
 
     assert code == 14
     assert "There is no key" in err
+
+
+def test_a_prefect_server_that_is_not_there_is_said_so_before_anything_is_read(
+    clinic: Path, tmp_path: Path
+):
+    nobody = {**os.environ, "PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    command = [sys.executable, "-m", "e2analytics", "run", "--drop", str(clinic / "drop")]
+    command += ["--store", str(tmp_path / "store")]
+
+    done = subprocess.run(command, env=nobody, capture_output=True, text=True, check=False)  # noqa: S603
+
+    assert done.returncode == 14
+    assert "No Prefect server answers at the address in PREFECT_API_URL." in done.stderr
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("verb", ["export", "worklist"])
+def test_what_reads_the_store_does_not_promise_to_judge_as_of_today(
+    capsys: pytest.CaptureFixture[str], verb: str
+):
+    _, out, _ = call(capsys, verb, "--help")
+
+    assert "newest run" in " ".join(out.split())
+    assert "by default today" not in " ".join(out.split())
 
 
 def test_another_key_is_refused_before_anything_is_written(

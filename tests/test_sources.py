@@ -212,5 +212,5 @@ def test_extra_columns_are_allowed_and_reported(tmp_path: Path):
 
 
 def test_a_folder_that_is_not_there_is_an_error_that_says_what_to_do(tmp_path: Path):
-    with pytest.raises(UnreadableError, match="Give a folder of files with --drop"):
+    with pytest.raises(UnreadableError, match="Give the folder of suppliers' files"):
         read(tmp_path / "nowhere")

@@ -17,6 +17,7 @@ import typer
 
 from e2analytics.errors import (
     EXIT_INCOMPLETE,
+    ConfigurationError,
     E2AnalyticsError,
     TooLittleDataError,
     UnforeseenError,
@@ -69,12 +70,24 @@ AsOfOption = Annotated[
         "--as-of", parser=_as_date, metavar="DATE", help="Judge as of this day; by default today."
     ),
 ]
+PublishedOption = Annotated[
+    date | None,
+    typer.Option(
+        "--as-of",
+        parser=_as_date,
+        metavar="DATE",
+        help="As published for this day or the last one before it; by default the newest run.",
+    ),
+]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="TOML file; by default e2analytics.toml, if there.")
 ]
 PreviewOption = Annotated[
     bool,
-    typer.Option("--preview", help="Show whose status or tier would change; publish nothing."),
+    typer.Option(
+        "--preview",
+        help="Show whose status or tier would change, by default as of the newest run's day; publish nothing.",
+    ),
 ]
 DropOption = Annotated[Path, typer.Option("--drop", help="Folder of suppliers' files.")]
 DEFAULT_STORE = "store"
@@ -100,6 +113,7 @@ def run(
     with progress_bar() as tell:
         tell(_prefect_starts())
         prepare_prefect()
+        _check_prefect_server()
         from flows.nightly import nightly
 
         with progress.watched_by(tell):
@@ -122,6 +136,20 @@ def _prefect_starts() -> str:
     return (
         "Starting a Prefect server for this run (about 15 s; PREFECT_API_URL names a running one)"
     )
+
+
+def _check_prefect_server() -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL
+
+    if not PREFECT_API_URL.value():
+        return
+    with get_client(sync_client=True) as client:
+        if client.api_healthcheck() is not None:
+            raise ConfigurationError(
+                "No Prefect server answers at the address in PREFECT_API_URL. Start it, mend the address, "
+                "or unset PREFECT_API_URL: then a server is started for this run alone. Nothing was read."
+            )
 
 
 def _exit_if_incomplete(done: Done) -> None:
@@ -192,7 +220,7 @@ def worklist(
         Path, typer.Option("-o", "--output", help="CSV file to write; Excel if it ends in .xlsx.")
     ],
     store: StoreOption = DEFAULT_STORE,
-    as_of: AsOfOption = None,
+    as_of: PublishedOption = None,
 ) -> None:
     """Write the men with an open flag, what each rests on and what is missing; for the clinic alone."""
     from e2analytics import worklist as lists
@@ -287,7 +315,7 @@ def export(
     file: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
     store: StoreOption = DEFAULT_STORE,
     format: Annotated[Format, typer.Option("--format", help="Of the file.")] = Format.csv,
-    as_of: AsOfOption = None,
+    as_of: PublishedOption = None,
 ) -> None:
     """Write a table of the store to a file, as it is or as it was as of a day."""
     from e2analytics.contracts import TABLES

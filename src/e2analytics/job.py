@@ -225,7 +225,9 @@ def check(job: Job) -> str | None:
         If the drop is no folder, the key is missing or another one, the store of another version.
     """
     if job.drop is not None and not job.drop.is_dir():
-        raise UnreadableError(f"There is no folder {job.drop}. Give a folder of files with --drop.")
+        raise UnreadableError(
+            f"There is no folder {job.drop}. Give the folder of suppliers' files."
+        )
     # Without a drop nothing is read, and no key is needed.
     key_check = pseudonyms.key_check(pseudonyms.read_key(job.drop)) if job.drop else None
     Store(job.store).check(key_check)

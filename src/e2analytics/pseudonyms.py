@@ -52,7 +52,7 @@ def read_key(drop: Path | None = None, *, simulated: bool = False) -> bytes:
         raise ConfigurationError(
             "There is no key to turn patient identifiers into pseudonyms. Set "
             f"{KEY_FILE_VARIABLE} to a file that holds one (or {KEY_VARIABLE} to the key itself), "
-            "for example one made by: python -c 'import secrets; print(secrets.token_hex(32))'. "
+            "for example one made by: python3 -c 'import secrets; print(secrets.token_hex(32))'. "
             "Keep it: without it, later files cannot be joined to this store."
         )
     if len(key) < MIN_KEY_LENGTH:

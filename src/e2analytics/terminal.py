@@ -87,7 +87,8 @@ def print_done(done: Done, store: str) -> None:
     out.print(_files(counts))
     fates = " + ".join(f"{counts[fate]:,} {fate.replace('_', ' ')}" for fate in FATES)
     out.print(f"All rows ever read: {counts['rows_read']:,} = {fates}.")
-    for row in done.outputs.tables["curve_summary"].iter_rows(named=True):
+    # Fitted now or read from the store: one order.
+    for row in done.outputs.tables["curve_summary"].sort("site", "outcome").iter_rows(named=True):
         out.print(_curve(row))
     if "men" in counts:
         flagged = tiers(done.outputs.tables["flags"])

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import polars as pl
-from rich.table import Table
+from rich.table import Column, Table
 
 from e2analytics.contracts import EVENT_DATE
 from e2analytics.settings import Settings
@@ -43,8 +43,9 @@ def _runs(store: Store) -> Table:
 
 def _rows(store: Store, published: dict[str, Any]) -> Table:
     files = store.table("files", published)
+    feed_name = Column("feed", overflow="fold")  # eighty letters are narrow, and a name is copied
     table = Table(
-        "feed", "table", "files", "accepted", "not accepted", "newest event", title="Rows"
+        feed_name, "table", "files", "accepted", "not accepted", "newest event", title="Rows"
     )
     for feed, target in files.select("feed", "target").unique().sort("feed", "target").rows():
         of_feed = files.filter((pl.col("feed") == feed) & (pl.col("target") == target))

@@ -73,6 +73,11 @@ def test_in_a_narrow_window_tables_scroll_and_the_page_does_not(
     assert sizes["wide"] > 0
 
 
+def test_on_a_telephone_pictures_stand_below_each_other(chromium: Chromium, page: Path) -> None:
+    sizes = measured(chromium, page, width_px=400)
+    assert all(width > 200 for width, _ in sizes["pictures"])
+
+
 def test_a_script_in_a_suppliers_text_does_not_run(
     chromium: Chromium, tables: Tables, tmp_path: Path
 ) -> None:

@@ -68,7 +68,7 @@ def test_limits_are_labelled_in_words_and_the_axes_carry_units(curve: Curve, lim
         "fitted limit 17.2 (95 %: 14.1 to 20.6)",
         "E2, pg/mL (log axis)",
         "BMD change, %/year",
-        "too few men:",
+        "too few",
     ):
         assert expected in words
 
@@ -110,6 +110,32 @@ def test_the_label_of_a_high_limit_stays_in_the_picture(curve: Curve, limit: Lim
     assert 'text-anchor="end"' in label[1]
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "side"),
+    [
+        # Lines stand at 10 and 16 of an axis from 9 to 90: nothing strikes a label to the right of 18,
+        (14.0, 18.0, "right"),
+        # it would leave the picture to the right of 60, and is free to the left of 40,
+        (40.0, 60.0, "left"),
+        # and to the left of 20 the limit in use would strike it.
+        (20.0, 60.0, "above"),
+        (9.0, 15.0, "above"),
+    ],
+)
+def test_no_line_strikes_the_label_of_the_fitted_limit(low: float, high: float, side: str) -> None:
+    axis = charts.Course((), low=9.0, high=90.0)
+    assert charts._side_of_label(axis, low, high, (10.0, 16.0)) == side
+
+
+def test_the_words_on_the_grey_ground_stand_clear_of_the_red_line(limit: Limit) -> None:
+    assert limit.red_line_pg_ml == 10.0
+    near, far = (
+        (Point(e2, *[0.0] * 5, 50, True), Point(80.0, *[0.0] * 5, 50, True)) for e2 in (11, 13)
+    )
+    assert not charts._words_on_ground(charts.Course(near, low=8.0, high=80.0), limit)
+    assert charts._words_on_ground(charts.Course(far, low=8.0, high=80.0), limit)
+
+
 def test_small_pictures_of_levels_carry_no_line_to_be_judged_by(curve: Curve, limit: Limit) -> None:
     assert charts.VERMILLION in charts.small_svg(curve, limit)
     assert charts.VERMILLION not in charts.small_svg(replace(curve, outcome=LEVEL), limit)
@@ -126,7 +152,7 @@ def test_last_months_line_is_black_thin_and_dashed(curve: Curve, limit: Limit) -
 def test_a_curve_without_any_support_is_drawn(curve: Curve, limit: Limit) -> None:
     nowhere = tuple(replace(point, supported=False) for point in curve.points)
     svg = charts.main_svg(replace(curve, points=nowhere), limit)
-    assert "too few men:" in words_of(svg)
+    assert "too few" in words_of(svg)
     assert charts.BLUE not in svg
 
 

@@ -74,7 +74,13 @@ def test_the_page_loads_nothing_and_runs_nothing(page: str) -> None:
     assert not outline.named("script")
     assert not outline.named("link")
     assert not outline.named("img")
-    assert not [a for _, attrs in outline.tags for a in attrs if a in ("src", "href", "xlink:href")]
+    assert not [a for _, attrs in outline.tags for a in attrs if a in ("src", "xlink:href")]
+    # Links lead to headings of the page itself.
+    ids = {attrs["id"] for _, attrs in outline.tags if "id" in attrs}
+    links = [attrs["href"] for _, attrs in outline.tags if "href" in attrs]
+    assert links
+    assert {link[:1] for link in links} == {"#"}
+    assert {link[1:] for link in links} <= ids
     assert not [a for _, attrs in outline.tags for a in attrs if a.startswith("on")]
     # Pictures point into themselves, at their own clip paths, and nowhere else.
     assert set(re.findall(r"url\(([^)]{1})", page)) == {"#"}

@@ -252,6 +252,8 @@ def test_a_man_on_another_inhibitor_has_no_estimate_and_his_danger_is_seen_in_hi
     assert "other_aromatase_inhibitor" in calm["reasons"].split("; ")
     assert (calm["e2_expected_pg_ml"], calm["p_below_range"]) == (None, None)
     assert (danger["status"], danger["tier"]) == ("not_assessable", "critical")
+    # Another draw would not make him assessable, so none is asked for.
+    assert "no_e2_at_this_dose" not in danger["reasons"].split("; ")
 
 
 def test_a_renewal_at_the_same_dose_is_no_change_of_dose():

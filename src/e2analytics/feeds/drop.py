@@ -49,7 +49,7 @@ def files(folder: Path) -> list[Path]:
         entries = sorted(folder.iterdir(), key=lambda path: path.name)
     except OSError as error:
         raise UnreadableError(
-            f"The drop {folder} cannot be read ({error.strerror}). Give a folder of files with --drop."
+            f"The drop {folder} cannot be read ({error.strerror}). Give the folder of suppliers' files."
         ) from None
     simulated = any(path.name == MARKER_NAME for path in entries)
     no_data = (MARKER_NAME, TRUTH_NAME) if simulated else ()

@@ -56,8 +56,8 @@ STYLE: Final = alt.Config(
     ),
     view=alt.ViewConfig(stroke=GREY, continuousWidth=300, continuousHeight=300),
 ).to_dict()
-ROOM_FOR_WORDS: Final = 0.1
-"""Share of the axis that the words on the grey ground need."""
+ROOM_FOR_WORDS: Final = 0.08
+"""Share of the axis that the words on the grey ground need, clear of the red line."""
 ROOM_FOR_LABEL: Final = 0.35
 """Share of the axis that the label of the fitted limit needs."""
 
@@ -102,7 +102,11 @@ class Course:
 def main_svg(curve: Curve, limit: Limit) -> str:
     """Draw the primary curve with its bands and limits, and under it the men behind each E2."""
     course = Course.of(curve, limit)
-    shape = [*_shape(curve, course), *_words_on_ground(course), *_limits(curve, course, limit)]
+    shape = [
+        *_shape(curve, course),
+        *_words_on_ground(course, limit),
+        *_limits(curve, course, limit),
+    ]
     return to_svg(
         alt.vconcat(
             alt.layer(*shape).properties(width=WIDTH, height=HEIGHT),
@@ -162,7 +166,7 @@ def _limits(curve: Curve, course: Course, limit: Limit) -> list[ChartType]:
     return [
         *_red_line(course, limit, label=f"red line {level(limit.red_line_pg_ml)}"),
         *_rule(course, in_use, colour=BLACK, dash=[], label=label, row=1),
-        *_fitted_limit(curve, course),
+        *_fitted_limit(curve, course, limit),
     ]
 
 
@@ -184,8 +188,8 @@ def _rule(
     return [rule.encode(x=_x(course)), text.encode(x=_x(course))]
 
 
-def _fitted_limit(curve: Curve, course: Course) -> list[ChartType]:
-    """Draw the fitted limit as a diamond on its interval, labelled towards the emptier side."""
+def _fitted_limit(curve: Curve, course: Course, limits: Limit) -> list[ChartType]:
+    """Draw the fitted limit as a diamond on its interval, labelled where no line strikes the label."""
     limit = curve.fitted_limit_pg_ml
     if limit is None:
         return []
@@ -193,17 +197,33 @@ def _fitted_limit(curve: Curve, course: Course) -> list[ChartType]:
     between = f" (95 %: {interval(*ends)})" if curve.fitted_limit_ci_pg_ml else ""
     low, high = (min(max(end, course.low), course.high) for end in ends)
     label = f"fitted limit {number(limit)}{between}"
-    leftwards = course.place(high) > 1 - ROOM_FOR_LABEL
+    side = _side_of_label(course, low, high, (limits.red_line_pg_ml, limits.lower_limit_pg_ml))
+    leftwards = side == "left" or (side == "above" and course.place(limit) > 0.5)
     align: Literal["left", "right"] = "right" if leftwards else "left"
     base = chart_of([{"e2_pg_ml": limit, "low": low, "high": high, "label": label}])
     y = alt.value(HEIGHT - 14)
     diamond = base.mark_point(shape="diamond", size=110, filled=True, opacity=1, color=BLACK)
     words = base.mark_text(align=align, dx=-8 if leftwards else 8, fontSize=FONT_SIZE, color=BLACK)
+    beside = {"right": "high", "left": "low", "above": "e2_pg_ml"}[side]
+    height = alt.value(HEIGHT - 30) if side == "above" else y
     return [
         base.mark_rule(color=BLACK, strokeWidth=2).encode(x=_x(course, "low"), x2="high:Q", y=y),
         diamond.encode(x=_x(course), y=y),
-        words.encode(x=_x(course, "low" if leftwards else "high"), text="label:N", y=y),
+        words.encode(x=_x(course, beside), text="label:N", y=height),
     ]
+
+
+def _side_of_label(
+    course: Course, low: float, high: float, lines_pg_ml: tuple[float, ...]
+) -> Literal["right", "left", "above"]:
+    """Choose the side of an interval whose label stays in the picture and off the upright lines."""
+    lines = [course.place(line) for line in lines_pg_ml]
+    right, left = course.place(high), course.place(low)
+    if right <= 1 - ROOM_FOR_LABEL and not any(right < x < right + ROOM_FOR_LABEL for x in lines):
+        return "right"
+    if left >= ROOM_FOR_LABEL and not any(left - ROOM_FOR_LABEL < x < left for x in lines):
+        return "left"
+    return "above"
 
 
 def _support(course: Course) -> list[ChartType]:
@@ -233,14 +253,17 @@ def _ground(course: Course) -> list[ChartType]:
     return [chart_of(spans).mark_rect(color=PALE).encode(x=_x(course, "low"), x2="high:Q")]
 
 
-def _words_on_ground(course: Course) -> list[ChartType]:
+def _words_on_ground(course: Course, limit: Limit) -> list[ChartType]:
     """Name the grey ground where there is room, beside the supported stretch."""
     layers: list[ChartType] = []
+    red = limit.red_line_pg_ml
     for low, high in course.unsupported:
-        if course.place(high) - course.place(low) < ROOM_FOR_WORDS:
-            continue
         leftmost = low == course.low
-        base = chart_of([{"beside": high if leftmost else low, "label": "too few men:|no claim"}])
+        free = (max(low, red), high) if leftmost and red < high else (low, high)
+        if course.place(free[1]) - course.place(free[0]) < ROOM_FOR_WORDS:
+            continue
+        label = "too few|men:|no claim"
+        base = chart_of([{"beside": high if leftmost else low, "label": label}])
         align: Literal["left", "right"] = "right" if leftmost else "left"
         words = base.mark_text(
             align=align, dx=-8 if leftmost else 8, fontSize=FONT_SIZE, color=GREY, lineBreak="|"

@@ -268,6 +268,8 @@ class _Reader:
         match element.tag:
             case "h1" | "h2" | "h3":
                 yield Heading(int(element.tag[1]), plain_text(_words(element)))
+            case "nav":
+                return  # links within the page; the PDF has bookmarks, the workbook sheets
             case "p" | "figcaption" | "summary":
                 role = "caption" if element.tag == "figcaption" else " ".join(element.classes)
                 yield Paragraph(_words(element), role)

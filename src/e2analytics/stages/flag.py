@@ -409,7 +409,10 @@ def _obstacles(settings: FlagSettings) -> list[pl.Expr]:
         "dose_changed_recently": pl.col("stopped")
         | (pl.col("days_since_change") < settings.steady_state_days),
         "no_recent_e2": pl.col("recent") == 0,
-        "no_e2_at_this_dose": (pl.col("recent") > 0) & (pl.col("at_this_dose") == 0),
+        # Draws on another inhibitor are at no dose of anastrozole, and another draw would not change that.
+        "no_e2_at_this_dose": ~pl.col("other_drug")
+        & (pl.col("recent") > 0)
+        & (pl.col("at_this_dose") == 0),
         "only_uninformative_e2": (pl.col("at_this_dose") > 0) & (pl.col("informative") == 0),
         "no_dose_response": ~pl.col("other_drug")
         & pl.col("on_mean").is_null()
