@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import enum
 import os
+import signal
+import sys
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,11 +19,13 @@ import typer
 
 from e2analytics.errors import (
     EXIT_INCOMPLETE,
+    EXIT_TERMINATED,
     ConfigurationError,
     E2AnalyticsError,
     TooLittleDataError,
     UnforeseenError,
     UnreadableError,
+    is_stop,
 )
 
 if TYPE_CHECKING:
@@ -110,6 +114,8 @@ def run(
     day = as_of or date.today()
     # A mistake need not wait for Prefect.
     check(Job(store=store, as_of=day, settings=read_settings(config), drop=drop))
+    # An orderly exit also ends the server that Prefect started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     with progress_bar() as tell:
         tell(_prefect_starts())
         prepare_prefect()
@@ -541,9 +547,9 @@ def main() -> None:
         app(prog_name="e2analytics")
     except E2AnalyticsError as error:
         _stop(error)
-    except (KeyboardInterrupt, SystemExit, GeneratorExit):
-        raise
     except BaseException as error:  # a panic of polars or Delta Lake is no Exception
+        if is_stop(error):
+            raise
         # Whatever this is, its message may hold a value of a patient.
         _stop(UnforeseenError.at("e2analytics", error))
 

@@ -25,6 +25,19 @@ EXIT_INCOMPLETE = 11
 """Exit code of a run that was published without a file it had to refuse."""
 
 
+EXIT_TERMINATED = 128 + 15
+"""Exit code of a run that a scheduler ended by SIGTERM, as shells count it."""
+
+
+def is_stop(error: BaseException) -> bool:
+    """Tell whether a run was told to stop, which is no defect: by Ctrl-C, an exit or SIGTERM.
+
+    Prefect raises SIGTERM as its own ``TerminationSignal``, known here by name: to import it takes seconds.
+    """
+    told = (KeyboardInterrupt, SystemExit, GeneratorExit)
+    return isinstance(error, told) or type(error).__name__ == "TerminationSignal"
+
+
 class E2AnalyticsError(Exception):
     """Root of the tree."""
 

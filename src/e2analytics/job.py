@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple, ParamSpec, TypeVar
 import polars as pl
 
 from e2analytics import crosswalk, pipeline, pseudonyms
-from e2analytics.errors import E2AnalyticsError, UnforeseenError, UnreadableError
+from e2analytics.errors import E2AnalyticsError, UnforeseenError, UnreadableError, is_stop
 from e2analytics.feeds.description import load_feeds
 from e2analytics.settings import Settings
 from e2analytics.sources import Sources
@@ -100,9 +100,11 @@ def without_values(stage: Callable[P, R], /) -> Callable[P, R]:
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return stage(*args, **kwargs)
-        except (E2AnalyticsError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        except E2AnalyticsError:
             raise
         except BaseException as error:  # a panic of polars or Delta Lake is no Exception
+            if is_stop(error):
+                raise
             raise UnforeseenError.at(stage.__name__, error) from None
 
     return guarded

@@ -43,6 +43,7 @@ from e2analytics.errors import (
     E2AnalyticsError,
     StoreError,
     TooLittleDataError,
+    is_stop,
 )
 from e2analytics.feeds.mapping import PROVENANCE
 from e2analytics.months import month_of, spelled
@@ -426,9 +427,11 @@ class Store:
         """Tell by table and kind what went wrong below: messages from there may quote values."""
         try:
             yield
-        except (CommitFailedError, E2AnalyticsError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        except (CommitFailedError, E2AnalyticsError):
             raise
         except BaseException as error:  # a panic of polars or Delta Lake is no Exception
+            if is_stop(error):
+                raise
             raise StoreError(
                 f"The table {name} of the store {self.uri} cannot be {done} "
                 f"({type(error).__name__}). Check the address, the rights and the disk; if the table is "

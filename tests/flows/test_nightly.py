@@ -2,14 +2,17 @@
 
 import logging
 import shutil
+import signal
 from datetime import date
 from pathlib import Path
 
 import polars as pl
 import pytest
 import yaml
+from prefect.exceptions import TerminationSignal
 
 from e2analytics.errors import UnforeseenError
+from e2analytics.job import without_values
 from e2analytics.store import Store
 from flows.monthly import monthly
 from flows.nightly import nightly
@@ -111,3 +114,13 @@ def test_the_day_is_todays_by_default(clinic: Path, tmp_path: Path):
     done = nightly(drop=str(clinic / "drop"), store=str(tmp_path / "store"))
 
     assert done.manifest["as_of"] == date.today()
+
+
+def test_prefects_sign_to_stop_passes_every_guard_and_is_no_defect(tmp_path: Path):
+    def stop() -> None:
+        raise TerminationSignal(signal.SIGTERM)
+
+    with pytest.raises(TerminationSignal):
+        without_values(stop)()
+    with pytest.raises(TerminationSignal), Store(str(tmp_path))._told("labs", "written"):
+        stop()
