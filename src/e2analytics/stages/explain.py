@@ -196,7 +196,13 @@ class _Pieces:
             )
 
     def _changes(self, man: Row, reasons: Sequence[str]) -> Iterator[tuple[str, float | None]]:
-        if set(reasons) & set(_LOW) and man["e2_expected_pg_ml"] is not None:
+        if _has_stopped(man):
+            yield (
+                "The flag closes by itself when the drug is washed out, more than "
+                f"{self._ruled.settings.washout_days} days after he stopped.",
+                None,
+            )
+        elif set(reasons) & set(_LOW) and man["e2_expected_pg_ml"] is not None:
             yield self._result_that_clears(man), man["clears"]
         for name in reasons:
             if (by := self._rules.reasons[name].changes_with) is not None:
@@ -356,11 +362,19 @@ def _last_result(man: Row) -> str:
     return f"Last E2 {value} pg/mL by {_ASSAYS[man['assay']]} on {man['last_e2_on']}."
 
 
+def _has_stopped(man: Row) -> bool:
+    """Tell whether he has just stopped anastrozole: an estimate, and no dose any more."""
+    return man["weekly_anastrozole_mg"] == 0 and man["e2_expected_pg_ml"] is not None
+
+
 def _expected(man: Row) -> str:
     if man["e2_expected_pg_ml"] is None:
         return "No E2 level can be estimated."
     dose = man["weekly_anastrozole_mg"]
-    at = f"{dose:g} mg of anastrozole a week" if dose is not None else "his dose, which is unknown"
+    if _has_stopped(man):
+        at = "the dose that he stopped"
+    else:
+        at = f"{dose:g} mg of anastrozole a week" if dose is not None else "his unknown dose"
     return (
         f"At {at} his E2 is expected at {man['e2_expected_pg_ml']:.1f} pg/mL (95 % "
         f"{man['e2_ci_low']:.1f} to {man['e2_ci_high']:.1f}), off the drug at "

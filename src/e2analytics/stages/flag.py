@@ -36,6 +36,9 @@ _FINDINGS: Final = tuple(
 )
 _LEAST_TO_BE_LONG_BELOW: Final = 2
 _COUNTS: Final = ("n_draws", "n_on", "n_ms", "n_ms_on", "recent", "at_this_dose", "informative")
+_LAST_LAST: Final = ("collected_on", pl.col("assay") == "ms", "collected_at", "result_id")
+"""Order of a man's draws: of one day that by mass spectrometry is the last."""
+_TOLD_BY_RECENT: Final = ("ms_below_red_line", "last_below_limit", "recent_ms")
 WORST_FIRST: Final = (
     "osteoporosis",
     "below_expected_for_age",
@@ -103,7 +106,7 @@ def cohort(
         .sort("patient_id")
         .with_columns(
             pl.col(_COUNTS).fill_null(0),
-            pl.col("ms_below_red_line").fill_null(False),
+            pl.col(_TOLD_BY_RECENT).fill_null(False),
             pl.col("tier_before").fill_null("none"),
             lower_limit_pg_ml=pl.lit(limit.lower_limit_pg_ml),
             limit_source=pl.lit(limit.source),
@@ -214,6 +217,7 @@ def _on_drug(episodes: pl.DataFrame, settings: FlagSettings, as_of: date) -> pl.
             drug=pl.col("drug").last(),
             ordered_on=pl.col("ordered_on").last(),
             spell_started_on=pl.col("started_on").last(),
+            spell_ended_on=pl.col("ended_on").last(),
             spell_file=pl.col("source_file").last(),
             spell_line=pl.col("source_line").last(),
         )
@@ -236,7 +240,7 @@ def _gone(on_drug: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
 
 def _last_draw(draws: pl.DataFrame) -> pl.DataFrame:
     return (
-        draws.sort("collected_at", "result_id")
+        draws.sort(_LAST_LAST)
         .group_by("patient_id", maintain_order=True)
         .agg(
             pl.col(
@@ -279,6 +283,7 @@ def _recent(
     return (
         draws.join(present.select("patient_id", "spell_started_on"), on="patient_id")
         .filter(age <= settings.informative_days)
+        .sort(_LAST_LAST)
         .group_by("patient_id")
         .agg(
             recent=pl.len().cast(pl.Int64),
@@ -287,6 +292,8 @@ def _recent(
             ms_below_red_line=(
                 wholly_below(settings.red_line_pg_ml) & (pl.col("assay") == "ms")
             ).any(),
+            last_below_limit=wholly_below(limit.lower_limit_pg_ml).last(),
+            recent_ms=(pl.col("assay") == "ms").any(),
         )
     )
 
@@ -414,9 +421,10 @@ def _obstacles(settings: FlagSettings) -> list[pl.Expr]:
         & (pl.col("recent") > 0)
         & (pl.col("at_this_dose") == 0),
         "only_uninformative_e2": (pl.col("at_this_dose") > 0) & (pl.col("informative") == 0),
+        # Without an estimate nothing is in range.
         "no_dose_response": ~pl.col("other_drug")
         & pl.col("on_mean").is_null()
-        & (pl.col("n_draws") > 0),
+        & (pl.col("informative") > 0),
     }
     return _named(obstacles)
 
@@ -428,11 +436,13 @@ def _findings(settings: FlagSettings, probability: float, as_of: date) -> list[p
         return (pl.lit(as_of) - pl.col(column)).dt.total_days()
 
     unassessed = pl.col("status") == "not_assessable"
+    # Where nothing can be estimated, his last result has to speak.
+    perhaps = (pl.col("p_below_range") >= probability).fill_null(pl.col("last_below_limit"))
     deep_pg_ml = settings.deep_below_share * pl.col("lower_limit_pg_ml")
     findings = {
         "below_range_by_the_drug": pl.col("status") == "below_range",
         "low_without_the_drug": pl.col("status") == "low_not_attributable",
-        "perhaps_below_range": unassessed & (pl.col("p_below_range") >= probability),
+        "perhaps_below_range": unassessed & perhaps,
         "probably_below_red_line": pl.col("p_below_red_line") >= probability,
         "result_below_red_line": pl.col("ms_below_red_line"),
         "repeat_by_mass_spectrometry": _by_immunoassay_alone(),
@@ -459,7 +469,10 @@ def _named(conditions: dict[str, pl.Expr]) -> list[pl.Expr]:
 def _by_immunoassay_alone() -> pl.Expr:
     """Tell whether mass spectrometry says nothing of his E2 on the drug."""
     none_on_drug = (pl.col("n_on") > 0) & (pl.col("n_ms_on") == 0)
-    return (pl.col("n_draws") > 0) & ((pl.col("n_ms") == 0) | none_on_drug)
+    of_estimate = (pl.col("n_draws") > 0) & ((pl.col("n_ms") == 0) | none_on_drug)
+    # Where nothing is estimated, the results that still speak for him are all there is.
+    of_results = pl.col("on_mean").is_null() & (pl.col("recent") > 0) & ~pl.col("recent_ms")
+    return of_estimate | of_results
 
 
 def _status(probability: float) -> pl.Expr:

@@ -19,7 +19,8 @@ def in_words() -> pl.Expr:
         .otherwise(pl.col("last_e2_high_pg_ml").round(1).cast(pl.String))
     )
     expected = pl.format(
-        "Expected E2 at the present dose {} pg/mL (95 % {} to {}), off the drug {}, from {} draws.",
+        "Expected E2 at {} {} pg/mL (95 % {} to {}), off the drug {}, from {} draws.",
+        pl.when("stopped").then(pl.lit("his last dose")).otherwise(pl.lit("the present dose")),
         pl.col("on_mean").exp().round(1),
         (pl.col("on_mean") - _Z95 * pl.col("on_sd")).exp().round(1),
         (pl.col("on_mean") + _Z95 * pl.col("on_sd")).exp().round(1),
@@ -35,17 +36,20 @@ def in_words() -> pl.Expr:
         "draw_line",
     )
     dose = pl.format(
-        "{}{} since {}, last ordered on {} [{} line {}].",
+        "{}{} since {}{}, last ordered on {} [{} line {}].",
         pl.col("drug").str.to_titlecase(),
-        pl.when(pl.col("takes_anastrozole"))
+        pl.when("takes_anastrozole")
         .then(
             pl.format(
                 " {} mg a week",
                 pl.col("weekly_anastrozole_mg").round(2).cast(pl.String).fill_null("unknown"),
             )
         )
-        .otherwise(pl.when(pl.col("stopped")).then(pl.lit(", stopped,")).otherwise(pl.lit(""))),
+        .otherwise(pl.lit("")),
         "spell_started_on",
+        pl.when("stopped")
+        .then(pl.format(", stopped on {}", "spell_ended_on"))
+        .otherwise(pl.lit("")),
         "ordered_on",
         "spell_file",
         "spell_line",

@@ -67,21 +67,26 @@ def episodes(medications: pl.DataFrame) -> pl.DataFrame:
     """Return the spells of aromatase inhibitors at one dose.
 
     An order is in force from its start until it is stopped or a later order of the same drug replaces
-    it; ``overlap`` marks one that was replaced before it was stopped. A renewal at the same dose, a few
-    days late at the most, goes on with the spell, whose ``ordered_on`` is that of its last order.
+    it; ``overlap`` marks one that was replaced before it was stopped. Of two orders of one day the one that
+    lasts longer counts, else the later row; where their doses differ it is marked, too. A renewal at the
+    same dose, a few days late at the most, goes on with the spell, whose ``ordered_on`` is that of its last
+    order.
     """
+    of_one_day = ["patient_id", "drug", "started_on"]
+    lasts = pl.col("stopped_on").fill_null(FAR_FUTURE)
     orders = medications.filter(
         (pl.col("drug_class") == "aromatase_inhibitor")
         # Stopped on its first day, an order was never in force and replaces nothing.
         & pl.col("stopped_on").ne_missing(pl.col("started_on"))
-    ).sort("patient_id", "drug", "started_on", "source_order", "source_line")
+    ).sort(*of_one_day, lasts, "source_order", "source_line")
     next_start = pl.col("started_on").shift(-1).over("patient_id", "drug")
+    replaced_early = (pl.col("stopped_on") > next_start).fill_null(False)
+    doses_differ = pl.col("weekly_dose_mg").n_unique().over(of_one_day) > 1
     in_force = orders.with_columns(
         ended_on=pl.min_horizontal("stopped_on", next_start),
-        overlap=(pl.col("stopped_on").fill_null(FAR_FUTURE) > next_start)
-        & pl.col("stopped_on").is_not_null(),
+        overlap=replaced_early | doses_differ,
     ).filter(
-        # Two orders of one day: the later row replaces the earlier before it was ever in force.
+        # Two orders of one day: the last of them replaces the others before they were ever in force.
         pl.col("ended_on").is_null() | (pl.col("ended_on") > pl.col("started_on")),
         # A dose of 0 mg holds the drug: it ends the spell before it and is none itself.
         pl.col("weekly_dose_mg").ne_missing(pl.lit(0.0)),
