@@ -242,6 +242,26 @@ def test_a_man_who_cannot_be_assessed_says_why_and_danger_is_not_hidden(
     assert (danger["status"], danger["tier"]) == ("not_assessable", "critical")
 
 
+@pytest.mark.parametrize(("e2_pg_ml", "tier"), [(25.0, "none"), (8.0, "critical")])
+def test_where_too_few_men_give_no_estimate_nobody_is_called_in_range(e2_pg_ml: float, tier: str):
+    known = known_of(draws=[draw(value_low=e2_pg_ml, value_high=e2_pg_ml)])
+    of_a_small_clinic = known._replace(men=known.men.clear())
+
+    row = flag.cohort(
+        of_a_small_clinic,
+        LIMIT,
+        [],
+        FlagSettings(),
+        primary_site="lumbar_spine",
+        as_of=AS_OF,
+        model_id="m",
+        before=empty_table("flags"),
+    ).row(0, named=True)
+
+    assert (row["status"], row["tier"]) == ("not_assessable", tier)
+    assert "no_dose_response" in row["reasons"].split("; ")
+
+
 def test_a_man_on_another_inhibitor_has_no_estimate_and_his_danger_is_seen_in_his_result():
     letrozole = [order(drug="letrozole")]
 

@@ -293,8 +293,10 @@ def _header(
 
 def _inputs(files: pl.DataFrame) -> str:
     """Name what the report rests on, so that two reports of the same files can be told to be so."""
-    digest = sha256("\n".join(files["sha256"].sort()).encode()).hexdigest()
-    return f"{count(files.height, 'file')}, digest {digest[:16]}"
+    # One file may fill several tables, and has a line for each.
+    hashes = files["sha256"].unique().sort()
+    digest = sha256("\n".join(hashes).encode()).hexdigest()
+    return f"{count(len(hashes), 'file')}, digest {digest[:16]}"
 
 
 def _completeness(outcome: str, came_in: intake.Intake) -> str:

@@ -101,7 +101,7 @@ def _who_is_low(counts: Counts, curves: Curves) -> Fact:
         return Fact(
             "No man on anastrozole", f"Of {known} known, none is on anastrozole.{_other(counts)}"
         )
-    on_drug = f"{share(counts.n_anastrozole, counts.n_known)} men known are on anastrozole."
+    on_drug = f"On anastrozole: {share(counts.n_anastrozole, counts.n_known)} men known."
     if not counts.n_assessed:
         return Fact(
             "Nobody to judge",
@@ -111,8 +111,8 @@ def _who_is_low(counts: Counts, curves: Curves) -> Fact:
         f"{counts.n_below_range:,} probably low because of the drug",
         f"{on_drug} {share(counts.n_assessed, counts.n_anastrozole)} of them could be assessed, the last "
         f"E2 of {share(counts.n_mass_spectrometry, counts.n_assessed)} by mass spectrometry. In {share(counts.n_below_range, counts.n_assessed)} assessed men, E2 is probably below "
-        f"{limit} pg/mL and would not be without the drug. {counts.n_low_not_attributable:,} more are "
-        f"probably low, but not because of the drug; {counts.n_in_range:,} are in range.{_other(counts)}",
+        f"{limit} pg/mL and would not be without the drug. Probably low, but not because of the drug: "
+        f"{counts.n_low_not_attributable:,}; in range: {counts.n_in_range:,}.{_other(counts)}",
     )
 
 
@@ -124,8 +124,8 @@ def _who_is_flagged(flagged: Flagged, curves: Curves, month_name: str) -> Fact:
     return Fact(
         f"{count(flagged.total.total, 'man', 'men')} to review, {n_critical:,} critical",
         f"Open flags: {n_critical:,} critical (E2 probably, or a mass-spectrometry result, below {level(curves.limit.red_line_pg_ml)} pg/mL), "
-        f"{n_high:,} high, {n_watch:,} watch. {flagged.n_first_flagged:,} were first flagged in "
-        f"{month_name}; {flagged.n_not_reviewed:,} are not reviewed yet.{closed}",
+        f"{n_high:,} high, {n_watch:,} watch. First flagged in {month_name}: "
+        f"{flagged.n_first_flagged:,}; not reviewed yet: {flagged.n_not_reviewed:,}.{closed}",
     )
 
 
