@@ -162,6 +162,13 @@ def test_resolved_flags_are_told_even_where_none_is_open(tables: Tables) -> None
     assert fact.sentence == f"No flag is open. {resolved.height} flags resolved."
 
 
+def test_where_nobody_could_be_assessed_no_all_clear_is_given(tables: Tables) -> None:
+    unassessed = tables["cohort"].with_columns(status=pl.lit("not_assessable"))
+    fact = build({**tables, "cohort": unassessed}, month=MONTH).facts[1]
+    assert fact.headline == "Nobody could be assessed"
+    assert "none is called low or in range: that is no all-clear" in fact.sentence
+
+
 def test_men_on_another_inhibitor_are_told_only_where_there_are_any(tables: Tables) -> None:
     anastrozole = tables["cohort"].filter(pl.col("reasons") != "other_aromatase_inhibitor")
     assert (

@@ -354,6 +354,10 @@ def test_orders_and_scans_have_a_status_as_results_have(written: str | None, sta
         ({"drug": "hydrocortisone 10 mg tablet"}, "hydrocortisone", None),
         ({"drug": "hydrocortisone 1% cream"}, None, "other_drug"),
         ({"drug": "Anastrozol", "rxnorm": "L02BG03"}, "anastrozole", None),
+        # As prescriptions misspell them.
+        ({"drug": "anastrazole 1mg"}, "anastrozole", None),
+        ({"drug": "Arimadex"}, "anastrozole", None),
+        ({"drug": "LETRAZOLE 2.5 MG"}, "letrozole", None),
     ],
 )
 def test_a_drug_is_known_by_code_then_by_name(

@@ -104,8 +104,9 @@ def _who_is_low(counts: Counts, curves: Curves) -> Fact:
     on_drug = f"On anastrozole: {share(counts.n_anastrozole, counts.n_known)} men known."
     if not counts.n_assessed:
         return Fact(
-            "Nobody to judge",
-            f"{on_drug} None of them could be assessed, so none is called low.{_other(counts)}",
+            "Nobody could be assessed",
+            f"{on_drug} None of them could be assessed, so none is called low or in range: that is no "
+            f"all-clear, and flags stand beside it.{_other(counts)}",
         )
     return Fact(
         f"{counts.n_below_range:,} probably low because of the drug",
