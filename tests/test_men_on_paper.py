@@ -224,6 +224,21 @@ def test_a_man_who_stopped_is_not_said_to_be_low_on_nothing(night: Outputs):
     assert "Anastrozole since 2025-06-03, stopped on 2026-03-17, last ordered" in row["grounds"]
 
 
+def test_the_result_that_makes_a_man_critical_is_named_though_it_is_not_his_last(night: Outputs):
+    row = found(night, "restarted and low while settling")
+    evidence = night.tables["flag_evidence"]
+
+    assert row is not None
+    words = evidence.filter(
+        (pl.col("patient_id") == row["patient_id"]) & (pl.col("piece") == "explanation")
+    )["words"].item()
+    assert (
+        "Last E2 28.0 pg/mL by mass spectrometry on 2026-01-12. Below the red line: 9.5 pg/mL by mass "
+        "spectrometry on 2025-12-10, while the dose was changing, or on another inhibitor: not in the estimate."
+    ) in words
+    assert "Below the red line 9.5 pg/mL (ms) on 2025-12-10 [" in row["grounds"]
+
+
 def test_corrections_close_and_open_flags_the_next_night(night: Outputs, tmp_path: Path):
     corrected = {
         "low by the drug": [Draw("2025-11-10", "28", status="C", result_id="2", reported_on="2026-03-31"), Draw("2026-01-12", "28", status="C", result_id="3", reported_on="2026-03-31")],

@@ -10,7 +10,7 @@ Information for a clinician, never an order: what is expected at other doses is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from e2analytics.contracts import schema_of
 from e2analytics.flag_rules import FlagRules, Tier
 from e2analytics.models.what_if import chance_of_more, result_that_clears
 from e2analytics.settings import FlagSettings
-from e2analytics.stages.flag import Known, last_pairs, last_scans
+from e2analytics.stages.flag import Known, last_pairs, last_scans, wholly_below
 from e2analytics.stages.limit import LimitInUse
 
 _SEPARATOR: Final = "; "
@@ -94,7 +94,9 @@ class _Pieces:
     ) -> None:
         self._ruled = ruled
         self._rules: FlagRules = flag_rules.load()
-        self._draws = _by_man(known.draws.sort("collected_at", "result_id"), men)
+        below = wholly_below(ruled.settings.red_line_pg_ml) & (pl.col("assay") == "ms")
+        draws = known.draws.with_columns(ms_below_red_line=below)
+        self._draws = _by_man(draws.sort("collected_at", "result_id"), men)
         self._spells = _by_man(known.episodes.sort("started_on", "drug"), men)
         self._pairs = _by_man(last_pairs(known.exposures).sort("site"), men)
         self._scans = _by_man(last_scans(known.densitometry).sort("site"), men)
@@ -227,12 +229,30 @@ class _Pieces:
         sentences = [
             f"{_capital(status)}, tier {man['tier']}{': ' if found else ''}{found}.",
             _last_result(man),
+            self._result_below_red_line(man),
             _expected(man),
             self._chances(man),
             *(words for words, _ in changes),
             *self._at_half_the_dose(man),
         ]
         return " ".join(sentence for sentence in sentences if sentence)
+
+    def _result_below_red_line(self, man: Row) -> str:
+        """Name the result that makes him critical, where it is not the last one."""
+        settings = self._ruled.settings
+        oldest = man["as_of"] - timedelta(days=settings.informative_days)
+        below = [
+            draw
+            for draw in self._draws.get(man["patient_id"], [])
+            if draw["ms_below_red_line"] and draw["collected_on"] >= oldest
+        ]
+        if not below or below[-1]["collected_on"] == man["last_e2_on"]:
+            return ""
+        last = below[-1]
+        return (
+            f"Below the red line: {_measured(last['value_low'], last['value_high'])} pg/mL by mass "
+            f"spectrometry on {last['collected_on']}, {_state_of(last)}."
+        )
 
     def _chances(self, man: Row) -> str:
         if man["p_below_range"] is None:
@@ -272,14 +292,17 @@ def _piece(piece: str, **what: Any) -> Piece:
     return {"piece": piece, **what}
 
 
-def _of_draw(draw: Row) -> Piece:
+def _state_of(draw: Row) -> str:
+    """Say what he took on the day of a draw."""
     if draw["in_transition"] or draw["on_other"]:
-        state = "while the dose was changing, or on another inhibitor: not used"
-    elif draw["on_drug"]:
-        dose = draw["weekly_anastrozole_mg"]
-        state = f"on {dose:g} mg a week" if dose is not None else "on the drug, dose unknown"
-    else:
-        state = "off the drug"
+        return "while the dose was changing, or on another inhibitor: not in the estimate"
+    if not draw["on_drug"]:
+        return "off the drug"
+    dose = draw["weekly_anastrozole_mg"]
+    return f"on {dose:g} mg a week" if dose is not None else "on the drug, dose unknown"
+
+
+def _of_draw(draw: Row) -> Piece:
     return _piece(
         "e2_result",
         name=_ASSAYS[draw["assay"]],
@@ -288,7 +311,7 @@ def _of_draw(draw: Row) -> Piece:
         value_low=draw["value_low"],
         value_high=draw["value_high"],
         unit="pg/mL",
-        words=state,
+        words=_state_of(draw),
         source_file=draw["source_file"],
         source_line=draw["source_line"],
     )
@@ -352,14 +375,14 @@ def _of_projection(dose: Row) -> Piece:
 def _last_result(man: Row) -> str:
     if man["last_e2_on"] is None:
         return "No E2 on record."
-    low, high = man["last_e2_low_pg_ml"], man["last_e2_high_pg_ml"]
-    if high is None:
-        value = f"above {low:.1f}"
-    elif low < high:
-        value = f"below {high:.1f}"
-    else:
-        value = f"{high:.1f}"
+    value = _measured(man["last_e2_low_pg_ml"], man["last_e2_high_pg_ml"])
     return f"Last E2 {value} pg/mL by {_ASSAYS[man['assay']]} on {man['last_e2_on']}."
+
+
+def _measured(low: float, high: float | None) -> str:
+    if high is None:
+        return f"above {low:.1f}"
+    return f"below {high:.1f}" if low < high else f"{high:.1f}"
 
 
 def _has_stopped(man: Row) -> bool:

@@ -38,6 +38,7 @@ _LEAST_TO_BE_LONG_BELOW: Final = 2
 _COUNTS: Final = ("n_draws", "n_on", "n_ms", "n_ms_on", "recent", "at_this_dose", "informative")
 _LAST_LAST: Final = ("collected_on", pl.col("assay") == "ms", "collected_at", "result_id")
 """Order of a man's draws: of one day that by mass spectrometry is the last."""
+_OF_A_RESULT: Final = ("value_low", "value_high", "collected_on", "source_file", "source_line")
 _TOLD_BY_RECENT: Final = ("ms_below_red_line", "last_below_limit", "recent_ms")
 WORST_FIRST: Final = (
     "osteoporosis",
@@ -275,6 +276,7 @@ def _recent(
         | (pl.col("value_high") <= limit.lower_limit_pg_ml)
         | (pl.col("value_low") >= limit.lower_limit_pg_ml)
     )
+    below_red_line = wholly_below(settings.red_line_pg_ml) & (pl.col("assay") == "ms")
     at_this_dose = (
         ~pl.col("in_transition")
         & ~pl.col("on_other")
@@ -289,9 +291,8 @@ def _recent(
             recent=pl.len().cast(pl.Int64),
             at_this_dose=at_this_dose.sum().cast(pl.Int64),
             informative=(at_this_dose & says_something).sum().cast(pl.Int64),
-            ms_below_red_line=(
-                wholly_below(settings.red_line_pg_ml) & (pl.col("assay") == "ms")
-            ).any(),
+            ms_below_red_line=below_red_line.any(),
+            **{f"red_{name}": pl.col(name).filter(below_red_line).last() for name in _OF_A_RESULT},
             last_below_limit=wholly_below(limit.lower_limit_pg_ml).last(),
             recent_ms=(pl.col("assay") == "ms").any(),
         )

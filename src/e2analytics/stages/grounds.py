@@ -11,13 +11,6 @@ _Z95: Final = 1.959963984540054
 
 def in_words() -> pl.Expr:
     """Say in words what a flag rests on, with the file and line of each piece."""
-    last = (
-        pl.when(pl.col("last_e2_high_pg_ml").is_null())
-        .then(pl.format(">{}", pl.col("last_e2_low_pg_ml").round(1)))
-        .when(pl.col("last_e2_low_pg_ml") == 0)
-        .then(pl.format("<{}", pl.col("last_e2_high_pg_ml").round(1)))
-        .otherwise(pl.col("last_e2_high_pg_ml").round(1).cast(pl.String))
-    )
     expected = pl.format(
         "Expected E2 at {} {} pg/mL (95 % {} to {}), off the drug {}, from {} draws.",
         pl.when("stopped").then(pl.lit("his last dose")).otherwise(pl.lit("the present dose")),
@@ -29,11 +22,22 @@ def in_words() -> pl.Expr:
     )
     result = pl.format(
         "Last E2 {} pg/mL ({}) on {} [{} line {}].",
-        last,
+        _value("last_e2_low_pg_ml", "last_e2_high_pg_ml"),
         "assay",
         "last_e2_on",
         "draw_file",
         "draw_line",
+    )
+    # What makes him critical need not be what was drawn last.
+    earlier = pl.struct("red_source_file", "red_source_line") != pl.struct("draw_file", "draw_line")
+    below_red_line = pl.when(pl.col("red_collected_on").is_not_null() & earlier).then(
+        pl.format(
+            "Below the red line {} pg/mL (ms) on {} [{} line {}].",
+            _value("red_value_low", "red_value_high"),
+            "red_collected_on",
+            "red_source_file",
+            "red_source_line",
+        )
     )
     dose = pl.format(
         "{}{} since {}{}, last ordered on {} [{} line {}].",
@@ -57,6 +61,18 @@ def in_words() -> pl.Expr:
     return pl.concat_str(
         expected.fill_null("No E2 level can be estimated."),
         result.fill_null("No E2 on record."),
+        below_red_line,
         dose,
         separator=" ",
+        ignore_nulls=True,
+    )
+
+
+def _value(low: str, high: str) -> pl.Expr:
+    return (
+        pl.when(pl.col(high).is_null())
+        .then(pl.format(">{}", pl.col(low).round(1)))
+        .when(pl.col(low) == 0)
+        .then(pl.format("<{}", pl.col(high).round(1)))
+        .otherwise(pl.col(high).round(1).cast(pl.String))
     )
