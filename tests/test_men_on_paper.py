@@ -237,6 +237,10 @@ def test_the_result_that_makes_a_man_critical_is_named_though_it_is_not_his_last
         "spectrometry on 2025-12-10, while the dose was changing, or on another inhibitor: not in the estimate."
     ) in words
     assert "Below the red line 9.5 pg/mL (ms) on 2025-12-10 [" in row["grounds"]
+    last = found(night, "<10 by MS is below 10")
+    assert last is not None
+    assert "Last E2 <10.0 pg/mL (ms) on 2026-01-12 [" in last["grounds"]
+    assert "Below the red line" not in last["grounds"]
 
 
 def test_corrections_close_and_open_flags_the_next_night(night: Outputs, tmp_path: Path):

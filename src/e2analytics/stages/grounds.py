@@ -29,8 +29,10 @@ def in_words() -> pl.Expr:
         "draw_line",
     )
     # What makes him critical need not be what was drawn last.
-    earlier = pl.struct("red_source_file", "red_source_line") != pl.struct("draw_file", "draw_line")
-    below_red_line = pl.when(pl.col("red_collected_on").is_not_null() & earlier).then(
+    earlier = (pl.col("red_source_file") != pl.col("draw_file")) | (
+        pl.col("red_source_line") != pl.col("draw_line")
+    )
+    below_red_line = pl.when(earlier).then(
         pl.format(
             "Below the red line {} pg/mL (ms) on {} [{} line {}].",
             _value("red_value_low", "red_value_high"),
