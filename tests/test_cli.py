@@ -13,6 +13,7 @@ from e2analytics import cli
 from e2analytics.marker import MARKER_NAME
 from e2analytics.simulate.exports import FORMATS
 from e2analytics.store import Store, open_published
+from e2analytics.terminal import by_site
 
 REPOSITORY = Path(__file__).parents[1]
 KEY = "a key for the tests of the terminal"
@@ -404,3 +405,13 @@ def test_an_unforeseen_error_is_exit_1_and_keeps_its_message_to_itself(
     assert code == 1
     assert "RuntimeError at" in err
     assert "SECRET" not in out + err
+
+
+def test_curves_are_told_in_one_order_fitted_now_or_read_from_the_store():
+    summary = pl.DataFrame(
+        {"site": ["femoral_neck", "lumbar_spine", "pooled", "total_hip"], "outcome": ["change"] * 4}
+    )
+
+    told = by_site(summary)["site"].to_list()
+
+    assert told == ["lumbar_spine", "total_hip", "femoral_neck", "pooled"]

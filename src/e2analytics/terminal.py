@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from e2analytics.contracts import FITTED_SITES, POOLED
 from e2analytics.job import STEPS, Done, Preview
 from e2analytics.stages.settle import FATES
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 out = Console(highlight=False, soft_wrap=True, markup=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
+_PLACES: Final = {site: place for place, site in enumerate((*FITTED_SITES, POOLED))}
 STEP_NAMES: Final = {
     "snapshot": "Opening the store",
     "read": "Reading the drop",
@@ -87,8 +89,7 @@ def print_done(done: Done, store: str) -> None:
     out.print(_files(counts))
     fates = " + ".join(f"{counts[fate]:,} {fate.replace('_', ' ')}" for fate in FATES)
     out.print(f"All rows ever read: {counts['rows_read']:,} = {fates}.")
-    # Fitted now or read from the store: one order.
-    for row in done.outputs.tables["curve_summary"].sort("site", "outcome").iter_rows(named=True):
+    for row in by_site(done.outputs.tables["curve_summary"]).iter_rows(named=True):
         out.print(_curve(row))
     if "men" in counts:
         flagged = tiers(done.outputs.tables["flags"])
@@ -123,6 +124,12 @@ def _files(counts: Mapping[str, int]) -> str:
     if counts["files_unmatched"]:
         parts.append(f"{counts['files_unmatched']} of no feed")
     return ", ".join(parts) + "."
+
+
+def by_site(summary: pl.DataFrame) -> pl.DataFrame:
+    """Put curves in the order in which they are fitted, as they come from the store by name."""
+    place = pl.col("site").cast(pl.String).replace_strict(_PLACES, default=len(_PLACES))
+    return summary.sort(place, "outcome")
 
 
 def _curve(row: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from e2analytics.settings import Settings
 from e2analytics.stages import limit
 from e2analytics.stages.curve_rows import CHANGE
 from e2analytics.store import Store
-from e2analytics.terminal import out, tiers, with_interval
+from e2analytics.terminal import by_site, out, tiers, with_interval
 
 
 def print_status(store: Store, published: dict[str, Any], settings: Settings) -> None:
@@ -89,7 +89,7 @@ def print_limits(store: Store, published: dict[str, Any], settings: Settings) ->
         "site", "lower limit, pg/mL (95 %)", "supported", "verdict", "why not", title="Fitted"
     )
     summary = store.table("curve_summary", published)
-    for row in summary.filter(pl.col("outcome") == CHANGE).iter_rows(named=True):
+    for row in by_site(summary.filter(pl.col("outcome") == CHANGE)).iter_rows(named=True):
         found = row["lower_limit_pg_ml"] is not None
         table.add_row(
             row["site"],
