@@ -111,20 +111,24 @@ def test_the_label_of_a_high_limit_stays_in_the_picture(curve: Curve, limit: Lim
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "side"),
+    ("low", "limit_pg_ml", "high", "spot"),
     [
         # Lines stand at 10 and 16 of an axis from 9 to 90: nothing strikes a label to the right of 18,
-        (14.0, 18.0, "right"),
+        (14.0, 16.0, 18.0, ("high", "left", False)),
         # it would leave the picture to the right of 60, and is free to the left of 40,
-        (40.0, 60.0, "left"),
-        # and to the left of 20 the limit in use would strike it.
-        (20.0, 60.0, "above"),
-        (9.0, 15.0, "above"),
+        (40.0, 50.0, 60.0, ("low", "right", False)),
+        # to the left of 20 the limit in use would strike it: above, where the middle is free,
+        (20.0, 40.0, 60.0, ("e2_pg_ml", "right", True)),
+        # or where it is free on the other side.
+        (20.0, 30.0, 60.0, ("e2_pg_ml", "left", True)),
     ],
 )
-def test_no_line_strikes_the_label_of_the_fitted_limit(low: float, high: float, side: str) -> None:
+def test_no_line_strikes_the_label_of_the_fitted_limit(
+    low: float, limit_pg_ml: float, high: float, spot: tuple[str, str, bool]
+) -> None:
     axis = charts.Course((), low=9.0, high=90.0)
-    assert charts._side_of_label(axis, low, high, (10.0, 16.0)) == side
+    ends = {"low": low, "e2_pg_ml": limit_pg_ml, "high": high}
+    assert charts._free_spot(axis, ends, (10.0, 16.0)) == spot
 
 
 def test_the_words_on_the_grey_ground_stand_clear_of_the_red_line(limit: Limit) -> None:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 import altair as alt
 import vl_convert
@@ -58,7 +58,7 @@ STYLE: Final = alt.Config(
 ).to_dict()
 ROOM_FOR_WORDS: Final = 0.08
 """Share of the axis that the words on the grey ground need, clear of the red line."""
-ROOM_FOR_LABEL: Final = 0.35
+ROOM_FOR_LABEL: Final = 0.3
 """Share of the axis that the label of the fitted limit needs."""
 
 
@@ -197,33 +197,55 @@ def _fitted_limit(curve: Curve, course: Course, limits: Limit) -> list[ChartType
     between = f" (95 %: {interval(*ends)})" if curve.fitted_limit_ci_pg_ml else ""
     low, high = (min(max(end, course.low), course.high) for end in ends)
     label = f"fitted limit {number(limit)}{between}"
-    side = _side_of_label(course, low, high, (limits.red_line_pg_ml, limits.lower_limit_pg_ml))
-    leftwards = side == "left" or (side == "above" and course.place(limit) > 0.5)
-    align: Literal["left", "right"] = "right" if leftwards else "left"
+    places = {"low": low, "high": high, "e2_pg_ml": min(max(limit, course.low), course.high)}
+    spot = _free_spot(course, places, (limits.red_line_pg_ml, limits.lower_limit_pg_ml))
     base = chart_of([{"e2_pg_ml": limit, "low": low, "high": high, "label": label}])
     y = alt.value(HEIGHT - 14)
     diamond = base.mark_point(shape="diamond", size=110, filled=True, opacity=1, color=BLACK)
-    words = base.mark_text(align=align, dx=-8 if leftwards else 8, fontSize=FONT_SIZE, color=BLACK)
-    beside = {"right": "high", "left": "low", "above": "e2_pg_ml"}[side]
-    height = alt.value(HEIGHT - 30) if side == "above" else y
+    words = base.mark_text(
+        align=spot.align,
+        dx=-8 if spot.align == "right" else 8,
+        fontSize=FONT_SIZE,
+        color=BLACK,
+    )
+    height = alt.value(HEIGHT - 30) if spot.above else y
     return [
         base.mark_rule(color=BLACK, strokeWidth=2).encode(x=_x(course, "low"), x2="high:Q", y=y),
         diamond.encode(x=_x(course), y=y),
-        words.encode(x=_x(course, beside), text="label:N", y=height),
+        words.encode(x=_x(course, spot.beside), text="label:N", y=height),
     ]
 
 
-def _side_of_label(
-    course: Course, low: float, high: float, lines_pg_ml: tuple[float, ...]
-) -> Literal["right", "left", "above"]:
-    """Choose the side of an interval whose label stays in the picture and off the upright lines."""
-    lines = [course.place(line) for line in lines_pg_ml]
-    right, left = course.place(high), course.place(low)
-    if right <= 1 - ROOM_FOR_LABEL and not any(right < x < right + ROOM_FOR_LABEL for x in lines):
-        return "right"
-    if left >= ROOM_FOR_LABEL and not any(left - ROOM_FOR_LABEL < x < left for x in lines):
-        return "left"
-    return "above"
+class _Spot(NamedTuple):
+    """Where a label of the fitted limit can stand: beside which end, on which side, how high."""
+
+    beside: Literal["high", "low", "e2_pg_ml"]
+    align: Literal["left", "right"]
+    above: bool
+
+
+_SPOTS: Final = (
+    _Spot("high", "left", above=False),
+    _Spot("low", "right", above=False),
+    _Spot("e2_pg_ml", "right", above=True),
+    _Spot("e2_pg_ml", "left", above=True),
+)
+
+
+def _free_spot(
+    course: Course, ends_pg_ml: Mapping[str, float], lines_pg_ml: tuple[float, ...]
+) -> _Spot:
+    """Choose where a label stays in the picture and off the upright lines; else a spot inside."""
+    inside = []
+    for spot in _SPOTS:
+        start = course.place(ends_pg_ml[spot.beside])
+        start -= ROOM_FOR_LABEL if spot.align == "right" else 0
+        if start < 0 or start + ROOM_FOR_LABEL > 1:
+            continue
+        inside.append(spot)
+        if not any(start < course.place(line) < start + ROOM_FOR_LABEL for line in lines_pg_ml):
+            return spot
+    return inside[0] if inside else _SPOTS[-1]
 
 
 def _support(course: Course) -> list[ChartType]:
