@@ -39,7 +39,7 @@ app = typer.Typer(
     help="Find the men on testosterone whose anastrozole pushes estradiol below a protective range.",
     epilog="A message says where, which rule, how many and what to do next. Exit codes: 0 done, 2 "
     "wrong usage, 10 unreadable, 11 published without a refused file, 12 too little data, 13 store, "
-    "14 configuration or key, 1 unforeseen.",
+    "14 configuration or key, 130 or 143 ended from outside, 1 unforeseen.",
 )
 limits_app = typer.Typer(no_args_is_help=True, help="The limit of E2 that flags are judged by.")
 app.add_typer(limits_app, name="limits")
