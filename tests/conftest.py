@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -30,12 +31,14 @@ AS_OF = date(2026, 9, 30)
 QUICK = Settings(fit=FitSettings(n_replicates=100))
 
 
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment() -> Iterator[None]:
     """Keep the settings of whoever runs the tests out of them."""
-    for name in list(os.environ):
-        if name.startswith("E2ANALYTICS_"):
-            monkeypatch.delenv(name)
+    with pytest.MonkeyPatch.context() as environment:
+        for name in list(os.environ):
+            if name.startswith("E2ANALYTICS_"):
+                environment.delenv(name)
+        yield
 
 
 @pytest.fixture(scope="session")

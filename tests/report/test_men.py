@@ -105,6 +105,15 @@ def test_no_estimate_is_shown_where_the_model_does_not_know_the_drug(tables: Tab
     assert man.last_e2 != "–"
 
 
+@pytest.mark.parametrize(("weekly_mg", "shown"), [(0.0, "–"), (1.0, "1.00")])
+def test_a_dose_of_anastrozole_is_shown_on_another_inhibitor_only_if_he_takes_both(
+    tables: Tables, weekly_mg: float, shown: str
+) -> None:
+    man = first_man(tables, reasons="other_aromatase_inhibitor", weekly_anastrozole_mg=weekly_mg)
+
+    assert man.weekly_mg == shown
+
+
 def test_men_are_counted_by_what_can_be_said_of_them(tables: Tables) -> None:
     counts = men.tally(tables["cohort"], tables["patients"], n_died_or_left=9)
 

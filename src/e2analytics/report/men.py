@@ -212,8 +212,10 @@ def _clinic_tiers(flags: pl.DataFrame, clinic_id: str) -> ClinicTiers:
 
 def _man(row: dict[str, Any], beside: Beside) -> FlaggedMan:
     if OTHER_INHIBITOR in reasons.split(row["reasons"]):
-        # The model knows anastrozole alone: its level would reassure where a result does not.
-        row = row | dict.fromkeys(ESTIMATES)
+        # The model knows anastrozole alone: its level would reassure where a result does not, and 0 mg of
+        # it are not no drug.
+        dose = row["weekly_anastrozole_mg"] or None
+        row = row | dict.fromkeys(ESTIMATES) | {"weekly_anastrozole_mg": dose}
     return FlaggedMan(
         patient_id=row["patient_id"],
         clinic_id=row["clinic_id"],
