@@ -26,11 +26,11 @@ import numpy as np
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import SplineTransformer
-from threadpoolctl import threadpool_limits
 
 from e2analytics.models import shape, smooth
 from e2analytics.models.curve import CurveData, CurveFit, CurveSettings, agree, fit_curve, fit_parts
 from e2analytics.models.grams import whole_gram
+from e2analytics.models.threads import one_blas_thread
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 ROWS_PER_MAN, N_COVARIATES, N_REPLICATES = 10, 8, 1_000
@@ -124,7 +124,7 @@ def weigh(fit: CurveFit) -> shape.Evidence:
 def fit_once(data: CurveData) -> smooth.Point:
     """Fit one curve with REML, without replicates."""
     agreed = agree([data], CurveSettings())
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_blas_thread():
         gram = whole_gram(data, np.ones(len(data)), agreed)
         return smooth.fit_point(*gram, agreed.n_fixed)
 
@@ -170,7 +170,7 @@ def scikit_learn_refit(data: CurveData, n_refits: int) -> float:
     X = np.column_stack([data.log_e2, data.covariates])
     model = make_pipeline(SplineTransformer(n_knots=18), RidgeCV(np.geomspace(1e-3, 1e3, 13)))
     # One thread, as ours: on a busy machine two are slower for tables as narrow as these.
-    with threadpool_limits(limits=1):
+    with one_blas_thread():
         return fastest(lambda: model.fit(X, data.outcome), n_refits).wall
 
 

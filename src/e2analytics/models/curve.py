@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from e2analytics.errors import TooLittleDataError
 from e2analytics.models import intervals, precision, smooth
@@ -31,6 +30,7 @@ from e2analytics.models.shape import Verdict
 from e2analytics.models.smooth import Point
 from e2analytics.models.support import Support, men_near, supported_points
 from e2analytics.models.sweet_spot import Limit
+from e2analytics.models.threads import one_blas_thread
 
 __all__ = ["MIN_PATIENTS", "CurveData", "CurveFit", "CurveSettings", "fit_curve", "fit_parts"]
 
@@ -149,7 +149,7 @@ def fit_parts(parts: Sequence[CurveData], settings: CurveSettings) -> CurveFit:
     refuse_few(parts)
     agreed = agree(parts, settings)
     # Small matrices: a second thread costs more than it brings.
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_blas_thread():
         known = precision.estimate(parts, agreed)
         weights = [known.weights(part.sampling_variance) for part in parts]
         return describe(parts, weights, settings, agreed, known)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import fdtrc
-from threadpoolctl import threadpool_limits
 
 from e2analytics.models import precision, sandwich, smooth
 from e2analytics.models.curve import CurveSettings, agree, find_support, refuse_few
@@ -22,6 +21,7 @@ from e2analytics.models.pspline import Array
 from e2analytics.models.reml import decompose
 from e2analytics.models.rows import CurveData
 from e2analytics.models.sandwich import Pull
+from e2analytics.models.threads import one_blas_thread
 
 # Highest over lowest E2 that both groups must support: less has no low, middle and high part.
 _LEAST_RATIO = 2.0
@@ -53,7 +53,7 @@ def p_of_same_shape(
     for group in groups:
         refuse_few([group])
     agreed = agree([data], settings)
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_blas_thread():
         known = precision.estimate([data], agreed)
         supports = [find_support([group], settings, agreed).supported for group in groups]
         both = np.flatnonzero(supports[0] & supports[1])

@@ -18,7 +18,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from e2analytics.models.own_level import (
     NODES,
@@ -31,7 +30,7 @@ from e2analytics.models.own_level import (
     find,
     integrate,
 )
-from e2analytics.models.threads import side_by_side
+from e2analytics.models.threads import one_blas_thread, side_by_side
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -246,7 +245,7 @@ class _Men:
             value = float(integrated.log_likelihood.sum())
             return found, _At(value, scores.sum(axis=0), scores.T @ scores)
 
-        with threadpool_limits(1):
+        with one_blas_thread():
             done = side_by_side(one, self._blocks, self._places)
         self._places = [found for found, _ in done]
         return _total(at for _, at in done)

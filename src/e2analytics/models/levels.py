@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from e2analytics.models import assay
 from e2analytics.models.dose_response import DoseResponse
@@ -27,7 +26,7 @@ from e2analytics.models.own_level import (
     likelihoods,
     sums_by_effect,
 )
-from e2analytics.models.threads import side_by_side
+from e2analytics.models.threads import one_blas_thread, side_by_side
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -94,7 +93,7 @@ def own(response: DoseResponse, draws: Draws) -> Own:
         carried = np.einsum("bij,bjq->biq", mode.covariance, _told(block, common, mode.mean))
         return integrate(block, common, mode).posterior, carried
 
-    with threadpool_limits(1):
+    with one_blas_thread():
         found = side_by_side(one, of_one_kind)
     for block, (posterior, carried) in zip(of_one_kind, found, strict=True):
         men = block.men

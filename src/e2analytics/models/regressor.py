@@ -19,7 +19,6 @@ from sklearn.utils.validation import (
     check_is_fitted,
     validate_data,
 )
-from threadpoolctl import threadpool_limits
 
 from e2analytics.errors import TooLittleDataError
 from e2analytics.models import intervals, sandwich, smooth
@@ -31,6 +30,7 @@ from e2analytics.models.pspline import Array
 from e2analytics.models.reml import decompose
 from e2analytics.models.rows import CurveData
 from e2analytics.models.shape import Verdict
+from e2analytics.models.threads import one_blas_thread
 
 if TYPE_CHECKING:
     import altair as alt
@@ -173,7 +173,7 @@ class SweetSpotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
             n_replicates=self.n_replicates,
         )
         agreed = agree([data], settings)
-        with threadpool_limits(limits=1, user_api="blas"):
+        with one_blas_thread():
             self._fit_points(data, agreed, weight[told])
             self._judge(data, settings, agreed, weight[told])
         return self

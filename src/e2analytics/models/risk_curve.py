@@ -14,7 +14,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from e2analytics.errors import TooLittleDataError
 from e2analytics.models import intervals, risk, smooth
@@ -34,6 +33,7 @@ from e2analytics.models.pspline import Array
 from e2analytics.models.reml import decompose
 from e2analytics.models.rows import CurveData
 from e2analytics.models.smooth import Point
+from e2analytics.models.threads import one_blas_thread
 
 MIN_EVENTS = 10
 HORIZON_YEARS = 2.0
@@ -66,7 +66,7 @@ def fit_risk(data: CurveData, years: Array, settings: CurveSettings) -> CurveFit
             f"a risk needs at least {MIN_EVENTS} losses and {MIN_EVENTS} intervals without; "
             f"there are {events} and {len(data) - events}. Supply more men or a longer period."
         )
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_blas_thread():
         return _described(timed, settings, agreed)
 
 

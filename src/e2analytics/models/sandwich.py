@@ -82,9 +82,9 @@ def pull(grams: ClusterGrams, coefficients: Array, bread: Array) -> Pull:
     for _ in range(_N_TERMS):
         enlarged = scores + (designs @ (enlarged @ bread)[:, :, None])[:, :, 0]
     n = len(scores)
-    columns = np.triu_indices(grams.n_columns)[1]
+    of_designs = np.flatnonzero(np.triu_indices(grams.n_columns)[1] < grams.n_columns - 1)
     return Pull(
         of_coefficients=np.sqrt((n - 1) / n) * enlarged @ bread,
-        upper=grams.upper[:, columns < grams.n_columns - 1].astype(np.float32),
+        upper=np.take(grams.upper, of_designs, axis=1, mode="clip").astype(np.float32),
         bread=bread,
     )

@@ -14,7 +14,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from e2analytics.models import precision
 from e2analytics.models.curve import CurveFit, CurveSettings, agree, describe_grams, refuse_few
@@ -22,6 +21,7 @@ from e2analytics.models.grams import ClusterGrams, collect
 from e2analytics.models.plan import MAX_CLUSTERS, Plan
 from e2analytics.models.pspline import Array
 from e2analytics.models.rows import CurveData
+from e2analytics.models.threads import one_blas_thread
 
 # A column that varies less than this within men, as a share of its sum of squares, is constant in
 # them: what is left of it is rounding.
@@ -55,7 +55,7 @@ def fit_between(data: CurveData, settings: CurveSettings) -> CurveFit:
 def _fit(data: CurveData, settings: CurveSettings, *, within: bool) -> CurveFit:
     refuse_few([data])
     agreed = agree([data], settings)
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_blas_thread():
         known = precision.estimate([data], agreed)
         weight = known.weights(data.sampling_variance)
         inside, outside = split(data, weight, agreed)

@@ -19,12 +19,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
-from threadpoolctl import threadpool_limits
 
 from e2analytics.compact import compact
 from e2analytics.models import unit_slip
 from e2analytics.models.slip_terms import UNKNOWN, Belief, Codes, Results, Slip
-from e2analytics.models.threads import side_by_side
+from e2analytics.models.threads import one_blas_thread, side_by_side
 from e2analytics.months import month_of, spelled
 from e2analytics.rules import IMPOSSIBLE_VALUE
 from e2analytics.slip_settings import SlipSettings, units_of
@@ -134,7 +133,7 @@ def find(
         own = placed.filter(pl.col("analyte") == name)
         return _of_analyte(_read(own, name, feeds, clinics, settings), settings)
 
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_blas_thread():
         of_each = side_by_side(searched, _MIDDLES)
     for evidence, suspected in of_each:
         lines.append(evidence)
