@@ -185,11 +185,13 @@ def _pieces(n_rows: int, block: int = _BLOCK_ROWS) -> list[slice]:
 
 
 def _blocks(sizes: NDArray[np.intp]) -> Iterator[tuple[slice, slice]]:
-    """Yield runs of whole clusters, and of their rows in the order of clusters."""
+    """Yield runs of whole clusters, about equally long, and of their rows in the order of clusters."""
     ends = np.cumsum(sizes)
+    n_rows = int(sizes.sum())
+    n_blocks = -(-n_rows // _BLOCK_ROWS)
+    last = np.searchsorted(ends, np.linspace(0, n_rows, n_blocks + 1)[1:])
     first, first_row = 0, 0
-    while first < len(sizes):
-        end = max(int(np.searchsorted(ends, first_row + _BLOCK_ROWS, side="right")), first + 1)
+    for end in (np.unique(last) + 1).tolist():
         yield slice(first, end), slice(first_row, int(ends[end - 1]))
         first, first_row = end, int(ends[end - 1])
 

@@ -22,6 +22,8 @@ from e2analytics.models.pspline import Array
 
 # The series 1 + H + H^2 of a man's leverage stands for 1 / (1 - H): right to 1 % up to 0.2.
 _N_TERMS = 2
+# Whose square matrices fit the processor's cache.
+_BLOCK_CLUSTERS = 128
 
 
 @dataclass(frozen=True)
@@ -75,16 +77,22 @@ def pull(grams: ClusterGrams, coefficients: Array, bread: Array) -> Pull:
     bread : array of shape (p, p)
         Covariance of the coefficients for a scale of one, penalty included.
     """
-    square = grams.square(grams.upper)
-    designs, with_outcome = square[:, :-1, :-1], square[:, :-1, -1]
-    scores = with_outcome - designs @ coefficients
-    enlarged = scores
-    for _ in range(_N_TERMS):
-        enlarged = scores + (designs @ (enlarged @ bread)[:, :, None])[:, :, 0]
-    n = len(scores)
+
+    def enlarged(block: slice) -> Array:
+        square = grams.square(grams.upper[block])
+        designs, with_outcome = square[:, :-1, :-1], square[:, :-1, -1]
+        scores = larger = with_outcome - designs @ coefficients
+        for _ in range(_N_TERMS):
+            larger = scores + (designs @ (larger @ bread)[:, :, None])[:, :, 0]
+        return np.asarray(larger)
+
+    n = len(grams.upper)
+    blocks = [slice(start, start + _BLOCK_CLUSTERS) for start in range(0, n, _BLOCK_CLUSTERS)]
     of_designs = np.flatnonzero(np.triu_indices(grams.n_columns)[1] < grams.n_columns - 1)
     return Pull(
-        of_coefficients=np.sqrt((n - 1) / n) * enlarged @ bread,
+        of_coefficients=np.sqrt((n - 1) / n)
+        * np.concatenate([enlarged(block) for block in blocks])
+        @ bread,
         upper=np.take(grams.upper, of_designs, axis=1, mode="clip").astype(np.float32),
         bread=bread,
     )
