@@ -11,13 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, owens_t
 
 Vector = NDArray[np.float64]
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
-_SHARES = (_NODES + 1) / 2  # of the probability below the limit, at which it is integrated
-_SHARE_WEIGHTS = _WEIGHTS / 2
+_TINY = 1e-300  # stands for zero, by which nothing can be divided
+_MOST_ALIKE = 1 - 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +56,26 @@ def probabilities(levels: Levels, limits_pg_ml: NDArray[np.float64]) -> Below:
 
 
 def _at(levels: Levels, log_limit: float) -> tuple[Vector, Vector]:
-    below: Vector = ndtr((log_limit - levels.on_mean) / levels.on_sd)
-    # E2 on the drug, at fixed shares of the probability that lies below the limit.
-    on = ndtri(np.clip(below[:, None] * _SHARES, 1e-300, 1 - 1e-16))
-    slope = levels.covariance / levels.on_sd
-    left = np.sqrt(np.maximum(levels.off_sd**2 - slope**2, 1e-12))
-    off_mean = levels.off_mean[:, None] + slope[:, None] * on
-    above = ndtr((off_mean - log_limit) / left[:, None])
-    return below, below * (above @ _SHARE_WEIGHTS)
+    on = (log_limit - levels.on_mean) / levels.on_sd
+    off = (log_limit - levels.off_mean) / levels.off_sd
+    correlation = levels.covariance / (levels.on_sd * levels.off_sd)
+    return ndtr(on), _both_below(on, -off, -correlation)
+
+
+def _both_below(one: Vector, other: Vector, correlation: Vector) -> Vector:
+    """Return P(x < one, y < other) of two standard normal variables, shape (n,).
+
+    Source: Owen, Ann Math Stat 1956;27:1075.
+    """
+    one, other = (np.where(end == 0, _TINY, end) for end in (one, other))
+    correlation = np.clip(correlation, -_MOST_ALIKE, _MOST_ALIKE)
+    left = np.sqrt((1 - correlation) * (1 + correlation))
+    with np.errstate(over="ignore"):
+        corners = owens_t(one, (other / one - correlation) / left) + owens_t(
+            other, (one / other - correlation) / left
+        )
+    apart = (one < 0) != (other < 0)
+    each = ndtr(one), ndtr(other)
+    both: Vector = (each[0] + each[1] - apart) / 2 - corners
+    # Rounding must not make both likelier than one.
+    return np.clip(both, 0.0, np.minimum(*each))
