@@ -54,7 +54,7 @@ class Bootstrap:
         )
         # Only the difference from the cohort itself is summed in single precision: it is small,
         # and what it says is uncertain by far more than rounding.
-        sums = self._whole + (_TIMES_DRAWN[draws] - 1) @ self._statistics
+        sums = self._whole + _TIMES_MORE_THAN_ONCE[draws] @ self._statistics
         return self.grams.square(sums[:, :-1]), sums[:, -1]
 
     @cached_property
@@ -73,4 +73,4 @@ def _poisson_quantiles() -> NDArray[np.float32]:
     return np.searchsorted(np.cumsum(mass), probability).astype(np.float32)
 
 
-_TIMES_DRAWN = _poisson_quantiles()
+_TIMES_MORE_THAN_ONCE = _poisson_quantiles() - 1

@@ -150,15 +150,17 @@ def _replicates(grams: ClusterGrams, parts: Decomposition, n_replicates: int, se
     """Coefficients of resampled cohorts, shape (R, q - 1), in an order that the seed decides."""
     # In coordinates where the whole cohort's fixed columns are orthonormal, a collinear covariate
     # has a column of zeros, and rounding cannot make it look like information.
-    turn = np.eye(grams.n_columns)
-    n_fixed = parts.fixed_root.shape[1]
-    turn[:n_fixed, :n_fixed] = parts.fixed_root[0]
+    turn = parts.fixed_root[0]
+    n_fixed = len(turn)
     drawn = Bootstrap(grams, n_replicates, seed)
 
     def fitted(block: np.random.SeedSequence) -> Array:
         resampled, n_rows = drawn.resampled(block)
-        each = decompose(turn.T @ resampled @ turn, n_rows, n_fixed, parts.spectrum.known_scale)
-        smoothing = undersmoothed(each, each.spectrum.reml())
-        return each.coefficients(smoothing) @ turn[:-1, :-1].T
+        resampled[:, :n_fixed] = turn.T @ resampled[:, :n_fixed]
+        resampled[:, :, :n_fixed] = resampled[:, :, :n_fixed] @ turn
+        each = decompose(resampled, n_rows, n_fixed, parts.spectrum.known_scale)
+        coefficients = each.coefficients(undersmoothed(each, each.spectrum.reml()))
+        coefficients[:, :n_fixed] = coefficients[:, :n_fixed] @ turn.T
+        return coefficients
 
     return np.concatenate(side_by_side(fitted, drawn.blocks()))
