@@ -10,7 +10,7 @@ import pytest
 from typer.main import get_command
 
 from e2analytics import cli
-from e2analytics.marker import MARKER_NAME
+from e2analytics.reference.simulation_marker import MARKER_NAME
 from e2analytics.simulate.exports import FORMATS
 from e2analytics.store import Store, open_published
 from e2analytics.terminal import by_site

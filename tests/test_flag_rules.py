@@ -3,9 +3,10 @@
 import pytest
 from pydantic import ValidationError
 
-from e2analytics import flag_rules, reference
+from e2analytics import reference
 from e2analytics.contracts import STATUSES
-from e2analytics.flag_rules import FlagRules
+from e2analytics.reference import flag_rules
+from e2analytics.reference.flag_rules import FlagRules
 from e2analytics.settings import FlagSettings
 
 

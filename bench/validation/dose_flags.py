@@ -15,9 +15,9 @@ import numpy as np
 import polars as pl
 
 from bench.validation.dose_recovery import average_precision, calibration
-from e2analytics import clinical
 from e2analytics.models.below import Levels, probabilities
 from e2analytics.models.dose_response import DoseResponse
+from e2analytics.reference import constants
 from e2analytics.settings import FlagSettings
 from e2analytics.simulate import laboratory, treatment
 from e2analytics.simulate import parameters as world
@@ -257,7 +257,7 @@ def _orders(spells: Spells, settings: SimulationSettings) -> pl.DataFrame:
 
 
 def _patients(men: Men, settings: SimulationSettings) -> pl.DataFrame:
-    born = np.rint(-clinical.DAYS_PER_YEAR * men.age_years).astype(np.int64)
+    born = np.rint(-constants.DAYS_PER_YEAR * men.age_years).astype(np.int64)
     return pl.DataFrame(
         {
             "patient_id": patient_ids(np.arange(len(men))),

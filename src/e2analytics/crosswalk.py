@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from e2analytics.errors import ConfigurationError, TooLittleDataError, UnreadableError
 from e2analytics.pseudonyms import key_check
-from e2analytics.spreadsheets import harmless
+from e2analytics.spreadsheet import harmless
 from e2analytics.store import Store
 
 CROSSWALK: Final = "crosswalk"

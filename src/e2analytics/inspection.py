@@ -26,7 +26,7 @@ from e2analytics.feeds import drop, formats, recognition
 from e2analytics.feeds.description import TEXT_COLUMNS, Feed, FileDescription, load_feeds
 from e2analytics.feeds.drop import Found
 from e2analytics.intake import TakenIn, take_in
-from e2analytics.marker import MARKER_NAME
+from e2analytics.reference.simulation_marker import MARKER_NAME
 from e2analytics.rules import UNKNOWN_PATIENT
 from e2analytics.settings import Settings
 from e2analytics.sources import SourceFile, Sources

@@ -19,7 +19,7 @@ import polars as pl
 
 from e2analytics.compact import TEXT
 from e2analytics.errors import ConfigurationError
-from e2analytics.marker import MARKER_NAME
+from e2analytics.reference.simulation_marker import MARKER_NAME
 
 KEY_VARIABLE = "E2ANALYTICS_KEY"
 KEY_FILE_VARIABLE = "E2ANALYTICS_KEY_FILE"

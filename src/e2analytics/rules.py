@@ -16,8 +16,8 @@ from typing import Final, Literal
 
 import polars as pl
 
-from e2analytics import vertebrae
 from e2analytics.contracts import SITES
+from e2analytics.reference import vertebrae
 
 Severity = Literal["reject", "warn"]
 

@@ -1,7 +1,7 @@
 """All that a clinic may choose, in one frozen object, read once at the edge.
 
 The command line wins, then ``E2ANALYTICS_*`` variables (nested by ``__``), then ``e2analytics.toml``,
-then the defaults, which cite :mod:`e2analytics.clinical`. The key is not a setting: it is read by
+then the defaults, which cite :mod:`e2analytics.reference.constants`. The key is not a setting: it is read by
 :mod:`e2analytics.pseudonyms` alone and never stored.
 """
 
@@ -24,8 +24,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from e2analytics import clinical, measures, reference
+from e2analytics import reference
 from e2analytics.errors import ConfigurationError, UnreadableError
+from e2analytics.reference import constants, measures
 from e2analytics.slip_settings import SlipSettings
 
 FittedSite = Literal["lumbar_spine", "total_hip", "femoral_neck"]
@@ -75,7 +76,7 @@ class LinkSettings(Section):
     )
     longest_years: float = Field(5.0, gt=0)
     min_draws: int = Field(2, ge=1)
-    carry_days: int = Field(int(clinical.E2_CARRY_DAYS.value), gt=0)
+    carry_days: int = Field(int(constants.E2_CARRY_DAYS.value), gt=0)
     min_coverage: float = Field(0.5, ge=0, le=1)
     cross_calibrations: tuple[CrossCalibration, ...] = ()
 
@@ -100,29 +101,29 @@ class FitSettings(Section):
     n_basis: int = Field(20, ge=6, le=40, description="Splines; 20 by simulation (models.smooth).")
     n_replicates: int = Field(1000, ge=100)
     seed: int = Field(20_260_930, ge=0)
-    delta_pct_per_year: float = Field(clinical.LOSS_THAT_MATTERS.value, gt=0)
-    delta_risk: float = Field(clinical.RISK_THAT_MATTERS.value, gt=0, lt=1)
-    delta_level_g_cm2: float = Field(clinical.BMD_LEVEL_THAT_MATTERS.value, gt=0)
+    delta_pct_per_year: float = Field(constants.LOSS_THAT_MATTERS.value, gt=0)
+    delta_risk: float = Field(constants.RISK_THAT_MATTERS.value, gt=0, lt=1)
+    delta_level_g_cm2: float = Field(constants.BMD_LEVEL_THAT_MATTERS.value, gt=0)
     max_missing_covariate: float = Field(0.2, ge=0, le=1)
 
 
 class FlagSettings(Section):
     """When a man is worth a clinician's look."""
 
-    literature_limit_pg_ml: float = Field(clinical.DEFAULT_LOWER_LIMIT_E2.value, gt=0)
-    red_line_pg_ml: float = Field(clinical.RED_LINE_E2.value, gt=0)
-    least_limit_pg_ml: float = Field(clinical.LOWEST_PLAUSIBLE_LIMIT_E2.value, gt=0)
-    greatest_limit_pg_ml: float = Field(clinical.HIGHEST_PLAUSIBLE_LIMIT_E2.value, gt=0)
+    literature_limit_pg_ml: float = Field(constants.DEFAULT_LOWER_LIMIT_E2.value, gt=0)
+    red_line_pg_ml: float = Field(constants.RED_LINE_E2.value, gt=0)
+    least_limit_pg_ml: float = Field(constants.LOWEST_PLAUSIBLE_LIMIT_E2.value, gt=0)
+    greatest_limit_pg_ml: float = Field(constants.HIGHEST_PLAUSIBLE_LIMIT_E2.value, gt=0)
     probability: float = Field(0.5, gt=0, lt=1, description="Of being below, that makes a status.")
     closing_probability: float = Field(
         0.4, gt=0, lt=1, description="Below it an open flag closes: noise does not flip a flag."
     )
     deep_below_share: float = Field(0.8, gt=0, le=1, description="Of the limit: far below it.")
     long_below_days: int = Field(365, gt=0, description="Results below the limit for long.")
-    informative_days: int = Field(int(clinical.E2_CARRY_DAYS.value), gt=0)
-    steady_state_days: int = Field(int(clinical.STEADY_STATE_DAYS.value), ge=0)
-    washout_days: int = Field(int(clinical.WASHOUT_DAYS.value), ge=0)
-    old_order_days: int = Field(int(clinical.OLD_ORDER_DAYS.value), gt=0)
+    informative_days: int = Field(int(constants.E2_CARRY_DAYS.value), gt=0)
+    steady_state_days: int = Field(int(constants.STEADY_STATE_DAYS.value), ge=0)
+    washout_days: int = Field(int(constants.WASHOUT_DAYS.value), ge=0)
+    old_order_days: int = Field(int(constants.OLD_ORDER_DAYS.value), gt=0)
     stale_feed_days: int = Field(60, gt=0, description="Without any laboratory result of a clinic.")
 
     @model_validator(mode="after")

@@ -16,11 +16,11 @@ from typing import Final
 import polars as pl
 from openpyxl import Workbook
 
-from e2analytics import flag_rules
 from e2analytics.errors import UnreadableError
+from e2analytics.reference import flag_rules
 from e2analytics.report.men import most_pressing_first, still_open
 from e2analytics.report.workbook import Sheet, fill, same_bytes
-from e2analytics.spreadsheets import harmless
+from e2analytics.spreadsheet import harmless
 
 TABLES: Final = ("flags", "gaps", "context", "flag_evidence")
 _FLAG: Final = (

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from e2analytics.feeds.description import Feed, load_feeds
-from e2analytics.marker import MARKER_NAME
 from e2analytics.pipeline import run
+from e2analytics.reference.simulation_marker import MARKER_NAME
 from e2analytics.simulate import SimulationSettings, simulate
 from e2analytics.simulate.exports import FORMATS, write_exports
 from e2analytics.sources import Sources

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from e2analytics.marker import GENERATOR, MARKER_NAME
+from e2analytics.reference.simulation_marker import GENERATOR, MARKER_NAME
 from e2analytics.simulate import SimulationSettings, simulate, write_sample
 
 SHIPPED = Path(__file__).parents[2] / "data" / "sample"

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from e2analytics import reference, vertebrae
+from e2analytics import reference
 from e2analytics.contracts import BONE_CLASSES, SITES
+from e2analytics.reference import vertebrae
 from e2analytics.stages import densitometry
 
 NHANES = Path(__file__).parents[3] / "shared" / "data" / "nhanes_2017_2020"

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from e2analytics import flag_rules, measures
+from e2analytics.reference import flag_rules, measures
 from e2analytics.settings import FlagSettings, LinkSettings
 from e2analytics.stages import context, densitometry, flag, gaps, link, waiting
 from e2analytics.stages.opportunities import Known

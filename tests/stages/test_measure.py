@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from e2analytics import clinical, measures
+from e2analytics.reference import constants, measures
 from e2analytics.settings import FlagSettings, LinkSettings
 from e2analytics.stages import densitometry, link, waiting
 from e2analytics.stages.measure import measure, with_older
@@ -183,9 +183,9 @@ def test_a_definition_with_a_mistake_is_refused(wrong):
 def test_the_lines_are_those_of_the_flags():
     limits = {name: each.limits for name, each in measures.load().measures.items()}
 
-    assert limits["e2_below_red_line"]["e2_pg_ml"] == clinical.RED_LINE_E2.value
-    assert limits["e2_below_amber_line"]["e2_pg_ml"] == clinical.DEFAULT_LOWER_LIMIT_E2.value
-    assert limits["response_to_low_e2"]["e2_pg_ml"] == clinical.DEFAULT_LOWER_LIMIT_E2.value
+    assert limits["e2_below_red_line"]["e2_pg_ml"] == constants.RED_LINE_E2.value
+    assert limits["e2_below_amber_line"]["e2_pg_ml"] == constants.DEFAULT_LOWER_LIMIT_E2.value
+    assert limits["response_to_low_e2"]["e2_pg_ml"] == constants.DEFAULT_LOWER_LIMIT_E2.value
 
 
 # --- M1: due 90 days after 1 January, on 1 April ----------------------------------------------

@@ -20,7 +20,7 @@ from pathlib import Path
 from e2analytics.errors import RefusedFileError, UnreadableError
 from e2analytics.feeds import formats
 from e2analytics.feeds.description import Feed, FileDescription
-from e2analytics.marker import MARKER_NAME, TRUTH_NAME
+from e2analytics.reference.simulation_marker import MARKER_NAME, TRUTH_NAME
 
 _NO_DATA = (".", "readme")
 """How the names of files begin that come with data and are none: hidden ones, and a README."""

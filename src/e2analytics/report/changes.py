@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from e2analytics import measures as definitions
+from e2analytics.reference import measures as definitions
 from e2analytics.report.men import OPEN_TIERS, still_open
 from e2analytics.report.words import share, signed
 

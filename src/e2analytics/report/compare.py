@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from e2analytics import flag_rules
-from e2analytics import measures as definitions
+from e2analytics.reference import flag_rules
+from e2analytics.reference import measures as definitions
 from e2analytics.report.content import flat
 from e2analytics.report.men import OPEN_TIERS, still_open
 from e2analytics.report.words import NOTHING, STATUS_NAMES, TIER_NAMES, count, number

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from e2analytics.clinical import DEFAULT_LOWER_LIMIT_E2
 from e2analytics.contracts import FITTED_SITES, OUTCOMES
+from e2analytics.reference.constants import DEFAULT_LOWER_LIMIT_E2
 from e2analytics.report import choices, curve_months, curve_words
 from e2analytics.report.curve_words import AXIS_TITLES, CHANGE, LEVEL, RISK
 from e2analytics.report.words import SITE_NAMES, day, interval, level, number, plain, signed

@@ -13,10 +13,10 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from e2analytics import measures as definitions
 from e2analytics.models import funnel as funnels
 from e2analytics.models.disclosure import LARGEST
 from e2analytics.models.proportion import wilson
+from e2analytics.reference import measures as definitions
 from e2analytics.report.measure_figures import (
     Figure,
     Signal,

@@ -14,9 +14,9 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from e2analytics import measures as definitions
 from e2analytics.models import xmr
 from e2analytics.models.pspline import Array
+from e2analytics.reference import measures as definitions
 from e2analytics.report.measure_figures import (
     Figure,
     Signal,

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from e2analytics import measures as definitions
 from e2analytics.models import funnel as funnels
+from e2analytics.reference import measures as definitions
 from e2analytics.report.measure_clinics import (
     Funnel,
     compare_clinics,

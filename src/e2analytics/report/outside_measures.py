@@ -17,9 +17,9 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from e2analytics import measures as definitions
 from e2analytics.models.disclosure import LARGEST, SMALLEST
 from e2analytics.models.pspline import Array
+from e2analytics.reference import measures as definitions
 from e2analytics.report.measure_clinics import months_pooled, pool, with_shares
 from e2analytics.report.measure_figures import HIDDEN_FIGURE
 from e2analytics.report.measures import Measure, Measures, describe

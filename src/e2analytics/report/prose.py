@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from e2analytics.clinical import LSC_FACTOR
+from e2analytics.reference.constants import LSC_FACTOR
 from e2analytics.settings import FitSettings, FlagSettings, LinkSettings, MeasureSettings
 
 INTERNAL: Final = "Internal: contains rows about patients; do not send."

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from e2analytics.marker import GENERATOR, MARKER_NAME, TRUTH_NAME
+from e2analytics.reference.simulation_marker import GENERATOR, MARKER_NAME, TRUTH_NAME
 from e2analytics.simulate.defects import Planted, spoil
 from e2analytics.simulate.generate import generate, streams
 from e2analytics.simulate.network import Story

@@ -16,10 +16,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from e2analytics import clinical, flag_rules
 from e2analytics.contracts import schema_of
-from e2analytics.flag_rules import FlagRules, Tier
 from e2analytics.models.what_if import chance_of_more, result_that_clears
+from e2analytics.reference import constants, flag_rules
+from e2analytics.reference.flag_rules import FlagRules, Tier
 from e2analytics.settings import FlagSettings
 from e2analytics.stages.flag import Known, last_pairs, last_scans, wholly_below
 from e2analytics.stages.limit import LimitInUse
@@ -149,7 +149,7 @@ class _Pieces:
     def _lines(self) -> Iterator[Piece]:
         limit, settings = self._ruled.limit, self._ruled.settings
         fitted = f"fitted at {limit.site}, model {limit.model_id}"
-        literature = clinical.DEFAULT_LOWER_LIMIT_E2.source
+        literature = constants.DEFAULT_LOWER_LIMIT_E2.source
         yield _piece(
             "limit",
             name="limit in use",
@@ -162,7 +162,7 @@ class _Pieces:
             name="red line",
             value_low=settings.red_line_pg_ml,
             unit="pg/mL",
-            source=clinical.RED_LINE_E2.source,
+            source=constants.RED_LINE_E2.source,
         )
 
     def _estimates(self, man: Row) -> Iterator[Piece]:

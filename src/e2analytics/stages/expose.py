@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from e2analytics import clinical
+from e2analytics.reference import constants
 from e2analytics.settings import LinkSettings
 
 CARRY_BMI_DAYS = 730
@@ -152,8 +152,9 @@ def _background(pairs: pl.DataFrame, patients: pl.DataFrame, labs: pl.DataFrame)
     )
     since = pl.col("scanned_on")
     years = {
-        "age_years": (since - pl.col("birth_date")).dt.total_days() / clinical.DAYS_PER_YEAR,
-        "years_on_trt": (since - pl.col("trt_started_on")).dt.total_days() / clinical.DAYS_PER_YEAR,
+        "age_years": (since - pl.col("birth_date")).dt.total_days() / constants.DAYS_PER_YEAR,
+        "years_on_trt": (since - pl.col("trt_started_on")).dt.total_days()
+        / constants.DAYS_PER_YEAR,
     }
     results = about.select("pair", "patient_id", "scanned_on", "scanned_on_2").join(
         labs.filter(
@@ -251,7 +252,7 @@ def levels(
             "bmd_g_cm2",
             "e2_pg_ml",
             age_years=(pl.col("scanned_on") - pl.col("birth_date")).dt.total_days()
-            / clinical.DAYS_PER_YEAR,
+            / constants.DAYS_PER_YEAR,
             bmi_kg_m2=pl.coalesce("measured_bmi", _bmi()),
         )
     )

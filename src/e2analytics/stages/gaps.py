@@ -16,8 +16,8 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics import flag_rules, measures
 from e2analytics.contracts import columns_of
+from e2analytics.reference import flag_rules, measures
 from e2analytics.stages import courses
 from e2analytics.stages.flag import wholly_below
 from e2analytics.stages.measure import lacking

@@ -16,7 +16,8 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics import clinical, reference, vertebrae
+from e2analytics import reference
+from e2analytics.reference import constants, vertebrae
 from e2analytics.settings import CrossCalibration, FlagSettings, LinkSettings
 
 ANASTROZOLE: Final = "anastrozole"
@@ -98,7 +99,7 @@ def _merge_renewals(orders: pl.DataFrame) -> pl.DataFrame:
     group = ["patient_id", "drug"]
     gap = (pl.col("started_on") - pl.col("ended_on").shift(1).over(group)).dt.total_days()
     goes_on = (pl.col("weekly_dose_mg") == pl.col("weekly_dose_mg").shift(1).over(group)) & (
-        gap <= clinical.RENEWAL_GAP_DAYS.value
+        gap <= constants.RENEWAL_GAP_DAYS.value
     )
     return (
         orders.with_columns(spell=(~goes_on.fill_null(False)).cum_sum().over(group))
@@ -239,7 +240,7 @@ def pairs(
         .filter(pl.col("scanned_on_2") > pl.col("scanned_on"))
         .with_columns(
             years=(pl.col("scanned_on_2") - pl.col("scanned_on")).dt.total_days()
-            / clinical.DAYS_PER_YEAR
+            / constants.DAYS_PER_YEAR
         )
     )
     judged = _cross_calibrated(candidates, settings.cross_calibrations).with_columns(
@@ -371,5 +372,5 @@ def _with_precision(chosen: pl.DataFrame, precision: pl.DataFrame) -> pl.DataFra
         .with_columns(
             precision_cv_pct=pl.when("cross_calibrated").then((squares / 2).sqrt()).otherwise(first)
         )
-        .with_columns(lsc_pct=clinical.LSC_FACTOR.value * pl.col("precision_cv_pct"))
+        .with_columns(lsc_pct=constants.LSC_FACTOR.value * pl.col("precision_cv_pct"))
     )

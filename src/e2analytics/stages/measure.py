@@ -18,8 +18,8 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics import measures
 from e2analytics.models.proportion import wilson
+from e2analytics.reference import measures
 from e2analytics.stages import courses
 from e2analytics.stages.opportunities import Known, opportunities
 from e2analytics.stages.waiting import BONE_SITES

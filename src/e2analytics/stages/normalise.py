@@ -15,7 +15,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from e2analytics import laboratory, reference, sig, vertebrae
+from e2analytics import laboratory, reference, sig
+from e2analytics.reference import vertebrae
 from e2analytics.written import day, finite, number
 
 OTHER_DRUG: Final = "other_drug"

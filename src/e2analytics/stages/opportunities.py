@@ -21,9 +21,9 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from e2analytics import measures
 from e2analytics.contracts import FITTED_SITES
-from e2analytics.measures import Measure
+from e2analytics.reference import measures
+from e2analytics.reference.measures import Measure
 from e2analytics.stages import courses
 from e2analytics.stages.waiting import BONE_SCAN, BONE_SITES
 

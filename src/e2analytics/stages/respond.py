@@ -20,7 +20,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from e2analytics import clinical
 from e2analytics.contracts import schema_of
 from e2analytics.models import draw_check, levels, usual
 from e2analytics.models.dose_response import CONSTANT, MIN_MEN, PRIORS, DoseResponse, Prior
@@ -29,6 +28,7 @@ from e2analytics.models.levels import Own, Predicted
 from e2analytics.models.own_level import Draws
 from e2analytics.models.proportion import wilson
 from e2analytics.models.usual import Usual
+from e2analytics.reference import constants
 
 TABLES: Final = ("own_levels", "dose_effects", "e2_checks")
 """What is kept of a model of a month, in the order of ``Responded``."""
@@ -308,7 +308,7 @@ def _beside(
         .agg(measured_bmi=pl.col("value_low").last())
     )
     calculated = pl.col("weight_kg") / (pl.col("height_cm") / 100) ** 2
-    age = (pl.lit(aged_on) - pl.col("birth_date")).dt.total_days() / clinical.DAYS_PER_YEAR
+    age = (pl.lit(aged_on) - pl.col("birth_date")).dt.total_days() / constants.DAYS_PER_YEAR
     about = patients.join(measured, on="patient_id", how="left").select(
         "patient_id",
         "clinic_id",

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from e2analytics.marker import MARKER_NAME
+from e2analytics.reference.simulation_marker import MARKER_NAME
 from e2analytics.simulate.exports import (
     european,
     fhir,

@@ -15,8 +15,8 @@ import yaml
 
 def schemas_folder() -> Path:
     """Return ``schemas/`` of the checkout, or the copy that a wheel carries."""
-    checkout = Path(__file__).parents[2] / "schemas"
-    return checkout if checkout.is_dir() else Path(__file__).parent / "schemas"
+    checkout = Path(__file__).parents[3] / "schemas"
+    return checkout if checkout.is_dir() else Path(__file__).parents[1] / "schemas"
 
 
 @cache

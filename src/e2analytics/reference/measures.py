@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from e2analytics import reference
-from e2analytics.clinical import Confidence
+from e2analytics.reference.constants import Confidence
 
 LABORATORY = ("estradiol", "vitamin_d_25oh", "hematocrit", "psa")
 EVENTS = ("symptom", "counselling", "bone_plan", "ai_review")
