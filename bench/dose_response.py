@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from e2analytics.models.dose_response import PRIORS, Prior, fit
-from e2analytics.models.levels import own, predict
-from e2analytics.models.own_level import Draws
+from e2analytics.models.dose_response.fit import PRIORS, Prior, fit
+from e2analytics.models.dose_response.predict import own, predict
+from e2analytics.models.dose_response.random_effects import Draws
 from e2analytics.simulate.drawn import COVARIATES, Plan, simulate
 
 N_MEN, N_CHANGED = 100_000, 1_000

@@ -9,7 +9,7 @@ import pytest
 
 from e2analytics.feeds.description import load_feeds
 from e2analytics.models.curve import CurveSettings, agree
-from e2analytics.models.grams import whole_gram
+from e2analytics.models.gram_matrices import whole_gram
 from e2analytics.models.reml import decompose
 from e2analytics.pipeline import run
 from e2analytics.sources import Sources

@@ -18,9 +18,9 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from e2analytics.models import dose_response, levels
 from e2analytics.models.curve import CurveData
-from e2analytics.models.own_level import Draws
+from e2analytics.models.dose_response import fit, predict
+from e2analytics.models.dose_response.random_effects import Draws
 from e2analytics.simulate import densitometry, laboratory, treatment
 from e2analytics.simulate import parameters as world
 from e2analytics.simulate.cohort import Integers, Men, Vector, recruit
@@ -361,7 +361,7 @@ def _compressed(share: Vector) -> tuple[Integers, Vector]:
 
 def _posterior(
     men: Men, spells: Spells, readings: _Readings, man: Integers, dose_mg_per_week: Vector
-) -> levels.Predicted:
+) -> predict.Predicted:
     """Return log E2 at doses as the product's dose response has it, fitted to this cohort."""
     ever = np.zeros(len(men))
     ever[readings.man[readings.dose_mg_per_week > 0]] = 1.0
@@ -376,12 +376,10 @@ def _posterior(
         covariates=columns["of_draw"],
         n_men=len(men),
     )
-    model = dose_response.fit(
-        draws, COVARIATES, priors={**dose_response.PRIORS, **COVARIATE_PRIORS}
-    )
-    own = levels.own(model, draws)
-    taken = levels.Own(own.mean[man], own.covariance[man], own.carried[man])
-    return levels.predict(model, taken, columns["of_man"][man], dose_mg_per_week)
+    model = fit.fit(draws, COVARIATES, priors={**fit.PRIORS, **COVARIATE_PRIORS})
+    own = predict.own(model, draws)
+    taken = predict.Own(own.mean[man], own.covariance[man], own.carried[man])
+    return predict.predict(model, taken, columns["of_man"][man], dose_mg_per_week)
 
 
 def _covariates(men: Men, ever_on_drug: Vector, readings: _Readings) -> Mapping[str, Vector]:

@@ -15,8 +15,8 @@ import numpy as np
 import polars as pl
 
 from bench.validation.dose_recovery import average_precision, calibration
-from e2analytics.models.below import Levels, probabilities
-from e2analytics.models.dose_response import DoseResponse
+from e2analytics.models.dose_response.exceedance import Levels, probabilities
+from e2analytics.models.dose_response.fit import DoseResponse
 from e2analytics.reference import constants
 from e2analytics.settings import FlagSettings
 from e2analytics.simulate import laboratory, treatment

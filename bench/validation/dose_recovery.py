@@ -13,11 +13,11 @@ import numpy as np
 import polars as pl
 from scipy.special import expit, logit
 
-from e2analytics.models.below import Levels, probabilities
-from e2analytics.models.dose_response import DoseResponse, fit
-from e2analytics.models.draw_check import fitting
-from e2analytics.models.levels import own, predict
-from e2analytics.models.own_level import Draws
+from e2analytics.models.dose_response.draw_check import fitting
+from e2analytics.models.dose_response.exceedance import Levels, probabilities
+from e2analytics.models.dose_response.fit import DoseResponse, fit
+from e2analytics.models.dose_response.predict import own, predict
+from e2analytics.models.dose_response.random_effects import Draws
 from e2analytics.simulate import parameters as world
 from e2analytics.simulate.drawn import COVARIATES, TRUE, Drawn, Plan, fall, read, simulate
 

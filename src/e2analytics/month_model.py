@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from e2analytics.models.dose_response import DoseResponse
-from e2analytics.models.usual import Usual
+from e2analytics.models.dose_response.fit import DoseResponse
+from e2analytics.models.random_intercept import Usual
 from e2analytics.settings import Settings
 from e2analytics.stages.respond import Context, MonthResponse
 

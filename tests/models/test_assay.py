@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.integrate import quad
 
-from e2analytics.models import assay
-from e2analytics.models.assay import Assays
+from e2analytics.models.dose_response import assay
+from e2analytics.models.dose_response.assay import Assays
 
 ASSAYS = Assays(sd_ms=0.21, ia_slope=1.08, ia_constant_pg_ml=4.0, ia_cv=0.24, ia_sd_pg_ml=5.0)
 LEVELS = np.log([[3.0, 8.0, 15.0, 22.0, 36.0, 70.0]])

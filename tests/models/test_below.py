@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from e2analytics.models.below import Levels, probabilities
+from e2analytics.models.dose_response.exceedance import Levels, probabilities
 
 LIMIT = 16.0
 

@@ -1,7 +1,7 @@
 import numpy as np
 
 from e2analytics.models.bootstrap import Bootstrap
-from e2analytics.models.grams import ClusterGrams
+from e2analytics.models.gram_matrices import ClusterGrams
 
 
 def grams_of(rows, cluster):

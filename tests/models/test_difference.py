@@ -5,7 +5,7 @@ import pytest
 
 from e2analytics.errors import TooLittleDataError
 from e2analytics.models.curve import CurveSettings
-from e2analytics.models.difference import p_of_same_shape
+from e2analytics.models.curve_comparison import p_of_same_shape
 from e2analytics.models.rows import CurveData
 
 SETTINGS = CurveSettings(n_replicates=1)

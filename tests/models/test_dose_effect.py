@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from e2analytics.models.dose_effect import effect
+from e2analytics.models.dose_response.dose_effect import effect
 
 DOSES = np.array([0.0, 0.25, 0.5, 1.0, 2.0, 3.5, 7.0])
 

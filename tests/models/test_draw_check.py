@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from e2analytics.models import assay, draw_check
-from e2analytics.models.dose_response import DoseResponse
-from e2analytics.models.levels import own
-from e2analytics.models.own_level import PARAMETERS, Draws
+from e2analytics.models.dose_response import assay, draw_check
+from e2analytics.models.dose_response.fit import DoseResponse
+from e2analytics.models.dose_response.predict import own
+from e2analytics.models.dose_response.random_effects import PARAMETERS, Draws
 from e2analytics.simulate.drawn import COVARIATES, TRUE, Plan, simulate
 
 N_PARAMETERS = len(TRUE.vector)

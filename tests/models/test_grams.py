@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e2analytics.models import plan as planning
-from e2analytics.models.grams import collect, whole_gram
+from e2analytics.models.gram_matrices import collect, whole_gram
 from e2analytics.models.plan import plan, survey
 from e2analytics.models.rows import CurveData
 

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from e2analytics.models.dose_response import DoseResponse, fit
-from e2analytics.models.levels import own, predict, suppression
-from e2analytics.models.own_level import PARAMETERS
+from e2analytics.models.dose_response.fit import DoseResponse, fit
+from e2analytics.models.dose_response.predict import own, predict, suppression
+from e2analytics.models.dose_response.random_effects import PARAMETERS
 from e2analytics.simulate.drawn import COVARIATES, TRUE, Drawn, Plan, simulate
 
 NAMES = (*COVARIATES, *PARAMETERS)

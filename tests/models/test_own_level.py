@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from e2analytics.models import own_level
-from e2analytics.models.own_level import Common, Draws, blocks, find, integrate
+from e2analytics.models.dose_response import random_effects
+from e2analytics.models.dose_response.random_effects import Common, Draws, blocks, find, integrate
 from e2analytics.simulate.drawn import TRUE, Plan, simulate
 
 VECTOR = np.array([3.58, 0.5, 1.4, -1.1, -1.56, 0.08, 4.0, -1.4, 1.6, -0.9, -0.1, -1.5])
@@ -62,11 +62,11 @@ def brute_force(draws: Draws, points: int = 801, half_width: float = 3.5):
             error = (np.log(draws.low_pg_ml[j]) - level) / at.assays.sd_ms
             value = -0.5 * error**2 - np.log(at.assays.sd_ms) - 0.5 * np.log(2 * np.pi)
         elif draws.is_exact[j]:
-            value = own_level.assay.exact_immunoassay(level, one_draw[0], at.assays).value
+            value = random_effects.assay.exact_immunoassay(level, one_draw[0], at.assays).value
         elif draws.ms[j]:
-            value = own_level.assay.censored_ms(level, *one_draw, at.assays).value
+            value = random_effects.assay.censored_ms(level, *one_draw, at.assays).value
         else:
-            value = own_level.assay.censored_immunoassay(level, *one_draw, at.assays).value
+            value = random_effects.assay.censored_immunoassay(level, *one_draw, at.assays).value
         log_joint = log_joint + value.reshape(u.shape)
     total = logsumexp(log_joint)
     share = np.exp(log_joint - total)
@@ -184,7 +184,7 @@ def test_more_nodes_hardly_change_anything(monkeypatch):
     draws = cohort(n_men=300, seed=5)
     usual = total(draws)
 
-    monkeypatch.setattr(own_level, "NODES", 15)
+    monkeypatch.setattr(random_effects, "NODES", 15)
 
     assert abs(total(draws)[-1] - usual[-1]) < 0.05  # of 300 men's log-likelihood
 

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from e2analytics.models.grams import whole_gram
+from e2analytics.models.gram_matrices import whole_gram
 from e2analytics.models.plan import plan, survey
 from e2analytics.models.rows import CurveData
 

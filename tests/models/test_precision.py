@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from e2analytics.models import precision
+from e2analytics.models import weights
 from e2analytics.models.curve import CurveSettings, agree
-from e2analytics.models.grams import whole_gram
-from e2analytics.models.precision import Precision
+from e2analytics.models.gram_matrices import whole_gram
 from e2analytics.models.rows import CurveData
 from e2analytics.models.smooth import fit_point
+from e2analytics.models.weights import Precision
 
 SETTINGS = CurveSettings(delta=0.5, n_basis=20)
 
@@ -19,7 +19,7 @@ def rows(outcome, sampling_variance, seed=0):
 
 def estimated(outcome, sampling_variance) -> Precision:
     table = rows(outcome, sampling_variance)
-    return precision.estimate([table], agree([table], SETTINGS))
+    return weights.estimate([table], agree([table], SETTINGS))
 
 
 def noise(tau, sampling_variance, seed=1):
@@ -51,7 +51,7 @@ def test_weighted_residuals_equal_their_degrees_of_freedom():
     table = rows(noise(1.5, variance), variance)
     agreed = agree([table], SETTINGS)
 
-    known = precision.estimate([table], agreed)
+    known = weights.estimate([table], agreed)
 
     weight = known.weights(variance)
     fit = fit_point(*whole_gram(table, weight, agreed), agreed.n_fixed)

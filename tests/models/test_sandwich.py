@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from e2analytics.models.grams import ClusterGrams
+from e2analytics.models.gram_matrices import ClusterGrams
 from e2analytics.models.sandwich import pull
 
 N_MEN, ROWS_EACH = 60, 4

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from e2analytics.models.slip_evidence import Group, judge
-from e2analytics.models.slip_terms import UNKNOWN, UNTREATED, Belief, Results, Slip
-from e2analytics.models.unit_slip import find
+from e2analytics.models.unit_errors.arrays import UNKNOWN, UNTREATED, Belief, Results, Slip
+from e2analytics.models.unit_errors.search import find
+from e2analytics.models.unit_errors.slip_evidence import Group, judge
 
 FACTOR = np.log(1 / 0.27238)  # pmol/L declared as pg/mL
 UP, DOWN = 0, 1

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from e2analytics.models import usual
-from e2analytics.models.usual import Usual
+from e2analytics.models import random_intercept
+from e2analytics.models.random_intercept import Usual
 
 
 def summed(values: list[list[float]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -18,7 +18,7 @@ def summed(values: list[list[float]]) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 def test_the_variances_are_those_of_the_textbook():
     # One-way analysis of variance, three men with two values each: mean squares 50 and 2, n0 = 2.
-    found = usual.fit(*summed([[9.0, 11.0], [14.0, 16.0], [19.0, 21.0]]))
+    found = random_intercept.fit(*summed([[9.0, 11.0], [14.0, 16.0], [19.0, 21.0]]))
 
     assert found == Usual(15.0, (50.0 - 2.0) / 2, 2.0)
 
@@ -29,7 +29,7 @@ def test_recovers_what_made_the_data():
     own = rng.normal(6.4, 0.3, 5000)
     values = [list(level + rng.normal(0, 0.2, n)) for level, n in zip(own, count, strict=True)]
 
-    found = usual.fit(*summed(values))
+    found = random_intercept.fit(*summed(values))
 
     assert found.mean == pytest.approx(6.4, abs=0.015)
     assert found.variance_between == pytest.approx(0.09, rel=0.06)
@@ -49,7 +49,7 @@ def test_who_was_never_measured_is_like_all_men():
 
 @pytest.mark.parametrize("values", [[], [[]], [[6.0]], [[6.0, 7.0]], [[6.0], [7.0]]])
 def test_too_little_to_tell_gives_finite_numbers(values: list[list[float]]):
-    found = usual.fit(*summed(values))
+    found = random_intercept.fit(*summed(values))
 
     value, variance = found.of(np.array([6.0, 0.0]), np.array([1.0, 0.0]))
     assert np.isfinite([found.mean, found.variance_between, found.variance_within]).all()

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from e2analytics.errors import TooLittleDataError
+from e2analytics.models.contrast import effect
 from e2analytics.models.curve import CurveSettings, agree, fit_curve
-from e2analytics.models.effect import effect
 from e2analytics.models.rows import CurveData
 from e2analytics.models.within import fit_between, fit_within, split
 

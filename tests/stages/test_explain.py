@@ -9,7 +9,11 @@ import polars as pl
 import pytest
 from scipy.stats import multivariate_normal
 
-from e2analytics.models.what_if import below_after, chance_of_more, result_that_clears
+from e2analytics.models.dose_response.next_result import (
+    below_after,
+    chance_of_more,
+    result_that_clears,
+)
 from e2analytics.settings import FlagSettings
 from e2analytics.stages import explain
 from e2analytics.state import empty_table

@@ -9,8 +9,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from e2analytics.contracts import TABLES
-from e2analytics.models import levels
-from e2analytics.models.own_level import integrate
+from e2analytics.models.dose_response import predict
+from e2analytics.models.dose_response.random_effects import integrate
 from e2analytics.settings import FlagSettings
 from e2analytics.stages import link, respond, validate
 from e2analytics.stages.respond import Responded
@@ -206,7 +206,7 @@ def test_a_night_integrates_over_men_with_new_draws_alone(monkeypatch, n_changed
         integrated.append(len(block.men))
         return integrate(block, common, around)
 
-    monkeypatch.setattr(levels, "integrate", counting)
+    monkeypatch.setattr(predict, "integrate", counting)
     responded((*usual_results(), *more), before=before)
 
     # Twice each: to judge his draws, and to estimate his level by those that are kept.

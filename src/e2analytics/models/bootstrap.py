@@ -16,7 +16,7 @@ from math import factorial
 import numpy as np
 from numpy.typing import NDArray
 
-from e2analytics.models.grams import ClusterGrams
+from e2analytics.models.gram_matrices import ClusterGrams
 from e2analytics.models.pspline import Array
 
 _BLOCK = 250

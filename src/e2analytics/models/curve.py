@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2analytics.errors import TooLittleDataError
-from e2analytics.models import intervals, precision, smooth
-from e2analytics.models.grams import ClusterGrams, collect
+from e2analytics.models import intervals, smooth
+from e2analytics.models import weights as precision
+from e2analytics.models.gram_matrices import ClusterGrams, collect
 from e2analytics.models.intervals import Interval
 from e2analytics.models.judgement import Curves, judge
 from e2analytics.models.plan import Plan, plan, survey
-from e2analytics.models.precision import Precision
 from e2analytics.models.pspline import Array
 from e2analytics.models.rows import CurveData, distinct
 from e2analytics.models.sandwich import Pull
@@ -31,6 +31,7 @@ from e2analytics.models.smooth import Point
 from e2analytics.models.support import Support, men_near, supported_points
 from e2analytics.models.sweet_spot import Limit
 from e2analytics.models.threads import one_blas_thread
+from e2analytics.models.weights import Precision
 
 __all__ = ["MIN_PATIENTS", "CurveData", "CurveFit", "CurveSettings", "fit_curve", "fit_parts"]
 

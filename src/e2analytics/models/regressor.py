@@ -23,14 +23,14 @@ from sklearn.utils.validation import (
 from e2analytics.errors import TooLittleDataError
 from e2analytics.models import intervals, sandwich, smooth
 from e2analytics.models.curve import MIN_PATIENTS, CurveFit, CurveSettings, agree, describe_grams
-from e2analytics.models.grams import collect, whole_gram
+from e2analytics.models.gram_matrices import collect, whole_gram
 from e2analytics.models.plan import Plan, design
-from e2analytics.models.precision import Precision
 from e2analytics.models.pspline import Array
 from e2analytics.models.reml import decompose
 from e2analytics.models.rows import CurveData
 from e2analytics.models.shape import Verdict
 from e2analytics.models.threads import one_blas_thread
+from e2analytics.models.weights import Precision
 
 if TYPE_CHECKING:
     import altair as alt

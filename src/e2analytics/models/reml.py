@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from e2analytics.models.pspline import Array
-from e2analytics.models.spectrum import Spectrum
+from e2analytics.models.smoothing_parameter import Spectrum
 
 # A direction of the design whose sum of squares is smaller than this share of the largest is a
 # constant or collinear covariate: it gets no coefficient. Gram matrices of replicates carry the

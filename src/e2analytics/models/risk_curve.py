@@ -25,7 +25,7 @@ from e2analytics.models.curve import (
     find_support,
     refuse_few,
 )
-from e2analytics.models.grams import collect, whole_gram
+from e2analytics.models.gram_matrices import collect, whole_gram
 from e2analytics.models.intervals import Interval
 from e2analytics.models.judgement import Curves
 from e2analytics.models.plan import Plan

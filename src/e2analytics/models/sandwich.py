@@ -17,7 +17,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from e2analytics.models.grams import ClusterGrams
+from e2analytics.models.gram_matrices import ClusterGrams
 from e2analytics.models.pspline import Array
 
 # The series 1 + H + H^2 of a man's leverage stands for 1 / (1 - H): right to 1 % up to 0.2.

@@ -15,9 +15,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from e2analytics.models import precision
+from e2analytics.models import weights
 from e2analytics.models.curve import CurveFit, CurveSettings, agree, describe_grams, refuse_few
-from e2analytics.models.grams import ClusterGrams, collect
+from e2analytics.models.gram_matrices import ClusterGrams, collect
 from e2analytics.models.plan import MAX_CLUSTERS, Plan
 from e2analytics.models.pspline import Array
 from e2analytics.models.rows import CurveData
@@ -56,7 +56,7 @@ def _fit(data: CurveData, settings: CurveSettings, *, within: bool) -> CurveFit:
     refuse_few([data])
     agreed = agree([data], settings)
     with one_blas_thread():
-        known = precision.estimate([data], agreed)
+        known = weights.estimate([data], agreed)
         weight = known.weights(data.sampling_variance)
         inside, outside = split(data, weight, agreed)
         grams = inside if within else outside

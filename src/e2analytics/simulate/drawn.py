@@ -12,8 +12,8 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from e2analytics.models.assay import Assays
-from e2analytics.models.own_level import Common, Draws
+from e2analytics.models.dose_response.assay import Assays
+from e2analytics.models.dose_response.random_effects import Common, Draws
 from e2analytics.simulate import parameters as world
 
 Vector = NDArray[np.float64]

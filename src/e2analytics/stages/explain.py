@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from e2analytics.contracts import schema_of
-from e2analytics.models.what_if import chance_of_more, result_that_clears
+from e2analytics.models.dose_response.next_result import chance_of_more, result_that_clears
 from e2analytics.reference import constants, flag_rules
 from e2analytics.reference.flag_rules import FlagRules, Tier
 from e2analytics.settings import FlagSettings

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from e2analytics.contracts import FITTED_SITES, TIERS, columns_of
-from e2analytics.models.below import Levels, probabilities
+from e2analytics.models.dose_response.exceedance import Levels, probabilities
 from e2analytics.reference import flag_rules
 from e2analytics.settings import FlagSettings
 from e2analytics.stages import grounds, judged_on

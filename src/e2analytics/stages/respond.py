@@ -21,13 +21,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from e2analytics.contracts import schema_of
-from e2analytics.models import draw_check, levels, usual
-from e2analytics.models.dose_response import CONSTANT, MIN_MEN, PRIORS, DoseResponse, Prior
-from e2analytics.models.dose_response import fit as fit_dose_response
-from e2analytics.models.levels import Own, Predicted
-from e2analytics.models.own_level import Draws
+from e2analytics.models import random_intercept
+from e2analytics.models.dose_response import draw_check, predict
+from e2analytics.models.dose_response.fit import CONSTANT, MIN_MEN, PRIORS, DoseResponse, Prior
+from e2analytics.models.dose_response.fit import fit as fit_dose_response
+from e2analytics.models.dose_response.predict import Own, Predicted
+from e2analytics.models.dose_response.random_effects import Draws
 from e2analytics.models.proportion import wilson
-from e2analytics.models.usual import Usual
+from e2analytics.models.random_intercept import Usual
 from e2analytics.reference import constants
 
 TABLES: Final = ("own_levels", "dose_effects", "e2_checks")
@@ -336,7 +337,9 @@ def _context(beside: pl.DataFrame, aged_on: date) -> Context:
     doses = beside.filter(pl.col("dose_mg_per_week") > 0)["dose_mg_per_week"]
     means = men.select(pl.col("bmi_kg_m2", "age_years").mean().fill_null(0.0)).row(0, named=True)
     return Context(
-        usual.fit(*(men[name].to_numpy() for name in ("t_mean", "t_count", "t_squares"))),
+        random_intercept.fit(
+            *(men[name].to_numpy() for name in ("t_mean", "t_count", "t_squares"))
+        ),
         means["bmi_kg_m2"],
         means["age_years"],
         aged_on,
@@ -415,7 +418,7 @@ def _fitting(known: pl.DataFrame, model: DoseResponse) -> pl.DataFrame:
 
 def _own(known: pl.DataFrame, model: DoseResponse) -> tuple[Own, Draws]:
     draws = _arrays(known)
-    return levels.own(model, draws), draws
+    return predict.own(model, draws), draws
 
 
 class _Scored(NamedTuple):
@@ -477,7 +480,7 @@ def _predicted(
     own = Own(men.select("level_mean", "response_mean").to_numpy(), covariance, carried)
     covariates = np.column_stack([np.ones(len(men)), men.select(COVARIATES[1:]).to_numpy()])
     of_testosterone = response.model.vector[COVARIATES.index("log_testosterone")]
-    return levels.predict(
+    return predict.predict(
         response.model,
         own,
         covariates,
@@ -488,7 +491,7 @@ def _predicted(
 
 def _effects(known: pl.DataFrame, response: MonthResponse) -> pl.DataFrame:
     doses = np.array(PROJECTED_MG_PER_WEEK[1:])
-    low, middle, high = levels.suppression(response.model, doses)
+    low, middle, high = predict.suppression(response.model, doses)
     held = known.group_by("dose_mg_per_week").agg(n_men=pl.col("patient_id").n_unique())
     shares = response.model.prior_share()
     return (

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from e2analytics.contracts import schema_of
 from e2analytics.errors import TooLittleDataError
+from e2analytics.models.contrast import effect
 from e2analytics.models.curve import CurveFit, CurveSettings, fit_curve
-from e2analytics.models.difference import p_of_same_shape
-from e2analytics.models.effect import effect
+from e2analytics.models.curve_comparison import p_of_same_shape
 from e2analytics.models.pspline import Array
 from e2analytics.models.rows import CurveData
 from e2analytics.models.within import fit_between, fit_within

@@ -21,9 +21,9 @@ import numpy as np
 import polars as pl
 
 from e2analytics.compact import compact
-from e2analytics.models import unit_slip
-from e2analytics.models.slip_terms import UNKNOWN, Belief, Codes, Results, Slip
 from e2analytics.models.threads import one_blas_thread, side_by_side
+from e2analytics.models.unit_errors import search
+from e2analytics.models.unit_errors.arrays import UNKNOWN, Belief, Codes, Results, Slip
 from e2analytics.months import month_of, spelled
 from e2analytics.rules import IMPOSSIBLE_VALUE
 from e2analytics.slip_settings import SlipSettings, units_of
@@ -256,7 +256,7 @@ def _of_each(code: Codes, value_of_code: Codes) -> Codes:
 
 
 def _of_analyte(analyte: _Analyte, settings: SlipSettings) -> tuple[pl.DataFrame, pl.DataFrame]:
-    found = unit_slip.find(analyte.results, _belief(analyte, settings))
+    found = search.find(analyte.results, _belief(analyte, settings))
     suspects = pl.concat(
         [
             pl.DataFrame(schema=_SUSPECT),

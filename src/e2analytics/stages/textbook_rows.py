@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from e2analytics.models import precision, textbook
+from e2analytics.models import textbook, weights
 from e2analytics.models.curve import MIN_PATIENTS, CurveSettings, agree
 from e2analytics.models.rows import CurveData
 from e2analytics.models.shape import ALPHA
@@ -35,7 +35,7 @@ def rows(data: CurveData, how: CurveSettings) -> list[dict[str, object]]:
     n_men = len(np.unique(data.patient))
     if n_men < MIN_PATIENTS or len(np.unique(data.log_e2)) < _LEAST_LEVELS:
         return []
-    weight = precision.estimate([data], agree([data], how)).weights(data.sampling_variance)
+    weight = weights.estimate([data], agree([data], how)).weights(data.sampling_variance)
     known = textbook.Rows(data.log_e2, data.outcome, data.covariates, weight, data.patient)
     about: dict[str, object] = {
         "n_men": n_men,

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from e2analytics.models.slip_evidence import Integers, Vector
+from e2analytics.models.unit_errors.slip_evidence import Integers, Vector
 
 Flags = NDArray[np.bool_]
 Codes = NDArray[np.integer[Any]]

@@ -10,9 +10,9 @@ from typing import Final
 
 import numpy as np
 
-from e2analytics.models.slip_evidence import Vector, log_density
-from e2analytics.models.slip_levels import Scales
-from e2analytics.models.slip_terms import Codes
+from e2analytics.models.unit_errors.arrays import Codes
+from e2analytics.models.unit_errors.slip_evidence import Vector, log_density
+from e2analytics.models.unit_errors.source_levels import Scales
 
 ENOUGH_LOG_BF: Final = 4.0
 _SHARES: Final = np.array([0.02, 0.1, 0.4, 0.97])

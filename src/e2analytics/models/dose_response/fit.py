@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from e2analytics.models.own_level import (
+from e2analytics.models.dose_response.random_effects import (
     NODES,
     PARAMETERS,
     Block,

@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from e2analytics.models import assay
-from e2analytics.models.dose_response import DoseResponse
-from e2analytics.models.levels import Own, own
-from e2analytics.models.own_level import Draws, design
+from e2analytics.models.dose_response import assay
+from e2analytics.models.dose_response.fit import DoseResponse
+from e2analytics.models.dose_response.predict import Own, own
+from e2analytics.models.dose_response.random_effects import Draws, design
 
 Vector = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from e2analytics.models import assay
-from e2analytics.models.assay import Assays, Likelihood
-from e2analytics.models.dose_effect import Effect, effect
+from e2analytics.models.dose_response import assay
+from e2analytics.models.dose_response.assay import Assays, Likelihood
+from e2analytics.models.dose_response.dose_effect import Effect, effect
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from e2analytics.models.grams import blocks_of_columns, gram_of_blocks
+from e2analytics.models.gram_matrices import blocks_of_columns, gram_of_blocks
 from e2analytics.models.plan import Plan
 from e2analytics.models.pspline import Array
 from e2analytics.models.rows import CurveData

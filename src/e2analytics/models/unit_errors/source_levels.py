@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from e2analytics.models.slip_evidence import Integers, Vector
-from e2analytics.models.slip_terms import Codes
+from e2analytics.models.unit_errors.arrays import Codes
+from e2analytics.models.unit_errors.slip_evidence import Integers, Vector
 
 BETWEEN_SOURCES_SD: Final = 0.2  # assays and clinics differ: evidence A3, MS against immunoassay
 

@@ -34,17 +34,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from e2analytics.models.slip_evidence import Group, Integers, Vector, Verdict, judge
-from e2analytics.models.slip_levels import (
-    BETWEEN_SOURCES_SD,
-    SourceLevels,
-    beginning,
-    in_bins,
-    medians_of,
-    scales_of,
-)
-from e2analytics.models.slip_screen import ENOUGH_LOG_BF, Screen
-from e2analytics.models.slip_terms import (
+from e2analytics.models.unit_errors.arrays import (
     UNKNOWN,
     WHOLE,
     Basis,
@@ -54,6 +44,16 @@ from e2analytics.models.slip_terms import (
     Flags,
     Results,
     Slip,
+)
+from e2analytics.models.unit_errors.screen import ENOUGH_LOG_BF, Screen
+from e2analytics.models.unit_errors.slip_evidence import Group, Integers, Vector, Verdict, judge
+from e2analytics.models.unit_errors.source_levels import (
+    BETWEEN_SOURCES_SD,
+    SourceLevels,
+    beginning,
+    in_bins,
+    medians_of,
+    scales_of,
 )
 
 MIN_MEN: Final = 30

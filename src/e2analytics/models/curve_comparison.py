@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import fdtrc
 
-from e2analytics.models import precision, sandwich, smooth
+from e2analytics.models import sandwich, smooth
+from e2analytics.models import weights as precision
 from e2analytics.models.curve import CurveSettings, agree, find_support, refuse_few
-from e2analytics.models.grams import collect
+from e2analytics.models.gram_matrices import collect
 from e2analytics.models.plan import Plan
 from e2analytics.models.pspline import Array
 from e2analytics.models.reml import decompose

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from e2analytics.models import assay
-from e2analytics.models.dose_response import DoseResponse
-from e2analytics.models.own_level import (
+from e2analytics.models.dose_response import assay
+from e2analytics.models.dose_response.fit import DoseResponse
+from e2analytics.models.dose_response.random_effects import (
     Block,
     Common,
     Draws,
