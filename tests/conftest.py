@@ -16,7 +16,7 @@ from e2analytics.pipeline import run as run_pipeline
 from e2analytics.settings import FitSettings, Settings
 from e2analytics.simulate import SimulationSettings, simulate
 from e2analytics.sources import Sources, empty_rows
-from e2analytics.state import Outputs
+from e2analytics.tables.snapshot import Outputs
 
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ["DO_NOT_TRACK"] = "1"

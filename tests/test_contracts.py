@@ -3,9 +3,9 @@
 import pytest
 
 from e2analytics.contract_files import as_yaml
-from e2analytics.contracts import TABLES
 from e2analytics.reference import schemas_folder
-from e2analytics.state import CANONICAL, DERIVED, Outputs
+from e2analytics.tables.contracts import TABLES
+from e2analytics.tables.snapshot import CANONICAL, DERIVED, Outputs
 
 
 @pytest.mark.parametrize("table", TABLES)

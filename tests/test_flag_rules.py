@@ -4,10 +4,10 @@ import pytest
 from pydantic import ValidationError
 
 from e2analytics import reference
-from e2analytics.contracts import STATUSES
 from e2analytics.reference import flag_rules
 from e2analytics.reference.flag_rules import FlagRules
 from e2analytics.settings import FlagSettings
+from e2analytics.tables.contracts import STATUSES
 
 
 def test_the_rules_load_in_the_order_in_which_they_are_asked():

@@ -18,7 +18,7 @@ import pytest
 from e2analytics.feeds.description import load_feeds
 from e2analytics.pipeline import run
 from e2analytics.sources import Sources
-from e2analytics.state import Outputs, Snapshot
+from e2analytics.tables.snapshot import Outputs, Snapshot
 from tests.conftest import KEY, QUICK
 
 AS_OF: Final = date(2026, 3, 31)

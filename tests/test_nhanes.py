@@ -14,7 +14,7 @@ from e2analytics.models.reml import decompose
 from e2analytics.pipeline import run
 from e2analytics.sources import Sources
 from e2analytics.stages import curve_rows
-from e2analytics.state import Outputs
+from e2analytics.tables.snapshot import Outputs
 from tests.conftest import AS_OF, KEY, QUICK
 
 NHANES = Path(__file__).parents[2] / "shared" / "data" / "nhanes_2017_2020"

@@ -17,7 +17,7 @@ from e2analytics.settings import FitSettings, Settings
 from e2analytics.simulate import Shape, SimulationSettings, simulate
 from e2analytics.sources import Sources
 from e2analytics.stages.settle import FATES
-from e2analytics.state import CANONICAL, Outputs, Snapshot
+from e2analytics.tables.snapshot import CANONICAL, Outputs, Snapshot
 from e2analytics.terminal import STEP_NAMES
 from tests.conftest import AS_OF, KEY, QUICK
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from e2analytics.report.words import number
-from e2analytics.state import Outputs
+from e2analytics.tables.snapshot import Outputs
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 
 from e2analytics import recount
-from e2analytics.contracts import schema_of
-from e2analytics.state import empty_table
+from e2analytics.tables.contracts import schema_of
+from e2analytics.tables.snapshot import empty_table
 
 AUGUST = date(2026, 8, 31)
 

@@ -9,12 +9,12 @@ import openpyxl
 import polars as pl
 import pytest
 
-from e2analytics.compact import plain
 from e2analytics.errors import UnreadableError
 from e2analytics.feeds import formats
 from e2analytics.feeds.description import load_feeds
 from e2analytics.sources import Sources
-from e2analytics.state import Outputs
+from e2analytics.tables.categoricals import plain
+from e2analytics.tables.snapshot import Outputs
 from tests.conftest import KEY
 
 PATIENTS = "patient_id,clinic_id,sex,birth_date\nP1,C1,M,1970-01-01\n"

@@ -13,12 +13,12 @@ import pytest
 from deltalake import DeltaTable
 from polars.testing import assert_frame_equal
 
-from e2analytics.compact import plain
 from e2analytics.errors import ConfigurationError, StoreError, TooLittleDataError
 from e2analytics.pipeline import run
 from e2analytics.sources import Sources
-from e2analytics.state import Outputs
 from e2analytics.store import SCHEMA_VERSION, Store, open_published
+from e2analytics.tables.categoricals import plain
+from e2analytics.tables.snapshot import Outputs
 from tests.conftest import AS_OF, QUICK
 
 

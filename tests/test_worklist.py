@@ -9,7 +9,7 @@ from openpyxl import load_workbook
 
 from e2analytics import worklist
 from e2analytics.errors import UnreadableError
-from e2analytics.state import Outputs
+from e2analytics.tables.snapshot import Outputs
 
 AS_OF = date(2026, 9, 30)
 OPENS_A_FORMULA = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"]

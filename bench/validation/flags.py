@@ -34,7 +34,7 @@ from e2analytics.simulate import Shape, SimulationSettings, simulate
 from e2analytics.simulate import parameters as world
 from e2analytics.sources import Sources
 from e2analytics.stages import link
-from e2analytics.state import Outputs, Snapshot
+from e2analytics.tables.snapshot import Outputs, Snapshot
 
 NAME: Final = "flags"
 TITLE: Final = "Flags"

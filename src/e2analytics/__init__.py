@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from e2analytics.pipeline import run
     from e2analytics.settings import Settings
     from e2analytics.sources import Sources
-    from e2analytics.state import Outputs
+    from e2analytics.tables.snapshot import Outputs
 
 __all__ = ["Outputs", "Settings", "Sources", "SweetSpotRegressor", "load_feeds", "run"]
 

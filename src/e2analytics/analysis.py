@@ -40,8 +40,8 @@ from e2analytics.stages.curve_rows import Measured
 from e2analytics.stages.fit import Fitted
 from e2analytics.stages.opportunities import Known
 from e2analytics.stages.respond import Responded
-from e2analytics.state import CANONICAL, Snapshot, up_to
 from e2analytics.steps import Step
+from e2analytics.tables.snapshot import CANONICAL, Snapshot, up_to
 
 _PAIR: Final = ["patient_id", "site", "scan_id", "scan_id_2"]
 

@@ -324,8 +324,8 @@ def export(
     as_of: PublishedOption = None,
 ) -> None:
     """Write a table of the store to a file, as it is or as it was as of a day."""
-    from e2analytics.contracts import TABLES
     from e2analytics.store import open_published
+    from e2analytics.tables.contracts import TABLES
     from e2analytics.terminal import err
 
     if table not in TABLES:

@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 from pandera.polars import Column
 
-from e2analytics.contracts import TABLES
 from e2analytics.reference import schemas_folder
 from e2analytics.rules import ROW_RULES
+from e2analytics.tables.contracts import TABLES
 
 
 def write_contracts() -> list[Path]:

@@ -19,8 +19,8 @@ import polars as pl
 from deltalake import DeltaTable, Schema
 from deltalake.transaction import AddAction
 
-from e2analytics.ahead import read_ahead
-from e2analytics.compact import TEXT
+from e2analytics.tables.categoricals import TEXT
+from e2analytics.tables.prefetch import read_ahead
 
 _ROWS_OF_A_GROUP: Final = 1 << 20
 

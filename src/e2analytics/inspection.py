@@ -31,7 +31,7 @@ from e2analytics.rules import UNKNOWN_PATIENT
 from e2analytics.settings import Settings
 from e2analytics.sources import SourceFile, Sources
 from e2analytics.stages.settle import FATES
-from e2analytics.state import Snapshot
+from e2analytics.tables.snapshot import Snapshot
 from e2analytics.unknown_texts import UnknownTexts
 
 FIRST_LINES: Final = 3

@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 import polars as pl
 
-from e2analytics.compact import compact, plain
-from e2analytics.contracts import TABLES, columns_of
 from e2analytics.settings import Settings
 from e2analytics.slip_settings import SlipSettings
 from e2analytics.sources import Sources
@@ -23,7 +21,9 @@ from e2analytics.stages import (
     treated,
     validate,
 )
-from e2analytics.state import CANONICAL, Sliced, Snapshot
+from e2analytics.tables.categoricals import compact, plain
+from e2analytics.tables.contracts import TABLES, columns_of
+from e2analytics.tables.snapshot import CANONICAL, Sliced, Snapshot
 
 
 class TakenIn(NamedTuple):

@@ -16,9 +16,9 @@ from e2analytics.errors import E2AnalyticsError, UnforeseenError, UnreadableErro
 from e2analytics.feeds.description import load_feeds
 from e2analytics.settings import Settings
 from e2analytics.sources import Sources
-from e2analytics.state import Outputs, Snapshot
 from e2analytics.steps import Step, as_is
 from e2analytics.store import Store
+from e2analytics.tables.snapshot import Outputs, Snapshot
 
 Part = Literal["all", "ingest", "fit", "flag"]
 

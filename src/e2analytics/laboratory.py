@@ -16,9 +16,9 @@ from typing import Final
 import polars as pl
 
 from e2analytics import reference
-from e2analytics.compact import TEXT, compact, distinct
 from e2analytics.feeds.mapping import NOT_MEASURED
 from e2analytics.rules import FORMULA
+from e2analytics.tables.categoricals import TEXT, compact, distinct
 from e2analytics.written import finite, instant
 
 OTHER_ANALYTE: Final = "other_analyte"

@@ -18,7 +18,6 @@ from typing import Any, Final
 import polars as pl
 
 from e2analytics import recount
-from e2analytics.contracts import TABLES
 from e2analytics.errors import ConfigurationError, TooLittleDataError, UnreadableError
 from e2analytics.report import editions
 from e2analytics.report.compare import Comparison, compare
@@ -26,6 +25,7 @@ from e2analytics.report.content import Report, build
 from e2analytics.report.outside import OutsideReport, release_reports
 from e2analytics.settings import ReportSettings
 from e2analytics.store import Store, open_published
+from e2analytics.tables.contracts import TABLES
 
 _LONGEST_NAME: Final = 40
 _MONTH: Final = re.compile(r"\d{4}-\d{2}")

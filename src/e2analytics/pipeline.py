@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from datetime import date
 
-from e2analytics.contracts import TABLES
 from e2analytics.intake import counts_of_rows, take_in
 from e2analytics.settings import Settings
 from e2analytics.sources import Sources
@@ -21,8 +20,9 @@ from e2analytics.stages import (
     quality,
     validate,
 )
-from e2analytics.state import DERIVED, Outputs, Snapshot
 from e2analytics.steps import Clock, Step, as_is
+from e2analytics.tables.contracts import TABLES
+from e2analytics.tables.snapshot import DERIVED, Outputs, Snapshot
 
 
 def run(

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import polars as pl
 
-from e2analytics.compact import TEXT
 from e2analytics.errors import ConfigurationError
 from e2analytics.reference.simulation_marker import MARKER_NAME
+from e2analytics.tables.categoricals import TEXT
 
 KEY_VARIABLE = "E2ANALYTICS_KEY"
 KEY_FILE_VARIABLE = "E2ANALYTICS_KEY_FILE"

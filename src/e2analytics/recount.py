@@ -20,7 +20,7 @@ import polars as pl
 from e2analytics.settings import FlagSettings, LinkSettings
 from e2analytics.stages import densitometry, link, measure, waiting
 from e2analytics.stages.opportunities import Known
-from e2analytics.state import up_to
+from e2analytics.tables.snapshot import up_to
 
 STEPS: Final = ("published", "ruled", "corrected", "now")
 _GRAIN: Final = ["clinic_id", "measure"]

@@ -16,8 +16,8 @@ from typing import Final, Literal
 
 import polars as pl
 
-from e2analytics.contracts import SITES
 from e2analytics.reference import vertebrae
+from e2analytics.tables.contracts import SITES
 
 Severity = Literal["reject", "warn"]
 

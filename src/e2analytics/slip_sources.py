@@ -6,9 +6,9 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.compact import compact
-from e2analytics.months import month_of
 from e2analytics.slip_settings import SlipDecision, SlipSettings
+from e2analytics.tables.categoricals import compact
+from e2analytics.tables.months import month_of
 
 KINDS: Final = ("performing_lab", "clinic", "feed")
 CONVERTED: Final = "unit_converted"

@@ -18,8 +18,6 @@ from pathlib import Path
 import polars as pl
 
 from e2analytics import pseudonyms
-from e2analytics.ahead import read_ahead
-from e2analytics.compact import compact
 from e2analytics.errors import RefusedFileError
 from e2analytics.feeds import drop, formats, lookups, mapping
 from e2analytics.feeds.description import TEXT_COLUMNS, Feed, FileDescription
@@ -28,6 +26,8 @@ from e2analytics.reference import schemas_folder
 from e2analytics.settings import Settings
 from e2analytics.stages import validate
 from e2analytics.stages.normalise import normalise
+from e2analytics.tables.categoricals import compact
+from e2analytics.tables.prefetch import read_ahead
 
 _HASH_DIGITS = 12
 Look = Callable[[Found, FileDescription, pl.DataFrame, pl.DataFrame], None]

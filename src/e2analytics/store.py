@@ -35,8 +35,6 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
 from filelock import FileLock, Timeout
 
-from e2analytics.compact import compact, plain
-from e2analytics.contracts import TABLES, columns_of, schema_of
 from e2analytics.delta_files import Part, write_new
 from e2analytics.errors import (
     ConfigurationError,
@@ -46,9 +44,11 @@ from e2analytics.errors import (
     is_stop,
 )
 from e2analytics.feeds.mapping import PROVENANCE
-from e2analytics.months import month_of, spelled
 from e2analytics.pseudonyms import is_of_simulated_patients
-from e2analytics.state import CANONICAL, Outputs, Snapshot, compact_rows, slices
+from e2analytics.tables.categoricals import compact, plain
+from e2analytics.tables.contracts import TABLES, columns_of, schema_of
+from e2analytics.tables.months import month_of, spelled
+from e2analytics.tables.snapshot import CANONICAL, Outputs, Snapshot, compact_rows, slices
 
 SCHEMA_VERSION: Final = 1
 _MONTH: Final = "month"

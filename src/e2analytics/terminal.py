@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from e2analytics.contracts import FITTED_SITES, POOLED
 from e2analytics.job import STEPS, Done, Preview
 from e2analytics.stages.settle import FATES
+from e2analytics.tables.contracts import FITTED_SITES, POOLED
 
 if TYPE_CHECKING:
     # What writes reports takes a second to import, and most commands write none.

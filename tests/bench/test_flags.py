@@ -12,7 +12,7 @@ from bench.validation import flags
 from e2analytics.pipeline import run as run_pipeline
 from e2analytics.pseudonyms import pseudonym
 from e2analytics.sources import Sources
-from e2analytics.state import Outputs, Snapshot
+from e2analytics.tables.snapshot import Outputs, Snapshot
 from tests.conftest import AS_OF, KEY, QUICK
 
 FLIPS = {"new", "reopened", "resolved", "tier_changed", "status_changed"}

@@ -16,9 +16,9 @@ import polars as pl
 import pytest
 from scipy.special import ndtr
 
-from e2analytics import contracts
 from e2analytics.models.proportion import wilson
 from e2analytics.reference import measures
+from e2analytics.tables import contracts
 
 AS_OF = date(2026, 9, 30)
 RUN_ID = "2026-09-30-7c1f"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from e2analytics import contracts
 from e2analytics.report import choices
 from e2analytics.report.choices import Choices
 from e2analytics.report.content import build
 from e2analytics.report.outside import release_reports
+from e2analytics.tables import contracts
 
 Tables = dict[str, pl.DataFrame]
 

@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from e2analytics import contracts
 from e2analytics.errors import ConfigurationError, ContractError, TooLittleDataError
 from e2analytics.report.content import Report, build
+from e2analytics.tables import contracts
 
 Tables = dict[str, pl.DataFrame]
 MONTH = "2026-09"

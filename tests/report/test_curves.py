@@ -7,11 +7,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from e2analytics import contracts
 from e2analytics.reference.constants import DEFAULT_LOWER_LIMIT_E2
 from e2analytics.report import curves
 from e2analytics.report.curve_words import CHANGE, LEVEL, RISK
 from e2analytics.settings import FlagSettings
+from e2analytics.tables import contracts
 
 Tables = dict[str, pl.DataFrame]
 SPINE = (pl.col("site") == "lumbar_spine") & (pl.col("outcome") == CHANGE)

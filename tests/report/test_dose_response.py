@@ -1,7 +1,7 @@
 """What the dose response says, in words."""
 
 from e2analytics.report import dose_response
-from e2analytics.state import empty_table
+from e2analytics.tables.snapshot import empty_table
 from tests.report.conftest import dose_effect, e2_check, frame
 
 EFFECTS = frame("dose_effects", [dose_effect(0.5, 48.0, 70), dose_effect(1.0, 60.0, 1400)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from e2analytics import contracts
+from e2analytics.tables import contracts
 
 NAMES = (
     *(

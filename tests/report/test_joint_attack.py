@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import LinearConstraint
 
-from e2analytics.contracts import schema_of
 from e2analytics.models.disclosure import LARGEST
 from e2analytics.report import outside_measures
 from e2analytics.report.measure_clinics import with_shares
 from e2analytics.report.outside_men import LEVELS, Men
 from e2analytics.report.release import release
+from e2analytics.tables.contracts import schema_of
 from tests.report.attack import least_and_most
 from tests.report.test_release import network
 

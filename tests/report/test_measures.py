@@ -9,7 +9,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-from e2analytics import contracts
 from e2analytics.errors import ConfigurationError
 from e2analytics.report import measures as told
 from e2analytics.report.content import build
@@ -17,6 +16,7 @@ from e2analytics.report.measure_charts import funnel_svg, months_svg
 from e2analytics.report.measures import Measure, Measures, describe
 from e2analytics.report.render import render_html
 from e2analytics.settings import Rebase
+from e2analytics.tables import contracts
 
 Tables = dict[str, pl.DataFrame]
 MONTH = "2026-09"

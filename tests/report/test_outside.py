@@ -11,10 +11,10 @@ import openpyxl
 import polars as pl
 import pytest
 
-from e2analytics import contracts
 from e2analytics.report import editions, outline
 from e2analytics.report.outside import OutsideReport, release_reports
 from e2analytics.report.render import render_outside
+from e2analytics.tables import contracts
 
 Tables = dict[str, pl.DataFrame]
 MONTH = "2026-09"

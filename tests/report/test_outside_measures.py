@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 from scipy.optimize import LinearConstraint
 
-from e2analytics.contracts import schema_of
 from e2analytics.report import outside_measures
 from e2analytics.report.measure_clinics import with_shares
 from e2analytics.report.outside_men import Men
+from e2analytics.tables.contracts import schema_of
 from tests.report.attack import least_and_most
 
 AMBER, RED, DXA = "e2_below_amber_line", "e2_below_red_line", "baseline_dxa"

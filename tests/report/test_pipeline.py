@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from e2analytics import contracts
 from e2analytics.report.content import Report, build
 from e2analytics.report.reasons import WORDS, split
 from e2analytics.report.render import render_html
-from e2analytics.state import Outputs
+from e2analytics.tables import contracts
+from e2analytics.tables.snapshot import Outputs
 
 AS_OF = datetime(2026, 9, 30, tzinfo=UTC)
 

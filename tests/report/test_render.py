@@ -14,10 +14,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from e2analytics import contracts
 from e2analytics.report import editions
 from e2analytics.report.content import build
 from e2analytics.report.render import render_html
+from e2analytics.tables import contracts
 
 Tables = dict[str, pl.DataFrame]
 MONTH = "2026-09"

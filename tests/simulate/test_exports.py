@@ -16,7 +16,7 @@ from e2analytics.reference.simulation_marker import MARKER_NAME
 from e2analytics.simulate import SimulationSettings, simulate
 from e2analytics.simulate.exports import FORMATS, write_exports
 from e2analytics.sources import Sources
-from e2analytics.state import Outputs
+from e2analytics.tables.snapshot import Outputs
 from tests.conftest import AS_OF, KEY, QUICK
 
 KEYS = {

@@ -8,10 +8,10 @@ import pytest
 from pandera.polars import Check, Column, DataFrameSchema
 from polars.testing import assert_frame_equal
 
-from e2analytics.compact import TEXT
-from e2analytics.contracts import TABLES, schema_of
 from e2analytics.errors import ContractError
 from e2analytics.stages.validate import check
+from e2analytics.tables.categoricals import TEXT
+from e2analytics.tables.contracts import TABLES, schema_of
 
 
 def good_value(column: Column) -> object:

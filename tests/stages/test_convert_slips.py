@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from e2analytics.compact import compact, plain
 from e2analytics.slip_settings import SlipDecision, SlipSettings
 from e2analytics.stages import convert_slips
+from e2analytics.tables.categoricals import compact, plain
 
 FEEDS = pl.DataFrame({"source_file": ["labs-0"], "feed": ["acme"]})
 CLINICS = pl.DataFrame({"patient_id": ["m1", "m2"], "clinic_id": ["north", "south"]})

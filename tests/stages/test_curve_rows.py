@@ -10,7 +10,7 @@ from e2analytics.analysis import Linked, join, measure_exposure, measure_for_cur
 from e2analytics.settings import FitSettings, Settings
 from e2analytics.stages import curve_rows
 from e2analytics.stages.curve_rows import CHANGE, LEVEL, RISK, Measured
-from e2analytics.state import Outputs, Snapshot, empty_table
+from e2analytics.tables.snapshot import Outputs, Snapshot, empty_table
 from tests.conftest import AS_OF
 
 QUICK = FitSettings(n_replicates=100)

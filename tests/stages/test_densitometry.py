@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e2analytics import reference
-from e2analytics.contracts import BONE_CLASSES, SITES
 from e2analytics.reference import vertebrae
 from e2analytics.stages import densitometry
+from e2analytics.tables.contracts import BONE_CLASSES, SITES
 
 NHANES = Path(__file__).parents[3] / "shared" / "data" / "nhanes_2017_2020"
 WHITE_WOMEN = "NHANES III white female"

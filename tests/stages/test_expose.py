@@ -11,7 +11,7 @@ import pytest
 from e2analytics.pseudonyms import pseudonym
 from e2analytics.settings import LinkSettings
 from e2analytics.stages import expose
-from e2analytics.state import Outputs, empty_table
+from e2analytics.tables.snapshot import Outputs, empty_table
 from tests.conftest import KEY
 
 ZERO = date(2024, 1, 1)

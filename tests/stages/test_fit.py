@@ -7,7 +7,7 @@ import pytest
 from e2analytics.settings import FitSettings
 from e2analytics.stages import fit
 from e2analytics.stages.curve_rows import CHANGE, RISK, Measured
-from e2analytics.state import Outputs, empty_table
+from e2analytics.tables.snapshot import Outputs, empty_table
 from tests.stages.test_curve_rows import measured_of
 
 QUICK = FitSettings(n_replicates=100)

@@ -9,7 +9,7 @@ import pytest
 from e2analytics.settings import FlagSettings
 from e2analytics.stages import flag, flag_life, link
 from e2analytics.stages.limit import LimitInUse
-from e2analytics.state import empty_table
+from e2analytics.tables.snapshot import empty_table
 
 AS_OF = date(2024, 12, 31)
 LIMIT = LimitInUse(16.0, "literature", None, None)

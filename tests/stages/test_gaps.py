@@ -10,7 +10,7 @@ from e2analytics.reference import flag_rules, measures
 from e2analytics.settings import FlagSettings, LinkSettings
 from e2analytics.stages import context, densitometry, flag, gaps, link, waiting
 from e2analytics.stages.opportunities import Known
-from e2analytics.state import empty_table
+from e2analytics.tables.snapshot import empty_table
 
 AS_OF = date(2026, 9, 30)
 LONG_AGO = date(2015, 1, 1)

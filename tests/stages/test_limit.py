@@ -8,7 +8,7 @@ import pytest
 from e2analytics.errors import TooLittleDataError
 from e2analytics.settings import FitSettings, FlagSettings
 from e2analytics.stages import limit
-from e2analytics.state import empty_table
+from e2analytics.tables.snapshot import empty_table
 
 TODAY = date(2024, 6, 30)
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from e2analytics.settings import CrossCalibration, FlagSettings, LinkSettings
 from e2analytics.stages import expose, link
-from e2analytics.state import empty_table
+from e2analytics.tables.snapshot import empty_table
 
 ZERO = date(2024, 1, 1)
 PATIENTS = pl.DataFrame({"patient_id": ["p1"], "clinic_id": ["c1"]})

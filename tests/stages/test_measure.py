@@ -12,7 +12,7 @@ from e2analytics.settings import FlagSettings, LinkSettings
 from e2analytics.stages import densitometry, link, waiting
 from e2analytics.stages.measure import measure, with_older
 from e2analytics.stages.opportunities import Known
-from e2analytics.state import empty_table
+from e2analytics.tables.snapshot import empty_table
 
 AS_OF = date(2026, 9, 30)
 START = date(2026, 1, 1)

@@ -10,7 +10,7 @@ from e2analytics.feeds.description import load_feeds
 from e2analytics.intake import TakenIn, take_in
 from e2analytics.settings import Settings
 from e2analytics.sources import Sources
-from e2analytics.state import Snapshot
+from e2analytics.tables.snapshot import Snapshot
 from tests.conftest import KEY
 
 HEAD = "result_id,patient_id,collected_at,test_name,value,unit\n"

@@ -9,7 +9,7 @@ from e2analytics.settings import FitSettings, FlagSettings
 from e2analytics.stages import link, sensitivity
 from e2analytics.stages.curve_rows import CHANGE, Measured
 from e2analytics.stages.sensitivity import Beside
-from e2analytics.state import Outputs
+from e2analytics.tables.snapshot import Outputs
 from tests.stages.test_curve_rows import measured_of
 
 QUICK = FitSettings(n_replicates=100)

@@ -4,9 +4,9 @@ from datetime import date
 
 import polars as pl
 
-from e2analytics.compact import compact
 from e2analytics.settings import FlagSettings
 from e2analytics.stages import treated
+from e2analytics.tables.categoricals import compact
 
 # The clinic in the north sends its orders, the first of March; of the south nobody knows any.
 CLINICS = pl.DataFrame(

@@ -6,13 +6,13 @@ from datetime import date
 import polars as pl
 import pytest
 
-from e2analytics.contracts import Precision
 from e2analytics.errors import ContractError
 from e2analytics.rules import FILE_RULES, FOR_THE_CLINIC, ROW_RULES, SETTLED_RULES, UNREADABLE_RULES
 from e2analytics.settings import Settings
 from e2analytics.slip_settings import SlipSettings
 from e2analytics.stages.normalise import normalise
 from e2analytics.stages.validate import check, judge
+from e2analytics.tables.contracts import Precision
 from tests.conftest import text_rows
 
 GOOD: dict[str, dict[str, str]] = {

@@ -16,7 +16,6 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from e2analytics.compact import TEXT
 from e2analytics.feeds.description import (
     DATES,
     NUMBERS,
@@ -30,6 +29,7 @@ from e2analytics.feeds.description import (
     Join,
     Source,
 )
+from e2analytics.tables.categoricals import TEXT
 
 NOT_MEASURED = "not_measured"
 PROVENANCE = ("source_file", "source_line", "source_part", "source_order")

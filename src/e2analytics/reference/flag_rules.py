@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, model_validator
 
 from e2analytics import reference
-from e2analytics.contracts import STATUSES
 from e2analytics.reference import measures
 from e2analytics.reference.constants import Confidence
 from e2analytics.settings import FlagSettings
+from e2analytics.tables.contracts import STATUSES
 
 Text = Annotated[str, Field(min_length=1)]
 Change = Literal[

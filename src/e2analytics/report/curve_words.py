@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from e2analytics.contracts import OUTCOMES
 from e2analytics.report.words import SITE_NAMES, count, interval, level, number, plain
+from e2analytics.tables.contracts import OUTCOMES
 
 CHANGE, RISK, LEVEL = OUTCOMES
 OUTCOME_NAMES: Final = {

@@ -16,12 +16,12 @@ from typing import Any, Final
 
 import polars as pl
 
-from e2analytics.contracts import FITTED_SITES, OUTCOMES
 from e2analytics.reference.constants import DEFAULT_LOWER_LIMIT_E2
 from e2analytics.report import choices, curve_months, curve_words
 from e2analytics.report.curve_words import AXIS_TITLES, CHANGE, LEVEL, RISK
 from e2analytics.report.words import SITE_NAMES, day, interval, level, number, plain, signed
 from e2analytics.settings import FlagSettings
+from e2analytics.tables.contracts import FITTED_SITES, OUTCOMES
 
 TABLE_E2_PG_ML: Final = (6.0, 8.0, 10.0, 12.0, 16.0, 20.0, 25.0, 30.0, 40.0, 60.0, 80.0)
 
@@ -129,7 +129,7 @@ def describe(
     Parameters
     ----------
     curve, summary, exposures, limits, cohort, sensitivity, prescribing : polars.DataFrame
-        As in :mod:`e2analytics.contracts`, of one run.
+        As in :mod:`e2analytics.tables.contracts`, of one run.
     primary_site : str
         Site whose annual change was chosen beforehand to give the limit. Where that was not
         fitted, the level of the same site stands in, named cross-sectional and without limits.

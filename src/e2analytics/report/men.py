@@ -14,7 +14,6 @@ from typing import Any, Final
 
 import polars as pl
 
-from e2analytics.contracts import TIERS
 from e2analytics.report import reasons
 from e2analytics.report.beside import Beside
 from e2analytics.report.words import (
@@ -28,6 +27,7 @@ from e2analytics.report.words import (
     number,
     signed,
 )
+from e2analytics.tables.contracts import TIERS
 
 OPEN_TIERS: Final = ("critical", "high", "watch")
 REVIEW_NAMES: Final = {"not_reviewed": "not reviewed", "reviewed": "reviewed"}

@@ -13,8 +13,8 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.contracts import columns_of
 from e2analytics.stages.flag import WORST_FIRST, Known, last_pairs, last_scans
+from e2analytics.tables.contracts import columns_of
 
 _SEPARATOR: Final = "; "
 _LAST: Final = {

@@ -15,7 +15,6 @@ from typing import Final
 import polars as pl
 
 from e2analytics import reference
-from e2analytics.compact import compact
 from e2analytics.slip_settings import SlipSettings, units_of
 from e2analytics.slip_sources import (
     CONVERTED,
@@ -25,6 +24,7 @@ from e2analytics.slip_sources import (
     texts_with,
     with_sources,
 )
+from e2analytics.tables.categoricals import compact
 
 AT: Final = "at"
 _MARK: Final = rf"{CONVERTED}:\S+"

@@ -16,10 +16,10 @@ from typing import Final, NamedTuple, Self
 import numpy as np
 import polars as pl
 
-from e2analytics.contracts import FITTED_SITES, POOLED
 from e2analytics.models.pspline import Array
 from e2analytics.models.rows import CurveData
 from e2analytics.settings import FitSettings
+from e2analytics.tables.contracts import FITTED_SITES, POOLED
 
 CHANGE: Final = "annual_change_pct"
 RISK: Final = "risk_loss_lsc_2y"

@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 import polars as pl
 
-from e2analytics.contracts import POOLED, schema_of
 from e2analytics.errors import TooLittleDataError
 from e2analytics.models.curve import CurveFit, CurveSettings, fit_curve
 from e2analytics.models.risk_curve import fit_risk
 from e2analytics.settings import FitSettings
 from e2analytics.stages import curve_rows, curve_tables
 from e2analytics.stages.curve_rows import CHANGE, LEVEL, RISK, CurveRows, Measured
+from e2analytics.tables.contracts import POOLED, schema_of
 
 
 class Fitted(NamedTuple):

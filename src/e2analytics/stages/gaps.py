@@ -16,13 +16,13 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.contracts import columns_of
 from e2analytics.reference import flag_rules, measures
 from e2analytics.stages import courses
 from e2analytics.stages.flag import wholly_below
 from e2analytics.stages.measure import lacking
 from e2analytics.stages.opportunities import VITAMIN_D, Known, opportunities
 from e2analytics.stages.waiting import BONE_SCAN, BONE_SITES
+from e2analytics.tables.contracts import columns_of
 
 _FOUND: Final = ["patient_id", "since_on", "due_on"]
 # A review is not the only answer to it: a clinic need not send reviews.

@@ -21,11 +21,11 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from e2analytics.contracts import FITTED_SITES
 from e2analytics.reference import measures
 from e2analytics.reference.measures import Measure
 from e2analytics.stages import courses
 from e2analytics.stages.waiting import BONE_SCAN, BONE_SITES
+from e2analytics.tables.contracts import FITTED_SITES
 
 VITAMIN_D: Final = "vitamin_d_25oh"
 _BONE_DRUGS: Final = ("bisphosphonate", "denosumab")

@@ -19,8 +19,8 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.compact import compact, distinct
-from e2analytics.months import month_of
+from e2analytics.tables.categoricals import compact, distinct
+from e2analytics.tables.months import month_of
 
 HOUSE_RULE: Final = "house rule"
 MIN_ROWS: Final = 20

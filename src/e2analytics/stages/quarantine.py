@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import polars as pl
 
-from e2analytics.compact import plain
-from e2analytics.contracts import columns_of
 from e2analytics.rules import FILE_RULES, ROW_RULES, SETTLED_RULES
+from e2analytics.tables.categoricals import plain
+from e2analytics.tables.contracts import columns_of
 
 _LINE = ["target", "source_file", "source_line", "rule"]
 

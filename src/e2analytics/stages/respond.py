@@ -20,7 +20,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from e2analytics.contracts import schema_of
 from e2analytics.models import random_intercept
 from e2analytics.models.dose_response import draw_check, predict
 from e2analytics.models.dose_response.fit import CONSTANT, MIN_MEN, PRIORS, DoseResponse, Prior
@@ -30,6 +29,7 @@ from e2analytics.models.dose_response.random_effects import Draws
 from e2analytics.models.proportion import wilson
 from e2analytics.models.random_intercept import Usual
 from e2analytics.reference import constants
+from e2analytics.tables.contracts import schema_of
 
 TABLES: Final = ("own_levels", "dose_effects", "e2_checks")
 """What is kept of a model of a month, in the order of ``Responded``."""

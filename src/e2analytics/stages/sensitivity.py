@@ -18,7 +18,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from e2analytics.contracts import schema_of
 from e2analytics.errors import TooLittleDataError
 from e2analytics.models.contrast import effect
 from e2analytics.models.curve import CurveFit, CurveSettings, fit_curve
@@ -30,6 +29,7 @@ from e2analytics.settings import FitSettings
 from e2analytics.stages import curve_rows, curve_tables, textbook_rows
 from e2analytics.stages.curve_rows import CHANGE, LEVEL, CurveRows, Measured
 from e2analytics.stages.fit import how_to_fit
+from e2analytics.tables.contracts import schema_of
 
 EFFECT_PG_ML: Final = (12.0, 25.0)
 """The outcome at the first less that at the second is what all variants are compared by."""

@@ -15,14 +15,14 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.compact import TEXT, compact, keys, plain, repeated
-from e2analytics.contracts import columns_of
 from e2analytics.rules import (
     CONFLICTING_IDENTITY,
     NUMBER_OF_SEVERAL_TESTS,
     SUSPECTED_UNIT_SLIP,
     UNKNOWN_PATIENT,
 )
+from e2analytics.tables.categoricals import TEXT, compact, keys, plain, repeated
+from e2analytics.tables.contracts import columns_of
 
 FATES: Final = (
     "accepted",

@@ -20,11 +20,9 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from e2analytics.compact import compact
 from e2analytics.models.threads import one_blas_thread, side_by_side
 from e2analytics.models.unit_errors import search
 from e2analytics.models.unit_errors.arrays import UNKNOWN, Belief, Codes, Results, Slip
-from e2analytics.months import month_of, spelled
 from e2analytics.rules import IMPOSSIBLE_VALUE
 from e2analytics.slip_settings import SlipSettings, units_of
 from e2analytics.slip_sources import (
@@ -37,6 +35,8 @@ from e2analytics.slip_sources import (
     texts_with,
     with_sources,
 )
+from e2analytics.tables.categoricals import compact
+from e2analytics.tables.months import month_of, spelled
 
 KEY: Final = ("source_file", "source_line", "source_part")
 _PLACE: Final = "place_"

@@ -13,8 +13,8 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.compact import compact
 from e2analytics.settings import FlagSettings
+from e2analytics.tables.categoricals import compact
 
 _SPELL: Final = ("patient_id", "started_on", "ended_on")
 

@@ -17,10 +17,10 @@ from pandera.errors import SchemaErrors
 from pandera.polars import DataFrameSchema
 
 from e2analytics import reference
-from e2analytics.compact import TEXT, keys, repeated
-from e2analytics.contracts import Table, columns_of
 from e2analytics.errors import ContractError
 from e2analytics.rules import ROW_RULES, TOMORROW, VALUE_RULES, Rule
+from e2analytics.tables.categoricals import TEXT, keys, repeated
+from e2analytics.tables.contracts import Table, columns_of
 
 BLANKED: Final = frozenset(
     {

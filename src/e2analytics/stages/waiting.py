@@ -15,8 +15,8 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.compact import plain
-from e2analytics.contracts import EVENT_DATE, FITTED_SITES, columns_of
+from e2analytics.tables.categoricals import plain
+from e2analytics.tables.contracts import EVENT_DATE, FITTED_SITES, columns_of
 
 BONE_SITES: Final = (*FITTED_SITES, "one_third_radius")
 BONE_SCAN: Final = "bone_scan"

@@ -9,8 +9,8 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.compact import compact, plain
-from e2analytics.contracts import EVENT_DATE, schema_of
+from e2analytics.tables.categoricals import compact, plain
+from e2analytics.tables.contracts import EVENT_DATE, schema_of
 
 _SLICE: Final = 500_000
 CANONICAL: Final = ("patients", "labs", "dxa", "medications", "events", "precision")
