@@ -10,12 +10,12 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from e2analytics.drafting import draft, guess, words
-from e2analytics.drafting.draft import _flow
-from e2analytics.drafting.sniff import is_header, sniff
 from e2analytics.errors import UnreadableError
 from e2analytics.feeds import drop
 from e2analytics.feeds.description import TEXT_COLUMNS, Feed, load_feed
+from e2analytics.feeds.drafting import draft, guess, vocabulary
+from e2analytics.feeds.drafting.draft import _flow
+from e2analytics.feeds.drafting.sniff import is_header, sniff
 
 REPOSITORY = Path(__file__).parents[1]
 LABS = """\
@@ -321,13 +321,13 @@ def test_the_words_name_columns_and_codes_that_exist():
     columns = {target: guess.required(target) for target in TEXT_COLUMNS}
 
     for target, needed in columns.items():
-        assert set(needed) <= set(words.columns(target, needed)), "each knows its own name"
-        assert set(words.columns(target, [])) == set()
+        assert set(needed) <= set(vocabulary.columns(target, needed)), "each knows its own name"
+        assert set(vocabulary.columns(target, [])) == set()
 
 
 @pytest.mark.parametrize("target", TEXT_COLUMNS)
 def test_the_canonical_columns_are_their_own(target: str):
-    found = words.columns(target, TEXT_COLUMNS[target])
+    found = vocabulary.columns(target, TEXT_COLUMNS[target])
 
     assert all(name == column for name, column in found.items())
 

@@ -20,10 +20,10 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.drafting import draft
 from e2analytics.errors import RefusedFileError, UnreadableError
 from e2analytics.feeds import drop, formats, recognition
 from e2analytics.feeds.description import TEXT_COLUMNS, Feed, FileDescription, load_feeds
+from e2analytics.feeds.drafting import draft
 from e2analytics.feeds.drop import Found
 from e2analytics.intake import TakenIn, take_in
 from e2analytics.reference.simulation_marker import MARKER_NAME

@@ -17,9 +17,9 @@ import polars as pl
 
 from e2analytics import reference
 from e2analytics.feeds.mapping import NOT_MEASURED
+from e2analytics.feeds.parsing import finite, instant
 from e2analytics.rules import FORMULA
 from e2analytics.tables.categoricals import TEXT, compact, distinct
-from e2analytics.written import finite, instant
 
 OTHER_ANALYTE: Final = "other_analyte"
 

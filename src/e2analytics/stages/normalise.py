@@ -16,8 +16,8 @@ from typing import Any, Final
 import polars as pl
 
 from e2analytics import laboratory, reference, sig
+from e2analytics.feeds.parsing import day, finite, number
 from e2analytics.reference import vertebrae
-from e2analytics.written import day, finite, number
 
 OTHER_DRUG: Final = "other_drug"
 INVALID_SCAN: Final = "invalid_scan"

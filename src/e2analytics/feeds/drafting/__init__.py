@@ -1,5 +1,5 @@
 """Drafts a feed description for a file that no feed describes: a guess for an analyst to check."""
 
-from e2analytics.drafting.draft import draft
+from e2analytics.feeds.drafting.draft import draft
 
 __all__ = ["draft"]

@@ -19,9 +19,9 @@ from typing import Final, Literal, NamedTuple
 
 import polars as pl
 
-from e2analytics.drafting import words
 from e2analytics.errors import RefusedFileError, UnreadableError
 from e2analytics.feeds import delimited, excel, fhir, formats, hl7v2, parquet, sas
+from e2analytics.feeds.drafting import vocabulary
 from e2analytics.feeds.formats import AnyOptions
 
 SAMPLE_ROWS: Final = 1000
@@ -142,7 +142,7 @@ def _workbook(path: Path) -> Sniffed:
 
 
 def _known(headers: Mapping[str, list[str]]) -> int:
-    return sum(words.known(names) for names in headers.values())
+    return sum(vocabulary.known(names) for names in headers.values())
 
 
 def _encoding(first: bytes) -> Encoding:
@@ -198,4 +198,4 @@ class _Layout(NamedTuple):
         ]
         if not candidates:
             return None
-        return max(candidates, key=lambda each: (words.known(each[1]), -each[0]))[0]
+        return max(candidates, key=lambda each: (vocabulary.known(each[1]), -each[0]))[0]

@@ -19,11 +19,11 @@ from typing import Any, Final
 import polars as pl
 import yaml
 
-from e2analytics.drafting import guess, sniff
-from e2analytics.drafting.guess import Guess
 from e2analytics.errors import UnreadableError
 from e2analytics.feeds import formats
 from e2analytics.feeds.description import TEXT_COLUMNS, Column, Join, Source
+from e2analytics.feeds.drafting import guess, sniff
+from e2analytics.feeds.drafting.guess import Guess
 from e2analytics.feeds.formats import AnyOptions
 from e2analytics.reference import schemas_folder
 

@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from e2analytics.drafting import words
 from e2analytics.feeds.description import DATES, NUMBERS, Column, Join, Source, load_feed
+from e2analytics.feeds.drafting import vocabulary
 from e2analytics.reference import schemas_folder
 
 _EVENTS_OF_MEN: Final = ("labs", "dxa", "medications", "events", "precision")
@@ -81,7 +81,7 @@ def guess(rows: pl.DataFrame) -> tuple[Guess, ...]:
     """
     best = max(_EVENTS_OF_MEN, key=lambda target: _share(target, rows.columns))
     targets = [best] if _share(best, rows.columns) > _LEAST_SHARE else []
-    if set(_WHO) <= set(words.columns("patients", rows.columns)):
+    if set(_WHO) <= set(vocabulary.columns("patients", rows.columns)):
         targets.append("patients")
     return tuple(_guess(target, rows) for target in targets)
 
@@ -94,29 +94,29 @@ def required(target: str) -> tuple[str, ...]:
 
 
 def _share(target: str, names: Iterable[str]) -> float:
-    found = words.columns(target, names)
+    found = vocabulary.columns(target, names)
     return sum(name in found for name in required(target)) / len(required(target))
 
 
 def _guess(target: str, rows: pl.DataFrame) -> Guess:
     columns: dict[str, Source] = {}
     unknown_codes = []
-    times = words.times(target, rows.columns)
-    for name, column in words.columns(target, rows.columns).items():
+    times = vocabulary.times(target, rows.columns)
+    for name, column in vocabulary.columns(target, rows.columns).items():
         texts = rows[column].drop_nulls().unique(maintain_order=True).to_list()
         columns[name] = column
         if name in times and not any(":" in text for text in texts):
             columns[name] = Join(join=(column, times[name]), by=" ")
-        elif known := words.codes(name):
+        elif known := vocabulary.codes(name):
             columns[name] = _recoded(column, texts, known)
-            if any(words.key(text) not in known for text in texts):
+            if any(vocabulary.key(text) not in known for text in texts):
                 unknown_codes.append(name)
     missing = tuple(name for name in required(target) if name not in columns)
     return Guess(target, columns, missing, tuple(unknown_codes))
 
 
 def _recoded(column: str, texts: Iterable[str], known: dict[str, str]) -> Source:
-    meant = {text: known[words.key(text)] for text in texts if words.key(text) in known}
+    meant = {text: known[vocabulary.key(text)] for text in texts if vocabulary.key(text) in known}
     # Case does not count in our codes.
     if all(text.casefold() == code.casefold() for text, code in meant.items()):
         return column
