@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 
 from e2analytics import crosswalk
 from e2analytics.errors import ConfigurationError, TooLittleDataError, UnreadableError
-from e2analytics.pseudonyms import key_check
+from e2analytics.ingest.pseudonyms import key_check
 from e2analytics.store import SCHEMA_VERSION, Store
 from tests.conftest import KEY
 

@@ -10,10 +10,10 @@ import pytest
 from rich.console import Console
 
 from e2analytics.errors import RefusedFileError, UnreadableError
+from e2analytics.ingest.unrecognised_values import RARE
 from e2analytics.inspection import InspectedFile, Inspection, inspect
 from e2analytics.settings import Settings
 from e2analytics.terminal_inspect import EXIT_REFUSED, exit_code, show
-from e2analytics.unknown_texts import RARE
 
 TODAY = date(2026, 9, 30)
 PATIENTS = """\

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from e2analytics.errors import ConfigurationError
-from e2analytics.pseudonyms import Pseudonyms, key_check, pseudonym, read_key
+from e2analytics.ingest.pseudonyms import Pseudonyms, key_check, pseudonym, read_key
 from e2analytics.reference.simulation_marker import MARKER_NAME
 
 KEY = b"0123456789abcdef"

@@ -8,8 +8,8 @@ import openpyxl
 import polars as pl
 import pytest
 
-from e2analytics import returns
 from e2analytics.errors import UnreadableError
+from e2analytics.ingest import corrections
 
 UNIT = "Give the unit."
 LINES = pl.DataFrame(
@@ -53,7 +53,7 @@ def cells(file: Path, sheet: str) -> list[tuple[object, ...]]:
 
 
 def test_every_supplier_gets_a_list_of_every_drop(tmp_path: Path):
-    written = returns.write(LINES, FILES, tmp_path / "out", run_id=None)
+    written = corrections.write(LINES, FILES, tmp_path / "out", run_id=None)
 
     assert [file.name for file in written] == [
         "acme-run-000001.csv",
@@ -77,18 +77,18 @@ def test_every_supplier_gets_a_list_of_every_drop(tmp_path: Path):
 
 
 def test_one_drop_can_be_asked_for_and_one_without_faults_gives_nothing(tmp_path: Path):
-    written = returns.write(LINES, FILES, tmp_path, run_id="run-000002")
+    written = corrections.write(LINES, FILES, tmp_path, run_id="run-000002")
 
     assert [file.name for file in written] == ["acme-run-000002.csv", "acme-run-000002.xlsx"]
-    assert returns.write(LINES, FILES, tmp_path, run_id="run-000003") == []
+    assert corrections.write(LINES, FILES, tmp_path, run_id="run-000003") == []
 
 
 def test_the_workbook_has_the_same_lines_and_a_summary(tmp_path: Path):
-    returns.write(LINES, FILES, tmp_path, run_id="run-000001")
+    corrections.write(LINES, FILES, tmp_path, run_id="run-000001")
 
     file = tmp_path / "acme-run-000001.xlsx"
     assert cells(file, "Lines") == [
-        returns.COLUMNS,
+        corrections.COLUMNS,
         ("acme-labs-0a", 2, "missing_unit", "reject", "unit", UNIT, "resolved"),
         ("acme-labs-0a", 9, "missing_unit", "reject", "unit", UNIT, "open"),
     ]
@@ -102,13 +102,13 @@ def test_the_workbook_has_the_same_lines_and_a_summary(tmp_path: Path):
     # What was read of this supplier then and was fine is told, too; another's is not.
     assert ("acme-labs-00", 7, 7, 0) in summary
     assert not any("gene" in str(row) or "0b" in str(row) for row in summary)
-    assert {(advice,) for advice in returns.HOW_TO_SEND_BACK} <= set(summary)
+    assert {(advice,) for advice in corrections.HOW_TO_SEND_BACK} <= set(summary)
 
 
 def test_rules_with_the_most_to_mend_come_first():
     more = pl.concat([LINES, LINES.filter(pl.col("feed") == "gene")])
 
-    assert returns.by_rule(more).select("rule", "open", "resolved").rows() == [
+    assert corrections.by_rule(more).select("rule", "open", "resolved").rows() == [
         ("implausible_bmd", 2, 0),
         ("missing_unit", 1, 1),
         ("truncated_file", 1, 0),
@@ -118,9 +118,9 @@ def test_rules_with_the_most_to_mend_come_first():
 def test_what_excel_has_no_room_for_is_in_the_csv_and_the_sheet_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(returns, "EXCEL_ROWS", 2)
+    monkeypatch.setattr(corrections, "EXCEL_ROWS", 2)
 
-    returns.write(LINES, FILES, tmp_path, run_id="run-000001")
+    corrections.write(LINES, FILES, tmp_path, run_id="run-000001")
 
     assert len(cells(tmp_path / "acme-run-000001.xlsx", "Lines")) == 2
     assert len(pl.read_csv(tmp_path / "acme-run-000001.csv")) == 2
@@ -134,7 +134,7 @@ def test_what_excel_has_no_room_for_is_in_the_csv_and_the_sheet_says_so(
 
 
 def test_the_same_quarantine_gives_the_same_bytes(tmp_path: Path):
-    returns.write(LINES, FILES, tmp_path / "a", run_id=None)
+    corrections.write(LINES, FILES, tmp_path / "a", run_id=None)
     # Another process hashes otherwise, and two seconds later a zip archive would say another time.
     LINES.sample(fraction=1, shuffle=True, seed=1).write_parquet(tmp_path / "lines")
     FILES.reverse().write_parquet(tmp_path / "files")
@@ -155,4 +155,4 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path):
     (tmp_path / "file").write_text("")
 
     with pytest.raises(UnreadableError, match="cannot be written"):
-        returns.write(LINES, FILES, tmp_path / "file" / "out", run_id=None)
+        corrections.write(LINES, FILES, tmp_path / "file" / "out", run_id=None)

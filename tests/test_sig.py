@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from e2analytics.sig import LONGEST, Sig, doses, read
+from e2analytics.ingest.normalise.sig import LONGEST, Sig, doses, read
 
 MONTHS_6 = 7 / (6 * 30.4375)
 

@@ -12,7 +12,7 @@ import pytest
 from e2analytics.errors import UnreadableError
 from e2analytics.feeds import formats
 from e2analytics.feeds.description import load_feeds
-from e2analytics.sources import Sources
+from e2analytics.ingest.read_drop import Sources
 from e2analytics.tables.categoricals import plain
 from e2analytics.tables.snapshot import Outputs
 from tests.conftest import KEY

@@ -14,8 +14,8 @@ from deltalake import DeltaTable
 from polars.testing import assert_frame_equal
 
 from e2analytics.errors import ConfigurationError, StoreError, TooLittleDataError
+from e2analytics.ingest.read_drop import Sources
 from e2analytics.pipeline import run
-from e2analytics.sources import Sources
 from e2analytics.store import SCHEMA_VERSION, Store, open_published
 from e2analytics.tables.categoricals import plain
 from e2analytics.tables.snapshot import Outputs

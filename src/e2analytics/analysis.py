@@ -14,11 +14,11 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from e2analytics import month_model
-from e2analytics.intake import TakenIn
+from e2analytics.ingest import ledger, reconcile
+from e2analytics.ingest.take_in import TakenIn
 from e2analytics.month_model import MonthModel
 from e2analytics.settings import Settings
 from e2analytics.stages import (
-    account,
     context,
     curve_rows,
     densitometry,
@@ -32,7 +32,6 @@ from e2analytics.stages import (
     measure,
     respond,
     sensitivity,
-    settle,
     waiting,
 )
 from e2analytics.stages import fit as fitting
@@ -163,7 +162,7 @@ def analyse(
 def see(taken: TakenIn, as_of: date) -> dict[str, pl.DataFrame]:
     """Return the accepted rows of events on or before the as-of date, and what waits of them."""
     seen = up_to({target: taken.accepted(target) for target in CANONICAL}, as_of)
-    men = seen["patients"] = settle.known_patients(taken.settled["patients"])
+    men = seen["patients"] = reconcile.known_patients(taken.settled["patients"])
     seen["waiting"] = waiting.waiting(taken.settled, men, as_of)
     seen["waiting_e2"] = waiting.e2(taken.settled["labs"], men, as_of)
     return seen
@@ -377,18 +376,16 @@ def account_for(
     if outcome == curve_rows.LEVEL:
         scans = seen["dxa"].filter(pl.col("site") == site)
         beside = exposed.levels.filter(pl.col("site") == site)
-        men = account.patients_chain(
-            seen["patients"], scans, beside, used, what="scan beside an E2"
-        )
-        pair_losses: list[account.Loss] = []
+        men = ledger.patients_chain(seen["patients"], scans, beside, used, what="scan beside an E2")
+        pair_losses: list[ledger.Loss] = []
     else:
-        men = account.patients_chain(
+        men = ledger.patients_chain(
             seen["patients"], pairs, pairs.filter("usable"), used, what="scan pair"
         )
-        pair_losses = account.pairs_chain(pairs, used)
+        pair_losses = ledger.pairs_chain(pairs, used)
     chains = {
-        "rows": (len(taken.lines), account.rows_chain(taken.lines)),
+        "rows": (len(taken.lines), ledger.rows_chain(taken.lines)),
         "patients": (len(seen["patients"]), men),
         "pairs": (len(pairs), pair_losses),
     }
-    return account.attrition(run_id, chains)
+    return ledger.attrition(run_id, chains)

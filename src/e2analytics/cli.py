@@ -393,8 +393,8 @@ def crosswalk(
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Write whose pseudonym is whose, for the clinic's own use; needs the key, leaves an audit line."""
-    from e2analytics import pseudonyms
     from e2analytics.crosswalk import export as export_crosswalk
+    from e2analytics.ingest import pseudonyms
     from e2analytics.store import open_published
     from e2analytics.terminal import err
 
@@ -416,7 +416,7 @@ def returns(
     ] = None,
 ) -> None:
     """Write what each supplier is asked to mend: lines, rules and advice; no value and no name."""
-    from e2analytics.returns import write
+    from e2analytics.ingest.corrections import write
     from e2analytics.store import open_published
     from e2analytics.terminal import out
 

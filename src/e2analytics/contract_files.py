@@ -8,8 +8,8 @@ from typing import Any
 import yaml
 from pandera.polars import Column
 
+from e2analytics.ingest.rules.row_rules import ROW_RULES
 from e2analytics.reference import schemas_folder
-from e2analytics.rules import ROW_RULES
 from e2analytics.tables.contracts import TABLES
 
 

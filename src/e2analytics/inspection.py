@@ -25,14 +25,14 @@ from e2analytics.feeds import drop, formats, recognition
 from e2analytics.feeds.description import TEXT_COLUMNS, Feed, FileDescription, load_feeds
 from e2analytics.feeds.drafting import draft
 from e2analytics.feeds.drop import Found
-from e2analytics.intake import TakenIn, take_in
+from e2analytics.ingest.read_drop import SourceFile, Sources
+from e2analytics.ingest.reconcile import FATES
+from e2analytics.ingest.rules.row_rules import UNKNOWN_PATIENT
+from e2analytics.ingest.take_in import TakenIn, take_in
+from e2analytics.ingest.unrecognised_values import UnknownTexts
 from e2analytics.reference.simulation_marker import MARKER_NAME
-from e2analytics.rules import UNKNOWN_PATIENT
 from e2analytics.settings import Settings
-from e2analytics.sources import SourceFile, Sources
-from e2analytics.stages.settle import FATES
 from e2analytics.tables.snapshot import Snapshot
-from e2analytics.unknown_texts import UnknownTexts
 
 FIRST_LINES: Final = 3
 """So many lines are told of each problem."""
@@ -80,7 +80,7 @@ class InspectedFile:
     problems
         ``target, rule, severity, n_rows, lines, advice``: what waits, or comes in with a doubt.
     unknown
-        ``target, what, text, n_rows`` of :mod:`e2analytics.unknown_texts`.
+        ``target, what, text, n_rows`` of :mod:`e2analytics.ingest.unrecognised_values`.
     unused
         Columns, or whole records, that nothing uses.
     draft

@@ -11,11 +11,12 @@ from typing import Any, Final, Literal, NamedTuple, ParamSpec, TypeVar
 
 import polars as pl
 
-from e2analytics import crosswalk, pipeline, pseudonyms
+from e2analytics import crosswalk, pipeline
 from e2analytics.errors import E2AnalyticsError, UnforeseenError, UnreadableError, is_stop
 from e2analytics.feeds.description import load_feeds
+from e2analytics.ingest import pseudonyms
+from e2analytics.ingest.read_drop import Sources
 from e2analytics.settings import Settings
-from e2analytics.sources import Sources
 from e2analytics.steps import Step, as_is
 from e2analytics.store import Store
 from e2analytics.tables.snapshot import Outputs, Snapshot

@@ -12,14 +12,10 @@ from __future__ import annotations
 
 from datetime import date
 
-from e2analytics.intake import counts_of_rows, take_in
+from e2analytics.ingest import ledger, quality, validate
+from e2analytics.ingest.read_drop import Sources
+from e2analytics.ingest.take_in import counts_of_rows, take_in
 from e2analytics.settings import Settings
-from e2analytics.sources import Sources
-from e2analytics.stages import (
-    account,
-    quality,
-    validate,
-)
 from e2analytics.steps import Clock, Step, as_is
 from e2analytics.tables.contracts import TABLES
 from e2analytics.tables.snapshot import DERIVED, Outputs, Snapshot
@@ -72,8 +68,8 @@ def run(
     taken = clock(take_in)(sources, before, settings, run_id)
     if part == "ingest":
         derived = {name: before.table(name) for name in DERIVED}
-        attrition = account.attrition(
-            run_id, {"rows": (len(taken.lines), account.rows_chain(taken.lines))}
+        attrition = ledger.attrition(
+            run_id, {"rows": (len(taken.lines), ledger.rows_chain(taken.lines))}
         )
         counts = counts_of_rows(taken, sources)
         model_id = before.table("models").sort("fitted_as_of")["model_id"].last() or "none"

@@ -44,7 +44,7 @@ from e2analytics.errors import (
     is_stop,
 )
 from e2analytics.feeds.mapping import PROVENANCE
-from e2analytics.pseudonyms import is_of_simulated_patients
+from e2analytics.ingest.pseudonyms import is_of_simulated_patients
 from e2analytics.tables.categoricals import compact, plain
 from e2analytics.tables.contracts import TABLES, columns_of, schema_of
 from e2analytics.tables.months import month_of, spelled

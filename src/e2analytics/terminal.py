@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from e2analytics.ingest.reconcile import FATES
 from e2analytics.job import STEPS, Done, Preview
-from e2analytics.stages.settle import FATES
 from e2analytics.tables.contracts import FITTED_SITES, POOLED
 
 if TYPE_CHECKING:

@@ -28,12 +28,12 @@ from e2analytics.feeds.description import (
     Source,
 )
 from e2analytics.feeds.recognition import READERS_COLUMNS
+from e2analytics.ingest.rules.row_rules import FILE_RULES, FOR_THE_CLINIC
+from e2analytics.ingest.unrecognised_values import RARE
 from e2analytics.inspection import InspectedFile, Inspection, Mapped
 from e2analytics.report.reasons import in_words
 from e2analytics.report.words import plain
-from e2analytics.rules import FILE_RULES, FOR_THE_CLINIC
 from e2analytics.terminal import err
-from e2analytics.unknown_texts import RARE
 
 EXIT_REFUSED: Final = UnreadableError.exit_code
 _CODES_SHOWN: Final = 6

@@ -7,7 +7,7 @@ import pytest
 
 from e2analytics.errors import ConfigurationError
 from e2analytics.feeds.description import Feed, FileDescription, UnreadableRule, load_feeds
-from e2analytics.rules import UNREADABLE_RULES
+from e2analytics.ingest.rules.row_rules import UNREADABLE_RULES
 
 LAB = """\
 feed: lab

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from e2analytics.models.dose_response import fit as dose_response
 from e2analytics.models.dose_response.fit import PRIORS, DoseResponse, Prior
 from e2analytics.models.dose_response.fit import fit as dose_response
 from e2analytics.models.dose_response.predict import own

@@ -9,10 +9,10 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from e2analytics.ingest.rules.row_rules import FOR_THE_CLINIC
 from e2analytics.report import flow, intake, reasons
 from e2analytics.report.broken_rules import Refusal
 from e2analytics.report.words import plain
-from e2analytics.rules import FOR_THE_CLINIC
 from e2analytics.tables import contracts
 
 RUN_ID = "run"

@@ -8,13 +8,14 @@ import pytest
 
 from e2analytics.feeds.description import load_feeds
 from e2analytics.feeds.mapping import NOT_MEASURED
-from e2analytics.laboratory import OTHER_ANALYTE
+from e2analytics.ingest import reconcile
+from e2analytics.ingest.normalise import tables
+from e2analytics.ingest.normalise.laboratory import OTHER_ANALYTE
+from e2analytics.ingest.rules.row_rules import FILE_RULES, ROW_RULES, SETTLED_RULES
 from e2analytics.report import reasons
 from e2analytics.report.words import plain
-from e2analytics.rules import FILE_RULES, ROW_RULES, SETTLED_RULES
-from e2analytics.stages import normalise, settle
 
-STAGES = Path(normalise.__file__).parent
+STAGES = Path(tables.__file__).parent
 # Their names are words already.
 PLAIN = {
     "dose_unknown",
@@ -56,8 +57,8 @@ def of_feeds() -> Iterator[str]:
 
 
 def of_rows() -> Iterator[str]:
-    yield from (OTHER_ANALYTE, normalise.OTHER_DRUG, normalise.INVALID_SCAN, NOT_MEASURED)
-    yield from (settle.WOMAN, settle.SAME_RESULT, settle.MENDED)
+    yield from (OTHER_ANALYTE, tables.OTHER_DRUG, tables.INVALID_SCAN, NOT_MEASURED)
+    yield from (reconcile.WOMAN, reconcile.SAME_RESULT, reconcile.MENDED)
     # A row without a reason of its own has its fate for one.
     yield from ("duplicate", "superseded", "withdrawn")
 

@@ -9,7 +9,7 @@ from pandera.polars import Check, Column, DataFrameSchema
 from polars.testing import assert_frame_equal
 
 from e2analytics.errors import ContractError
-from e2analytics.stages.validate import check
+from e2analytics.ingest.validate import check
 from e2analytics.tables.categoricals import TEXT
 from e2analytics.tables.contracts import TABLES, schema_of
 

@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from e2analytics.ingest.unit_errors import convert
 from e2analytics.slip_settings import SlipDecision, SlipSettings
-from e2analytics.stages import convert_slips
 from e2analytics.tables.categoricals import compact, plain
 
 FEEDS = pl.DataFrame({"source_file": ["labs-0"], "feed": ["acme"]})
@@ -49,12 +49,12 @@ def labs() -> pl.DataFrame:
 
 def changed(rows: pl.DataFrame, *decisions: SlipDecision) -> pl.DataFrame:
     settings = SlipSettings(decisions=decisions)
-    return plain(convert_slips.convert(compact(rows), FEEDS, CLINICS, settings), "labs")
+    return plain(convert.convert(compact(rows), FEEDS, CLINICS, settings), "labs")
 
 
 def applied(rows: pl.DataFrame, *decisions: SlipDecision) -> pl.DataFrame:
     new = changed(rows, *decisions)
-    at = convert_slips.AT
+    at = convert.AT
     return rows.with_row_index(at).update(new, on=at, include_nulls=True).drop(at)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from e2analytics.pseudonyms import pseudonym
+from e2analytics.ingest.pseudonyms import pseudonym
 from e2analytics.settings import LinkSettings
 from e2analytics.stages import expose
 from e2analytics.tables.snapshot import Outputs, empty_table

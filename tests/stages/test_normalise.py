@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import polars as pl
 import pytest
 
-from e2analytics.stages.normalise import normalise
+from e2analytics.ingest.normalise.tables import normalise
 from tests.conftest import text_rows
 
 

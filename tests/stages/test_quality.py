@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from e2analytics.stages import quality
+from e2analytics.ingest import quality
 
 FILES = pl.DataFrame(
     {

@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from e2analytics.feeds.description import load_feeds
-from e2analytics.intake import TakenIn, take_in
+from e2analytics.ingest.read_drop import Sources
+from e2analytics.ingest.take_in import TakenIn, take_in
 from e2analytics.settings import Settings
-from e2analytics.sources import Sources
 from e2analytics.tables.snapshot import Snapshot
 from tests.conftest import KEY
 

@@ -8,10 +8,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from e2analytics.ingest import validate
 from e2analytics.models.dose_response import predict
 from e2analytics.models.dose_response.random_effects import integrate
 from e2analytics.settings import FlagSettings
-from e2analytics.stages import link, respond, validate
+from e2analytics.stages import link, respond
 from e2analytics.stages.respond import Responded
 from e2analytics.tables.contracts import TABLES
 from e2analytics.tables.snapshot import empty_table

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from e2analytics.stages.normalise import normalise
-from e2analytics.stages.settle import FATES, settle, standings
-from e2analytics.stages.validate import judge
+from e2analytics.ingest.normalise.tables import normalise
+from e2analytics.ingest.reconcile import FATES, settle, standings
+from e2analytics.ingest.validate import judge
 from tests.conftest import text_rows
 
 MAN = {"patient_id": "p1", "clinic_id": "c", "sex": "M", "birth_date": "1970-01-01"}

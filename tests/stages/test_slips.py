@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from e2analytics.ingest.unit_errors import find
 from e2analytics.simulate.slips import Plan, Planted, Slipping, simulate
 from e2analytics.slip_settings import SlipDecision, SlipSettings
-from e2analytics.stages import slips
 from e2analytics.tables.contracts import columns_of
 
 PLAN = Plan(n_laboratories=6, n_months=10, n_clinics=6, seed=4)
@@ -23,8 +23,8 @@ def slipped() -> Slipping:
     return simulate(PLAN, (JULY,))
 
 
-def found(given: Slipping, settings: SlipSettings = NOTHING_DECIDED) -> slips.Found:
-    return slips.find(given.labs, given.feeds, given.clinics, settings)
+def found(given: Slipping, settings: SlipSettings = NOTHING_DECIDED) -> find.Found:
+    return find.find(given.labs, given.feeds, given.clinics, settings)
 
 
 def decided(line: str) -> SlipSettings:
@@ -36,12 +36,12 @@ def test_where_nothing_slipped_there_is_no_evidence_and_no_suspect():
 
     assert evidence.is_empty()
     assert suspects.is_empty()
-    assert evidence.schema == slips.EVIDENCE_SCHEMA
-    assert suspects.schema == slips.SUSPECTS_SCHEMA
+    assert evidence.schema == find.EVIDENCE_SCHEMA
+    assert suspects.schema == find.SUSPECTS_SCHEMA
 
 
 def test_no_rows_no_evidence(slipped: Slipping):
-    evidence, suspects = slips.find(
+    evidence, suspects = find.find(
         slipped.labs.clear(), slipped.feeds, slipped.clinics, NOTHING_DECIDED
     )
 
@@ -90,7 +90,7 @@ def test_every_suspect_has_one_slip_and_the_evidence_counts_it():
 
     evidence, suspects = found(simulate(PLAN, everywhere))
 
-    assert suspects.select(slips.KEY).is_unique().all()
+    assert suspects.select(find.KEY).is_unique().all()
     assert evidence["n_suspects"].sum() == len(suspects) > 0
     assert set(suspects["slip_id"]) <= set(evidence["slip_id"])
 
@@ -100,7 +100,7 @@ def test_of_what_was_converted_the_evidence_says_so(slipped: Slipping):
     imputed = pl.when("slipped").then(pl.lit("unit_converted:pg/mL:pmol/L")).otherwise("imputed")
     converted = simulate(PLAN).labs.with_columns(slipped=slipped.labs["slipped"])
 
-    evidence, suspects = slips.find(
+    evidence, suspects = find.find(
         converted.with_columns(imputed=imputed), slipped.feeds, slipped.clinics, settings
     )
 
@@ -119,7 +119,7 @@ def test_results_that_cannot_be_are_heard_because_a_slip_may_be_why():
         why=pl.when(impossible).then(pl.lit("impossible_value")).otherwise("why"),
     )
 
-    evidence, suspects = slips.find(labs, given.feeds, given.clinics, NOTHING_DECIDED)
+    evidence, suspects = find.find(labs, given.feeds, given.clinics, NOTHING_DECIDED)
 
     (line,) = evidence.to_dicts()
     assert (line["source"], line["month"]) == ("lab_03", "2024-07")
@@ -132,7 +132,7 @@ def test_what_waits_for_another_reason_is_no_evidence(slipped: Slipping):
         fate=pl.when("slipped").then(pl.lit("withdrawn")).otherwise("fate")
     )
 
-    evidence, _ = slips.find(withdrawn, slipped.feeds, slipped.clinics, NOTHING_DECIDED)
+    evidence, _ = find.find(withdrawn, slipped.feeds, slipped.clinics, NOTHING_DECIDED)
 
     assert evidence.is_empty()
 
@@ -142,7 +142,7 @@ def test_a_day_that_a_feed_made_up_is_of_no_month(slipped: Slipping):
         imputed=pl.when("slipped").then(pl.lit("clinic_id collected_at")).otherwise("imputed")
     )
 
-    evidence, _ = slips.find(made_up, slipped.feeds, slipped.clinics, NOTHING_DECIDED)
+    evidence, _ = find.find(made_up, slipped.feeds, slipped.clinics, NOTHING_DECIDED)
 
     assert evidence.is_empty()
 
@@ -164,7 +164,7 @@ def test_a_slip_of_some_results_cannot_be_converted_as_a_whole():
     assert line["source"] == "lab_05"
     assert 0.15 < line["share"] < 0.5
     assert line["convert_line"] is None
-    caught = suspects.join(given.labs, on=slips.KEY)
+    caught = suspects.join(given.labs, on=find.KEY)
     assert caught["slipped"].mean() > 0.9
 
 
@@ -188,7 +188,7 @@ def test_a_slip_of_a_clinic_is_told_of_the_clinic():
     scale = pl.when(there).then(28.842).otherwise(1.0)
     labs = given.labs.with_columns(pl.col("value_low", "value_high") * scale)
 
-    evidence, _ = slips.find(labs, given.feeds, given.clinics, NOTHING_DECIDED)
+    evidence, _ = find.find(labs, given.feeds, given.clinics, NOTHING_DECIDED)
 
     assert evidence.select("source_kind", "source", "month", "direction").rows() == [
         (
@@ -210,7 +210,7 @@ def test_evidence_names_no_man(slipped: Slipping):
 def test_rows_without_laboratory_clinic_or_feed_are_judged_by_what_they_have(slipped: Slipping):
     nameless = slipped.labs.with_columns(pl.lit(None, pl.String).alias("performing_lab"))
 
-    evidence, _ = slips.find(
+    evidence, _ = find.find(
         nameless, slipped.feeds.clear(), slipped.clinics.clear(), NOTHING_DECIDED
     )
 

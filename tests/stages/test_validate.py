@@ -7,11 +7,17 @@ import polars as pl
 import pytest
 
 from e2analytics.errors import ContractError
-from e2analytics.rules import FILE_RULES, FOR_THE_CLINIC, ROW_RULES, SETTLED_RULES, UNREADABLE_RULES
+from e2analytics.ingest.normalise.tables import normalise
+from e2analytics.ingest.rules.row_rules import (
+    FILE_RULES,
+    FOR_THE_CLINIC,
+    ROW_RULES,
+    SETTLED_RULES,
+    UNREADABLE_RULES,
+)
+from e2analytics.ingest.validate import check, judge
 from e2analytics.settings import Settings
 from e2analytics.slip_settings import SlipSettings
-from e2analytics.stages.normalise import normalise
-from e2analytics.stages.validate import check, judge
 from e2analytics.tables.contracts import Precision
 from tests.conftest import text_rows
 

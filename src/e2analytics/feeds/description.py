@@ -90,7 +90,7 @@ TEXT_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
 """Columns of each table as a supplier may fill them, all of them text."""
 
 UnreadableRule = Literal["unreadable_segment", "unreadable_entry"]
-"""The rules of :data:`e2analytics.rules.UNREADABLE_RULES`."""
+"""The rules of :data:`e2analytics.ingest.rules.row_rules.UNREADABLE_RULES`."""
 
 DATES: Final = frozenset(
     {

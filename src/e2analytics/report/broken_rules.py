@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from e2analytics.ingest.rules.row_rules import FOR_THE_CLINIC
 from e2analytics.report.reasons import in_words
-from e2analytics.rules import FOR_THE_CLINIC
 
 
 @dataclass(frozen=True, slots=True)

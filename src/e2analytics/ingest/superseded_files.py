@@ -16,8 +16,8 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.rules import NUMBER_OF_SEVERAL_TESTS, ROW_RULES, UNREADABLE_RULES
-from e2analytics.stages.settle import KEYS, MENDED
+from e2analytics.ingest.reconcile import KEYS, MENDED
+from e2analytics.ingest.rules.row_rules import NUMBER_OF_SEVERAL_TESTS, ROW_RULES, UNREADABLE_RULES
 from e2analytics.tables.categoricals import TEXT
 
 _SENT_AS: Final = ["feed", "target", "named"]

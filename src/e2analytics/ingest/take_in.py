@@ -7,20 +7,12 @@ from typing import NamedTuple
 
 import polars as pl
 
+from e2analytics.ingest import ledger, quarantine, reconcile, superseded_files, validate
+from e2analytics.ingest.read_drop import Sources
+from e2analytics.ingest.unit_errors import convert, find, on_treatment
 from e2analytics.settings import Settings
 from e2analytics.slip_settings import SlipSettings
-from e2analytics.sources import Sources
-from e2analytics.stages import (
-    account,
-    convert_slips,
-    link,
-    quarantine,
-    resent,
-    settle,
-    slips,
-    treated,
-    validate,
-)
+from e2analytics.stages import link
 from e2analytics.tables.categoricals import compact, plain
 from e2analytics.tables.contracts import TABLES, columns_of
 from e2analytics.tables.snapshot import CANONICAL, Sliced, Snapshot
@@ -73,17 +65,19 @@ def take_in(sources: Sources, before: Snapshot, settings: Settings, run_id: str)
         old = before.rows(target).filter(~pl.col("source_file").is_in(read_again))
         new = [compact(sources.rows[target])] if target in sources.rows else []
         judged[target] = pl.concat([old, *new], how="diagonal")
-    standing = settle.standings(judged["patients"], settings.identities_settled)
+    standing = reconcile.standings(judged["patients"], settings.identities_settled)
     feeds = _feeds(before, sources)
     clinics = plain(judged["patients"].select("patient_id", "clinic_id"), "patients")
     judged["labs"] = _converted(judged["labs"], feeds, clinics, settings.slips)
-    settled = {target: settle.settle(target, rows, standing) for target, rows in judged.items()}
+    settled = {target: reconcile.settle(target, rows, standing) for target, rows in judged.items()}
     found = _slips(settled, feeds, clinics, settings)
-    settled["labs"] = settle.suspect(settled["labs"], found.suspects)
+    settled["labs"] = reconcile.suspect(settled["labs"], found.suspects)
     known = _ledger(before.table("files"), sources, run_id)
-    settled = {target: resent.give_way(target, rows, known) for target, rows in settled.items()}
-    lines = account.lines(settled)
-    files = account.ledger(known, lines)
+    settled = {
+        target: superseded_files.give_way(target, rows, known) for target, rows in settled.items()
+    }
+    lines = ledger.lines(settled)
+    files = ledger.ledger(known, lines)
     waiting = [quarantine.waiting(target, rows, feeds) for target, rows in settled.items()]
     now = pl.concat([*waiting, quarantine.refused(files)])
     listed = quarantine.listed(now, before.table("quarantine"), run_id)
@@ -103,8 +97,8 @@ def _converted(
     labs: pl.DataFrame, feeds: pl.DataFrame, clinics: pl.DataFrame, settings: SlipSettings
 ) -> pl.DataFrame:
     """Put results into the unit that the clinic has found them to be in; a new value is judged again."""
-    at = convert_slips.AT
-    changed = convert_slips.convert(labs, feeds, clinics, settings)
+    at = convert.AT
+    changed = convert.convert(labs, feeds, clinics, settings)
     if changed.is_empty():
         return labs
     judged = compact(validate.judge_values(changed))
@@ -118,12 +112,12 @@ def _slips(
     feeds: pl.DataFrame,
     clinics: pl.DataFrame,
     settings: Settings,
-) -> slips.Found:
+) -> find.Found:
     """Look for results in another unit than declared; whoever is on the drug is no slip."""
     labs, orders = settled["labs"], settled["medications"].filter(pl.col("fate") == "accepted")
     spells = link.episodes(plain(orders, "medications"))
-    on_drug = treated.on_drug(labs, spells, clinics, settings.flag)
-    return slips.find(labs.with_columns(on_drug), feeds, clinics, settings.slips)
+    on_drug = on_treatment.on_drug(labs, spells, clinics, settings.flag)
+    return find.find(labs.with_columns(on_drug), feeds, clinics, settings.slips)
 
 
 def _ledger(before: pl.DataFrame, sources: Sources, run_id: str) -> pl.DataFrame:
@@ -143,7 +137,9 @@ def _ledger(before: pl.DataFrame, sources: Sources, run_id: str) -> pl.DataFrame
             }
             for file in sources.files
         ],
-        schema={name: dtype for name, dtype in before.schema.items() if name not in settle.FATES},
+        schema={
+            name: dtype for name, dtype in before.schema.items() if name not in reconcile.FATES
+        },
     )
     # A file refused before may be read now; one read before and refused now keeps what it brought.
     read_before = before.filter(pl.col("refused").is_null())
@@ -159,7 +155,7 @@ def counts_of_rows(taken: TakenIn, sources: Sources) -> dict[str, int]:
     """Count rows by fate and files by what became of them, for the manifest."""
     return {
         "rows_read": int(taken.files["rows_read"].sum()),
-        **{fate: int(taken.files[fate].sum()) for fate in settle.FATES},
+        **{fate: int(taken.files[fate].sum()) for fate in reconcile.FATES},
         "rows_read_now": sum(file.rows_read for file in sources.files),
         "files_read_now": len({file.path for file in sources.files if not file.refused}),
         "files_refused_now": sum(file.refused is not None for file in sources.files),

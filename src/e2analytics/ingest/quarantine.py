@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from e2analytics.rules import FILE_RULES, ROW_RULES, SETTLED_RULES
+from e2analytics.ingest.rules.row_rules import FILE_RULES, ROW_RULES, SETTLED_RULES
 from e2analytics.tables.categoricals import plain
 from e2analytics.tables.contracts import columns_of
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import polars as pl
 
 from e2analytics.errors import ContractError
-from e2analytics.stages.settle import FATES
+from e2analytics.ingest.reconcile import FATES
 from e2analytics.tables.categoricals import TEXT
 from e2analytics.tables.contracts import columns_of, schema_of
 

@@ -15,8 +15,9 @@ from typing import Any, Final
 
 import polars as pl
 
-from e2analytics import laboratory, reference, sig
+from e2analytics import reference
 from e2analytics.feeds.parsing import day, finite, number
+from e2analytics.ingest.normalise import laboratory, sig
 from e2analytics.reference import vertebrae
 
 OTHER_DRUG: Final = "other_drug"

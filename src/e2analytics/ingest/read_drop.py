@@ -17,15 +17,14 @@ from pathlib import Path
 
 import polars as pl
 
-from e2analytics import pseudonyms
 from e2analytics.errors import RefusedFileError
 from e2analytics.feeds import drop, formats, lookups, mapping
 from e2analytics.feeds.description import TEXT_COLUMNS, Feed, FileDescription
 from e2analytics.feeds.drop import Found
+from e2analytics.ingest import pseudonyms, validate
+from e2analytics.ingest.normalise.tables import normalise
 from e2analytics.reference import schemas_folder
 from e2analytics.settings import Settings
-from e2analytics.stages import validate
-from e2analytics.stages.normalise import normalise
 from e2analytics.tables.categoricals import compact
 from e2analytics.tables.prefetch import read_ahead
 
@@ -103,7 +102,7 @@ class Sources:
         feeds
             The feed descriptions to match its files against.
         key
-            The key of :func:`e2analytics.pseudonyms.read_key`.
+            The key of :func:`e2analytics.ingest.pseudonyms.read_key`.
         ledger
             The files that the store has read before. One of them is read again if it was refused, or
             if what describes it has changed since: what waited for that may come in.

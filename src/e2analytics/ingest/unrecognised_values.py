@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from e2analytics.laboratory import OTHER_ANALYTE
-from e2analytics.stages.normalise import OTHER_DRUG
+from e2analytics.ingest.normalise.laboratory import OTHER_ANALYTE
+from e2analytics.ingest.normalise.tables import OTHER_DRUG
 
 RARE: Final = "(rare or long texts)"
 FEWEST: Final = 3

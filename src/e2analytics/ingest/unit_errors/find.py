@@ -20,12 +20,8 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from e2analytics.models.threads import one_blas_thread, side_by_side
-from e2analytics.models.unit_errors import search
-from e2analytics.models.unit_errors.arrays import UNKNOWN, Belief, Codes, Results, Slip
-from e2analytics.rules import IMPOSSIBLE_VALUE
-from e2analytics.slip_settings import SlipSettings, units_of
-from e2analytics.slip_sources import (
+from e2analytics.ingest.rules.row_rules import IMPOSSIBLE_VALUE
+from e2analytics.ingest.unit_errors.sources import (
     KINDS,
     MONTH,
     conversions,
@@ -35,6 +31,10 @@ from e2analytics.slip_sources import (
     texts_with,
     with_sources,
 )
+from e2analytics.models.threads import one_blas_thread, side_by_side
+from e2analytics.models.unit_errors import search
+from e2analytics.models.unit_errors.arrays import UNKNOWN, Belief, Codes, Results, Slip
+from e2analytics.slip_settings import SlipSettings, units_of
 from e2analytics.tables.categoricals import compact
 from e2analytics.tables.months import month_of, spelled
 

@@ -15,8 +15,7 @@ from typing import Final
 import polars as pl
 
 from e2analytics import reference
-from e2analytics.slip_settings import SlipSettings, units_of
-from e2analytics.slip_sources import (
+from e2analytics.ingest.unit_errors.sources import (
     CONVERTED,
     conversions,
     mark,
@@ -24,6 +23,7 @@ from e2analytics.slip_sources import (
     texts_with,
     with_sources,
 )
+from e2analytics.slip_settings import SlipSettings, units_of
 from e2analytics.tables.categoricals import compact
 
 AT: Final = "at"

@@ -18,7 +18,7 @@ from pandera.polars import DataFrameSchema
 
 from e2analytics import reference
 from e2analytics.errors import ContractError
-from e2analytics.rules import ROW_RULES, TOMORROW, VALUE_RULES, Rule
+from e2analytics.ingest.rules.row_rules import ROW_RULES, TOMORROW, VALUE_RULES, Rule
 from e2analytics.tables.categoricals import TEXT, keys, repeated
 from e2analytics.tables.contracts import Table, columns_of
 
