@@ -18,6 +18,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from e2analytics.exposure.dose_response import COVARIATE_PRIORS, COVARIATES
 from e2analytics.models.curve import CurveData
 from e2analytics.models.dose_response import fit, predict
 from e2analytics.models.dose_response.random_effects import Draws
@@ -28,7 +29,6 @@ from e2analytics.simulate.densitometry import Visits
 from e2analytics.simulate.settings import SimulationSettings
 from e2analytics.simulate.treatment import LETROZOLE, OPEN, REGIME_MG_WEEK, Spells
 from e2analytics.simulate.truth import spine_change_pct
-from e2analytics.stages.respond import COVARIATE_PRIORS, COVARIATES
 
 Shape = Literal["u", "bowl", "threshold", "rising", "falling", "flat", "confounded"]
 Exposure = Literal["calibrated", "naive", "known"]

@@ -15,6 +15,8 @@ import numpy as np
 import polars as pl
 
 from bench.validation.dose_recovery import average_precision, calibration
+from e2analytics.exposure import dose_response, link
+from e2analytics.exposure.dose_response import MonthResponse, Responded
 from e2analytics.models.dose_response.exceedance import Levels, probabilities
 from e2analytics.models.dose_response.fit import DoseResponse
 from e2analytics.reference import constants
@@ -26,8 +28,6 @@ from e2analytics.simulate.generate import streams
 from e2analytics.simulate.paths import Spans, trace
 from e2analytics.simulate.settings import SimulationSettings
 from e2analytics.simulate.treatment import LETROZOLE, OPEN, Spells
-from e2analytics.stages import link, respond
-from e2analytics.stages.respond import MonthResponse, Responded
 
 N_MEN: Final = 4_000
 LIMIT_PG_ML: Final = world.RANGE_LIMIT_PG_ML
@@ -83,8 +83,8 @@ def tell(job: tuple[str, int]) -> Cohort:
     settings = SimulationSettings(patients=N_MEN, seed=seed, defects=False)
     clinic = simulated(scenario, settings)
     frames = (clinic.drawn, clinic.patients, clinic.labs, clinic.episodes)
-    responded = respond.respond(*frames, as_of=settings.ends_on)
-    oracle = respond.respond(
+    responded = dose_response.respond(*frames, as_of=settings.ends_on)
+    oracle = dose_response.respond(
         *frames, as_of=settings.ends_on, before=knowing(responded, clinic.true_model)
     )
     men = clinic.men.join(naive(clinic.drawn), on="patient_id")
@@ -113,7 +113,7 @@ def rated(scenario: str, rule: str, score: np.ndarray, is_so: np.ndarray) -> Tol
 
 def attributable(found: Responded, present: pl.DataFrame) -> pl.DataFrame:
     """Return the probability that the drug pushes a man below the limit."""
-    men = respond.now_and_off(found.response, found.own_levels, present)
+    men = dose_response.now_and_off(found.response, found.own_levels, present)
     names = ("off_mean", "off_sd", "on_mean", "on_sd", "covariance")
     levels = Levels(*(men[name].to_numpy() for name in names))
     p = probabilities(levels, np.array([LIMIT_PG_ML])).attributable

@@ -14,6 +14,8 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from e2analytics import month_model
+from e2analytics.exposure import densitometry, dose_response, intervals, link
+from e2analytics.exposure.dose_response import Responded
 from e2analytics.ingest import ledger, reconcile
 from e2analytics.ingest.take_in import TakenIn
 from e2analytics.month_model import MonthModel
@@ -21,16 +23,12 @@ from e2analytics.settings import Settings
 from e2analytics.stages import (
     context,
     curve_rows,
-    densitometry,
     explain,
-    expose,
     flag,
     flag_life,
     gaps,
     limit,
-    link,
     measure,
-    respond,
     sensitivity,
     waiting,
 )
@@ -38,7 +36,6 @@ from e2analytics.stages import fit as fitting
 from e2analytics.stages.curve_rows import Measured
 from e2analytics.stages.fit import Fitted
 from e2analytics.stages.opportunities import Known
-from e2analytics.stages.respond import Responded
 from e2analytics.steps import Step
 from e2analytics.tables.snapshot import CANONICAL, Snapshot, up_to
 
@@ -190,9 +187,11 @@ def respond_to_dose(
     known = None
     if model:
         of_model = pl.col("model_id") == model.model_id
-        kept = (before.table(name).filter(of_model).drop("model_id") for name in respond.TABLES)
+        kept = (
+            before.table(name).filter(of_model).drop("model_id") for name in dose_response.TABLES
+        )
         known = Responded(model.response, *kept)
-    return respond.respond(
+    return dose_response.respond(
         linked.draws,
         seen["patients"],
         seen["labs"],
@@ -207,8 +206,8 @@ def measure_exposure(
 ) -> Exposed:
     """Estimate the E2 of every pair from the men's own."""
     held = link.held(linked.pairs, linked.episodes)
-    along = respond.along(responded.response, responded.own_levels, held)
-    exposures = expose.exposures(
+    along = dose_response.along(responded.response, responded.own_levels, held)
+    exposures = intervals.exposures(
         linked.pairs,
         linked.draws,
         linked.episodes,
@@ -217,7 +216,7 @@ def measure_exposure(
         seen["labs"],
         settings.link,
     )
-    levels = expose.levels(seen["dxa"], seen["labs"], seen["patients"], settings.link)
+    levels = intervals.levels(seen["dxa"], seen["labs"], seen["patients"], settings.link)
     return Exposed(exposures, along.episodes, levels)
 
 
@@ -286,7 +285,7 @@ def flag_men(
 ) -> Flagged:
     """Judge every man on the drug by the limit in use; tell what changed, what is missing, what would be."""
     present = link.present_dose(linked.episodes, as_of)
-    men = respond.now_and_off(responded.response, responded.own_levels, present)
+    men = dose_response.now_and_off(responded.response, responded.own_levels, present)
     limit_in_use = limit.in_use(limits, settings.flag, as_of=as_of)
     known = flag.Known(
         seen["patients"],
@@ -316,9 +315,11 @@ def flag_men(
     now = flag_life.Judged(cohort, flags)
     happened = flag_life.events(was, now, as_of=as_of, run_id=run_id)
     on_anastrozole = cohort.filter(pl.col("e2_expected_pg_ml").is_not_null()).select("patient_id")
-    projections = respond.projections(responded.response, responded.own_levels, on_anastrozole)
+    projections = dose_response.projections(
+        responded.response, responded.own_levels, on_anastrozole
+    )
     ruled = explain.Ruled(
-        limit_in_use, quantiles, settings.flag, respond.sd_of_draw(responded.response)
+        limit_in_use, quantiles, settings.flag, dose_response.sd_of_draw(responded.response)
     )
     return Flagged(
         cohort,

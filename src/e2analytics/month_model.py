@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from e2analytics.exposure.dose_response import Context, MonthResponse
 from e2analytics.models.dose_response.fit import DoseResponse
 from e2analytics.models.random_intercept import Usual
 from e2analytics.settings import Settings
-from e2analytics.stages.respond import Context, MonthResponse
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from typing import Any, Final
 
 import polars as pl
 
+from e2analytics.exposure import densitometry, link
 from e2analytics.settings import FlagSettings, LinkSettings
-from e2analytics.stages import densitometry, link, measure, waiting
+from e2analytics.stages import measure, waiting
 from e2analytics.stages.opportunities import Known
 from e2analytics.tables.snapshot import up_to
 

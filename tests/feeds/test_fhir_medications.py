@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from e2analytics.exposure import link
 from e2analytics.feeds.description import load_feeds
 from e2analytics.feeds.fhir_timing import doses_per_week
 from e2analytics.ingest.normalise import sig
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.stages import link
 from tests.feeds.fhir_files import UCUM, bundle, coded, lines, places, rows
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"

@@ -56,7 +56,7 @@ POISON = "SECRET-VALUE-12.34"
 @pytest.mark.parametrize(
     ("place", "told"),
     [
-        ("e2analytics.stages.link.pairs", "join failed with ValueError"),
+        ("e2analytics.exposure.link.pairs", "join failed with ValueError"),
         # Between two tasks.
         ("e2analytics.stages.limit.adopt", "perform failed with ValueError"),
     ],

@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from e2analytics.exposure import intervals
 from e2analytics.ingest.pseudonyms import pseudonym
 from e2analytics.settings import LinkSettings
-from e2analytics.stages import expose
 from e2analytics.tables.snapshot import Outputs, empty_table
 from tests.conftest import KEY
 
@@ -85,7 +85,7 @@ def exposed(
             "weekly_dose_mg": pl.Float64,
         }
     )
-    frame = expose.exposures(
+    frame = intervals.exposures(
         pairs if pairs is not None else pair(),
         draws,
         pl.DataFrame(spells, schema=empty.schema) if spells else empty,

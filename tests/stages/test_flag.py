@@ -6,8 +6,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from e2analytics.exposure import link
 from e2analytics.settings import FlagSettings
-from e2analytics.stages import flag, flag_life, link
+from e2analytics.stages import flag, flag_life
 from e2analytics.stages.limit import LimitInUse
 from e2analytics.tables.snapshot import empty_table
 

@@ -6,9 +6,10 @@ from typing import Any
 import polars as pl
 import pytest
 
+from e2analytics.exposure import densitometry, link
 from e2analytics.reference import flag_rules, measures
 from e2analytics.settings import FlagSettings, LinkSettings
-from e2analytics.stages import context, densitometry, flag, gaps, link, waiting
+from e2analytics.stages import context, flag, gaps, waiting
 from e2analytics.stages.opportunities import Known
 from e2analytics.tables.snapshot import empty_table
 

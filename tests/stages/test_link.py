@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from e2analytics.exposure import intervals, link
 from e2analytics.settings import CrossCalibration, FlagSettings, LinkSettings
-from e2analytics.stages import expose, link
 from e2analytics.tables.snapshot import empty_table
 
 ZERO = date(2024, 1, 1)
@@ -467,7 +467,7 @@ def test_loss_backwards_is_gain_and_the_total_change_meets_the_lsc(
     def verdict(*bmd: float) -> tuple[str, float]:
         two = scans((0, "A"), (days, "A")).with_columns(bmd_g_cm2=pl.Series(bmd))
         pairs = link.pairs(two, PATIENTS, own, LinkSettings())
-        found = expose.exposures(
+        found = intervals.exposures(
             pairs,
             NO_DRAWS,
             link.episodes(empty_table("medications")),

@@ -7,9 +7,10 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from e2analytics.exposure import densitometry, link
 from e2analytics.reference import constants, measures
 from e2analytics.settings import FlagSettings, LinkSettings
-from e2analytics.stages import densitometry, link, waiting
+from e2analytics.stages import waiting
 from e2analytics.stages.measure import measure, with_older
 from e2analytics.stages.opportunities import Known
 from e2analytics.tables.snapshot import empty_table

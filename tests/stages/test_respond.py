@@ -8,12 +8,12 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from e2analytics.exposure import dose_response, link
+from e2analytics.exposure.dose_response import Responded
 from e2analytics.ingest import validate
 from e2analytics.models.dose_response import predict
 from e2analytics.models.dose_response.random_effects import integrate
 from e2analytics.settings import FlagSettings
-from e2analytics.stages import link, respond
-from e2analytics.stages.respond import Responded
 from e2analytics.tables.contracts import TABLES
 from e2analytics.tables.snapshot import empty_table
 
@@ -126,7 +126,7 @@ def responded(
     labs = pl.DataFrame(results or usual_results(), schema_overrides=LABS)
     spells = link.episodes(orders)
     drawn = link.draws(labs, spells, FlagSettings())
-    return respond.respond(drawn, PATIENTS, labs, spells, as_of=AS_OF, before=before)
+    return dose_response.respond(drawn, PATIENTS, labs, spells, as_of=AS_OF, before=before)
 
 
 @cache
@@ -136,7 +136,7 @@ def fitted() -> Responded:
 
 def now_and_off(found: Responded, orders: pl.DataFrame = ORDERS) -> pl.DataFrame:
     present = link.present_dose(link.episodes(orders), AS_OF)
-    return respond.now_and_off(found.response, found.own_levels, present).sort("patient_id")
+    return dose_response.now_and_off(found.response, found.own_levels, present).sort("patient_id")
 
 
 def test_every_man_gets_his_own_level_off_the_drug_and_on_it():
@@ -177,7 +177,10 @@ def test_fewer_than_thirty_men_are_told_nothing():
     assert found.response is None
     assert found.own_levels.is_empty()
     assert now_and_off(found)["on_mean"].to_list() == []
-    assert respond.along(None, found.own_levels, HELD).pairs["log_e2"].to_list() == [None, None]
+    assert dose_response.along(None, found.own_levels, HELD).pairs["log_e2"].to_list() == [
+        None,
+        None,
+    ]
 
 
 def test_a_night_looks_only_at_men_with_new_draws_and_finds_what_all_would_give():
@@ -269,7 +272,7 @@ def test_an_unknown_dose_leaves_his_level_on_the_drug_where_his_draws_put_it():
 
 
 def test_what_is_expected_along_an_interval_is_the_mean_over_its_doses():
-    along = respond.along(fitted().response, fitted().own_levels, HELD)
+    along = dose_response.along(fitted().response, fitted().own_levels, HELD)
 
     man = now_and_off(fitted()).row(0, named=True)
     mean = 0.25 * man["off_mean"] + 0.75 * man["on_mean"]
@@ -291,11 +294,11 @@ def test_what_is_expected_along_an_interval_is_the_mean_over_its_doses():
 def test_projections_fall_with_the_dose_and_meet_what_is_expected_now():
     men = pl.DataFrame({"patient_id": ["p01"]})
 
-    found = respond.projections(fitted().response, fitted().own_levels, men)
+    found = dose_response.projections(fitted().response, fitted().own_levels, men)
 
     e2 = found["e2_pg_ml"].to_list()
     man = now_and_off(fitted()).row(0, named=True)
-    assert found["weekly_anastrozole_mg"].to_list() == list(respond.PROJECTED_MG_PER_WEEK)
+    assert found["weekly_anastrozole_mg"].to_list() == list(dose_response.PROJECTED_MG_PER_WEEK)
     assert e2 == sorted(e2, reverse=True)
     assert np.log(e2[0]) == pytest.approx(man["off_mean"])
     assert np.log(e2[3]) == pytest.approx(man["on_mean"])  # 1 mg a week
@@ -324,7 +327,7 @@ def test_a_clinic_whose_results_do_not_fit_is_named():
 
 
 def test_no_draw_at_all_gives_empty_tables():
-    found = respond.respond(
+    found = dose_response.respond(
         link.draws(empty_table("labs"), link.episodes(ORDERS), FlagSettings()),
         PATIENTS,
         empty_table("labs"),
@@ -333,4 +336,4 @@ def test_no_draw_at_all_gives_empty_tables():
     )
 
     assert (found.response, len(found.own_levels), len(found.checks)) == (None, 0, 0)
-    assert respond.projections(None, found.own_levels, PATIENTS).is_empty()
+    assert dose_response.projections(None, found.own_levels, PATIENTS).is_empty()
