@@ -7,13 +7,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from e2analytics.curve import rows
 from e2analytics.feeds.description import load_feeds
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.models.curve import CurveSettings, agree
 from e2analytics.models.gram_matrices import whole_gram
 from e2analytics.models.reml import decompose
 from e2analytics.pipeline import run
-from e2analytics.stages import curve_rows
 from e2analytics.tables.snapshot import Outputs
 from tests.conftest import AS_OF, KEY, QUICK
 
@@ -61,10 +61,8 @@ def test_the_men_are_those_that_the_readme_counts(nhanes: Outputs):
 def test_the_cross_sectional_curve_agrees_with_mgcv(nhanes: Outputs):
     settings = CurveSettings(n_basis=QUICK.fit.n_basis)
     exposures, episodes = nhanes.tables["exposures"], nhanes.tables["exposure_episodes"]
-    measured = curve_rows.Measured(
-        exposures, episodes, nhanes.tables["levels"], exposures, episodes
-    )
-    data = curve_rows.complete(measured, "femoral_neck", curve_rows.LEVEL, QUICK.fit).data()
+    measured = rows.Measured(exposures, episodes, nhanes.tables["levels"], exposures, episodes)
+    data = rows.complete(measured, "femoral_neck", rows.LEVEL, QUICK.fit).data()
     agreed = agree([data], settings)
     parts = decompose(*whole_gram(data, np.ones(len(data)), agreed), agreed.n_fixed)
     smoothing = parts.spectrum.reml()

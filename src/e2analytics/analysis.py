@@ -13,28 +13,17 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from e2analytics import month_model
+from e2analytics.curve import fit as fitting
+from e2analytics.curve import frozen_model, limit, rows, sensitivity
+from e2analytics.curve.fit import Fitted
+from e2analytics.curve.frozen_model import MonthModel
+from e2analytics.curve.rows import Measured
 from e2analytics.exposure import densitometry, dose_response, intervals, link
 from e2analytics.exposure.dose_response import Responded
 from e2analytics.ingest import ledger, reconcile
 from e2analytics.ingest.take_in import TakenIn
-from e2analytics.month_model import MonthModel
 from e2analytics.settings import Settings
-from e2analytics.stages import (
-    context,
-    curve_rows,
-    explain,
-    flag,
-    flag_life,
-    gaps,
-    limit,
-    measure,
-    sensitivity,
-    waiting,
-)
-from e2analytics.stages import fit as fitting
-from e2analytics.stages.curve_rows import Measured
-from e2analytics.stages.fit import Fitted
+from e2analytics.stages import context, explain, flag, flag_life, gaps, measure, waiting
 from e2analytics.stages.opportunities import Known
 from e2analytics.steps import Step
 from e2analytics.tables.snapshot import CANONICAL, Snapshot, up_to
@@ -88,21 +77,21 @@ def analyse(
     model = None
     if not refit:
         curves = before.table("curve_summary")
-        model = month_model.in_force(before.table("models"), curves, settings, as_of)
+        model = frozen_model.in_force(before.table("models"), curves, settings, as_of)
     responded = clock(respond_to_dose)(seen, linked, before, model, as_of)
     exposed = clock(measure_exposure)(seen, linked, responded, settings)
     if model is None:
         frames = (exposed.exposures, exposed.levels, responded.own_levels)
-        model_id = month_model.name(frames, settings, as_of)
+        model_id = frozen_model.name(frames, settings, as_of)
         measured = clock(measure_for_curves)(seen, linked, responded, exposed, settings)
         curve, summary, quantiles = clock(fit)(measured, settings, model_id)
         varied, prescribed = clock(vary)(measured, seen, linked, settings, model_id)
-        how = month_model.settings_of_fit(settings)
+        how = frozen_model.settings_of_fit(settings)
         model = MonthModel(model_id, responded.response, quantiles, how)
     else:
         curve, summary = before.table("curve"), before.table("curve_summary")
         varied, prescribed = before.table("curve_sensitivity"), before.table("prescribing")
-    models = month_model.record(before.table("models"), model, as_of=as_of, run_id=run_id)
+    models = frozen_model.record(before.table("models"), model, as_of=as_of, run_id=run_id)
     limits = limit.adopt(
         before.table("limits"),
         summary,
@@ -299,7 +288,7 @@ def flag_men(
         men,
         exposed.exposures,
     )
-    quantiles = month_model.limit_uncertainty(models, limit_in_use.model_id, limit_in_use.site)
+    quantiles = frozen_model.limit_uncertainty(models, limit_in_use.model_id, limit_in_use.site)
     was = flag_life.Judged(before.table("cohort"), before.table("flags"))
     cohort = flag.cohort(
         known,
@@ -371,10 +360,10 @@ def account_for(
     """Say where rows, men and pairs of the primary site went."""
     site = settings.fit.primary_site
     of_primary = Measured(*exposed, exposed.exposures.clear(), exposed.episodes.clear())
-    outcome = curve_rows.first_outcome(of_primary, site)
-    used = curve_rows.complete(of_primary, site, outcome, settings.fit).rows
+    outcome = rows.first_outcome(of_primary, site)
+    used = rows.complete(of_primary, site, outcome, settings.fit).rows
     pairs = exposed.exposures.filter(pl.col("site") == site)
-    if outcome == curve_rows.LEVEL:
+    if outcome == rows.LEVEL:
         scans = seen["dxa"].filter(pl.col("site") == site)
         beside = exposed.levels.filter(pl.col("site") == site)
         men = ledger.patients_chain(seen["patients"], scans, beside, used, what="scan beside an E2")

@@ -58,7 +58,7 @@ POISON = "SECRET-VALUE-12.34"
     [
         ("e2analytics.exposure.link.pairs", "join failed with ValueError"),
         # Between two tasks.
-        ("e2analytics.stages.limit.adopt", "perform failed with ValueError"),
+        ("e2analytics.curve.limit.adopt", "perform failed with ValueError"),
     ],
 )
 def test_an_unforeseen_error_says_where_and_carries_no_value(

@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from e2analytics.analysis import Linked, join, measure_exposure, measure_for_curves, respond_to_dose
+from e2analytics.curve import rows
+from e2analytics.curve.rows import CHANGE, LEVEL, RISK, Measured
 from e2analytics.settings import FitSettings, Settings
-from e2analytics.stages import curve_rows
-from e2analytics.stages.curve_rows import CHANGE, LEVEL, RISK, Measured
 from e2analytics.tables.snapshot import Outputs, Snapshot, empty_table
 from tests.conftest import AS_OF
 
@@ -32,9 +32,7 @@ def test_a_covariate_that_is_missing_in_more_than_a_fifth_is_left_out_and_named(
     patchy = usable.with_columns(
         bmi_kg_m2=pl.when(~few).then("bmi_kg_m2"), years_on_trt=pl.when(~many).then("years_on_trt")
     )
-    complete = curve_rows.complete(
-        measured._replace(exposures=patchy), "lumbar_spine", CHANGE, QUICK
-    )
+    complete = rows.complete(measured._replace(exposures=patchy), "lumbar_spine", CHANGE, QUICK)
 
     assert complete.in_words.startswith(
         "age, BMI, log testosterone; left out: years on TRT (missing in 25%"
@@ -46,7 +44,7 @@ def test_a_covariate_that_is_missing_in_more_than_a_fifth_is_left_out_and_named(
 
 
 def test_pairs_are_weighted_by_precision_and_length(outputs: Outputs):
-    complete = curve_rows.complete(measured_of(outputs), "lumbar_spine", CHANGE, QUICK)
+    complete = rows.complete(measured_of(outputs), "lumbar_spine", CHANGE, QUICK)
 
     data = complete.data()
 
@@ -63,10 +61,10 @@ def test_pairs_are_weighted_by_precision_and_length(outputs: Outputs):
 def test_a_loss_is_a_total_change_of_at_least_the_lsc(
     outputs: Outputs, change_pct: float, lsc_pct: float, lost: float
 ):
-    complete = curve_rows.complete(measured_of(outputs), "lumbar_spine", RISK, QUICK)
+    complete = rows.complete(measured_of(outputs), "lumbar_spine", RISK, QUICK)
     literal = complete.rows.with_columns(change_pct=pl.lit(change_pct), lsc_pct=pl.lit(lsc_pct))
 
-    data = curve_rows.CurveRows(
+    data = rows.CurveRows(
         "lumbar_spine", RISK, literal, complete.episodes, complete.covariates, ()
     ).data()
 
@@ -74,7 +72,7 @@ def test_a_loss_is_a_total_change_of_at_least_the_lsc(
 
 
 def test_all_sites_together_have_a_term_for_each_site_but_the_first(outputs: Outputs):
-    pooled = curve_rows.complete(measured_of(outputs), "pooled", CHANGE, QUICK)
+    pooled = rows.complete(measured_of(outputs), "pooled", CHANGE, QUICK)
 
     terms = pooled.data().covariates[:, len(pooled.covariates) :]
 
@@ -82,7 +80,7 @@ def test_all_sites_together_have_a_term_for_each_site_but_the_first(outputs: Out
     np.testing.assert_array_equal(terms[:, 0], sites == "total_hip")
     np.testing.assert_array_equal(terms[:, 1], sites == "femoral_neck")
     assert terms.shape[1] == 2
-    alone = curve_rows.complete(measured_of(outputs), "total_hip", CHANGE, QUICK)
+    alone = rows.complete(measured_of(outputs), "total_hip", CHANGE, QUICK)
     assert alone.data().covariates.shape[1] == len(alone.covariates)
 
 
@@ -92,11 +90,11 @@ def test_scans_that_cannot_be_paired_give_levels_and_pairs_give_changes_and_risk
     measured = measured_of(outputs)
     unpaired = measured._replace(exposures=measured.exposures.clear())
     nothing = unpaired._replace(levels=measured.levels.clear())
-    pairs = [(site, outcome) for site in curve_rows.FITTED_SITES for outcome in (CHANGE, RISK)]
+    pairs = [(site, outcome) for site in rows.FITTED_SITES for outcome in (CHANGE, RISK)]
 
-    assert curve_rows.curves(measured) == [*pairs, ("pooled", CHANGE), ("pooled", RISK)]
-    assert curve_rows.curves(unpaired) == [(site, LEVEL) for site in curve_rows.FITTED_SITES]
-    assert curve_rows.curves(nothing) == curve_rows.curves(measured)
+    assert rows.curves(measured) == [*pairs, ("pooled", CHANGE), ("pooled", RISK)]
+    assert rows.curves(unpaired) == [(site, LEVEL) for site in rows.FITTED_SITES]
+    assert rows.curves(nothing) == rows.curves(measured)
 
 
 def scan(scan_id: str, scanned_on: date) -> dict[str, object]:

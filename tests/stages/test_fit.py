@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from e2analytics.curve import fit
+from e2analytics.curve.rows import CHANGE, RISK, Measured
 from e2analytics.settings import FitSettings
-from e2analytics.stages import fit
-from e2analytics.stages.curve_rows import CHANGE, RISK, Measured
 from e2analytics.tables.snapshot import Outputs, empty_table
 from tests.stages.test_curve_rows import measured_of
 

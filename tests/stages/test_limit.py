@@ -5,9 +5,9 @@ from datetime import date
 import polars as pl
 import pytest
 
+from e2analytics.curve import limit
 from e2analytics.errors import TooLittleDataError
 from e2analytics.settings import FitSettings, FlagSettings
-from e2analytics.stages import limit
 from e2analytics.tables.snapshot import empty_table
 
 TODAY = date(2024, 6, 30)

@@ -5,11 +5,11 @@ from datetime import date
 import polars as pl
 import pytest
 
+from e2analytics.curve import sensitivity
+from e2analytics.curve.rows import CHANGE, Measured
+from e2analytics.curve.sensitivity import Beside
 from e2analytics.exposure import link
 from e2analytics.settings import FitSettings, FlagSettings
-from e2analytics.stages import sensitivity
-from e2analytics.stages.curve_rows import CHANGE, Measured
-from e2analytics.stages.sensitivity import Beside
 from e2analytics.tables.snapshot import Outputs
 from tests.stages.test_curve_rows import measured_of
 

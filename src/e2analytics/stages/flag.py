@@ -17,12 +17,12 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 
+from e2analytics.curve.limit import LimitInUse
 from e2analytics.exposure.link import ANASTROZOLE
 from e2analytics.models.dose_response.exceedance import Levels, probabilities
 from e2analytics.reference import flag_rules
 from e2analytics.settings import FlagSettings
 from e2analytics.stages import grounds, judged_on
-from e2analytics.stages.limit import LimitInUse
 from e2analytics.tables.contracts import FITTED_SITES, TIERS, columns_of
 
 _Z95: Final = 1.959963984540054

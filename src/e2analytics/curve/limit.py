@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import polars as pl
 
+from e2analytics.curve.rows import CHANGE
 from e2analytics.errors import TooLittleDataError
 from e2analytics.settings import FitSettings, FlagSettings
-from e2analytics.stages.curve_rows import CHANGE
 
 
 class LimitInUse(NamedTuple):

@@ -14,12 +14,13 @@ from typing import NamedTuple
 
 import polars as pl
 
+from e2analytics.curve import rows as curve_rows
+from e2analytics.curve import tables
+from e2analytics.curve.rows import CHANGE, LEVEL, RISK, CurveRows, Measured
 from e2analytics.errors import TooLittleDataError
 from e2analytics.models.curve import CurveFit, CurveSettings, fit_curve
 from e2analytics.models.risk_curve import fit_risk
 from e2analytics.settings import FitSettings
-from e2analytics.stages import curve_rows, curve_tables
-from e2analytics.stages.curve_rows import CHANGE, LEVEL, RISK, CurveRows, Measured
 from e2analytics.tables.contracts import POOLED, schema_of
 
 
@@ -52,10 +53,10 @@ def fit(measured: Measured, settings: FitSettings, *, model_id: str) -> Fitted:
         try:
             fitted = fit_rows(rows, how)
         except TooLittleDataError as error:
-            summaries.append(curve_tables.not_fitted(str(error), rows, how.delta, model_id))
+            summaries.append(tables.not_fitted(str(error), rows, how.delta, model_id))
             continue
-        points.append(curve_tables.points(fitted, rows, model_id))
-        summaries.append(curve_tables.summary(fitted, rows, how.delta, model_id))
+        points.append(tables.points(fitted, rows, model_id))
+        summaries.append(tables.summary(fitted, rows, how.delta, model_id))
         if outcome == CHANGE:
             quantiles[site] = fitted.lower_limit.quantiles_pg_ml
     return Fitted(

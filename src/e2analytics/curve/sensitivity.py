@@ -18,6 +18,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from e2analytics.curve import rows as curve_rows
+from e2analytics.curve import tables, textbook
+from e2analytics.curve.fit import how_to_fit
+from e2analytics.curve.rows import CHANGE, LEVEL, CurveRows, Measured
 from e2analytics.errors import TooLittleDataError
 from e2analytics.models.contrast import effect
 from e2analytics.models.curve import CurveFit, CurveSettings, fit_curve
@@ -26,9 +30,6 @@ from e2analytics.models.pspline import Array
 from e2analytics.models.rows import CurveData
 from e2analytics.models.within import fit_between, fit_within
 from e2analytics.settings import FitSettings
-from e2analytics.stages import curve_rows, curve_tables, textbook_rows
-from e2analytics.stages.curve_rows import CHANGE, LEVEL, CurveRows, Measured
-from e2analytics.stages.fit import how_to_fit
 from e2analytics.tables.contracts import schema_of
 
 EFFECT_PG_ML: Final = (12.0, 25.0)
@@ -88,7 +89,7 @@ def sensitivity(
     about = {"site": site, "outcome": CHANGE, "model_id": model_id}
     how = how_to_fit(CHANGE, settings)
     rows = [_row(variant) for variant in _variants(primary, beside, how)]
-    rows += textbook_rows.rows(primary.data(), how)
+    rows += textbook.rows(primary.data(), how)
     return pl.DataFrame([{**about, **row} for row in rows], schema=schema_of("curve_sensitivity"))
 
 
@@ -240,7 +241,7 @@ def _row(variant: Variant) -> dict[str, object]:
         **counted,
         "verdict": fitted.verdict,
         "finding": fitted.explanation,
-        **curve_tables.limits(fitted),
+        **tables.limits(fitted),
         "effect": _only(between.estimate) if between else None,
         "effect_ci_low": _only(between.ci_low) if between else None,
         "effect_ci_high": _only(between.ci_high) if between else None,

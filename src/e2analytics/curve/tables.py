@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from e2analytics.curve.rows import LEVEL, CurveRows
 from e2analytics.models.curve import CurveFit
 from e2analytics.models.sweet_spot import Limit
-from e2analytics.stages.curve_rows import LEVEL, CurveRows
 
 NO_LIMITS_OF_A_LEVEL = "cross-sectional: a level of BMD gives no limits"
 
