@@ -20,10 +20,12 @@ from e2analytics.curve.frozen_model import MonthModel
 from e2analytics.curve.rows import Measured
 from e2analytics.exposure import densitometry, dose_response, intervals, link
 from e2analytics.exposure.dose_response import Responded
+from e2analytics.flags import cohort as flag
+from e2analytics.flags import context, evidence, gaps, lifecycle
 from e2analytics.ingest import ledger, reconcile
 from e2analytics.ingest.take_in import TakenIn
 from e2analytics.settings import Settings
-from e2analytics.stages import context, explain, flag, flag_life, gaps, measure, waiting
+from e2analytics.stages import measure, waiting
 from e2analytics.stages.opportunities import Known
 from e2analytics.steps import Step
 from e2analytics.tables.snapshot import CANONICAL, Snapshot, up_to
@@ -289,7 +291,7 @@ def flag_men(
         exposed.exposures,
     )
     quantiles = frozen_model.limit_uncertainty(models, limit_in_use.model_id, limit_in_use.site)
-    was = flag_life.Judged(before.table("cohort"), before.table("flags"))
+    was = lifecycle.Judged(before.table("cohort"), before.table("flags"))
     cohort = flag.cohort(
         known,
         limit_in_use,
@@ -300,21 +302,21 @@ def flag_men(
         model_id=model_id,
         before=was.flags,
     )
-    flags = flag_life.flags(cohort, was.flags, as_of=as_of)
-    now = flag_life.Judged(cohort, flags)
-    happened = flag_life.events(was, now, as_of=as_of, run_id=run_id)
+    flags = lifecycle.flags(cohort, was.flags, as_of=as_of)
+    now = lifecycle.Judged(cohort, flags)
+    happened = lifecycle.events(was, now, as_of=as_of, run_id=run_id)
     on_anastrozole = cohort.filter(pl.col("e2_expected_pg_ml").is_not_null()).select("patient_id")
     projections = dose_response.projections(
         responded.response, responded.own_levels, on_anastrozole
     )
-    ruled = explain.Ruled(
+    ruled = evidence.Ruled(
         limit_in_use, quantiles, settings.flag, dose_response.sd_of_draw(responded.response)
     )
     return Flagged(
         cohort,
         flags,
         pl.concat([before.table("flag_events"), happened]),
-        explain.evidence(known, cohort, projections, ruled),
+        evidence.evidence(known, cohort, projections, ruled),
         gaps.gaps(known_of_care(seen, linked, scanned), cohort, flags, as_of),
         context.context(known, cohort),
         projections,

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from e2analytics.models.dose_response.fit import PRIORS, DoseResponse, Prior
-from e2analytics.models.dose_response.fit import fit as dose_response
+from e2analytics.models.dose_response import fit as dose_response
+from e2analytics.models.dose_response.fit import PRIORS, DoseResponse, Prior, fit
 from e2analytics.models.dose_response.predict import own
 from e2analytics.models.dose_response.random_effects import PARAMETERS, Draws
 from e2analytics.simulate.drawn import COVARIATES, TRUE, Plan, simulate

@@ -9,13 +9,13 @@ import polars as pl
 import pytest
 from scipy.stats import multivariate_normal
 
+from e2analytics.flags import evidence as explain
 from e2analytics.models.dose_response.next_result import (
     below_after,
     chance_of_more,
     result_that_clears,
 )
 from e2analytics.settings import FlagSettings
-from e2analytics.stages import explain
 from e2analytics.tables.snapshot import empty_table
 from tests.stages.test_flag import AS_OF, LIMIT, ago, draw, judge, known_of, order, own
 

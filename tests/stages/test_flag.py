@@ -8,8 +8,8 @@ import pytest
 
 from e2analytics.curve.limit import LimitInUse
 from e2analytics.exposure import link
+from e2analytics.flags import cohort, lifecycle
 from e2analytics.settings import FlagSettings
-from e2analytics.stages import flag, flag_life
 from e2analytics.tables.snapshot import empty_table
 
 AS_OF = date(2024, 12, 31)
@@ -109,7 +109,7 @@ def known_of(
     events: list[tuple[str, date]] | None = None,
     bone_class: str | None = None,
     loss: bool = False,
-) -> flag.Known:
+) -> cohort.Known:
     doses = ("weekly_dose_mg", "dose_mg", "doses_per_week")
     medications = pl.DataFrame(
         orders if orders is not None else [order()],
@@ -122,7 +122,7 @@ def known_of(
         if given
         else empty_table("labs")
     )
-    return flag.Known(
+    return cohort.Known(
         patients=patients(),
         medications=medications,
         labs=labs,
@@ -151,7 +151,7 @@ def judge(
     before: pl.DataFrame | None = None,
     **others: Any,
 ) -> pl.DataFrame:
-    return flag.cohort(
+    return cohort.cohort(
         known_of(orders, draws, man, **others),
         LIMIT,
         [],
@@ -248,7 +248,7 @@ def test_where_too_few_men_give_no_estimate_nobody_is_called_in_range(e2_pg_ml: 
     known = known_of(draws=[draw(value_low=e2_pg_ml, value_high=e2_pg_ml)])
     of_a_small_clinic = known._replace(men=known.men.clear())
 
-    row = flag.cohort(
+    row = cohort.cohort(
         of_a_small_clinic,
         LIMIT,
         [],
@@ -368,24 +368,24 @@ def test_a_flag_is_new_then_open_then_resolved_then_reopened():
     later = [AS_OF + timedelta(days=number) for number in range(4)]
     none = empty_table("flags")
 
-    first = flag_life.flags(low, none, as_of=later[0])
-    again = flag_life.flags(low, first, as_of=later[0])
-    second = flag_life.flags(low, first, as_of=later[1])
-    third = flag_life.flags(fine, second, as_of=later[2])
-    fourth = flag_life.flags(low, third, as_of=later[3])
+    first = lifecycle.flags(low, none, as_of=later[0])
+    again = lifecycle.flags(low, first, as_of=later[0])
+    second = lifecycle.flags(low, first, as_of=later[1])
+    third = lifecycle.flags(fine, second, as_of=later[2])
+    fourth = lifecycle.flags(low, third, as_of=later[3])
 
     states = [frame["state"][0] for frame in (first, again, second, third, fourth)]
     assert states == ["new", "new", "open", "resolved", "reopened"]
     assert fourth["first_flagged_on"][0] == later[0]
-    assert flag_life.flags(fine, none, as_of=AS_OF).is_empty()
+    assert lifecycle.flags(fine, none, as_of=AS_OF).is_empty()
 
 
 def test_the_flag_of_a_man_who_left_the_cohort_is_resolved_and_reopens_with_him():
     tomorrow, later = AS_OF + timedelta(days=1), AS_OF + timedelta(days=2)
-    flagged = flag_life.flags(judge(man=LOW_BY_DRUG), empty_table("flags"), as_of=AS_OF)
+    flagged = lifecycle.flags(judge(man=LOW_BY_DRUG), empty_table("flags"), as_of=AS_OF)
 
-    gone = flag_life.flags(judge([order(stopped_on=ago(15))]), flagged, as_of=tomorrow)
-    back = flag_life.flags(judge(man=LOW_BY_DRUG), gone, as_of=later)
+    gone = lifecycle.flags(judge([order(stopped_on=ago(15))]), flagged, as_of=tomorrow)
+    back = lifecycle.flags(judge(man=LOW_BY_DRUG), gone, as_of=later)
 
     assert gone.select("state", "tier", "reasons", "as_of", "first_flagged_on").rows() == [
         ("resolved", "none", "no_longer_in_cohort", tomorrow, AS_OF)
@@ -522,10 +522,10 @@ EVENTS = ["event", "was", "now", "why"]
 def happened(was: pl.DataFrame, now: pl.DataFrame, days: int = 1) -> list[tuple[str, ...]]:
     """Return the events between two cohorts, the second so many days later."""
     as_of = AS_OF + timedelta(days=days)
-    first = flag_life.Judged(was, flag_life.flags(was, empty_table("flags"), as_of=AS_OF))
+    first = lifecycle.Judged(was, lifecycle.flags(was, empty_table("flags"), as_of=AS_OF))
     then = now.with_columns(as_of=pl.lit(as_of))
-    second = flag_life.Judged(then, flag_life.flags(then, first.flags, as_of=as_of))
-    return flag_life.events(first, second, as_of=as_of, run_id="r2").select(EVENTS).rows()
+    second = lifecycle.Judged(then, lifecycle.flags(then, first.flags, as_of=as_of))
+    return lifecycle.events(first, second, as_of=as_of, run_id="r2").select(EVENTS).rows()
 
 
 def test_every_change_of_a_flag_has_its_reason():
@@ -568,13 +568,13 @@ def test_a_result_that_grows_too_old_is_time_passed_beside_what_else_is_new():
 
 def test_a_flag_that_comes_back_is_reopened():
     fine, low = judge(), judge(man=LOW_BY_DRUG)
-    first = flag_life.flags(low, empty_table("flags"), as_of=AS_OF)
-    second = flag_life.flags(fine, first, as_of=AS_OF + timedelta(days=1))
+    first = lifecycle.flags(low, empty_table("flags"), as_of=AS_OF)
+    second = lifecycle.flags(fine, first, as_of=AS_OF + timedelta(days=1))
     later = AS_OF + timedelta(days=2)
 
-    events = flag_life.events(
-        flag_life.Judged(fine, second),
-        flag_life.Judged(low, flag_life.flags(low, second, as_of=later)),
+    events = lifecycle.events(
+        lifecycle.Judged(fine, second),
+        lifecycle.Judged(low, lifecycle.flags(low, second, as_of=later)),
         as_of=later,
         run_id="r3",
     )

@@ -7,9 +7,10 @@ import polars as pl
 import pytest
 
 from e2analytics.exposure import densitometry, link
+from e2analytics.flags import cohort, context, gaps
 from e2analytics.reference import flag_rules, measures
 from e2analytics.settings import FlagSettings, LinkSettings
-from e2analytics.stages import context, flag, gaps, waiting
+from e2analytics.stages import waiting
 from e2analytics.stages.opportunities import Known
 from e2analytics.tables.snapshot import empty_table
 
@@ -311,7 +312,7 @@ def test_the_context_of_a_man():
     alone = {"pairs", "waiting", "waiting_draws"}
     shared = {name: getattr(rows, name) for name in Known._fields if name not in alone}
 
-    found = context.context(flag.Known(**shared, men=men, exposures=exposures), COHORT)
+    found = context.context(cohort.Known(**shared, men=men, exposures=exposures), COHORT)
 
     assert {
         name: value for name, value in found.row(0, named=True).items() if name[-3:] != "_id"

@@ -16,12 +16,12 @@ from typing import Any, Final
 
 import polars as pl
 
+from e2analytics.flags.lifecycle import Judged, events
 from e2analytics.reference import flag_rules
 from e2analytics.reference import measures as definitions
 from e2analytics.report.content import flat
 from e2analytics.report.men import OPEN_TIERS, still_open
 from e2analytics.report.words import NOTHING, STATUS_NAMES, TIER_NAMES, count, number
-from e2analytics.stages.flag_life import Judged, events
 
 # A list of pseudonyms: how long it is is told, and not whose it is.
 _NAMES_PATIENTS: Final = "identities_settled"

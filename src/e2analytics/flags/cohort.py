@@ -19,10 +19,10 @@ import polars as pl
 
 from e2analytics.curve.limit import LimitInUse
 from e2analytics.exposure.link import ANASTROZOLE
+from e2analytics.flags import input_digests, rationale
 from e2analytics.models.dose_response.exceedance import Levels, probabilities
 from e2analytics.reference import flag_rules
 from e2analytics.settings import FlagSettings
-from e2analytics.stages import grounds, judged_on
 from e2analytics.tables.contracts import FITTED_SITES, TIERS, columns_of
 
 _Z95: Final = 1.959963984540054
@@ -102,7 +102,7 @@ def cohort(
         .join(_scores(known.densitometry), on="patient_id", how="left")
         .join(_sig_not_parsed(known.medications), on=["spell_file", "spell_line"], how="left")
         .join(_newest_result(known.labs, known.patients), on="clinic_id", how="left")
-        .join(judged_on.digests(known, present), on="patient_id", how="left")
+        .join(input_digests.digests(known, present), on="patient_id", how="left")
         .join(before.select("patient_id", tier_before="tier"), on="patient_id", how="left")
         .sort("patient_id")
         .with_columns(
@@ -121,7 +121,7 @@ def cohort(
     judged = _judge(men.with_columns(_probabilities(men, quantiles, settings)), settings, as_of)
     return judged.with_columns(
         reasons=pl.concat_list(_OBSTACLES + _FINDINGS).list.drop_nulls().list.join(_SEPARATOR),
-        grounds=grounds.in_words(),
+        grounds=rationale.in_words(),
         e2_ci_low=(pl.col("on_mean") - _Z95 * pl.col("on_sd")).exp(),
         e2_ci_high=(pl.col("on_mean") + _Z95 * pl.col("on_sd")).exp(),
         e2_off_drug_pg_ml=pl.col("off_mean").exp(),

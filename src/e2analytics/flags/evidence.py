@@ -17,11 +17,11 @@ import numpy as np
 import polars as pl
 
 from e2analytics.curve.limit import LimitInUse
+from e2analytics.flags.cohort import Known, last_pairs, last_scans, wholly_below
 from e2analytics.models.dose_response.next_result import chance_of_more, result_that_clears
 from e2analytics.reference import constants, flag_rules
 from e2analytics.reference.flag_rules import FlagRules, Tier
 from e2analytics.settings import FlagSettings
-from e2analytics.stages.flag import Known, last_pairs, last_scans, wholly_below
 from e2analytics.tables.contracts import schema_of
 
 _SEPARATOR: Final = "; "

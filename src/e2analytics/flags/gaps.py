@@ -16,9 +16,9 @@ from typing import Final
 
 import polars as pl
 
+from e2analytics.flags.cohort import wholly_below
 from e2analytics.reference import flag_rules, measures
 from e2analytics.stages import courses
-from e2analytics.stages.flag import wholly_below
 from e2analytics.stages.measure import lacking
 from e2analytics.stages.opportunities import VITAMIN_D, Known, opportunities
 from e2analytics.stages.waiting import BONE_SCAN, BONE_SITES

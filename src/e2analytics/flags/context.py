@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.stages.flag import WORST_FIRST, Known, last_pairs, last_scans
+from e2analytics.flags.cohort import WORST_FIRST, Known, last_pairs, last_scans
 from e2analytics.tables.contracts import columns_of
 
 _SEPARATOR: Final = "; "
