@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from e2analytics import recount
+from e2analytics.measures import restatement
 from e2analytics.tables.contracts import schema_of
 from e2analytics.tables.snapshot import empty_table
 
@@ -48,7 +48,7 @@ def published(as_of: date, *results: dict[str, Any], version: str = "1") -> dict
     results = tuple(each for each in results if not each.get("fate"))
     waiting = {
         at: rows(name, *(waits if name == "labs" else [])).with_columns(fate=pl.lit("quarantined"))
-        for name, at in recount.WAITING.items()
+        for name, at in restatement.WAITING.items()
     }
     tables = {name: empty_table(name) for name in ("dxa", "events", "precision")} | {
         **waiting,
@@ -59,16 +59,16 @@ def published(as_of: date, *results: dict[str, Any], version: str = "1") -> dict
     run = {"as_of": as_of, "settings": json.dumps({}), "package_version": version}
     return tables | {
         "runs": pl.DataFrame([run]),
-        "measures": recount._counted(tables, {}, AUGUST),
+        "measures": restatement._counted(tables, {}, AUGUST),
     }
 
 
 def steps(now: dict[str, pl.DataFrame], before: dict[str, pl.DataFrame]) -> list[tuple[int, int]]:
-    found = recount.between(now, before).filter(
+    found = restatement.between(now, before).filter(
         pl.col("measure") == "ms_share", pl.col("clinic_id") == "c1"
     )
     row = found.row(0, named=True)
-    return [(row[f"{step}_numerator"], row[f"{step}_denominator"]) for step in recount.STEPS]
+    return [(row[f"{step}_numerator"], row[f"{step}_denominator"]) for step in restatement.STEPS]
 
 
 def test_late_and_corrected_results_are_told_apart():
@@ -110,7 +110,7 @@ def test_what_another_version_counts_otherwise_is_its_rule():
 def test_clinics_together_are_counted_as_well():
     before = published(AUGUST, result("r1", "ms"))
 
-    found = recount.between(before, before)
+    found = restatement.between(before, before)
 
     assert found.filter(pl.col("clinic_id").is_null())["now_denominator"].drop_nulls().to_list()
     assert len(found) == 2 * 15
@@ -130,5 +130,7 @@ def test_a_man_is_corrected_if_a_row_of_then_says_otherwise_is_gone_or_no_longer
     }
 
     for name, (before, now, expected) in cases.items():
-        men = recount.corrected_men(published(date(2026, 9, 30), *now), published(AUGUST, *before))
+        men = restatement.corrected_men(
+            published(date(2026, 9, 30), *now), published(AUGUST, *before)
+        )
         assert (men == {"p1"}) == expected, name

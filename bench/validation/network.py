@@ -25,7 +25,8 @@ from typing import Final
 import polars as pl
 
 from bench.validation.section import Section
-from e2analytics import job, recount
+from e2analytics import job
+from e2analytics.measures import restatement
 from e2analytics.monthly import pinned_tables, tables_of_month_before
 from e2analytics.report import editions
 from e2analytics.report.content import build
@@ -65,7 +66,7 @@ def run(replicates: int, seed: int) -> Section:
         tables = pinned_tables(store, MONTH)
         started, of_processor = time.perf_counter(), time.process_time()
         before = tables_of_month_before(store, tables)
-        since = None if before is None else recount.between(tables, before)
+        since = None if before is None else restatement.between(tables, before)
         report = build(tables, month=MONTH, recount=since, before=before)
         outside = release_reports(tables, month=MONTH, base=BASE, before=before)[0]
         for version in (report, outside):

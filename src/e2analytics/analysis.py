@@ -24,9 +24,9 @@ from e2analytics.flags import cohort as flag
 from e2analytics.flags import context, evidence, gaps, lifecycle
 from e2analytics.ingest import ledger, reconcile
 from e2analytics.ingest.take_in import TakenIn
+from e2analytics.measures import pending, rates
+from e2analytics.measures.units import Known
 from e2analytics.settings import Settings
-from e2analytics.stages import measure, waiting
-from e2analytics.stages.opportunities import Known
 from e2analytics.steps import Step
 from e2analytics.tables.snapshot import CANONICAL, Snapshot, up_to
 
@@ -151,8 +151,8 @@ def see(taken: TakenIn, as_of: date) -> dict[str, pl.DataFrame]:
     """Return the accepted rows of events on or before the as-of date, and what waits of them."""
     seen = up_to({target: taken.accepted(target) for target in CANONICAL}, as_of)
     men = seen["patients"] = reconcile.known_patients(taken.settled["patients"])
-    seen["waiting"] = waiting.waiting(taken.settled, men, as_of)
-    seen["waiting_e2"] = waiting.e2(taken.settled["labs"], men, as_of)
+    seen["waiting"] = pending.waiting(taken.settled, men, as_of)
+    seen["waiting_e2"] = pending.e2(taken.settled["labs"], men, as_of)
     return seen
 
 
@@ -349,7 +349,7 @@ def count_measures(
 ) -> pl.DataFrame:
     """Count the quality measures of the months that have ended."""
     known = known_of_care(seen, linked, scanned)
-    return measure.with_older(measure.measure(known, as_of), before.table("measures"))
+    return rates.with_older(rates.measure(known, as_of), before.table("measures"))
 
 
 def account_for(

@@ -17,8 +17,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from e2analytics import recount
 from e2analytics.errors import ConfigurationError, TooLittleDataError, UnreadableError
+from e2analytics.measures import restatement
 from e2analytics.report import editions
 from e2analytics.report.compare import Comparison, compare
 from e2analytics.report.content import Report, build
@@ -108,8 +108,8 @@ def write_reports(
     base = ReportSettings(**settings.get("report", {})).round_to
     before = tables_of_month_before(store, tables)
     outside = release_reports(tables, month=month, base=base, before=before)
-    since = None if before is None else recount.between(tables, before)
-    corrected = None if before is None else recount.corrected_men(tables, before)
+    since = None if before is None else restatement.between(tables, before)
+    corrected = None if before is None else restatement.corrected_men(tables, before)
     clinics = [report.clinic for report in outside]
     since_then: dict[str, Any] = {"recount": since, "corrected": corrected, "before": before}
     whole = build(tables, month=month, **since_then)
@@ -209,7 +209,7 @@ def compare_reports(store: str, month: str, other: str) -> Comparison:
 
 def _tables_of(opened: Store, run: Mapping[str, Any]) -> dict[str, pl.DataFrame]:
     tables = {name: opened.table(name, run) for name in TABLES}
-    tables |= {name: opened.waiting(target, run) for target, name in recount.WAITING.items()}
+    tables |= {name: opened.waiting(target, run) for target, name in restatement.WAITING.items()}
     return tables | {"runs": tables["runs"].filter(pl.col("run_id") == run["run_id"])}
 
 

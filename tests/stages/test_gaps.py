@@ -8,10 +8,10 @@ import pytest
 
 from e2analytics.exposure import densitometry, link
 from e2analytics.flags import cohort, context, gaps
+from e2analytics.measures import pending
+from e2analytics.measures.units import Known
 from e2analytics.reference import flag_rules, measures
 from e2analytics.settings import FlagSettings, LinkSettings
-from e2analytics.stages import waiting
-from e2analytics.stages.opportunities import Known
 from e2analytics.tables.snapshot import empty_table
 
 AS_OF = date(2026, 9, 30)
@@ -108,20 +108,20 @@ def table(name: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
 def known(rows: dict[str, list[dict[str, Any]]]) -> Known:
     aside = {
         name: table(name, rows.pop(f"waiting_{name}", [])).with_columns(fate=pl.lit("quarantined"))
-        for name in waiting.TARGETS
+        for name in pending.TARGETS
     }
     given = {"patients": [patient("p1")], **FINE, **rows}
     frames = {name: table(name, others + given.get(name, [])) for name, others in OTHERS.items()}
     episodes = link.episodes(frames["medications"])
     men = frames["patients"]
-    waiting_e2 = waiting.e2(aside["labs"], men, AS_OF)
+    waiting_e2 = pending.e2(aside["labs"], men, AS_OF)
     return Known(
         **frames,
         episodes=episodes,
         draws=link.draws(frames["labs"], episodes, FlagSettings()),
         pairs=link.pairs(frames["dxa"], men, empty_table("precision"), LinkSettings()),
         densitometry=densitometry.classify(frames["dxa"], men),
-        waiting=waiting.waiting(aside, men, AS_OF),
+        waiting=pending.waiting(aside, men, AS_OF),
         waiting_draws=link.draws(waiting_e2, episodes, FlagSettings()),
     )
 

@@ -8,11 +8,11 @@ import pytest
 from pydantic import ValidationError
 
 from e2analytics.exposure import densitometry, link
+from e2analytics.measures import pending
+from e2analytics.measures.rates import measure, with_older
+from e2analytics.measures.units import Known
 from e2analytics.reference import constants, measures
 from e2analytics.settings import FlagSettings, LinkSettings
-from e2analytics.stages import waiting
-from e2analytics.stages.measure import measure, with_older
-from e2analytics.stages.opportunities import Known
 from e2analytics.tables.snapshot import empty_table
 
 AS_OF = date(2026, 9, 30)
@@ -128,7 +128,7 @@ def known(first: dict[str, Any] = EVERYTHING_ONCE, **every: list[dict[str, Any]]
     given = {"patients": [man()], **rows}
     names = ("patients", "medications", "labs", "dxa", "events")
     frames = {name: table(name, first.get(name, []) + given.get(name, [])) for name in names}
-    aside = {name: list(filter(waits, every.get(name, []))) for name in waiting.TARGETS}
+    aside = {name: list(filter(waits, every.get(name, []))) for name in pending.TARGETS}
     set_aside = {name: of_fate(table(name, rows), rows) for name, rows in aside.items()}
     men = frames["patients"]
     episodes = link.episodes(frames["medications"])
@@ -138,9 +138,9 @@ def known(first: dict[str, Any] = EVERYTHING_ONCE, **every: list[dict[str, Any]]
         draws=link.draws(frames["labs"], episodes, FlagSettings()),
         pairs=link.pairs(frames["dxa"], men, empty_table("precision"), LinkSettings()),
         densitometry=densitometry.classify(frames["dxa"], men),
-        waiting=waiting.waiting(set_aside, men, AS_OF),
+        waiting=pending.waiting(set_aside, men, AS_OF),
         waiting_draws=link.draws(
-            waiting.e2(set_aside["labs"], men, AS_OF), episodes, FlagSettings()
+            pending.e2(set_aside["labs"], men, AS_OF), episodes, FlagSettings()
         ),
     )
 
@@ -861,7 +861,7 @@ def test_months_that_are_disjoint_count_every_unit_once(outputs):
     episodes = link.episodes(medications)
     draws = link.draws(tables["labs"], episodes, FlagSettings())
     none_waits = {
-        name: tables[name].clear().with_columns(fate=pl.lit("")) for name in waiting.TARGETS
+        name: tables[name].clear().with_columns(fate=pl.lit("")) for name in pending.TARGETS
     }
     given = Known(
         **{name: tables[name] for name in ("patients", "medications", "labs", "dxa", "events")},
@@ -869,7 +869,7 @@ def test_months_that_are_disjoint_count_every_unit_once(outputs):
         draws=draws,
         pairs=link.pairs(tables["dxa"], tables["patients"], tables["precision"], LinkSettings()),
         densitometry=tables["densitometry"],
-        waiting=waiting.waiting(none_waits, tables["patients"], AS_OF),
+        waiting=pending.waiting(none_waits, tables["patients"], AS_OF),
         waiting_draws=draws.clear(),
     )
 

@@ -17,11 +17,11 @@ from typing import Final
 import polars as pl
 
 from e2analytics.flags.cohort import wholly_below
+from e2analytics.measures import treatment_history
+from e2analytics.measures.pending import BONE_SCAN, BONE_SITES
+from e2analytics.measures.rates import lacking
+from e2analytics.measures.units import VITAMIN_D, Known, opportunities
 from e2analytics.reference import flag_rules, measures
-from e2analytics.stages import courses
-from e2analytics.stages.measure import lacking
-from e2analytics.stages.opportunities import VITAMIN_D, Known, opportunities
-from e2analytics.stages.waiting import BONE_SCAN, BONE_SITES
 from e2analytics.tables.contracts import columns_of
 
 _FOUND: Final = ["patient_id", "since_on", "due_on"]
@@ -81,7 +81,9 @@ class _Gaps:
         self._as_of = as_of
         self._rules = flag_rules.load().gaps
         self._measures = measures.load().measures
-        self._spells = courses.numbered(known.episodes, measures.load().new_start_after_days)
+        self._spells = treatment_history.numbered(
+            known.episodes, measures.load().new_start_after_days
+        )
 
     @cached_property
     def _units(self) -> pl.DataFrame:
@@ -91,7 +93,7 @@ class _Gaps:
 
     @cached_property
     def _course_starts(self) -> pl.DataFrame:
-        return self._last(courses.courses(self._spells), "started_on", "course_on")
+        return self._last(treatment_history.courses(self._spells), "started_on", "course_on")
 
     @cached_property
     def _changes(self) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """What changed since the last month: flags opened and closed, and measures that are counted otherwise now.
 
 In    flags, flag_events of one run; how the month before is counted now, and of whom its rows were corrected
-      (``e2analytics.recount``)
+      (``e2analytics.measures.restatement``)
 Out   Changes, ready to be set
 
 A flag's change is told by all that differs in what the man is judged on: a change with several causes stands
@@ -102,9 +102,9 @@ def describe(
     flags, events
         As in ``contracts``; of one clinic if it is its report.
     recount
-        As :func:`e2analytics.recount.between` returns it; None if the month before has no run.
+        As :func:`e2analytics.measures.restatement.between` returns it; None if the month before has no run.
     corrected
-        The men of whom :func:`e2analytics.recount.corrected_men` tells; None if the month before has no run.
+        The men of whom :func:`e2analytics.measures.restatement.corrected_men` tells; None if the month before has no run.
     """
     first = as_of.replace(day=1)
     happened = events.filter(pl.col("as_of").is_between(first, as_of))

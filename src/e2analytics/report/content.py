@@ -115,9 +115,9 @@ def build(
     clinic : str, optional
         Whose report it is; by default that of all clinics together.
     recount : polars.DataFrame, optional
-        How the month before is counted now, of :func:`e2analytics.recount.between`; None if it has no run.
+        How the month before is counted now, of :func:`e2analytics.measures.restatement.between`; None if it has no run.
     corrected : collection of str, optional
-        Of whom its rows were corrected, of :func:`e2analytics.recount.corrected_men`; None if it has no run.
+        Of whom its rows were corrected, of :func:`e2analytics.measures.restatement.corrected_men`; None if it has no run.
     before : mapping of str to polars.DataFrame, optional
         ``curve`` and ``curve_summary`` of the month before; None if it has no run.
 

@@ -18,11 +18,11 @@ from typing import Final
 
 import polars as pl
 
+from e2analytics.measures import treatment_history
+from e2analytics.measures.pending import BONE_SITES
+from e2analytics.measures.units import Known, opportunities
 from e2analytics.models.proportion import wilson
 from e2analytics.reference import measures
-from e2analytics.stages import courses
-from e2analytics.stages.opportunities import Known, opportunities
-from e2analytics.stages.waiting import BONE_SITES
 
 N_MONTHS: Final = 24
 NO_PATIENTS: Final = "no_patients"
@@ -188,7 +188,7 @@ def _first_rows(known: Known) -> pl.DataFrame:
     scans, day = known.dxa, "scanned_on"
     laboratory = known.labs.filter(pl.col("analyte").is_in(measures.LABORATORY))
     events = known.events.filter(pl.col("kind").is_in(measures.EVENTS))
-    trt = courses.on_testosterone(known.patients, known.medications)
+    trt = treatment_history.on_testosterone(known.patients, known.medications)
     sources = [
         laboratory.select("patient_id", source="analyte", first_on="collected_on"),
         events.select("patient_id", source="kind", first_on="occurred_on"),

@@ -18,9 +18,9 @@ from typing import Any, Final
 import polars as pl
 
 from e2analytics.exposure import densitometry, link
+from e2analytics.measures import pending, rates
+from e2analytics.measures.units import Known
 from e2analytics.settings import FlagSettings, LinkSettings
-from e2analytics.stages import measure, waiting
-from e2analytics.stages.opportunities import Known
 from e2analytics.tables.snapshot import up_to
 
 STEPS: Final = ("published", "ruled", "corrected", "now")
@@ -34,7 +34,7 @@ _KEYS: Final = {
     "events": ["namespace", "event_id"],
     "precision": ["namespace", "clinic_id", "scanner_id", "site"],
 }
-WAITING: Final = {name: f"waiting_{name}" for name in waiting.TARGETS}
+WAITING: Final = {name: f"waiting_{name}" for name in pending.TARGETS}
 """By canonical table the name of its rows that wait in quarantine: they count as well."""
 _SAID: Final = {
     "patients": ["birth_date", "height_cm"],
@@ -127,7 +127,7 @@ def _counted(tables: Tables, settings: Mapping[str, Any], as_of: date) -> pl.Dat
     seen = up_to({name: tables[name] for name in _KEYS}, as_of)
     episodes = link.episodes(seen["medications"])
     waits = {name: tables[at] for name, at in WAITING.items()}
-    waiting_e2 = waiting.e2(waits["labs"], seen["patients"], as_of)
+    waiting_e2 = pending.e2(waits["labs"], seen["patients"], as_of)
     flag_settings = FlagSettings(**settings.get("flag", {}))
     link_settings = LinkSettings(**settings.get("link", {}))
     known = Known(
@@ -140,7 +140,7 @@ def _counted(tables: Tables, settings: Mapping[str, Any], as_of: date) -> pl.Dat
         link.draws(seen["labs"], episodes, flag_settings),
         link.pairs(seen["dxa"], seen["patients"], seen["precision"], link_settings),
         densitometry.classify(seen["dxa"], seen["patients"]),
-        waiting.waiting(waits, seen["patients"], as_of),
+        pending.waiting(waits, seen["patients"], as_of),
         link.draws(waiting_e2, episodes, flag_settings),
     )
-    return measure.measure(known, as_of, n_months=1)
+    return rates.measure(known, as_of, n_months=1)

@@ -21,10 +21,10 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
+from e2analytics.measures import treatment_history
+from e2analytics.measures.pending import BONE_SCAN, BONE_SITES
 from e2analytics.reference import measures
 from e2analytics.reference.measures import Measure
-from e2analytics.stages import courses
-from e2analytics.stages.waiting import BONE_SCAN, BONE_SITES
 from e2analytics.tables.contracts import FITTED_SITES
 
 VITAMIN_D: Final = "vitamin_d_25oh"
@@ -112,9 +112,11 @@ class _Counts:
     def __init__(self, known: Known, month_ends: Sequence[date]) -> None:
         self._known = known
         self._month_ends = pl.DataFrame({"counted_on": month_ends}, schema={"counted_on": pl.Date})
-        self._away = courses.absences(known.events, known.medications)
-        self._spells = courses.numbered(known.episodes, measures.load().new_start_after_days)
-        self._courses = courses.courses(self._spells)
+        self._away = treatment_history.absences(known.events, known.medications)
+        self._spells = treatment_history.numbered(
+            known.episodes, measures.load().new_start_after_days
+        )
+        self._courses = treatment_history.courses(self._spells)
 
     @cached_property
     def _scans(self) -> pl.DataFrame:
@@ -151,7 +153,7 @@ class _Counts:
             .select("patient_id", "counted_on")
             .unique(maintain_order=True)
         )
-        return courses.while_present(men, self._away, "counted_on", "counted_on")
+        return treatment_history.while_present(men, self._away, "counted_on", "counted_on")
 
     def _results(self, analyte: str) -> pl.DataFrame:
         return self._known.labs.filter(pl.col("analyte") == analyte).select(
@@ -182,7 +184,7 @@ class _Counts:
         return pl.concat([rows.select("patient_id", day), self._waiting(what, day)])
 
     def baseline_dxa(self, measure: Measure) -> pl.DataFrame:
-        trt = courses.on_testosterone(self._known.patients, self._known.medications)
+        trt = treatment_history.on_testosterone(self._known.patients, self._known.medications)
         starts = (
             self._courses.join(trt, on="patient_id")
             .filter(pl.col("trt_on") <= pl.col("started_on"))
@@ -190,7 +192,7 @@ class _Counts:
             .filter(pl.col("ended_on") > pl.col("counted_on"))
             .select("patient_id", "started_on", "counted_on")
         )
-        present = courses.while_present(starts, self._away, "started_on", "counted_on")
+        present = treatment_history.while_present(starts, self._away, "started_on", "counted_on")
         first, last = pl.col("started_on") - _days(measure, "before"), pl.col("counted_on")
         in_time = _within("scanned_on", first, last)
         done = self._done(self._scans, BONE_SCAN, "scanned_on")
@@ -203,7 +205,7 @@ class _Counts:
         lasting = self._courses.filter(
             pl.col("ended_on") > start + _days(measure, "course")
         ).with_columns(counted_on=start + _days(measure, "until"))
-        present = courses.while_present(lasting, self._away, "started_on", "counted_on")
+        present = treatment_history.while_present(lasting, self._away, "started_on", "counted_on")
         in_baseline = _within(
             "scanned_on", start - _days(measure, "before"), start + _days(measure, "after")
         )
@@ -227,7 +229,7 @@ class _Counts:
         changes = self._spells.filter(
             pl.col("is_start") | pl.col("is_change"), pl.col("ended_on") >= first
         ).with_columns(counted_on=start + _days(measure, "until"))
-        present = courses.while_present(changes, self._away, "started_on", "counted_on")
+        present = treatment_history.while_present(changes, self._away, "started_on", "counted_on")
         drawn = self._done(self._known.draws, "estradiol", "collected_on")
         at_this_dose = pl.col("collected_on") < pl.col("ended_on")
         in_time = _within("collected_on", first, pl.col("counted_on")) & at_this_dose
@@ -261,7 +263,7 @@ class _Counts:
             .unique(maintain_order=True)
             .with_columns(counted_on=pl.col("drawn_on") + _days(measure, "until"))
         )
-        present = courses.while_present(low, self._away, "drawn_on", "counted_on")
+        present = treatment_history.while_present(low, self._away, "drawn_on", "counted_on")
         then = self._in_force(present, "drawn_on")
         asked = present.join(then, on=["patient_id", "drawn_on"], how="semi")
         drawn = self._done(self._known.draws, "estradiol", "collected_on")
@@ -349,7 +351,7 @@ class _Counts:
         )
 
     def t_safety(self, measure: Measure) -> pl.DataFrame:
-        trt = courses.on_testosterone(self._known.patients, self._known.medications)
+        trt = treatment_history.on_testosterone(self._known.patients, self._known.medications)
         men = (
             trt.join(self._month_ends, how="cross")
             .filter(
@@ -358,7 +360,7 @@ class _Counts:
             )
             .select("patient_id", "counted_on")
         )
-        present = courses.while_present(men, self._away, "counted_on", "counted_on")
+        present = treatment_history.while_present(men, self._away, "counted_on", "counted_on")
         each = ("hematocrit", "psa")
         for analyte in each:
             done = self._done(self._results(analyte), analyte, "collected_on")
@@ -379,7 +381,7 @@ class _Counts:
             .unique(maintain_order=True)
             .with_columns(counted_on=pl.col("found_on") + _days(measure, "until"))
         )
-        present = courses.while_present(findings, self._away, "found_on", "counted_on")
+        present = treatment_history.while_present(findings, self._away, "found_on", "counted_on")
         in_time = _within("occurred_on", pl.col("found_on"), pl.col("counted_on"))
         planned = _any(present, self._events("bone_plan"), in_time, "planned")
         drugs = self._known.medications.filter(pl.col("drug_class").is_in(_BONE_DRUGS)).select(
@@ -422,7 +424,7 @@ class _Counts:
             pl.col("ended_on") > pl.col("scanned_on")
         )
         treated = _any(low, self._spells, on_drug, "on_drug").filter("on_drug")
-        present = courses.while_present(treated, self._away, "scanned_on", "counted_on")
+        present = treatment_history.while_present(treated, self._away, "scanned_on", "counted_on")
         reviewed = _within("occurred_on", pl.col("scanned_on"), pl.col("counted_on"))
         judged = _any(present, self._events("ai_review"), reviewed, "met")
         return self._unless_waiting(judged, "ai_review", "occurred_on", reviewed)
