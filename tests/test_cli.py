@@ -12,7 +12,7 @@ from typer.main import get_command
 from e2analytics import cli
 from e2analytics.reference.simulation_marker import MARKER_NAME
 from e2analytics.simulate.exports import FORMATS
-from e2analytics.store import Store, open_published
+from e2analytics.store.store import Store, open_published
 from e2analytics.terminal import by_site
 
 REPOSITORY = Path(__file__).parents[1]

@@ -16,7 +16,7 @@ from polars.testing import assert_frame_equal
 from e2analytics.errors import ConfigurationError, StoreError, TooLittleDataError
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.pipeline import run
-from e2analytics.store import SCHEMA_VERSION, Store, open_published
+from e2analytics.store.store import SCHEMA_VERSION, Store, open_published
 from e2analytics.tables.categoricals import plain
 from e2analytics.tables.snapshot import Outputs
 from tests.conftest import AS_OF, QUICK
@@ -236,7 +236,7 @@ with Store(sys.argv[1]).writing():
 def test_a_second_publisher_is_told_who_holds_the_store(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("e2analytics.store._WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("e2analytics.store.store._WAIT_SECONDS", 0.2)
     with subprocess.Popen(  # noqa: S603 - our own interpreter
         [sys.executable, "-c", HOLDER, store.uri], stdout=subprocess.PIPE, text=True
     ) as holder:

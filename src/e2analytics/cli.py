@@ -205,7 +205,7 @@ def _preview(
 ) -> None:
     from e2analytics import job
     from e2analytics.settings import read_settings
-    from e2analytics.store import open_published
+    from e2analytics.store.store import open_published
     from e2analytics.terminal import print_preview
 
     _, published = open_published(store, as_of)
@@ -230,7 +230,7 @@ def worklist(
 ) -> None:
     """Write the men with an open flag, what each rests on and what is missing; for the clinic alone."""
     from e2analytics import worklist as lists
-    from e2analytics.store import open_published
+    from e2analytics.store.store import open_published
     from e2analytics.terminal import err
 
     if file.suffix.lower() not in (".csv", ".xlsx"):
@@ -255,7 +255,7 @@ def _one_part(
 ) -> Done:
     from e2analytics.job import Job, perform
     from e2analytics.settings import read_settings
-    from e2analytics.store import open_published
+    from e2analytics.store.store import open_published
     from e2analytics.terminal import print_done, progress_bar
 
     if drop is None:
@@ -324,7 +324,7 @@ def export(
     as_of: PublishedOption = None,
 ) -> None:
     """Write a table of the store to a file, as it is or as it was as of a day."""
-    from e2analytics.store import open_published
+    from e2analytics.store.store import open_published
     from e2analytics.tables.contracts import TABLES
     from e2analytics.terminal import err
 
@@ -393,9 +393,9 @@ def crosswalk(
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Write whose pseudonym is whose, for the clinic's own use; needs the key, leaves an audit line."""
-    from e2analytics.crosswalk import export as export_crosswalk
     from e2analytics.ingest import pseudonyms
-    from e2analytics.store import open_published
+    from e2analytics.store.crosswalk import export as export_crosswalk
+    from e2analytics.store.store import open_published
     from e2analytics.terminal import err
 
     opened, published = open_published(store)
@@ -417,7 +417,7 @@ def returns(
 ) -> None:
     """Write what each supplier is asked to mend: lines, rules and advice; no value and no name."""
     from e2analytics.ingest.corrections import write
-    from e2analytics.store import open_published
+    from e2analytics.store.store import open_published
     from e2analytics.terminal import out
 
     opened, published = open_published(store)
@@ -432,7 +432,7 @@ def returns(
 def status(store: StoreOption = DEFAULT_STORE, config: ConfigOption = None) -> None:
     """Show the last runs, row counts, freshness of each feed, the limit in use and open flags."""
     from e2analytics.settings import read_settings
-    from e2analytics.store import open_published
+    from e2analytics.store.store import open_published
     from e2analytics.terminal_store import print_status
 
     print_status(*open_published(store), read_settings(config))
@@ -442,7 +442,7 @@ def status(store: StoreOption = DEFAULT_STORE, config: ConfigOption = None) -> N
 def limits_show(store: StoreOption = DEFAULT_STORE, config: ConfigOption = None) -> None:
     """Show the fitted limits beside the one in use."""
     from e2analytics.settings import read_settings
-    from e2analytics.store import open_published
+    from e2analytics.store.store import open_published
     from e2analytics.terminal_store import print_limits
 
     print_limits(*open_published(store), read_settings(config))
@@ -458,7 +458,7 @@ def limits_adopt(
 ) -> None:
     """Take the fitted limit into use from this day on, and flag by it."""
     from e2analytics.settings import read_settings
-    from e2analytics.store import open_published
+    from e2analytics.store.store import open_published
     from e2analytics.terminal_store import print_limit_in_use
 
     if preview:

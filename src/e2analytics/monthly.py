@@ -24,7 +24,7 @@ from e2analytics.report.compare import Comparison, compare
 from e2analytics.report.content import Report, build
 from e2analytics.report.outside import OutsideReport, release_reports
 from e2analytics.settings import ReportSettings
-from e2analytics.store import Store, open_published
+from e2analytics.store.store import Store, open_published
 from e2analytics.tables.contracts import TABLES
 
 _LONGEST_NAME: Final = 40

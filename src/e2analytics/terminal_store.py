@@ -11,7 +11,7 @@ from rich.table import Column, Table
 from e2analytics.curve import limit
 from e2analytics.curve.rows import CHANGE
 from e2analytics.settings import Settings
-from e2analytics.store import Store
+from e2analytics.store.store import Store
 from e2analytics.tables.contracts import EVENT_DATE
 from e2analytics.terminal import by_site, out, tiers, with_interval
 

@@ -11,7 +11,7 @@ import pytest
 from prefect.blocks.notifications import NotificationBlock
 
 from e2analytics.errors import ConfigurationError, TooLittleDataError
-from e2analytics.store import Store
+from e2analytics.store.store import Store
 from flows.monthly import monthly
 from tests.flows.conftest import database, database_file
 

@@ -14,7 +14,7 @@ from prefect.exceptions import TerminationSignal
 
 from e2analytics.errors import UnforeseenError
 from e2analytics.job import without_values
-from e2analytics.store import Store
+from e2analytics.store.store import Store
 from flows.monthly import monthly
 from flows.nightly import nightly
 from tests.conftest import AS_OF

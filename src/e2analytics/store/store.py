@@ -35,7 +35,6 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
 from filelock import FileLock, Timeout
 
-from e2analytics.delta_files import Part, write_new
 from e2analytics.errors import (
     ConfigurationError,
     E2AnalyticsError,
@@ -45,6 +44,7 @@ from e2analytics.errors import (
 )
 from e2analytics.feeds.mapping import PROVENANCE
 from e2analytics.ingest.pseudonyms import is_of_simulated_patients
+from e2analytics.store.delta import Part, write_new
 from e2analytics.tables.categoricals import compact, plain
 from e2analytics.tables.contracts import TABLES, columns_of, schema_of
 from e2analytics.tables.months import month_of, spelled

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from e2analytics.errors import ConfigurationError, TooLittleDataError, UnreadableError
 from e2analytics.ingest.pseudonyms import key_check
 from e2analytics.spreadsheet import harmless
-from e2analytics.store import Store
+from e2analytics.store.store import Store
 
 CROSSWALK: Final = "crosswalk"
 AUDIT: Final = "audit"
