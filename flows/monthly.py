@@ -16,8 +16,8 @@ from prefect.blocks.core import Block
 from prefect.utilities.asyncutils import run_coro_as_sync
 
 from e2analytics.errors import ConfigurationError
-from e2analytics.job import without_values
-from e2analytics.monthly import Written, month_before, write_reports
+from e2analytics.run.job import without_values
+from e2analytics.run.monthly import Written, month_before, write_reports
 from e2analytics.settings import read_settings
 from flows.nightly import as_task
 

@@ -14,8 +14,8 @@ from typing import ParamSpec, TypeVar
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from e2analytics import progress
-from e2analytics.job import Done, Job, perform
+from e2analytics.run import progress
+from e2analytics.run.job import Done, Job, perform
 from e2analytics.settings import read_settings
 
 P = ParamSpec("P")

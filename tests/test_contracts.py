@@ -2,8 +2,8 @@
 
 import pytest
 
-from e2analytics.contract_files import as_yaml
 from e2analytics.reference import schemas_folder
+from e2analytics.run.contract_files import as_yaml
 from e2analytics.tables.contracts import TABLES
 from e2analytics.tables.snapshot import CANONICAL, DERIVED, Outputs
 

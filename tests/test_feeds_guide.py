@@ -16,7 +16,7 @@ from rich.console import Console
 from e2analytics import cli
 from e2analytics.feeds import delimited, description
 from e2analytics.feeds.description import Feed, load_feed
-from e2analytics.inspection import inspect
+from e2analytics.run.inspect import inspect
 from e2analytics.settings import Settings, read_settings
 from e2analytics.terminal_inspect import show
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from e2analytics.errors import RefusedFileError, UnreadableError
 from e2analytics.ingest.unrecognised_values import RARE
-from e2analytics.inspection import InspectedFile, Inspection, inspect
+from e2analytics.run.inspect import InspectedFile, Inspection, inspect
 from e2analytics.settings import Settings
 from e2analytics.terminal_inspect import EXIT_REFUSED, exit_code, show
 

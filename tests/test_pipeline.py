@@ -12,9 +12,9 @@ from polars.testing import assert_frame_equal
 from e2analytics.feeds.description import load_feeds
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.ingest.reconcile import FATES
-from e2analytics.job import STEPS
 from e2analytics.models.sweet_spot import find
-from e2analytics.pipeline import run
+from e2analytics.run.job import STEPS
+from e2analytics.run.pipeline import run
 from e2analytics.settings import FitSettings, Settings
 from e2analytics.simulate import Shape, SimulationSettings, simulate
 from e2analytics.tables.snapshot import CANONICAL, Outputs, Snapshot

@@ -15,7 +15,7 @@ from polars.testing import assert_frame_equal
 
 from e2analytics.errors import ConfigurationError, StoreError, TooLittleDataError
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.pipeline import run
+from e2analytics.run.pipeline import run
 from e2analytics.store.store import SCHEMA_VERSION, Store, open_published
 from e2analytics.tables.categoricals import plain
 from e2analytics.tables.snapshot import Outputs

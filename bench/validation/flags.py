@@ -26,11 +26,11 @@ from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score
 
 from bench.validation.section import Chart, Section, in_parallel
-from e2analytics import pipeline
 from e2analytics.exposure import link
 from e2analytics.feeds.description import load_feeds
 from e2analytics.ingest.pseudonyms import pseudonym
 from e2analytics.ingest.read_drop import Sources
+from e2analytics.run import pipeline
 from e2analytics.settings import FitSettings, FlagSettings, Settings
 from e2analytics.simulate import Shape, SimulationSettings, simulate
 from e2analytics.simulate import parameters as world

@@ -25,13 +25,13 @@ from typing import Final
 import polars as pl
 
 from bench.validation.section import Section
-from e2analytics import job
 from e2analytics.measures import restatement
-from e2analytics.monthly import pinned_tables, tables_of_month_before
 from e2analytics.report import editions
 from e2analytics.report.content import build
 from e2analytics.report.measure_figures import Signal
 from e2analytics.report.outside import release_reports
+from e2analytics.run import job
+from e2analytics.run.monthly import pinned_tables, tables_of_month_before
 from e2analytics.settings import ReportSettings, Settings
 from e2analytics.simulate import SimulationSettings, Story, simulate
 

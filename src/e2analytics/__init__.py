@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from e2analytics.feeds.description import load_feeds
     from e2analytics.ingest.read_drop import Sources
     from e2analytics.models.regressor import SweetSpotRegressor
-    from e2analytics.pipeline import run
+    from e2analytics.run.pipeline import run
     from e2analytics.settings import Settings
     from e2analytics.tables.snapshot import Outputs
 

@@ -29,7 +29,7 @@ from e2analytics.errors import (
 )
 
 if TYPE_CHECKING:
-    from e2analytics.job import Done, Part
+    from e2analytics.run.job import Done, Part
 
 # Rich tracebacks can print local variables: patients.
 app = typer.Typer(
@@ -106,8 +106,8 @@ def run(
     refit: Annotated[bool, typer.Option("--refit", help="Fit anew, whatever the month.")] = False,
 ) -> None:
     """Run the whole nightly flow, in Prefect, once: read, check, fit, flag, publish."""
-    from e2analytics import progress
-    from e2analytics.job import Job, check
+    from e2analytics.run import progress
+    from e2analytics.run.job import Job, check
     from e2analytics.settings import prepare_prefect, read_settings
     from e2analytics.terminal import print_done, progress_bar
 
@@ -203,7 +203,7 @@ def flag_(
 def _preview(
     store: str, as_of: date | None, config: Path | None, *, adopt: str | None = None
 ) -> None:
-    from e2analytics import job
+    from e2analytics.run import job
     from e2analytics.settings import read_settings
     from e2analytics.store.store import open_published
     from e2analytics.terminal import print_preview
@@ -253,7 +253,7 @@ def _one_part(
     drop: Path | None = None,
     adopt: str | None = None,
 ) -> Done:
-    from e2analytics.job import Job, perform
+    from e2analytics.run.job import Job, perform
     from e2analytics.settings import read_settings
     from e2analytics.store.store import open_published
     from e2analytics.terminal import print_done, progress_bar
@@ -294,7 +294,7 @@ def report(
     ] = None,
 ) -> None:
     """Write the monthly reports as HTML, PDF and workbook, from the run as of the month's last day."""
-    from e2analytics.monthly import compare_reports, write_reports
+    from e2analytics.run.monthly import compare_reports, write_reports
     from e2analytics.terminal import bar_of_versions, print_comparison, print_reports
 
     if out_folder is None and compare is None:
@@ -367,7 +367,7 @@ def inspect(
     config: ConfigOption = None,
 ) -> None:
     """Say which feed a file is, how it is mapped and what would become of its rows; loads nothing."""
-    from e2analytics import inspection
+    from e2analytics.run import inspect as inspection
     from e2analytics.settings import read_settings
     from e2analytics.terminal import out
     from e2analytics.terminal_inspect import exit_code, reading, show
@@ -534,7 +534,7 @@ def simulate(
 @app.command()
 def schemas() -> None:
     """Write schemas/contracts/ anew from the table contracts and the rules."""
-    from e2analytics.contract_files import write_contracts
+    from e2analytics.run.contract_files import write_contracts
     from e2analytics.terminal import out
 
     for file in write_contracts():

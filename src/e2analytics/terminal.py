@@ -12,13 +12,13 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from e2analytics.ingest.reconcile import FATES
-from e2analytics.job import STEPS, Done, Preview
+from e2analytics.run.job import STEPS, Done, Preview
 from e2analytics.tables.contracts import FITTED_SITES, POOLED
 
 if TYPE_CHECKING:
     # What writes reports takes a second to import, and most commands write none.
-    from e2analytics.monthly import Written
     from e2analytics.report.compare import Comparison
+    from e2analytics.run.monthly import Written
 
 # No markup: a path may hold brackets.
 out = Console(highlight=False, soft_wrap=True, markup=False)

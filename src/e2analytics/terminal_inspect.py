@@ -1,6 +1,6 @@
 """What ``inspect`` shows: of each file its feed, the mapping, what would become of its rows.
 
-Names of columns and counts; a value only where :func:`e2analytics.inspection.inspect` was asked to keep
+Names of columns and counts; a value only where :func:`e2analytics.run.inspect.inspect` was asked to keep
 some. What comes from a file is shown without its control characters, which a terminal would obey.
 """
 
@@ -30,9 +30,9 @@ from e2analytics.feeds.description import (
 from e2analytics.feeds.recognition import READERS_COLUMNS
 from e2analytics.ingest.rules.row_rules import FILE_RULES, FOR_THE_CLINIC
 from e2analytics.ingest.unrecognised_values import RARE
-from e2analytics.inspection import InspectedFile, Inspection, Mapped
 from e2analytics.report.reasons import in_words
 from e2analytics.report.words import plain
+from e2analytics.run.inspect import InspectedFile, Inspection, Mapped
 from e2analytics.terminal import err
 
 EXIT_REFUSED: Final = UnreadableError.exit_code

@@ -11,7 +11,7 @@ from scipy.special import expit
 from bench.validation import flags
 from e2analytics.ingest.pseudonyms import pseudonym
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.pipeline import run as run_pipeline
+from e2analytics.run.pipeline import run as run_pipeline
 from e2analytics.tables.snapshot import Outputs, Snapshot
 from tests.conftest import AS_OF, KEY, QUICK
 

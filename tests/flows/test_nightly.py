@@ -13,7 +13,7 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import TerminationSignal
 
 from e2analytics.errors import UnforeseenError
-from e2analytics.job import without_values
+from e2analytics.run.job import without_values
 from e2analytics.store.store import Store
 from flows.monthly import monthly
 from flows.nightly import nightly

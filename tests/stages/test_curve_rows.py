@@ -6,9 +6,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from e2analytics.analysis import Linked, join, measure_exposure, measure_for_curves, respond_to_dose
 from e2analytics.curve import rows
 from e2analytics.curve.rows import CHANGE, LEVEL, RISK, Measured
+from e2analytics.run.analysis import (
+    Linked,
+    join,
+    measure_exposure,
+    measure_for_curves,
+    respond_to_dose,
+)
 from e2analytics.settings import FitSettings, Settings
 from e2analytics.tables.snapshot import Outputs, Snapshot, empty_table
 from tests.conftest import AS_OF

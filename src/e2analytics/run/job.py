@@ -11,13 +11,13 @@ from typing import Any, Final, Literal, NamedTuple, ParamSpec, TypeVar
 
 import polars as pl
 
-from e2analytics import pipeline
 from e2analytics.errors import E2AnalyticsError, UnforeseenError, UnreadableError, is_stop
 from e2analytics.feeds.description import load_feeds
 from e2analytics.ingest import pseudonyms
 from e2analytics.ingest.read_drop import Sources
+from e2analytics.run import pipeline
+from e2analytics.run.timing import Step, as_is
 from e2analytics.settings import Settings
-from e2analytics.steps import Step, as_is
 from e2analytics.store import crosswalk
 from e2analytics.store.store import Store
 from e2analytics.tables.snapshot import Outputs, Snapshot

@@ -26,8 +26,8 @@ from e2analytics.ingest import ledger, reconcile
 from e2analytics.ingest.take_in import TakenIn
 from e2analytics.measures import pending, rates
 from e2analytics.measures.units import Known
+from e2analytics.run.timing import Step
 from e2analytics.settings import Settings
-from e2analytics.steps import Step
 from e2analytics.tables.snapshot import CANONICAL, Snapshot, up_to
 
 _PAIR: Final = ["patient_id", "site", "scan_id", "scan_id_2"]

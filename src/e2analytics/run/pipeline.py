@@ -15,8 +15,8 @@ from datetime import date
 from e2analytics.ingest import ledger, quality, validate
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.ingest.take_in import counts_of_rows, take_in
+from e2analytics.run.timing import Clock, Step, as_is
 from e2analytics.settings import Settings
-from e2analytics.steps import Clock, Step, as_is
 from e2analytics.tables.contracts import TABLES
 from e2analytics.tables.snapshot import DERIVED, Outputs, Snapshot
 
@@ -75,7 +75,7 @@ def run(
         model_id = before.table("models").sort("fitted_as_of")["model_id"].last() or "none"
     else:
         # Not before: reading alone need not wait for what fitting needs.
-        from e2analytics import analysis
+        from e2analytics.run import analysis
 
         derived, attrition, counts, model_id = analysis.analyse(
             taken,
