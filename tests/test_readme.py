@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from e2analytics.report.words import number
+from e2analytics.report.formatting import number
 from e2analytics.tables.snapshot import Outputs
 
 REPOSITORY = Path(__file__).parents[1]

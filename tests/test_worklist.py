@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from openpyxl import load_workbook
 
-from e2analytics import worklist
 from e2analytics.errors import UnreadableError
+from e2analytics.report import worklist
 from e2analytics.tables.snapshot import Outputs
 
 AS_OF = date(2026, 9, 30)

@@ -26,10 +26,10 @@ import polars as pl
 
 from bench.validation.section import Section
 from e2analytics.measures import restatement
-from e2analytics.report import editions
 from e2analytics.report.content import build
-from e2analytics.report.measure_figures import Signal
-from e2analytics.report.outside import release_reports
+from e2analytics.report.external.report import release_reports
+from e2analytics.report.formats import render
+from e2analytics.report.sections.measure_figures import Signal
 from e2analytics.run import job
 from e2analytics.run.monthly import pinned_tables, tables_of_month_before
 from e2analytics.settings import ReportSettings, Settings
@@ -70,7 +70,7 @@ def run(replicates: int, seed: int) -> Section:
         report = build(tables, month=MONTH, recount=since, before=before)
         outside = release_reports(tables, month=MONTH, base=BASE, before=before)[0]
         for version in (report, outside):
-            editions.render(version)
+            render.render(version)
         seconds = time.perf_counter() - started
         of_processor = time.process_time() - of_processor
         alone = build(pinned_tables(control, MONTH), month=MONTH).measures.signals

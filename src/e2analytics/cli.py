@@ -229,7 +229,7 @@ def worklist(
     as_of: PublishedOption = None,
 ) -> None:
     """Write the men with an open flag, what each rests on and what is missing; for the clinic alone."""
-    from e2analytics import worklist as lists
+    from e2analytics.report import worklist as lists
     from e2analytics.store.store import open_published
     from e2analytics.terminal import err
 

@@ -30,8 +30,8 @@ from e2analytics.feeds.description import (
 from e2analytics.feeds.recognition import READERS_COLUMNS
 from e2analytics.ingest.rules.row_rules import FILE_RULES, FOR_THE_CLINIC
 from e2analytics.ingest.unrecognised_values import RARE
-from e2analytics.report.reasons import in_words
-from e2analytics.report.words import plain
+from e2analytics.report.formatting import plain
+from e2analytics.report.sections.reasons import in_words
 from e2analytics.run.inspect import InspectedFile, Inspection, Mapped
 from e2analytics.terminal import err
 

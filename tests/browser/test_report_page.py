@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from e2analytics.report.content import build
-from e2analytics.report.render import render_html
+from e2analytics.report.formats.html import render_html
 
 Chromium = Callable[..., str]
 Tables = dict[str, pl.DataFrame]

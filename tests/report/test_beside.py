@@ -2,16 +2,16 @@
 
 import polars as pl
 
-from e2analytics.report import beside
+from e2analytics.report.sections import flag_context
 
 Tables = dict[str, pl.DataFrame]
 
 
 def test_what_stands_beside_a_man_is_said_in_words(tables: Tables):
-    of_men = beside.of_men(tables["gaps"], tables["context"], tables["projections"])
+    of_men = flag_context.of_men(tables["gaps"], tables["context"], tables["projections"])
 
     assert list(of_men.values()) == [
-        beside.Beside(
+        flag_context.Beside(
             missing="E2 low, and neither dose changed nor E2 repeated within 42 days (due 2026-08-12); "
             "no 25-OH vitamin D in 12 months",
             context="testosterone 612 ng/dL on 2026-08-01, usually 580; T/E2 51.0 (ng/dL)/(pg/mL) on "
@@ -26,7 +26,7 @@ def test_gaps_are_counted_and_those_of_flagged_men_among_them(tables: Tables):
     man = tables["gaps"]["patient_id"][0]
 
     def counted(flagged: list[str]) -> list[tuple[str, int, int]]:
-        found = beside.missing(tables["gaps"], flagged)
+        found = flag_context.missing(tables["gaps"], flagged)
         return [(gap.words[:20], gap.n_men, gap.n_flagged) for gap in found]
 
     assert counted([man]) == [("no 25-OH vitamin D i", 1, 1), ("E2 low, and neither ", 1, 1)]
@@ -36,7 +36,7 @@ def test_gaps_are_counted_and_those_of_flagged_men_among_them(tables: Tables):
 def test_grounds_show_the_last_three_results_and_lead_to_their_rows(tables: Tables):
     evidence = tables["flag_evidence"]
 
-    (man,) = beside.grounds(evidence, evidence["patient_id"].unique().to_list())
+    (man,) = flag_context.grounds(evidence, evidence["patient_id"].unique().to_list())
 
     assert [(piece.piece, piece.on, piece.value, piece.row) for piece in man.pieces] == [
         ("E2", "2026-03-01", "11.0 pg/mL", "labs-8c1d line 3"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from e2analytics.report.changes import CORRECTED, NEW, SEVERAL, Cause, Changes, describe
+from e2analytics.report.sections.changes import CORRECTED, NEW, SEVERAL, Cause, Changes, describe
 from e2analytics.tables import contracts
 
 AS_OF = date(2026, 9, 30)

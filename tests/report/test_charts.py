@@ -8,10 +8,10 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from e2analytics.report import charts
+from e2analytics.report.charts import curve as charts
 from e2analytics.report.content import Report, build
-from e2analytics.report.curve_words import LEVEL
-from e2analytics.report.curves import Curve, Limit, Point
+from e2analytics.report.sections.curve_wording import LEVEL
+from e2analytics.report.sections.curves import Curve, Limit, Point
 
 
 @pytest.fixture(scope="module")

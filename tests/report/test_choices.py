@@ -5,17 +5,17 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from e2analytics.report import choices
-from e2analytics.report.choices import Choices
 from e2analytics.report.content import build
-from e2analytics.report.outside import release_reports
+from e2analytics.report.external.report import release_reports
+from e2analytics.report.sections import sensitivity
+from e2analytics.report.sections.sensitivity import Choices
 from e2analytics.tables import contracts
 
 Tables = dict[str, pl.DataFrame]
 
 
 def told(tables: Tables) -> Choices:
-    found = choices.describe(tables["curve_sensitivity"], tables["prescribing"])
+    found = sensitivity.describe(tables["curve_sensitivity"], tables["prescribing"])
     assert found is not None
     return found
 
@@ -124,7 +124,7 @@ def test_nothing_varied_leaves_the_section_out(tables: Tables) -> None:
     names = ("curve_sensitivity", "prescribing")
     nothing = {name: contracts.TABLES[name].empty() for name in names}
 
-    assert choices.describe(nothing["curve_sensitivity"], nothing["prescribing"]) is None
+    assert sensitivity.describe(nothing["curve_sensitivity"], nothing["prescribing"]) is None
     assert build({**tables, **nothing}, month="2026-09").curves.choices is None
 
 

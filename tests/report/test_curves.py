@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from e2analytics.reference.constants import DEFAULT_LOWER_LIMIT_E2
-from e2analytics.report import curves
-from e2analytics.report.curve_words import CHANGE, LEVEL, RISK
+from e2analytics.report.sections import curves
+from e2analytics.report.sections.curve_wording import CHANGE, LEVEL, RISK
 from e2analytics.settings import FlagSettings
 from e2analytics.tables import contracts
 

@@ -1,6 +1,6 @@
 """What the dose response says, in words."""
 
-from e2analytics.report import dose_response
+from e2analytics.report.sections import dose_response
 from e2analytics.tables.snapshot import empty_table
 from tests.report.conftest import dose_effect, e2_check, frame
 

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e2analytics.ingest.rules.row_rules import FOR_THE_CLINIC
-from e2analytics.report import flow, intake, reasons
-from e2analytics.report.broken_rules import Refusal
-from e2analytics.report.words import plain
+from e2analytics.report.charts import attrition_flow
+from e2analytics.report.formatting import plain
+from e2analytics.report.sections import ingest, reasons
+from e2analytics.report.sections.broken_rules import Refusal
 from e2analytics.tables import contracts
 
 RUN_ID = "run"
@@ -26,10 +27,10 @@ def attrition(unit: str, n: int, *out: int, run_id: str = RUN_ID) -> pl.DataFram
     return pl.DataFrame(rows, schema=list(contracts.Attrition.to_schema().columns), orient="row")
 
 
-def describe(tables: dict[str, pl.DataFrame], **changes: Any) -> intake.Intake:
+def describe(tables: dict[str, pl.DataFrame], **changes: Any) -> ingest.Intake:
     names = ("files", "attrition", "quarantine")
     found = {name: changes.get(name, tables[name]) for name in names}
-    return intake.describe(**found, run_id=tables["runs"]["run_id"][0], n_unmatched=0)
+    return ingest.describe(**found, run_id=tables["runs"]["run_id"][0], n_unmatched=0)
 
 
 def test_a_chain_says_the_sum_that_it_is() -> None:
@@ -48,9 +49,9 @@ def no_files() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     return empty["files"], empty["attrition"], empty["quarantine"]
 
 
-def chain_of(steps: pl.DataFrame) -> intake.Chain:
+def chain_of(steps: pl.DataFrame) -> ingest.Chain:
     files, _, quarantine = no_files()
-    (chain,) = intake.describe(files, steps, quarantine, run_id=RUN_ID, n_unmatched=0).chains
+    (chain,) = ingest.describe(files, steps, quarantine, run_id=RUN_ID, n_unmatched=0).chains
     return chain
 
 
@@ -97,11 +98,11 @@ def test_the_ways_out_of_one_name_are_one_box_with_its_tables(
 ) -> None:
     rows, men, pairs = describe(tables).chains
 
-    assert rows.steps[0] == intake.Step(
+    assert rows.steps[0] == ingest.Step(
         "duplicate", "dxa 11, labs 3,010, medications 40", 3_061, 13_833
     )
-    assert [step.label for step in rows.steps] == [plain(fate) for fate in intake.FATES[1:]]
-    assert men.steps[1] == intake.Step("no usable scan pair", "", 178, 341)
+    assert [step.label for step in rows.steps] == [plain(fate) for fate in ingest.FATES[1:]]
+    assert men.steps[1] == ingest.Step("no usable scan pair", "", 178, 341)
     assert pairs.steps[1].reason == "on two scanners without an entered equation"
 
 
@@ -135,8 +136,8 @@ def test_rows_that_are_not_used_are_listed_with_the_reason(tables: dict[str, pl.
     )
 
     assert describe(tables, attrition=steps).rows_out == (
-        intake.RowsOut("duplicate", "labs", reasons.in_words("same_result"), 7),
-        intake.RowsOut("set apart", "dxa", "of a phantom", 3),
+        ingest.RowsOut("duplicate", "labs", reasons.in_words("same_result"), 7),
+        ingest.RowsOut("set apart", "dxa", "of a phantom", 3),
     )
 
 
@@ -149,12 +150,12 @@ def test_what_is_left_out_is_said_in_one_sentence(tables: dict[str, pl.DataFrame
 
 
 def test_no_files_no_rules_no_steps() -> None:
-    found = intake.describe(*no_files(), run_id=RUN_ID, n_unmatched=0)
-    assert found == intake.Intake((), (), None, (), (), (), 0, "No rows were read.")
+    found = ingest.describe(*no_files(), run_id=RUN_ID, n_unmatched=0)
+    assert found == ingest.Intake((), (), None, (), (), (), 0, "No rows were read.")
 
 
 def test_the_boxes_of_a_flow_diagram_lie_below_each_other() -> None:
-    drawn = flow.draw(chain_of(attrition("rows", 100, 7, 0, 3)))
+    drawn = attrition_flow.draw(chain_of(attrition("rows", 100, 7, 0, 3)))
 
     boxes = [drawn.start, *(branch.box for branch in drawn.branches), drawn.end]
     for above, below in pairwise(boxes):

@@ -19,10 +19,10 @@ from scipy import sparse
 from scipy.optimize import LinearConstraint
 
 from e2analytics.models.disclosure import LARGEST
-from e2analytics.report import outside_measures
-from e2analytics.report.measure_clinics import with_shares
-from e2analytics.report.outside_men import LEVELS, Men
-from e2analytics.report.release import release
+from e2analytics.report.external import measures
+from e2analytics.report.external.disclosure import release
+from e2analytics.report.external.men import LEVELS, Men
+from e2analytics.report.sections.measure_clinics import with_shares
 from e2analytics.tables.contracts import schema_of
 from tests.report.attack import least_and_most
 from tests.report.test_release import network
@@ -104,7 +104,7 @@ def outside(counts: Counts, base: int) -> tuple[Men, dict[str, pl.DataFrame]]:
     )
     schema = schema_of("measures")
     table = filled.select(*schema).cast(schema)  # type: ignore[arg-type]
-    return men, outside_measures.released(table, men, month=MONTH, base=base)[1]
+    return men, measures.released(table, men, month=MONTH, base=base)[1]
 
 
 class Attack:

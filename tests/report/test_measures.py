@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 
 from e2analytics.errors import ConfigurationError
-from e2analytics.report import measures as told
+from e2analytics.report.charts.measures import funnel_svg, months_svg
 from e2analytics.report.content import build
-from e2analytics.report.measure_charts import funnel_svg, months_svg
-from e2analytics.report.measures import Measure, Measures, describe
-from e2analytics.report.render import render_html
+from e2analytics.report.formats.html import render_html
+from e2analytics.report.sections import measures as told
+from e2analytics.report.sections.measures import Measure, Measures, describe
 from e2analytics.settings import Rebase
 from e2analytics.tables import contracts
 

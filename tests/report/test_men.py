@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from e2analytics.report import men
+from e2analytics.report.sections import men
 
 Tables = dict[str, pl.DataFrame]
 MONTH = "2026-09"

@@ -8,10 +8,18 @@ from html import unescape
 import polars as pl
 import pytest
 
-from e2analytics.report import outline
 from e2analytics.report.content import build
-from e2analytics.report.outline import Boxes, Heading, Items, Paragraph, Picture, Run, Terms
-from e2analytics.report.render import render_html
+from e2analytics.report.formats import document as outline
+from e2analytics.report.formats.document import (
+    Boxes,
+    Heading,
+    Items,
+    Paragraph,
+    Picture,
+    Run,
+    Terms,
+)
+from e2analytics.report.formats.html import render_html
 
 Tables = dict[str, pl.DataFrame]
 

@@ -11,9 +11,10 @@ import openpyxl
 import polars as pl
 import pytest
 
-from e2analytics.report import editions, outline
-from e2analytics.report.outside import OutsideReport, release_reports
-from e2analytics.report.render import render_outside
+from e2analytics.report.external.report import OutsideReport, release_reports
+from e2analytics.report.formats import document as outline
+from e2analytics.report.formats import render
+from e2analytics.report.formats.html import render_outside
 from e2analytics.tables import contracts
 
 Tables = dict[str, pl.DataFrame]
@@ -136,7 +137,7 @@ def test_shares_are_of_what_is_shown(reports: tuple[OutsideReport, ...]):
 
 
 def test_the_workbook_says_what_the_page_says(reports: tuple[OutsideReport, ...]):
-    files = editions.render(reports[1])
+    files = render.render(reports[1])
     book = openpyxl.load_workbook(BytesIO(files[".xlsx"]))
 
     sheet = next(sheet for sheet in book if sheet.title.startswith("01 Men"))
@@ -181,7 +182,7 @@ def test_without_any_data_there_is_a_page_that_says_so(tables: Tables):
     page = page_of(nothing)
 
     assert "No man is known" in page
-    assert editions.render(reports_of(nothing)[0])[".pdf"].startswith(b"%PDF")
+    assert render.render(reports_of(nothing)[0])[".pdf"].startswith(b"%PDF")
 
 
 def test_a_curve_shows_no_point_that_few_men_stand_behind(tables: Tables):

@@ -12,11 +12,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from e2analytics.report import editions, outline
 from e2analytics.report.content import build
-from e2analytics.report.outline import Cell, Document, Paragraph, Row, Run, Table
-from e2analytics.report.pdf import Edges, _shares, render_pdf
-from e2analytics.report.render import render_html
+from e2analytics.report.formats import document as outline
+from e2analytics.report.formats import render
+from e2analytics.report.formats.document import Cell, Document, Paragraph, Row, Run, Table
+from e2analytics.report.formats.html import render_html
+from e2analytics.report.formats.pdf import Edges, _shares, render_pdf
 
 Tables = dict[str, pl.DataFrame]
 EDGES = Edges("Do not send.", "North, September 2026", "e2analytics 1.0", date(2026, 9, 30))
@@ -109,7 +110,7 @@ def test_the_same_report_is_the_same_file(tables: Tables):
         },
         month="2026-09",
     )
-    assert editions.render(report) == editions.render(report)
+    assert render.render(report) == render.render(report)
 
 
 def test_columns_of_sentences_share_the_width_and_words_take_what_they_need():

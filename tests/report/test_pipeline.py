@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from e2analytics.report.content import Report, build
-from e2analytics.report.reasons import WORDS, split
-from e2analytics.report.render import render_html
+from e2analytics.report.formats.html import render_html
+from e2analytics.report.sections.reasons import WORDS, split
 from e2analytics.tables import contracts
 from e2analytics.tables.snapshot import Outputs
 

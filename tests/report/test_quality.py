@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from e2analytics.report.quality import describe
+from e2analytics.report.sections.quality import describe
 
 Tables = dict[str, pl.DataFrame]
 

@@ -12,8 +12,8 @@ from e2analytics.ingest import reconcile
 from e2analytics.ingest.normalise import tables
 from e2analytics.ingest.normalise.laboratory import OTHER_ANALYTE
 from e2analytics.ingest.rules.row_rules import FILE_RULES, ROW_RULES, SETTLED_RULES
-from e2analytics.report import reasons
-from e2analytics.report.words import plain
+from e2analytics.report.formatting import plain
+from e2analytics.report.sections import reasons
 
 STAGES = Path(tables.__file__).parent
 # Their names are words already.

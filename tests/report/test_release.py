@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import LinearConstraint
 
-from e2analytics.report.outside_men import LEVELS
-from e2analytics.report.release import Level, Shown, release
+from e2analytics.report.external.disclosure import Level, Shown, release
+from e2analytics.report.external.men import LEVELS
 from tests.report.attack import least_and_most
 
 X = math.nan

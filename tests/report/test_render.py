@@ -14,9 +14,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from e2analytics.report import editions
 from e2analytics.report.content import build
-from e2analytics.report.render import render_html
+from e2analytics.report.formats import render
+from e2analytics.report.formats.html import render_html
 from e2analytics.tables import contracts
 
 Tables = dict[str, pl.DataFrame]
@@ -255,7 +255,7 @@ def test_another_process_makes_the_same_files(tables: Tables) -> None:
         capture_output=True,
         check=True,
     )
-    files = editions.render(build(tables, month=MONTH))
+    files = render.render(build(tables, month=MONTH))
     assert list(files) == [".html", ".pdf", ".xlsx"]
     assert other.stdout.decode().splitlines() == [
         f"{suffix} {hashlib.sha256(content).hexdigest()}" for suffix, content in files.items()

@@ -6,7 +6,8 @@ from datetime import date
 
 import pytest
 
-from e2analytics.report import reasons, words
+from e2analytics.report import formatting
+from e2analytics.report.sections import reasons
 
 
 @pytest.mark.parametrize(
@@ -23,32 +24,32 @@ from e2analytics.report import reasons, words
 def test_a_result_is_said_as_the_laboratory_did(
     low: float | None, high: float | None, said: str
 ) -> None:
-    assert words.measured(low, high) == said
+    assert formatting.measured(low, high) == said
 
 
 def test_what_is_not_there_is_a_dash_and_not_a_number() -> None:
     missing = float("nan")
-    assert words.number(None) == words.number(missing) == "–"
-    assert words.signed(missing) == words.chance(missing) == "–"
-    assert words.interval(1.0, None) == words.interval(missing, 2.0) == "–"
-    assert words.day(None) == "–"
+    assert formatting.number(None) == formatting.number(missing) == "–"
+    assert formatting.signed(missing) == formatting.chance(missing) == "–"
+    assert formatting.interval(1.0, None) == formatting.interval(missing, 2.0) == "–"
+    assert formatting.day(None) == "–"
 
 
 def test_a_small_share_keeps_a_decimal_and_none_of_nothing_is_a_dash() -> None:
-    assert words.percent(168, 16_894) == "1.0 %"
-    assert words.percent(0, 10) == "0 %"
-    assert words.percent(1, 0) == "–"
+    assert formatting.percent(168, 16_894) == "1.0 %"
+    assert formatting.percent(0, 10) == "0 %"
+    assert formatting.percent(1, 0) == "–"
 
 
 def test_a_limit_is_said_as_shortly_as_it_was_chosen() -> None:
-    assert [words.level(e2) for e2 in (16.0, 17.25, 10.0)] == ["16", "17.2", "10"]
+    assert [formatting.level(e2) for e2 in (16.0, 17.25, 10.0)] == ["16", "17.2", "10"]
 
 
 def test_dates_and_lists_read_as_prose() -> None:
-    assert words.day(date(2026, 9, 30)) == "30 September 2026"
-    assert words.listing(["a", "b", "c"]) == "a, b and c"
-    assert words.listing(["a"]) == "a"
-    assert words.listing([]) == ""
+    assert formatting.day(date(2026, 9, 30)) == "30 September 2026"
+    assert formatting.listing(["a", "b", "c"]) == "a, b and c"
+    assert formatting.listing(["a"]) == "a"
+    assert formatting.listing([]) == ""
 
 
 def test_a_reason_nobody_put_into_words_is_shown_by_its_name() -> None:

@@ -10,12 +10,12 @@ import openpyxl
 import polars as pl
 import pytest
 
-from e2analytics.report import outline
 from e2analytics.report.content import build
-from e2analytics.report.outline import Document
-from e2analytics.report.pdf import Edges
-from e2analytics.report.render import render_html
-from e2analytics.report.workbook import render_workbook
+from e2analytics.report.formats import document as outline
+from e2analytics.report.formats.document import Document
+from e2analytics.report.formats.html import render_html
+from e2analytics.report.formats.pdf import Edges
+from e2analytics.report.formats.workbook import render_workbook
 
 Tables = dict[str, pl.DataFrame]
 EDGES = Edges("Do not send.", "North, September 2026", "e2analytics 1.0", date(2026, 9, 30))

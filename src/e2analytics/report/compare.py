@@ -20,8 +20,8 @@ from e2analytics.flags.lifecycle import Judged, events
 from e2analytics.reference import flag_rules
 from e2analytics.reference import measures as definitions
 from e2analytics.report.content import flat
-from e2analytics.report.men import OPEN_TIERS, still_open
-from e2analytics.report.words import NOTHING, STATUS_NAMES, TIER_NAMES, count, number
+from e2analytics.report.formatting import NOTHING, STATUS_NAMES, TIER_NAMES, count, number
+from e2analytics.report.sections.men import OPEN_TIERS, still_open
 
 # A list of pseudonyms: how long it is is told, and not whose it is.
 _NAMES_PATIENTS: Final = "identities_settled"

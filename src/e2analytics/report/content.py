@@ -21,20 +21,20 @@ from typing import Any, Final
 import polars as pl
 
 from e2analytics.errors import ConfigurationError, ContractError, TooLittleDataError
-from e2analytics.report import (
-    beside,
+from e2analytics.report.formatting import MONTHS, NOTHING, count, day
+from e2analytics.report.sections import (
     changes,
     curves,
     dose_response,
-    facts,
-    intake,
+    flag_context,
+    headlines,
+    ingest,
     measures,
     men,
-    prose,
     quality,
 )
-from e2analytics.report.prose import Rules
-from e2analytics.report.words import MONTHS, NOTHING, count, day
+from e2analytics.report.sections import methods as prose
+from e2analytics.report.sections.methods import Rules
 
 MOST_IN_FULL: Final = 500
 """House rule: of more men the report of all clinics lists each in a line, and their clinics' what flags rest on."""
@@ -73,18 +73,18 @@ class Report:
 
     header: Header
     clinic: str | None
-    facts: tuple[facts.Fact, ...]
+    headlines: tuple[headlines.Fact, ...]
     changes: changes.Changes
     measures: measures.Measures
     quality: quality.Quality | None
-    intake: intake.Intake | None
+    ingest: ingest.Intake | None
     dose_response: dose_response.DoseResponse
     curves: curves.Curves
     counts: men.Counts
     flagged: men.Flagged
     in_full: bool
-    gaps: tuple[beside.Gap, ...]
-    grounds: tuple[beside.GroundsOfMan, ...]
+    gaps: tuple[flag_context.Gap, ...]
+    grounds: tuple[flag_context.GroundsOfMan, ...]
     not_assessable: men.NotAssessable
     methods: tuple[str, ...]
     settings: tuple[tuple[str, str], ...]
@@ -138,7 +138,7 @@ def build(
     _same_day(tables, run["as_of"])
     settings, manifest = json.loads(run["settings"]), json.loads(run["counts"])
     rules = Rules.of(settings)
-    came_in = intake.describe(
+    came_in = ingest.describe(
         tables["files"],
         tables["attrition"],
         tables["quarantine"],
@@ -181,12 +181,12 @@ def build(
     return Report(
         header=header,
         clinic=clinic,
-        facts=facts.five(
+        facts=headlines.five(
             counts,
             flagged,
             told,
             shape,
-            facts.data_of_all(came_in) if clinic is None else facts.data_of_clinic(told),
+            headlines.data_of_all(came_in) if clinic is None else headlines.data_of_clinic(told),
             month_name=header.month_name,
         ),
         changes=changes.describe(
@@ -207,8 +207,8 @@ def build(
         counts=counts,
         flagged=flagged,
         in_full=in_full,
-        gaps=beside.missing(tables["gaps"], [man.patient_id for man in listed]),
-        grounds=beside.grounds(
+        gaps=flag_context.missing(tables["gaps"], [man.patient_id for man in listed]),
+        grounds=flag_context.grounds(
             tables["flag_evidence"],
             [man.patient_id for man in listed if man.tier == "critical" and in_full],
         ),
@@ -218,10 +218,10 @@ def build(
     )
 
 
-def _beside(tables: Mapping[str, pl.DataFrame]) -> Mapping[str, beside.Beside]:
+def _beside(tables: Mapping[str, pl.DataFrame]) -> Mapping[str, flag_context.Beside]:
     """Say what stands beside every man with an open flag."""
     flagged = men.still_open(tables["flags"])
-    return beside.of_men(
+    return flag_context.of_men(
         *(
             tables[name].join(flagged, on="patient_id", how="semi", maintain_order="left")
             for name in ("gaps", "context", "projections")
@@ -270,7 +270,7 @@ def _same_day(tables: Mapping[str, pl.DataFrame], as_of: date) -> None:
 
 
 def _header(
-    run: dict[str, Any], tables: Mapping[str, pl.DataFrame], came_in: intake.Intake, month: str
+    run: dict[str, Any], tables: Mapping[str, pl.DataFrame], came_in: ingest.Intake, month: str
 ) -> Header:
     year, of_year = month.split("-")
     fitted = (
@@ -299,7 +299,7 @@ def _inputs(files: pl.DataFrame) -> str:
     return f"{count(len(hashes), 'file')}, digest {digest[:16]}"
 
 
-def _completeness(outcome: str, came_in: intake.Intake) -> str:
+def _completeness(outcome: str, came_in: ingest.Intake) -> str:
     # The outside version names no file: there are none to count.
     earlier = len(came_in.refusals) - came_in.n_refused_now if came_in.refusals else 0
     still = (

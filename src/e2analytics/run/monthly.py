@@ -19,10 +19,10 @@ import polars as pl
 
 from e2analytics.errors import ConfigurationError, TooLittleDataError, UnreadableError
 from e2analytics.measures import restatement
-from e2analytics.report import editions
 from e2analytics.report.compare import Comparison, compare
 from e2analytics.report.content import Report, build
-from e2analytics.report.outside import OutsideReport, release_reports
+from e2analytics.report.external.report import OutsideReport, release_reports
+from e2analytics.report.formats import render
 from e2analytics.settings import ReportSettings
 from e2analytics.store.store import Store, open_published
 from e2analytics.tables.contracts import TABLES
@@ -215,7 +215,7 @@ def _tables_of(opened: Store, run: Mapping[str, Any]) -> dict[str, pl.DataFrame]
 
 def _write(report: Version, stem: str) -> tuple[Path, ...]:
     files = []
-    for suffix, content in editions.render(report).items():
+    for suffix, content in render.render(report).items():
         file = Path(stem + suffix)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,120 @@
+"""The report as one self-contained HTML page: no script, no network, nothing outside the file.
+
+In    Report
+Out   HTML text, the same bytes for the same report
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from altair.utils.schemapi import debug_mode
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from e2analytics.report.charts import attrition_flow, measures
+from e2analytics.report.charts import curve as charts
+from e2analytics.report.content import Report
+from e2analytics.report.external import men
+from e2analytics.report.external.report import OutsideReport
+from e2analytics.report.formatting import HIDDEN
+from e2analytics.report.sections import ingest, methods
+from e2analytics.report.sections.curves import Curve, Limit
+from e2analytics.report.sections.measure_clinics import Funnel
+from e2analytics.report.sections.measure_figures import Figure
+from e2analytics.report.sections.measures import Measure
+
+# Everything that comes from data is escaped; the page's own policy forbids scripts besides.
+ENVIRONMENT: Final = Environment(
+    loader=PackageLoader("e2analytics.report", "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+ENVIRONMENT.filters["grouped"] = "{:,}".format
+
+
+def render_html(report: Report) -> str:
+    """Set ``report`` on a page of its own.
+
+    Returns
+    -------
+    str
+        A whole HTML document. It loads nothing and runs nothing.
+    """
+    # Altair checks every part of a chart against its schema, which takes longer than to draw it: tests do.
+    with debug_mode(False):
+        return _page(report)
+
+
+def _page(report: Report) -> str:
+    return ENVIRONMENT.get_template("report.html.j2").render(
+        report=report,
+        prose=methods,
+        fate_names=[ingest.FATE_NAMES[fate] for fate in ingest.FATES],
+        diagrams=[attrition_flow.draw(chain) for chain in report.intake.chains]
+        if report.intake
+        else [],
+        main_chart=_main_chart,
+        small_chart=_small_chart,
+        months_chart=_months_chart,
+        funnel_chart=_funnel_chart,
+        exact=_exact,
+    )
+
+
+def render_outside(report: OutsideReport) -> str:
+    """Set the version that leaves the clinic on a page of its own."""
+    with debug_mode(False):
+        return _outside_page(report)
+
+
+def _outside_page(report: OutsideReport) -> str:
+    lines = report.men.lines(report.clinic)
+    return ENVIRONMENT.get_template("outside.html.j2").render(
+        report=report,
+        prose=methods,
+        whose=report.clinic or men.TOGETHER,
+        lines=lines,
+        together=report.men.lines(),
+        all_hidden=all(line.men in (HIDDEN, "0") for line in lines),
+        columns=men.column_names(),
+        main_chart=_main_chart,
+        small_chart=_small_chart,
+        months_chart=_months_chart,
+        funnel_chart=_funnel_chart,
+        exact=_exact,
+    )
+
+
+# All reports of a month show the same curves, and a picture takes as long as the rest of a page.
+@lru_cache(maxsize=64)
+def _main_chart(curve: Curve, limit: Limit) -> Markup:
+    return _safe(charts.main_svg(curve, limit))
+
+
+@lru_cache(maxsize=64)
+def _small_chart(curve: Curve, limit: Limit) -> Markup:
+    return _safe(charts.small_svg(curve, limit))
+
+
+def _months_chart(measure: Measure) -> Markup:
+    return _safe(measures.months_svg(measure))
+
+
+def _funnel_chart(measure: Measure, funnel: Funnel) -> Markup:
+    return _safe(measures.funnel_svg(measure, funnel))
+
+
+def _exact(figure: Figure) -> Markup:
+    """Give a cell the share behind its words, for those who calculate."""
+    if figure.value is None:
+        return Markup("")
+    return Markup(' data-value="{}"').format(figure.value)
+
+
+def _safe(svg: str) -> Markup:
+    # Made by the chart renderer, which escapes text, from numbers and names that we wrote.
+    return Markup(svg)  # noqa: S704 - our own charts, escaped there

@@ -1,0 +1,137 @@
+"""The curve this month beside last: what it said then, what it says now, in two rows and in words.
+
+In    ``curve_summary`` of this month's run and of the run of the month before, None if it has none
+Out   Months, of the curve chosen beforehand; a month without a fit claims nothing, its counts included
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import polars as pl
+
+from e2analytics.report.formatting import NOTHING, interval, number
+from e2analytics.report.sections import curve_wording
+from e2analytics.report.sections.curve_wording import CHANGE
+
+NO_REPORT: Final = "No report of the month before: nothing to compare."
+SAME_MODEL: Final = "Same model as last month: nothing was fitted anew."
+
+
+@dataclass(frozen=True, slots=True)
+class MonthRow:
+    """What the curve said in one month, in words; limits in pg/mL with their 95 % interval."""
+
+    month: str
+    verdict: str
+    lower_limit: str
+    upper_limit: str
+    n_men: str
+    n_pairs: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Months:
+    """What changed, and the two months; no rows where there is nothing to compare."""
+
+    title: str
+    sentence: str
+    rows: tuple[MonthRow, ...]
+
+
+def describe(
+    now: pl.DataFrame, before: pl.DataFrame | None, site: str, permitted_pg_ml: tuple[float, float]
+) -> Months:
+    """Set what the summary says of a site's annual change beside what it said a month ago.
+
+    A limit outside ``permitted_pg_ml``, the range of those that flags may be judged by, says so.
+    """
+    title = curve_wording.title(site, CHANGE)
+    if before is None:
+        return Months(title, NO_REPORT, ())
+    said, said_then = _fit(now, site), _fit(before, site)
+    if not said and not said_then:
+        return Months(title, "Not fitted this month, nor last: nothing to compare.", ())
+    rows = (
+        _row("This month", said, permitted_pg_ml),
+        _row("Last month", said_then, permitted_pg_ml),
+    )
+    return Months(title, _what_changed(said, said_then), rows)
+
+
+def _fit(summary: pl.DataFrame, site: str) -> Mapping[str, Any]:
+    """Return the row of the annual change at a site; empty if it was not fitted."""
+    of_site = summary.filter(
+        pl.col("site") == site, pl.col("outcome") == CHANGE, pl.col("verdict").is_not_null()
+    )
+    return of_site.row(0, named=True) if of_site.height else {}
+
+
+def _row(month: str, said: Mapping[str, Any], permitted_pg_ml: tuple[float, float]) -> MonthRow:
+    if not said:
+        return MonthRow(month, "Not fitted", *5 * (NOTHING,))
+    return MonthRow(
+        month=month,
+        verdict=curve_wording.verdict(CHANGE, said["verdict"]),
+        lower_limit=_limit(said, "lower") + _not_usable(said, permitted_pg_ml),
+        upper_limit=_limit(said, "upper"),
+        n_men=f"{said['n_patients']:,}",
+        n_pairs=f"{said['n_intervals']:,}",
+        model=said["model_id"],
+    )
+
+
+def _not_usable(said: Mapping[str, Any], permitted_pg_ml: tuple[float, float]) -> str:
+    """Say why a lower limit may not be taken into use; nothing of one that may, or where there is none."""
+    if said["lower_limit_pg_ml"] is None:
+        return ""
+    if not said["supported"]:
+        return ", not supported"
+    outside = curve_wording.outside_of(said["lower_limit_pg_ml"], permitted_pg_ml)
+    return f", {outside}" if outside else ""
+
+
+def _limit(said: Mapping[str, Any], side: str) -> str:
+    limit_pg_ml, low, high = (
+        said[f"{side}_limit_{what}"] for what in ("pg_ml", "ci_low", "ci_high")
+    )
+    if limit_pg_ml is None:
+        return NOTHING
+    known = low is not None and high is not None
+    return f"{number(limit_pg_ml)} ({interval(low, high)})" if known else number(limit_pg_ml)
+
+
+def _what_changed(now: Mapping[str, Any], then: Mapping[str, Any]) -> str:
+    if not then:
+        return "Fitted this month, and not last."
+    if not now:
+        return "Fitted last month, and not this."
+    if now["model_id"] == then["model_id"]:
+        return SAME_MODEL
+    verdicts = [curve_wording.verdict(CHANGE, said["verdict"]) for said in (then, now)]
+    verdict = "The verdict is the same."
+    if verdicts[0] != verdicts[1]:
+        verdict = f"The verdict was “{verdicts[0]}” and is “{verdicts[1]}”."
+    return f"Fitted anew. {verdict} {_moved(now, then)}"
+
+
+def _moved(now: Mapping[str, Any], then: Mapping[str, Any]) -> str:
+    """Say where the lower limit went, and whether last month's interval holds it."""
+    limit, limit_then = now["lower_limit_pg_ml"], then["lower_limit_pg_ml"]
+    if limit is None and limit_then is None:
+        return "No lower limit was found in either month."
+    if limit_then is None:
+        return f"A lower limit was found, {number(limit)} pg/mL, and none last month."
+    if limit is None:
+        return f"No lower limit was found; last month it was {number(limit_then)} pg/mL."
+    if number(limit) == number(limit_then):
+        return f"The lower limit is the same, {number(limit)} pg/mL."
+    moved = f"The lower limit went from {number(limit_then)} to {number(limit)} pg/mL"
+    low, high = then["lower_limit_ci_low"], then["lower_limit_ci_high"]
+    if low is None or high is None:
+        return f"{moved}."
+    where = "within" if low <= limit <= high else "outside"
+    return f"{moved}, {where} the 95 % interval of last month."

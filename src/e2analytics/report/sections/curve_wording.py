@@ -1,0 +1,124 @@
+"""What is said of a curve: its name, its verdict, its limit, what it rests on, and its picture.
+
+In    a row of ``curve_summary`` as a mapping, empty where there is none
+Out   words; a verdict is about bone, and a cross-sectional curve is given no limit
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from e2analytics.report.formatting import SITE_NAMES, count, interval, level, number, plain
+from e2analytics.tables.contracts import OUTCOMES
+
+CHANGE, RISK, LEVEL = OUTCOMES
+OUTCOME_NAMES: Final = {
+    CHANGE: "BMD change, % per year",
+    RISK: "risk of a measured loss of at least the LSC in 2 years, %",
+    LEVEL: "BMD level, g/cm² (cross-sectional)",
+}
+AXIS_TITLES: Final = {CHANGE: "BMD change, %/year", RISK: "risk in 2 years, %", LEVEL: "BMD, g/cm²"}
+HARM_NAMES: Final = {CHANGE: "faster bone loss", RISK: "more bone loss", LEVEL: "lower BMD"}
+VERDICT_NAMES: Final = {
+    "u_shaped": "U-shaped: {harm} on both sides, best in between",
+    "low_side_threshold": "{harm} at low E2, then a plateau",
+    "rising": "{harm} at low E2, no plateau seen in these data",
+    "high_side_threshold": "a plateau, then {harm} at high E2",
+    "falling": "{harm} at high E2, no plateau seen in these data",
+    "flat": "no difference that matters at any E2 seen",
+    "inconclusive": "inconclusive: these data do not settle the shape",
+}
+NO_LIMIT_NAMES: Final = {
+    "rising": "bone loss does not level off within these data",
+    "high_side_threshold": "no harm is shown at low E2",
+    "falling": "no harm is shown at low E2",
+    "flat": "no E2 seen makes a difference that matters",
+    "inconclusive": "the shape is not settled",
+}
+
+
+def title(site: str, outcome: str) -> str:
+    """Name a curve by its site and outcome, with the unit."""
+    return f"{SITE_NAMES[site]}, {OUTCOME_NAMES[outcome]}"
+
+
+def verdict(outcome: str, name: str | None) -> str:
+    """Say the shape of benefit against E2 in terms of the outcome."""
+    words = VERDICT_NAMES[name].format(harm=HARM_NAMES[outcome]) if name else "no verdict"
+    return words[0].upper() + words[1:]
+
+
+def limit(
+    outcome: str, said: Mapping[str, Any], permitted_pg_ml: tuple[float, float] | None = None
+) -> str:
+    """Say the fitted lower limit with its interval, or why there is none.
+
+    Of the curve that may give flags their limit, ``permitted_pg_ml`` is where that has to lie; where it
+    does not, this is said.
+    """
+    if outcome == LEVEL:
+        return "A cross-sectional curve compares different men at one time: it gives no limit."
+    why_not = _why(said)
+    limit_pg_ml = said.get("lower_limit_pg_ml")
+    if limit_pg_ml is None:
+        return f"No lower limit could be fitted: {why_not or 'no reason given'}."
+    ends = interval(said["lower_limit_ci_low"], said["lower_limit_ci_high"])
+    sentence = f"Fitted lower limit {number(limit_pg_ml)} pg/mL (95 % interval {ends})"
+    if said["supported"]:
+        return f"{sentence}.{_not_permitted(limit_pg_ml, permitted_pg_ml)}"
+    share = number(100 * (said["lower_limit_share"] or 0), 0)
+    found = f"it was found in only {share} % of resampled cohorts"
+    return f"{sentence}, not supported and so not taken into use: {why_not or found}."
+
+
+def _not_permitted(limit_pg_ml: float, permitted_pg_ml: tuple[float, float] | None) -> str:
+    """Say that a limit is not used because of where it lies; nothing of one that may be used."""
+    outside = outside_of(limit_pg_ml, permitted_pg_ml)
+    if not outside:
+        return ""
+    return (
+        f" It is not taken into use for flags, because it lies {outside} pg/mL, "
+        "the range permitted for that."
+    )
+
+
+def outside_of(limit_pg_ml: float, permitted_pg_ml: tuple[float, float] | None) -> str:
+    """Name the range that a limit lies outside of; empty where it lies inside, or none is set.
+
+    >>> outside_of(36.3, (10.0, 30.0)), outside_of(30.0, (10.0, 30.0)), outside_of(36.3, None)
+    ('outside 10 to 30', '', '')
+    """
+    if permitted_pg_ml is None or permitted_pg_ml[0] <= limit_pg_ml <= permitted_pg_ml[1]:
+        return ""
+    return f"outside {' to '.join(map(level, permitted_pg_ml))}"
+
+
+def _why(said: Mapping[str, Any]) -> str:
+    """Say why there is no limit; one that only repeats the verdict is said in its words."""
+    why_not = (said.get("why_not") or "").rstrip(".")
+    if why_not.startswith("the verdict is "):
+        return NO_LIMIT_NAMES.get(said["verdict"], plain(why_not))
+    return str(why_not)
+
+
+def data(outcome: str, said: Mapping[str, Any]) -> str:
+    """Say how many men and scan pairs a curve rests on, and what it is adjusted for."""
+    if not said:
+        return ""
+    men = count(said["n_patients"], "man", "men")
+    rows = "" if outcome == LEVEL else f" with {count(said['n_intervals'], 'usable scan pair')}"
+    return f"Rests on {men}{rows}; adjusted for {said['covariates']}."
+
+
+def picture(name: str, shape: str, readings: Sequence[str]) -> str:
+    """Describe a chart to who cannot see it; ``readings`` are the curve at round E2."""
+    if not readings:
+        return f"Line chart: {name} against E2. No part of the curve has enough men behind it."
+    read = "; ".join(readings)
+    return f"Line chart: {name} against E2 on a log axis. {shape}. Estimate and 95 %: {read}."
+
+
+def picture_before(alt: str, readings: Sequence[str]) -> str:
+    """Add to the description of a chart the line of last month in it."""
+    return f"{alt} Thin dashed line, last month's estimate: {'; '.join(readings)}."

@@ -1,0 +1,307 @@
+"""The curve of E2 against bone, and the limit that is in use.
+
+In    curve, curve_summary, curve_sensitivity, prescribing, exposures, limits, cohort of one run; curve,
+      curve_summary of the run of the month before
+Out   Curves: what to draw and what to say of it, for the primary curve and the others
+
+Claims nothing on unsupported points, and gives a cross-sectional curve no limit.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import polars as pl
+
+from e2analytics.reference.constants import DEFAULT_LOWER_LIMIT_E2
+from e2analytics.report.formatting import SITE_NAMES, day, interval, level, number, plain, signed
+from e2analytics.report.sections import curve_months, curve_wording
+from e2analytics.report.sections import sensitivity as choices
+from e2analytics.report.sections.curve_wording import AXIS_TITLES, CHANGE, LEVEL, RISK
+from e2analytics.settings import FlagSettings
+from e2analytics.tables.contracts import FITTED_SITES, OUTCOMES
+
+TABLE_E2_PG_ML: Final = (6.0, 8.0, 10.0, 12.0, 16.0, 20.0, 25.0, 30.0, 40.0, 60.0, 80.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The curve at one E2; risks in per cent."""
+
+    e2_pg_ml: float
+    estimate: float
+    ci_low: float
+    ci_high: float
+    band_low: float
+    band_high: float
+    n_effective: int
+    supported: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CurveRow:
+    """The curve at one E2, in words, for the table under the chart."""
+
+    e2: str
+    estimate: str
+    pointwise: str
+    simultaneous: str
+    n_men: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The limit in use: the value that the flags were made with, and where it comes from."""
+
+    lower_limit_pg_ml: float
+    red_line_pg_ml: float
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One fitted curve: what to draw and what to say.
+
+    ``before`` are the supported points of last month's curve, where it was another.
+    """
+
+    name: str
+    title: str
+    outcome: str
+    y_title: str
+    points: tuple[Point, ...]
+    table: tuple[CurveRow, ...]
+    fitted_limit_pg_ml: float | None
+    fitted_limit_ci_pg_ml: tuple[float, float] | None
+    verdict: str
+    explanation: str
+    limit_sentence: str
+    data_sentence: str
+    alt: str
+    before: tuple[Point, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SiteData:
+    """What the curves of one site rest on."""
+
+    site: str
+    n_pairs: str
+    n_usable: str
+    n_men: str
+    years: str
+    e2: str
+    n_losses: str
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """All curves of a run. ``primary`` is None where there is none, and ``why_none`` says why."""
+
+    primary: Curve | None
+    cross_sectional: bool
+    why_none: str
+    others: tuple[Curve, ...]
+    unfitted: tuple[str, ...]
+    sites: tuple[SiteData, ...]
+    limit: Limit
+    months: curve_months.Months
+    choices: choices.Choices | None
+
+
+def describe(
+    curve: pl.DataFrame,
+    summary: pl.DataFrame,
+    exposures: pl.DataFrame,
+    limits: pl.DataFrame,
+    cohort: pl.DataFrame,
+    *,
+    sensitivity: pl.DataFrame,
+    prescribing: pl.DataFrame,
+    primary_site: str,
+    rules: FlagSettings,
+    before: Mapping[str, pl.DataFrame] | None = None,
+) -> Curves:
+    """Say what the curves of a run show.
+
+    Parameters
+    ----------
+    curve, summary, exposures, limits, cohort, sensitivity, prescribing : polars.DataFrame
+        As in :mod:`e2analytics.tables.contracts`, of one run.
+    primary_site : str
+        Site whose annual change was chosen beforehand to give the limit. Where that was not
+        fitted, the level of the same site stands in, named cross-sectional and without limits.
+    rules : FlagSettings
+        The red line, the limit of the literature and where a fitted one may lie, in force.
+    before : mapping of str to polars.DataFrame, optional
+        ``curve`` and ``curve_summary`` of the month before; None if it has no run.
+    """
+    primary = (primary_site, CHANGE)
+    permitted = (rules.least_limit_pg_ml, rules.greatest_limit_pg_ml)
+    drawn = {
+        key: _curve(*key, part, summary, permitted if key == primary else None)
+        for key, part in _by_curve(curve).items()
+    }
+    chosen = next((key for key in (primary, (primary_site, LEVEL)) if key in drawn), None)
+    unfitted = {key: why for key, why in _unfitted(summary).items() if key not in drawn}
+    missing = unfitted.pop(primary, "there is no usable scan pair yet")
+    if before and primary in drawn:
+        earlier = _by_curve(before["curve"]).get(primary)
+        drawn[primary] = drawn[primary] if earlier is None else _beside(drawn[primary], earlier)
+    return Curves(
+        primary=drawn[chosen] if chosen else None,
+        cross_sectional=chosen is not None and chosen[1] == LEVEL,
+        why_none=f"{curve_wording.title(*primary)} was not fitted: {missing}.",
+        others=tuple(drawn[key] for key in sorted(drawn, key=_place) if key != chosen),
+        unfitted=tuple(
+            f"{curve_wording.title(*key)}: {unfitted[key]}" for key in sorted(unfitted, key=_place)
+        ),
+        sites=tuple(sites_of(exposures).values()),
+        limit=_limit_in_use(limits, cohort, rules),
+        months=curve_months.describe(
+            summary, before["curve_summary"] if before else None, primary_site, permitted
+        ),
+        choices=choices.describe(sensitivity, prescribing),
+    )
+
+
+def _by_curve(curve: pl.DataFrame) -> dict[tuple[str, str], pl.DataFrame]:
+    parts = curve.sort("e2_pg_ml").partition_by("site", "outcome", as_dict=True)
+    return {(str(key[0]), str(key[1])): part for key, part in parts.items()}
+
+
+def _place(key: tuple[str, str]) -> tuple[int, str, str]:
+    return OUTCOMES.index(key[1]), *key
+
+
+def _unfitted(summary: pl.DataFrame) -> dict[tuple[str, str], str]:
+    rows = summary.filter(pl.col("verdict").is_null())
+    told = rows.select("site", "outcome", pl.col("why_not").fill_null("no reason given"))
+    return {(site, outcome): plain(why).rstrip(".") for site, outcome, why in told.iter_rows()}
+
+
+def _curve(
+    site: str,
+    outcome: str,
+    curve: pl.DataFrame,
+    summary: pl.DataFrame,
+    permitted_pg_ml: tuple[float, float] | None,
+) -> Curve:
+    found = summary.filter(pl.col("site") == site, pl.col("outcome") == outcome)
+    said: dict[str, Any] = found.row(0, named=True) if found.height else {}
+    points = tuple(_point(row, outcome) for row in curve.iter_rows(named=True))
+    limit = said.get("lower_limit_pg_ml") if outcome != LEVEL else None
+    ends = (said.get("lower_limit_ci_low"), said.get("lower_limit_ci_high"))
+    verdict = curve_wording.verdict(outcome, said.get("verdict"))
+    title = curve_wording.title(site, outcome)
+    table = _table(points, outcome)
+    readings = [f"{row.estimate} ({row.pointwise}) at {row.e2} pg/mL" for row in table]
+    return Curve(
+        name=f"{site}-{outcome}".replace("_", "-"),
+        title=title,
+        outcome=outcome,
+        y_title=AXIS_TITLES[outcome],
+        points=points,
+        table=table,
+        fitted_limit_pg_ml=limit,
+        fitted_limit_ci_pg_ml=(ends[0], ends[1]) if limit and ends[0] and ends[1] else None,
+        verdict=verdict,
+        explanation=said.get("explanation") or "",
+        limit_sentence=curve_wording.limit(outcome, said, permitted_pg_ml),
+        data_sentence=curve_wording.data(outcome, said),
+        alt=curve_wording.picture(title, verdict, readings),
+    )
+
+
+def _beside(curve: Curve, earlier: pl.DataFrame) -> Curve:
+    """Put last month's curve beside this one, unless it is the same."""
+    points = tuple(_point(row, curve.outcome) for row in earlier.iter_rows(named=True))
+    before = tuple(point for point in points if point.supported)
+    if not before or points == curve.points:
+        return curve
+    readings = [f"{row.estimate} at {row.e2} pg/mL" for row in _table(before, curve.outcome)]
+    return replace(curve, before=before, alt=curve_wording.picture_before(curve.alt, readings))
+
+
+def _point(row: dict[str, Any], outcome: str) -> Point:
+    scale = 100.0 if outcome == RISK else 1.0
+    return Point(
+        e2_pg_ml=row["e2_pg_ml"],
+        estimate=scale * row["estimate"],
+        ci_low=scale * row["ci_low"],
+        ci_high=scale * row["ci_high"],
+        band_low=scale * row["band_low"],
+        band_high=scale * row["band_high"],
+        n_effective=row["n_effective"],
+        supported=row["supported"],
+    )
+
+
+def _table(points: tuple[Point, ...], outcome: str) -> tuple[CurveRow, ...]:
+    """Read the curve at the grid point nearest to each round E2, on supported points only."""
+    supported = [point for point in points if point.supported]
+    if not supported:
+        return ()
+    nearest = {
+        min(supported, key=lambda point: abs(math.log(point.e2_pg_ml / e2)))
+        for e2 in TABLE_E2_PG_ML
+    }
+    said = signed if outcome == CHANGE else number
+    decimals = 3 if outcome == LEVEL else 1
+    return tuple(
+        CurveRow(
+            e2=number(point.e2_pg_ml),
+            estimate=said(point.estimate, decimals),
+            pointwise=f"{said(point.ci_low, decimals)} to {said(point.ci_high, decimals)}",
+            simultaneous=f"{said(point.band_low, decimals)} to {said(point.band_high, decimals)}",
+            n_men=f"{point.n_effective:,}",
+        )
+        for point in sorted(nearest, key=lambda point: point.e2_pg_ml)
+    )
+
+
+def _limit_in_use(limits: pl.DataFrame, cohort: pl.DataFrame, rules: FlagSettings) -> Limit:
+    """Take the limit that the men were judged by; say where it comes from."""
+    adopted = limits.row(-1, named=True) if limits.height else None
+    value, source = rules.literature_limit_pg_ml, "literature"
+    if cohort.height:
+        value, source = cohort.select("lower_limit_pg_ml", "limit_source").row(0)
+    elif adopted:
+        value, source = adopted["lower_limit_pg_ml"], adopted["source"]
+    cited = value == DEFAULT_LOWER_LIMIT_E2.value
+    origin = (
+        f"from the literature: {DEFAULT_LOWER_LIMIT_E2.source}" if cited else "set by the clinic"
+    )
+    if adopted and adopted["source"] == source == "fitted":
+        ends = interval(adopted["limit_ci_low"], adopted["limit_ci_high"])
+        origin = f"fitted to this store's own data, 95 % interval {ends}, in use since {day(adopted['adopted_on'])}"
+    elif source == "fitted":
+        origin = "fitted to this store's own data"
+    sentence = f"The lower limit in use is {level(value)} pg/mL, {origin}."
+    return Limit(value, rules.red_line_pg_ml, sentence)
+
+
+def sites_of(exposures: pl.DataFrame) -> dict[str, SiteData]:
+    """Say of each site what its curves rest on."""
+    return {
+        site: _site(SITE_NAMES[site], exposures.filter(pl.col("site") == site))
+        for site in FITTED_SITES
+        if site in exposures["site"]
+    }
+
+
+def _site(name: str, pairs: pl.DataFrame) -> SiteData:
+    usable = pairs.filter("usable")
+    e2 = [usable["e2_pg_ml"].quantile(q, "linear") for q in (0.5, 0.025, 0.975)]
+    return SiteData(
+        site=name,
+        n_pairs=f"{pairs.height:,}",
+        n_usable=f"{usable.height:,}",
+        n_men=f"{usable['patient_id'].n_unique():,}",
+        years=number(usable.select(pl.median("years")).item()),
+        e2=f"{number(e2[0])} ({interval(e2[1], e2[2])})",
+        n_losses=f"{int((usable['lsc_verdict'] == 'loss').sum()):,}",
+    )

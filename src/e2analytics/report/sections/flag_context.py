@@ -1,0 +1,204 @@
+"""Beside the flags: what is missing, what stands beside, what would be, what they rest on.
+
+In    gaps, context, projections, flag_evidence of one run
+Out   Beside of a man; gaps and grounds of all, ready to be set
+
+What would be at another dose is information for a clinician, never an order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import polars as pl
+
+from e2analytics.reference import flag_rules
+from e2analytics.report.formatting import NOTHING, interval, measured, number, plain, signed
+
+_PIECES: Final = {
+    "e2_result": "E2",
+    "dose": "dose",
+    "scan_pair": "two scans",
+    "scan": "scan",
+    "tier": "rule of the tier",
+    "would_change": "would change it",
+}
+_LAST_RESULTS: Final = 3
+_LSC: Final = {
+    "loss": "a loss beyond it",
+    "gain": "a gain beyond it",
+    "no_measurable_change": "no measurable change",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What stands beside one man's flag, in words; empty where there is nothing."""
+
+    missing: str = ""
+    context: str = ""
+    other_doses: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """One thing that is missing, and of how many men."""
+
+    words: str
+    n_men: int
+    n_flagged: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """One piece that a flag rests on."""
+
+    piece: str
+    name: str
+    on: str
+    value: str
+    words: str
+    row: str
+
+
+@dataclass(frozen=True, slots=True)
+class GroundsOfMan:
+    """The pieces that one man's flag rests on."""
+
+    patient_id: str
+    pieces: tuple[Ground, ...]
+
+
+def of_men(
+    gaps: pl.DataFrame, context: pl.DataFrame, projections: pl.DataFrame
+) -> Mapping[str, Beside]:
+    """Return what stands beside every man of the cohort."""
+    absent = _by_man(gaps.sort("patient_id", "gap"), _missing)
+    around = _by_man(context, _context)
+    doses = _by_man(projections.sort("patient_id", "weekly_anastrozole_mg"), _at_dose)
+    return {
+        patient_id: Beside(
+            "; ".join(absent.get(patient_id, [])),
+            "; ".join(around.get(patient_id, [])),
+            "; ".join(doses.get(patient_id, [])),
+        )
+        for patient_id in {*absent, *around, *doses}
+    }
+
+
+def missing(gaps: pl.DataFrame, flagged: Collection[str]) -> tuple[Gap, ...]:
+    """Count what is missing in the care of men on the drug."""
+    with_flag = pl.col("patient_id").is_in(list(flagged))
+    counted = {
+        name: (n_men, n_flagged)
+        for name, n_men, n_flagged in gaps.group_by("gap")
+        .agg(n_men=pl.len(), n_flagged=with_flag.sum())
+        .rows()
+    }
+    return tuple(
+        Gap(gap.words, *counted[name])
+        for name, gap in flag_rules.load().gaps.items()
+        if name in counted
+    )
+
+
+def grounds(evidence: pl.DataFrame, of: Collection[str]) -> tuple[GroundsOfMan, ...]:
+    """Return the pieces that the flags of some men rest on, in the order in which they are named."""
+    shown = evidence.filter(
+        pl.col("patient_id").is_in(list(of)), pl.col("piece").is_in(list(_PIECES))
+    )
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for row in shown.sort("patient_id", "position").iter_rows(named=True):
+        rows.setdefault(row["patient_id"], []).append(row)
+    return tuple(
+        GroundsOfMan(patient_id, tuple(map(_ground, _most_telling(rows[patient_id]))))
+        for patient_id in of
+        if patient_id in rows
+    )
+
+
+def _most_telling(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Leave out older results and doses: they stand in ``flag_evidence``."""
+    latest = {"e2_result": _LAST_RESULTS, "dose": 1}
+    for place, row in enumerate(rows):
+        later = sum(other["piece"] == row["piece"] for other in rows[place + 1 :])
+        if later < latest.get(row["piece"], len(rows)):
+            yield row
+
+
+def _ground(row: dict[str, Any]) -> Ground:
+    value = measured(row["value_low"], row["value_high"])
+    if row["piece"] in ("scan", "scan_pair"):
+        value = signed(row["value_low"])
+    elif row["piece"] == "would_change":
+        value = number(row["value_low"])
+    elif row["piece"] == "dose":
+        value = number(row["value_low"], 2)
+    unit = f" {row['unit']}" if row["unit"] and value != NOTHING else ""
+    place = f"{row['source_file']} line {row['source_line']}" if row["source_file"] else row["id"]
+    return Ground(
+        piece=_PIECES[row["piece"]],
+        name=plain(row["name"] or ""),
+        on=row["on"].isoformat() if row["on"] else "",
+        value="" if value == NOTHING else f"{value}{unit}",
+        words=row["words"] or row["source"] or "",
+        row=place or "",
+    )
+
+
+def _by_man(rows: pl.DataFrame, say: Any) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for row in rows.iter_rows(named=True):
+        found.setdefault(row["patient_id"], []).extend(say(row))
+    return found
+
+
+def _missing(gap: dict[str, Any]) -> Iterator[str]:
+    words = flag_rules.load().gaps[gap["gap"]].words
+    yield f"{words} (due {gap['due_on'].isoformat()})" if gap["due_on"] else words
+
+
+def _at_dose(row: dict[str, Any]) -> Iterator[str]:
+    dose = f"{row['weekly_anastrozole_mg']:g} mg"
+    if row["weekly_anastrozole_mg"] == 0:
+        dose = "none"
+    spread = interval(row["e2_ci_low_pg_ml"], row["e2_ci_high_pg_ml"], 0)
+    yield f"{dose} {number(row['e2_pg_ml'], 0)} ({spread})"
+
+
+def _context(row: dict[str, Any]) -> Iterator[str]:
+    def dated(said: str, on: date | None) -> str:
+        return f"{said} on {on.isoformat()}" if on else said
+
+    if row["testosterone_ng_dl"] is not None:
+        usual = number(row["testosterone_usual_ng_dl"], 0)
+        value = f"testosterone {number(row['testosterone_ng_dl'], 0)} ng/dL"
+        yield f"{dated(value, row['testosterone_on'])}, usually {usual}"
+    if row["t_e2_ratio"] is not None:
+        ratio = f"T/E2 {number(row['t_e2_ratio'])} (ng/dL)/(pg/mL)"
+        yield dated(ratio, row["t_e2_on"])
+    if row["body_fat_pct"] is not None:
+        fat = dated(f"body fat {number(row['body_fat_pct'])} %", row["body_fat_on"])
+        change = row["body_fat_change_points"]
+        trend = f", {signed(change)} points since {row['body_fat_since_on']}" if change else ""
+        yield fat + trend
+    if row["vitamin_d_ng_ml"] is not None:
+        yield dated(
+            f"25-OH vitamin D {number(row['vitamin_d_ng_ml'], 0)} ng/mL", row["vitamin_d_on"]
+        )
+    if row["calcium_mg_dl"] is not None:
+        yield dated(f"calcium {number(row['calcium_mg_dl'])} mg/dL", row["calcium_on"])
+    if row["bone_class"] is not None:
+        site = plain(row["bone_class_site"])
+        yield dated(f"{plain(row['bone_class'])} ({site})", row["bone_class_on"])
+    if row["bmd_site"] is not None:
+        yield (
+            f"BMD {plain(row['bmd_site'])} {signed(row['bmd_change_pct'])} % from {row['bmd_first_on']} to "
+            f"{row['bmd_second_on']}, LSC {number(row['lsc_pct'])} %: {_LSC[row['lsc_verdict']]}"
+        )
+    for name in ("bone_drugs", "glucocorticoids"):
+        if row[name] is not None:
+            yield row[name]

@@ -1,0 +1,153 @@
+"""The five things to know, each a sentence with its numbers and denominators.
+
+In    the sections of a report
+Out   five facts, whatever the data: where there is nothing, the sentence says so
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from e2analytics.report.formatting import count, level, listing, share
+from e2analytics.report.sections.curves import Curves
+from e2analytics.report.sections.ingest import Intake
+from e2analytics.report.sections.measures import Measures
+from e2analytics.report.sections.men import Counts, Flagged
+
+_NAMED: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A headline of a few words and what stands behind it."""
+
+    headline: str
+    sentence: str
+
+
+def five(
+    counts: Counts,
+    flagged: Flagged,
+    measures: Measures,
+    curves: Curves,
+    data: Fact,
+    *,
+    month_name: str,
+) -> tuple[Fact, ...]:
+    """Say what the reader must not miss, the men first."""
+    return (
+        _who_is_flagged(flagged, curves, month_name),
+        _who_is_low(counts, curves),
+        what_signals(measures),
+        what_the_curve_says(curves),
+        data,
+    )
+
+
+def data_of_all(intake: Intake) -> Fact:
+    """Say what of the data was left out."""
+    return Fact(_data_headline(intake), " ".join([intake.left_out, *_refused(intake)]))
+
+
+def data_of_clinic(measures: Measures) -> Fact:
+    """Say which measures a clinic's data could not feed; files and rows are told of all clinics together."""
+    if measures.why_none:
+        return Fact("Nothing was measured", measures.why_none)
+    if not measures.unmeasured:
+        return Fact("Every measure could be counted", "Nothing that a measure needs is missing.")
+    missing = "; ".join(f"{each.name}: {each.why}" for each in measures.unmeasured)
+    return Fact(f"{count(len(measures.unmeasured), 'measure')} not measured", f"{missing}.")
+
+
+def what_signals(measures: Measures) -> Fact:
+    """Say how many charts signal, those for the worse first."""
+    if measures.why_none:
+        return Fact("No measure of quality", measures.why_none)
+    n_measured = count(len(measures.measured), "measure")
+    worse = [signal for signal in measures.signals if signal.worse]
+    better = len(measures.signals) - len(worse)
+    also = f" {count(better, 'signal is', 'signals are')} for the better." if better else ""
+    unmeasured = len(measures.unmeasured)
+    missing = f" Not measured: {unmeasured}." if unmeasured else ""
+    if not worse:
+        return Fact(
+            "No measure signals for the worse",
+            f"{n_measured} counted, by month and by clinic.{also}{missing}",
+        )
+    named = "; ".join(f"{each.measure}, {each.where}: {each.words}" for each in worse[:_NAMED])
+    more = f"; and {len(worse) - _NAMED} more, below" if len(worse) > _NAMED else ""
+    return Fact(
+        f"{count(len(worse), 'signal')} for the worse in {n_measured}",
+        f"{named}{more}.{also}{missing}",
+    )
+
+
+def _other(counts: Counts) -> str:
+    said = ""
+    if counts.n_other_inhibitor:
+        men = count(counts.n_other_inhibitor, "man is", "men are")
+        said += f" {men} on letrozole or exemestane, which the model does not cover."
+    if counts.n_died_or_left:
+        men = count(counts.n_died_or_left, "man", "men")
+        said += f" {men} on such a drug died or left, and are not in these figures."
+    return said
+
+
+def _who_is_low(counts: Counts, curves: Curves) -> Fact:
+    limit = level(curves.limit.lower_limit_pg_ml)
+    if not counts.n_anastrozole:
+        known = count(counts.n_known, "man", "men")
+        return Fact(
+            "No man on anastrozole", f"Of {known} known, none is on anastrozole.{_other(counts)}"
+        )
+    on_drug = f"On anastrozole: {share(counts.n_anastrozole, counts.n_known)} men known."
+    if not counts.n_assessed:
+        return Fact(
+            "Nobody could be assessed",
+            f"{on_drug} None of them could be assessed, so none is called low or in range: that is no "
+            f"all-clear, and flags stand beside it.{_other(counts)}",
+        )
+    return Fact(
+        f"{counts.n_below_range:,} probably low because of the drug",
+        f"{on_drug} {share(counts.n_assessed, counts.n_anastrozole)} of them could be assessed, the last "
+        f"E2 of {share(counts.n_mass_spectrometry, counts.n_assessed)} by mass spectrometry. In {share(counts.n_below_range, counts.n_assessed)} assessed men, E2 is probably below "
+        f"{limit} pg/mL and would not be without the drug. Probably low, but not because of the drug: "
+        f"{counts.n_low_not_attributable:,}; in range: {counts.n_in_range:,}.{_other(counts)}",
+    )
+
+
+def _who_is_flagged(flagged: Flagged, curves: Curves, month_name: str) -> Fact:
+    n_critical, n_high, n_watch = flagged.total.by_tier
+    closed = f" {count(flagged.n_resolved, 'flag')} resolved." if flagged.n_resolved else ""
+    if not flagged.total.total:
+        return Fact("No man is flagged", f"No flag is open.{closed}")
+    return Fact(
+        f"{count(flagged.total.total, 'man', 'men')} to review, {n_critical:,} critical",
+        f"Open flags: {n_critical:,} critical (E2 probably, or a mass-spectrometry result, below {level(curves.limit.red_line_pg_ml)} pg/mL), "
+        f"{n_high:,} high, {n_watch:,} watch. First flagged in {month_name}: "
+        f"{flagged.n_first_flagged:,}; not reviewed yet: {flagged.n_not_reviewed:,}.{closed}",
+    )
+
+
+def what_the_curve_says(curves: Curves) -> Fact:
+    """Say the shape, what it rests on and the limit in use."""
+    curve = curves.primary
+    if curve is None:
+        return Fact("No curve yet", f"{curves.why_none} {curves.limit.sentence}")
+    said = (f"{curve.title}.", curve.data_sentence, curve.limit_sentence, curves.limit.sentence)
+    headline = f"Cross-sectional only: {curve.verdict}" if curves.cross_sectional else curve.verdict
+    return Fact(headline, " ".join(part for part in said if part))
+
+
+def _data_headline(intake: Intake) -> str:
+    if intake.n_refused_now:
+        return f"Incomplete: {count(intake.n_refused_now, 'file')} refused"
+    return "What was left out"
+
+
+def _refused(intake: Intake) -> list[str]:
+    if not intake.refusals:
+        return []
+    named = listing(f"{refusal.source_file} ({refusal.rule})" for refusal in intake.refusals)
+    return [f"Refused as a whole: {named}."]

@@ -1,0 +1,297 @@
+"""The quality measures of a month: each with its months, its clinics, and what they signal.
+
+In    the table ``measures`` of one run; whose report it is; re-based charts
+Out   Measures, ready to be set and drawn
+
+A measure that no feed supplies is told with its reason and never as 0 %. Rows whose counts are suppressed are
+told as hidden and drawn nowhere. Shares are in per cent here, as they are printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import polars as pl
+
+from e2analytics.models import funnel as funnels
+from e2analytics.reference import measures as definitions
+from e2analytics.report.formatting import count
+from e2analytics.report.sections.measure_clinics import (
+    Funnel,
+    compare_clinics,
+    period_of,
+    pool,
+    share_of_all,
+    signals_of_clinics,
+)
+from e2analytics.report.sections.measure_figures import (
+    HIDDEN_FIGURE,
+    NO_FIGURE,
+    Figure,
+    Signal,
+    figure_of,
+    month_before,
+    month_name_of,
+    of_clinic,
+    reason,
+)
+from e2analytics.report.sections.measure_months import Months, chart_months, signals_of_months
+from e2analytics.settings import Rebase
+
+TOGETHER: Final = "all clinics"
+BY_LSC: Final = "bone_loss"
+"""The measure that counts by the LSC of each clinic's scanners."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One measure that was measured.
+
+    ``funnel`` is None where there is nothing to compare: ``why_no_funnel`` says why. ``year`` is of ``period``.
+    """
+
+    key: str
+    definition: definitions.Measure
+    better: str
+    better_short: str
+    beside: str
+    this: Figure
+    last: Figure
+    year: Figure
+    period: str
+    of_all: str
+    months: Months
+    funnel: Funnel | None
+    why_no_funnel: str
+    signals: tuple[Signal, ...]
+
+    @property
+    def is_hidden(self) -> bool:
+        """Tell whether nothing of it may be shown."""
+        figures = (self.this, self.last, self.year, *(month.figure for month in self.months.all))
+        told = [figure for figure in figures if figure is not NO_FIGURE]
+        return not self.funnel and all(figure.words == HIDDEN_FIGURE for figure in told)
+
+
+@dataclass(frozen=True, slots=True)
+class Unmeasured:
+    """A measure, or a clinic's part of one, that says nothing, and why."""
+
+    id: str
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A clinic's line in the table of all measures."""
+
+    clinic_id: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """All measures of a month.
+
+    Attributes
+    ----------
+    why_none
+        Said where nothing at all was measured; else empty.
+    why_no_months
+        Said where single months are told of no measure, but their sums; else empty.
+    clinics
+        Each clinic's shares, a cell for each of ``measured``.
+    quiet
+        Clinics that are not measured in the month, and why.
+    chance
+        How many comparisons there were, and how many of them chance alone would put beyond.
+    """
+
+    month_name: str
+    why_none: str
+    measured: tuple[Measure, ...]
+    unmeasured: tuple[Unmeasured, ...]
+    signals: tuple[Signal, ...]
+    clinics: tuple[Row, ...]
+    quiet: tuple[Unmeasured, ...]
+    chance: str
+    why_no_months: str = ""
+
+
+def describe(
+    table: pl.DataFrame,
+    *,
+    month: str,
+    clinic: str | None = None,
+    rebased: Sequence[Rebase] = (),
+    unlike: Mapping[str, Collection[str]] | None = None,
+    released: Mapping[str, pl.DataFrame] | None = None,
+) -> Measures:
+    """Tell the measures of a month.
+
+    Parameters
+    ----------
+    table
+        As in ``contracts.Measures``.
+    month
+        ``YYYY-MM``.
+    clinic
+        Whose; None for all clinics together.
+    rebased
+        Where charts begin anew.
+    unlike
+        Of :func:`without_precision`.
+    released
+        What may leave of the sums of :func:`pool`, by measure; else they are made of ``table``.
+    """
+    known = table.filter(pl.col("month") <= month).sort("month", "clinic_id", "measure")
+    month_name = month_name_of(month)
+    of_month = known.filter(pl.col("month") == month, of_clinic(clinic))
+    if of_month.is_empty():
+        why = f"This run counted no measures of {month_name}."
+        return Measures(month_name, why, (), (), (), (), (), "")
+    told = []
+    unmeasured = []
+    for key, definition in definitions.load().measures.items():
+        rows = known.filter(pl.col("measure") == key)
+        now = of_month.filter(pl.col("measure") == key).row(0, named=True)
+        if now["not_measured"] is not None:
+            unmeasured.append(
+                Unmeasured(definition.id, definition.name, reason(now["not_measured"]))
+            )
+        else:
+            pooled = released[key] if released else pool(definition, rows, month)
+            others = (unlike or {}).get(key, ())
+            told.append(_measure(key, definition, rows, pooled, month, clinic, rebased, others))
+    # What harms comes before what was not done, and what is worse before what is better.
+    told_first = sorted(told, key=lambda measure: measure.definition.direction != "low")
+    signals = [signal for measure in told_first for signal in measure.signals]
+    signals.sort(key=lambda signal: not signal.worse)
+    clinics = _clinics(told) if clinic is None else ()
+    return Measures(
+        month_name=month_name,
+        why_none="" if told else f"Nothing was measured in {month_name}.",
+        measured=tuple(told),
+        unmeasured=tuple(unmeasured),
+        signals=tuple(signals),
+        clinics=clinics,
+        quiet=_quiet(known, month) if clinic is None else (),
+        chance=_chance(told) if clinic is None else "",
+    )
+
+
+def without_precision(patients: pl.DataFrame, precision: pl.DataFrame) -> dict[str, frozenset[str]]:
+    """Name, by measure, the clinics that are measured otherwise than the others.
+
+    Without a precision of its own a clinic's LSC is the largest that ISCD allows: fewer losses reach it. Where
+    no clinic has one, all are alike.
+    """
+    known = set(precision["clinic_id"])
+    return {BY_LSC: frozenset(set(patients["clinic_id"]) - known if known else ())}
+
+
+def _measure(
+    key: str,
+    definition: definitions.Measure,
+    rows: pl.DataFrame,
+    pooled: pl.DataFrame,
+    month: str,
+    clinic: str | None,
+    rebased: Sequence[Rebase],
+    unlike: Collection[str],
+) -> Measure:
+    own = rows.filter(of_clinic(clinic))
+    restarts = {
+        each.from_month: each.reason
+        for each in rebased
+        if (each.measure, each.clinic_id) == (key, clinic)
+    }
+    months = chart_months(definition, own, restarts)
+    together = pooled.filter(pl.col("clinic_id").is_null()).row(0, named=True)
+    funnel, why_no_funnel = compare_clinics(definition, pooled, month, clinic, unlike)
+    where = TOGETHER if clinic is None else clinic
+    signals = [
+        *signals_of_months(definition, months, where),
+        *signals_of_clinics(definition, funnel, rows),
+    ]
+    last = own.filter(pl.col("month") == month_before(month))
+    now = own.filter(pl.col("month") == month).row(0, named=True)
+    return Measure(
+        key=key,
+        definition=definition,
+        better="Higher is better" if definition.direction == "high" else "Lower is better",
+        better_short="higher" if definition.direction == "high" else "lower",
+        beside=_beside(definition, now),
+        this=figure_of(now),
+        last=figure_of(last.row(0, named=True)) if len(last) else NO_FIGURE,
+        year=figure_of(pooled.filter(of_clinic(clinic)).row(0, named=True)),
+        period=period_of(definition, month),
+        of_all="" if clinic is None else share_of_all(together, pooled, clinic),
+        months=months,
+        funnel=funnel,
+        why_no_funnel=why_no_funnel,
+        signals=tuple(signals),
+    )
+
+
+def _beside(definition: definitions.Measure, row: Mapping[str, Any]) -> str:
+    """Say who was told beside the measure, and who was excepted."""
+    if row["suppressed"]:
+        return ""
+    said = []
+    if row["n_apart"]:
+        said.append(f"Beside it: {row['n_apart']:,} {definition.apart}.")
+    if row["n_excepted"]:
+        said.append(f"Excepted: {row['n_excepted']:,} ({definition.exceptions}).")
+    return " ".join(said)
+
+
+def _clinics(told: Sequence[Measure]) -> tuple[Row, ...]:
+    """Set each clinic's shares in one row."""
+    cells: dict[str, dict[str, str]] = {}
+    for measure in told:
+        for each in measure.funnel.clinics if measure.funnel else ():
+            figure = each.figure
+            said = "–" if figure.numerator is None else f"{figure.numerator}/{figure.denominator}"
+            cells.setdefault(each.clinic_id, {})[measure.key] = f"{said} {each.mark}".strip()
+    return tuple(
+        Row(clinic_id, tuple(of_clinic.get(measure.key, "–") for measure in told))
+        for clinic_id, of_clinic in sorted(cells.items())
+    )
+
+
+def _quiet(known: pl.DataFrame, month: str) -> tuple[Unmeasured, ...]:
+    """Name the clinics that say nothing of any measure in the month."""
+    rows = known.filter(pl.col("month") == month, pl.col("clinic_id").is_not_null())
+    silent = (
+        rows.group_by("clinic_id")
+        .agg(
+            quiet=pl.col("not_measured").is_not_null().all(),
+            why=pl.col("not_measured").unique().sort().str.join("; "),
+        )
+        .filter("quiet")
+        .sort("clinic_id")
+    )
+    return tuple(
+        Unmeasured(name, name, reason(why))
+        for name, why in silent.select("clinic_id", "why").iter_rows()
+    )
+
+
+def _chance(told: Sequence[Measure]) -> str:
+    n = sum(
+        1
+        for measure in told
+        for each in (measure.funnel.clinics if measure.funnel else ())
+        if each.figure.value is not None
+    )
+    if not n:
+        return ""
+    expected = n * (1 - funnels.ALARM)
+    return (
+        f"{count(n, 'clinic')} × measures were compared; chance alone would put about {expected:.1f} of them "
+        "beyond the 99.8 % limits."
+    )

@@ -1,0 +1,123 @@
+"""How good the data of each feed were in the month, and where a unit looks wrong.
+
+In    quality and unit_slips of one run
+Out   Quality, ready to be set
+
+Only the network's report tells it: feeds are not told apart by clinic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import polars as pl
+
+from e2analytics.report.formatting import MONTHS, NOTHING, count, number, plain, share
+
+SOURCE_KINDS: Final = {"performing_lab": "laboratory", "clinic": "clinic", "feed": "feed"}
+GRADE_WORDS: Final = {
+    "A": "A, best of four",
+    "B": "B, second of four",
+    "C": "C, third of four",
+    "D": "D, worst of four",
+}
+ALL_MONTHS: Final = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class FeedQuality:
+    """One feed's rows of the month that go to one table."""
+
+    feed: str
+    table: str
+    n_rows: int
+    completeness: str
+    conformance: str
+    plausibility: str
+    days_to_report: str
+    days_to_read: str
+    grade: str
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """Results of a source and a month whose unit looks wrong."""
+
+    source: str
+    analyte: str
+    month: str
+    looks_like: str
+    n_results: int
+    done: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """The month's data by feed, and the slips of unit that are known, the latest first."""
+
+    feeds: tuple[FeedQuality, ...]
+    slips: tuple[Slip, ...]
+    alarm: str
+
+
+def describe(quality: pl.DataFrame, unit_slips: pl.DataFrame, *, month: str) -> Quality:
+    """Tell the quality of the data of ``month``, and every slip of unit up to it."""
+    rows = quality.filter(pl.col("month") == month).sort("feed", "target")
+    slips = unit_slips.filter((pl.col("month") <= month) | (pl.col("month") == ALL_MONTHS)).sort(
+        "month", "source_kind", "source", "analyte", descending=[True, False, False, False]
+    )
+    return Quality(
+        feeds=tuple(_feed(row) for row in rows.iter_rows(named=True)),
+        slips=tuple(_slip(row) for row in slips.iter_rows(named=True)),
+        alarm=_alarm(slips, month),
+    )
+
+
+def _feed(row: Mapping[str, Any]) -> FeedQuality:
+    completeness, conformance, plausibility = (
+        share(row[f"{name}_n"], row[f"{name}_of"])
+        for name in ("completeness", "conformance", "plausibility")
+    )
+    return FeedQuality(
+        feed=row["feed"],
+        table=row["target"],
+        n_rows=row["n_rows"],
+        completeness=completeness,
+        conformance=conformance,
+        plausibility=plausibility,
+        days_to_report=number(row["days_to_report"]),
+        days_to_read=number(row["days_to_read"]),
+        grade=GRADE_WORDS.get(row["grade"], NOTHING),
+    )
+
+
+def _slip(row: Mapping[str, Any]) -> Slip:
+    return Slip(
+        source=f"{SOURCE_KINDS[row['source_kind']]} {row['source']}",
+        analyte=plain(row["analyte"]),
+        month=_month_name(row["month"]),
+        looks_like=row["direction"],
+        n_results=row["n_suspects"],
+        done=plain(row["action"]),
+    )
+
+
+def _alarm(slips: pl.DataFrame, month: str) -> str:
+    """Say how many slips the month has, and how many came before."""
+    n_now = slips.filter(pl.col("month") == month).height
+    n_before = slips.height - n_now
+    if not slips.height:
+        return "No slip of unit was found."
+    before = f"{count(n_before, 'slip')} of other months {'is' if n_before == 1 else 'are'} listed."
+    if not n_now:
+        return f"No slip of unit was found in {_month_name(month)}; {before}"
+    found = f"{count(n_now, 'slip')} of unit found in {_month_name(month)}."
+    return f"{found} {before}" if n_before else found
+
+
+def _month_name(month: str) -> str:
+    if month == ALL_MONTHS:
+        return "all months"
+    return f"{MONTHS[int(month[5:]) - 1]} {month[:4]}"
