@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 from typer.main import get_command
 
-from e2analytics import cli
+from e2analytics.cli import main
+from e2analytics.cli.terminal import by_site
 from e2analytics.reference.simulation_marker import MARKER_NAME
 from e2analytics.simulate.exports import FORMATS
 from e2analytics.store.store import Store, open_published
-from e2analytics.terminal import by_site
 
 REPOSITORY = Path(__file__).parents[1]
 KEY = "a key for the tests of the terminal"
@@ -24,7 +24,7 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["e2analytics", *arguments])
         with pytest.raises(SystemExit) as stopped:
-            cli.main()
+            main.main()
     printed = capsys.readouterr()
     code = stopped.value.code
     return (code if isinstance(code, int) else 0), printed.out, printed.err
@@ -44,7 +44,7 @@ def store(clinic: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     return address
 
 
-COMMANDS = set(get_command(cli.app).commands)  # type: ignore[attr-defined]
+COMMANDS = set(get_command(main.app).commands)  # type: ignore[attr-defined]
 VERBS = {
     "run", "ingest", "fit", "flag", "report", "export", "inspect", "crosswalk", "returns", "status",
     "limits", "simulate", "schemas", "worklist",
@@ -398,7 +398,7 @@ def test_an_unforeseen_error_is_exit_1_and_keeps_its_message_to_itself(
     def broken(*_: object) -> None:
         raise RuntimeError("SECRET")
 
-    monkeypatch.setattr("e2analytics.terminal_store.print_status", broken)
+    monkeypatch.setattr("e2analytics.cli.store_view.print_status", broken)
 
     code, out, err = call(capsys, "status", "--store", store)
 

@@ -13,12 +13,12 @@ import yaml
 from pydantic import BaseModel
 from rich.console import Console
 
-from e2analytics import cli
+from e2analytics.cli import main
+from e2analytics.cli.inspect_view import show
 from e2analytics.feeds import delimited, description
 from e2analytics.feeds.description import Feed, load_feed
 from e2analytics.run.inspect import inspect
 from e2analytics.settings import Settings, read_settings
-from e2analytics.terminal_inspect import show
 
 DOCS = Path(__file__).parents[1] / "docs"
 GUIDE = (DOCS / "feeds.md").read_text(encoding="utf-8")
@@ -45,7 +45,7 @@ def printed(command: str, capsys: pytest.CaptureFixture[str]) -> str:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["e2analytics", verb, *arguments])
             with pytest.raises(SystemExit) as stopped:
-                cli.main()
+                main.main()
         assert not stopped.value.code
         text = capsys.readouterr().out
     return "".join(f"{line.rstrip()}\n" for line in text.strip("\n").splitlines())

@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 from rich.console import Console
 
+from e2analytics.cli.inspect_view import EXIT_REFUSED, exit_code, show
 from e2analytics.errors import RefusedFileError, UnreadableError
 from e2analytics.ingest.unrecognised_values import RARE
 from e2analytics.run.inspect import InspectedFile, Inspection, inspect
 from e2analytics.settings import Settings
-from e2analytics.terminal_inspect import EXIT_REFUSED, exit_code, show
 
 TODAY = date(2026, 9, 30)
 PATIENTS = """\

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from e2analytics.cli.terminal import STEP_NAMES
 from e2analytics.feeds.description import load_feeds
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.ingest.reconcile import FATES
@@ -18,7 +19,6 @@ from e2analytics.run.pipeline import run
 from e2analytics.settings import FitSettings, Settings
 from e2analytics.simulate import Shape, SimulationSettings, simulate
 from e2analytics.tables.snapshot import CANONICAL, Outputs, Snapshot
-from e2analytics.terminal import STEP_NAMES
 from tests.conftest import AS_OF, KEY, QUICK
 
 SEED = SimulationSettings().seed

@@ -8,12 +8,12 @@ from typing import Any
 import polars as pl
 from rich.table import Column, Table
 
+from e2analytics.cli.terminal import by_site, out, tiers, with_interval
 from e2analytics.curve import limit
 from e2analytics.curve.rows import CHANGE
 from e2analytics.settings import Settings
 from e2analytics.store.store import Store
 from e2analytics.tables.contracts import EVENT_DATE
-from e2analytics.terminal import by_site, out, tiers, with_interval
 
 
 def print_status(store: Store, published: dict[str, Any], settings: Settings) -> None:

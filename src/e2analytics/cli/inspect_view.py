@@ -17,6 +17,7 @@ from rich.padding import Padding
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from e2analytics.cli.terminal import err
 from e2analytics.errors import RefusedFileError, UnreadableError
 from e2analytics.feeds.description import (
     TEXT_COLUMNS,
@@ -33,7 +34,6 @@ from e2analytics.ingest.unrecognised_values import RARE
 from e2analytics.report.formatting import plain
 from e2analytics.report.sections.reasons import in_words
 from e2analytics.run.inspect import InspectedFile, Inspection, Mapped
-from e2analytics.terminal import err
 
 EXIT_REFUSED: Final = UnreadableError.exit_code
 _CODES_SHOWN: Final = 6

@@ -106,10 +106,10 @@ def run(
     refit: Annotated[bool, typer.Option("--refit", help="Fit anew, whatever the month.")] = False,
 ) -> None:
     """Run the whole nightly flow, in Prefect, once: read, check, fit, flag, publish."""
+    from e2analytics.cli.terminal import print_done, progress_bar
     from e2analytics.run import progress
     from e2analytics.run.job import Job, check
     from e2analytics.settings import prepare_prefect, read_settings
-    from e2analytics.terminal import print_done, progress_bar
 
     day = as_of or date.today()
     # A mistake need not wait for Prefect.
@@ -203,10 +203,10 @@ def flag_(
 def _preview(
     store: str, as_of: date | None, config: Path | None, *, adopt: str | None = None
 ) -> None:
+    from e2analytics.cli.terminal import print_preview
     from e2analytics.run import job
     from e2analytics.settings import read_settings
     from e2analytics.store.store import open_published
-    from e2analytics.terminal import print_preview
 
     _, published = open_published(store, as_of)
     asked = job.Job(
@@ -229,9 +229,9 @@ def worklist(
     as_of: PublishedOption = None,
 ) -> None:
     """Write the men with an open flag, what each rests on and what is missing; for the clinic alone."""
+    from e2analytics.cli.terminal import err
     from e2analytics.report import worklist as lists
     from e2analytics.store.store import open_published
-    from e2analytics.terminal import err
 
     if file.suffix.lower() not in (".csv", ".xlsx"):
         raise typer.BadParameter("give a file that ends in .csv or .xlsx")
@@ -253,10 +253,10 @@ def _one_part(
     drop: Path | None = None,
     adopt: str | None = None,
 ) -> Done:
+    from e2analytics.cli.terminal import print_done, progress_bar
     from e2analytics.run.job import Job, perform
     from e2analytics.settings import read_settings
     from e2analytics.store.store import open_published
-    from e2analytics.terminal import print_done, progress_bar
 
     if drop is None:
         open_published(store)
@@ -294,8 +294,8 @@ def report(
     ] = None,
 ) -> None:
     """Write the monthly reports as HTML, PDF and workbook, from the run as of the month's last day."""
+    from e2analytics.cli.terminal import bar_of_versions, print_comparison, print_reports
     from e2analytics.run.monthly import compare_reports, write_reports
-    from e2analytics.terminal import bar_of_versions, print_comparison, print_reports
 
     if out_folder is None and compare is None:
         raise typer.BadParameter("give a folder with --out, or what to --compare with")
@@ -324,9 +324,9 @@ def export(
     as_of: PublishedOption = None,
 ) -> None:
     """Write a table of the store to a file, as it is or as it was as of a day."""
+    from e2analytics.cli.terminal import err
     from e2analytics.store.store import open_published
     from e2analytics.tables.contracts import TABLES
-    from e2analytics.terminal import err
 
     if table not in TABLES:
         raise typer.BadParameter(f"there is no table {table}; there are {', '.join(TABLES)}")
@@ -367,10 +367,10 @@ def inspect(
     config: ConfigOption = None,
 ) -> None:
     """Say which feed a file is, how it is mapped and what would become of its rows; loads nothing."""
+    from e2analytics.cli.inspect_view import exit_code, reading, show
+    from e2analytics.cli.terminal import out
     from e2analytics.run import inspect as inspection
     from e2analytics.settings import read_settings
-    from e2analytics.terminal import out
-    from e2analytics.terminal_inspect import exit_code, reading, show
 
     settings = read_settings(config)
     with reading() as tell:
@@ -393,10 +393,10 @@ def crosswalk(
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Write whose pseudonym is whose, for the clinic's own use; needs the key, leaves an audit line."""
+    from e2analytics.cli.terminal import err
     from e2analytics.ingest import pseudonyms
     from e2analytics.store.crosswalk import export as export_crosswalk
     from e2analytics.store.store import open_published
-    from e2analytics.terminal import err
 
     opened, published = open_published(store)
     key = pseudonyms.read_key(simulated=published["simulated"])
@@ -416,9 +416,9 @@ def returns(
     ] = None,
 ) -> None:
     """Write what each supplier is asked to mend: lines, rules and advice; no value and no name."""
+    from e2analytics.cli.terminal import out
     from e2analytics.ingest.corrections import write
     from e2analytics.store.store import open_published
-    from e2analytics.terminal import out
 
     opened, published = open_published(store)
     if run_id is not None and run_id not in opened.runs()["run_id"]:
@@ -431,9 +431,9 @@ def returns(
 @app.command()
 def status(store: StoreOption = DEFAULT_STORE, config: ConfigOption = None) -> None:
     """Show the last runs, row counts, freshness of each feed, the limit in use and open flags."""
+    from e2analytics.cli.store_view import print_status
     from e2analytics.settings import read_settings
     from e2analytics.store.store import open_published
-    from e2analytics.terminal_store import print_status
 
     print_status(*open_published(store), read_settings(config))
 
@@ -441,9 +441,9 @@ def status(store: StoreOption = DEFAULT_STORE, config: ConfigOption = None) -> N
 @limits_app.command("show")
 def limits_show(store: StoreOption = DEFAULT_STORE, config: ConfigOption = None) -> None:
     """Show the fitted limits beside the one in use."""
+    from e2analytics.cli.store_view import print_limits
     from e2analytics.settings import read_settings
     from e2analytics.store.store import open_published
-    from e2analytics.terminal_store import print_limits
 
     print_limits(*open_published(store), read_settings(config))
 
@@ -457,9 +457,9 @@ def limits_adopt(
     preview: PreviewOption = False,
 ) -> None:
     """Take the fitted limit into use from this day on, and flag by it."""
+    from e2analytics.cli.store_view import print_limit_in_use
     from e2analytics.settings import read_settings
     from e2analytics.store.store import open_published
-    from e2analytics.terminal_store import print_limit_in_use
 
     if preview:
         _preview(store, as_of, config, adopt="preview")
@@ -500,10 +500,10 @@ def simulate(
     ] = None,
 ) -> None:
     """Write a cohort with a known truth: synthetic files only."""
+    from e2analytics.cli.terminal import out
     from e2analytics.simulate import SimulationSettings, write_sample
     from e2analytics.simulate import simulate as write_cohort
     from e2analytics.simulate.exports import write_exports
-    from e2analytics.terminal import out
 
     try:
         settings = SimulationSettings(
@@ -534,8 +534,8 @@ def simulate(
 @app.command()
 def schemas() -> None:
     """Write schemas/contracts/ anew from the table contracts and the rules."""
+    from e2analytics.cli.terminal import out
     from e2analytics.run.contract_files import write_contracts
-    from e2analytics.terminal import out
 
     for file in write_contracts():
         out.print(f"{file}")
