@@ -1,6 +1,6 @@
 """Time the dose response: a large fit, all men's posteriors, a night's changed men; and nlme, lme4, statsmodels.
 
-In    simulated men (``e2analytics.simulate.drawn``): 100,000 with 1 M draws, a tenth of them censored; and the
+In    simulated men (``e2analytics.simulate.dose_cohorts``): 100,000 with 1 M draws, a tenth of them censored; and the
       linear special case that the peers can fit: one dose, exact results of mass spectrometry
 Out   wall and processor seconds and the peak of memory; seconds of maximum likelihood beside the peers'
 
@@ -26,7 +26,7 @@ import numpy as np
 from e2analytics.models.dose_response.fit import PRIORS, Prior, fit
 from e2analytics.models.dose_response.predict import own, predict
 from e2analytics.models.dose_response.random_effects import Draws
-from e2analytics.simulate.drawn import COVARIATES, Plan, simulate
+from e2analytics.simulate.dose_cohorts import COVARIATES, Plan, simulate
 
 N_MEN, N_CHANGED = 100_000, 1_000
 DRAWS_OF_A_MAN = (2, 6, 10, 14, 18)

@@ -1,6 +1,6 @@
 """Simulate and recover the dose response by arrays: parameters, men's intervals, worlds it does not know.
 
-In    cohorts of ``e2analytics.simulate.drawn``
+In    cohorts of ``e2analytics.simulate.dose_cohorts``
 Out   one dictionary of sums per cohort, to be added up over cohorts
 """
 
@@ -19,7 +19,7 @@ from e2analytics.models.dose_response.fit import DoseResponse, fit
 from e2analytics.models.dose_response.predict import own, predict
 from e2analytics.models.dose_response.random_effects import Draws
 from e2analytics.simulate import parameters as world
-from e2analytics.simulate.drawn import COVARIATES, TRUE, Drawn, Plan, fall, read, simulate
+from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, Drawn, Plan, fall, read, simulate
 
 N_MEN: Final = 800
 WITHIN_50, WITHIN_95 = 0.6744897501960817, 1.959963984540054

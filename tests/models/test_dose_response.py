@@ -10,7 +10,7 @@ from e2analytics.models.dose_response import fit as dose_response
 from e2analytics.models.dose_response.fit import PRIORS, DoseResponse, Prior, fit
 from e2analytics.models.dose_response.predict import own
 from e2analytics.models.dose_response.random_effects import PARAMETERS, Draws
-from e2analytics.simulate.drawn import COVARIATES, TRUE, Plan, simulate
+from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, Plan, simulate
 from tests.models.weyl import bell, weyl
 
 REFERENCE = json.loads(

@@ -9,7 +9,7 @@ from e2analytics.models.dose_response import assay, draw_check
 from e2analytics.models.dose_response.fit import DoseResponse
 from e2analytics.models.dose_response.predict import own
 from e2analytics.models.dose_response.random_effects import PARAMETERS, Draws
-from e2analytics.simulate.drawn import COVARIATES, TRUE, Plan, simulate
+from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, Plan, simulate
 
 N_PARAMETERS = len(TRUE.vector)
 KNOWN = DoseResponse(

@@ -8,7 +8,7 @@ import pytest
 from e2analytics.models.dose_response.fit import DoseResponse, fit
 from e2analytics.models.dose_response.predict import own, predict, suppression
 from e2analytics.models.dose_response.random_effects import PARAMETERS
-from e2analytics.simulate.drawn import COVARIATES, TRUE, Drawn, Plan, simulate
+from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, Drawn, Plan, simulate
 
 NAMES = (*COVARIATES, *PARAMETERS)
 DOSES = np.array([0.0, 0.25, 0.5, 1.0, 2.0, 3.5, 7.0])

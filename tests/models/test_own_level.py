@@ -11,7 +11,7 @@ from scipy.stats import multivariate_normal
 
 from e2analytics.models.dose_response import random_effects
 from e2analytics.models.dose_response.random_effects import Common, Draws, blocks, find, integrate
-from e2analytics.simulate.drawn import TRUE, Plan, simulate
+from e2analytics.simulate.dose_cohorts import TRUE, Plan, simulate
 
 VECTOR = np.array([3.58, 0.5, 1.4, -1.1, -1.56, 0.08, 4.0, -1.4, 1.6, -0.9, -0.1, -1.5])
 

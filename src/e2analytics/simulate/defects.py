@@ -12,10 +12,10 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from e2analytics.simulate.annotated_file import Fate, annotated, planted, settled
 from e2analytics.simulate.parameters import AS_DIRECTED
-from e2analytics.simulate.picker import KEYS, Picker
+from e2analytics.simulate.row_sampler import KEYS, Picker
 from e2analytics.simulate.settings import SimulationSettings
-from e2analytics.simulate.sheet import Fate, annotated, planted, settled
 
 # Shares of a file's rows per kind of defect; strangers per man. All assumptions.
 DUPLICATE_SHARE: Final = 0.004
