@@ -11,23 +11,24 @@ The same stages that the nightly flow runs, without Prefect and without a store:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+# The function takes the name of its package: whoever imports ``run`` from here wants to run.
+from e2analytics.run import run
+
 if TYPE_CHECKING:
     from e2analytics.feeds.description import load_feeds
     from e2analytics.ingest.read_drop import Sources
     from e2analytics.models.regressor import SweetSpotRegressor
-    from e2analytics.run.pipeline import run
     from e2analytics.settings import Settings
     from e2analytics.tables.snapshot import Outputs
 
 __all__ = ["Outputs", "Settings", "Sources", "SweetSpotRegressor", "load_feeds", "run"]
 
 _HOME = {
-    "Outputs": "state",
+    "Outputs": "tables.snapshot",
     "Settings": "settings",
-    "Sources": "sources",
+    "Sources": "ingest.read_drop",
     "SweetSpotRegressor": "models.regressor",
     "load_feeds": "feeds.description",
-    "run": "pipeline",
 }
 
 

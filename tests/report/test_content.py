@@ -98,7 +98,7 @@ def test_a_complete_run_still_tells_of_files_refused_before(tables: Tables) -> N
 
 
 def test_the_five_things_carry_numbers_with_their_denominators(report: Report) -> None:
-    flagged, low, quality, curve, data = report.facts
+    flagged, low, quality, curve, data = report.headlines
     assert "171 of 200 (86 %) of them could be assessed" in low.sentence
     assert "9 men on such a drug died or left" in low.sentence
     assert quality.headline.endswith("for the worse in 14 measures")
@@ -121,7 +121,7 @@ def test_the_method_is_told_with_the_settings_that_were_in_force(tables: Tables)
     assert ("flag.washout_days", "21") in found.settings
     assert (
         "critical (E2 probably, or a mass-spectrometry result, below 12 pg/mL)"
-        in found.facts[0].sentence
+        in found.headlines[0].sentence
     )
 
 
@@ -138,7 +138,7 @@ def test_the_method_is_told_with_the_settings_that_were_in_force(tables: Tables)
 def test_there_are_five_things_to_say_even_of_nothing(
     tables: Tables, missing: tuple[str, ...], place: int, headline: str
 ) -> None:
-    facts = build(without(tables, *missing), month=MONTH).facts
+    facts = build(without(tables, *missing), month=MONTH).headlines
     assert len(facts) == 5
     assert facts[place].headline == headline
 
@@ -152,19 +152,19 @@ def test_a_limit_adopted_after_the_month_is_not_its_limit(tables: Tables) -> Non
 
 
 def test_a_curve_without_a_summary_still_gives_a_fact(tables: Tables) -> None:
-    fact = build(without(tables, "curve_summary"), month=MONTH).facts[3]
+    fact = build(without(tables, "curve_summary"), month=MONTH).headlines[3]
     assert fact.headline == "No verdict"
 
 
 def test_resolved_flags_are_told_even_where_none_is_open(tables: Tables) -> None:
     resolved = tables["flags"].with_columns(state=pl.lit("resolved"))
-    fact = build({**tables, "flags": resolved}, month=MONTH).facts[0]
+    fact = build({**tables, "flags": resolved}, month=MONTH).headlines[0]
     assert fact.sentence == f"No flag is open. {resolved.height} flags resolved."
 
 
 def test_where_nobody_could_be_assessed_no_all_clear_is_given(tables: Tables) -> None:
     unassessed = tables["cohort"].with_columns(status=pl.lit("not_assessable"))
-    fact = build({**tables, "cohort": unassessed}, month=MONTH).facts[1]
+    fact = build({**tables, "cohort": unassessed}, month=MONTH).headlines[1]
     assert fact.headline == "Nobody could be assessed"
     assert "none is called low or in range: that is no all-clear" in fact.sentence
 
@@ -172,5 +172,6 @@ def test_where_nobody_could_be_assessed_no_all_clear_is_given(tables: Tables) ->
 def test_men_on_another_inhibitor_are_told_only_where_there_are_any(tables: Tables) -> None:
     anastrozole = tables["cohort"].filter(pl.col("reasons") != "other_aromatase_inhibitor")
     assert (
-        "letrozole" not in build({**tables, "cohort": anastrozole}, month=MONTH).facts[1].sentence
+        "letrozole"
+        not in build({**tables, "cohort": anastrozole}, month=MONTH).headlines[1].sentence
     )

@@ -37,9 +37,9 @@ def report(outputs: Outputs) -> Report:
 
 
 def test_every_chain_and_every_feed_adds_up(report: Report) -> None:
-    assert [chain.adds_up for chain in report.intake.chains] == [True, True, True]
-    assert report.intake.total is not None
-    assert all(feed.adds_up for feed in (*report.intake.feeds, report.intake.total))
+    assert [chain.adds_up for chain in report.ingest.chains] == [True, True, True]
+    assert report.ingest.total is not None
+    assert all(feed.adds_up for feed in (*report.ingest.feeds, report.ingest.total))
 
 
 def test_the_counts_are_those_of_the_manifest(report: Report, outputs: Outputs) -> None:
@@ -47,8 +47,8 @@ def test_the_counts_are_those_of_the_manifest(report: Report, outputs: Outputs) 
     assert counts.n_known == outputs.counts["men"]
     assert counts.n_anastrozole + counts.n_other_inhibitor == outputs.counts["men_on_drug"]
     assert report.flagged.total.total == outputs.counts["men_flagged"] > 0
-    assert report.intake.total is not None
-    assert report.intake.total.n_rows == outputs.counts["rows_read"]
+    assert report.ingest.total is not None
+    assert report.ingest.total.n_rows == outputs.counts["rows_read"]
 
 
 def test_every_reason_that_a_run_gives_has_words(outputs: Outputs) -> None:

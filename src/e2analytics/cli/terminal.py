@@ -163,7 +163,7 @@ def print_reports(written: Written) -> None:
     """Say what the month's reports say in their headlines, and where they are."""
     header = written.report.header
     out.print(f"Report of {header.month_name}, {header.run_id}. {header.completeness}")
-    for number, fact in enumerate(written.report.facts, start=1):
+    for number, fact in enumerate(written.report.headlines, start=1):
         out.print(f"  {number}. {fact.headline}")
     for file in written.network:
         out.print(f"Open: {file}")

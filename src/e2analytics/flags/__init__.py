@@ -1,1 +1,1 @@
-"""TODO."""
+"""Men on an aromatase inhibitor: status, tier, reasons, and what they rest on."""

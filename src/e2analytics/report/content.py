@@ -181,7 +181,7 @@ def build(
     return Report(
         header=header,
         clinic=clinic,
-        facts=headlines.five(
+        headlines=headlines.five(
             counts,
             flagged,
             told,
@@ -201,7 +201,7 @@ def build(
         quality=quality.describe(tables["quality"], tables["unit_slips"], month=month)
         if clinic is None
         else None,
-        intake=came_in if clinic is None else None,
+        ingest=came_in if clinic is None else None,
         dose_response=dose_response.describe(tables["dose_effects"], tables["e2_checks"]),
         curves=shape,
         counts=counts,

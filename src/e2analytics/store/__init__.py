@@ -1,1 +1,1 @@
-"""TODO."""
+"""The tables on disk: the only package that touches them."""

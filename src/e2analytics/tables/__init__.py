@@ -1,1 +1,1 @@
-"""TODO."""
+"""What every table of the store promises, and the frames that pass between stages."""

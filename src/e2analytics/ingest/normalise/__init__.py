@@ -1,1 +1,1 @@
-"""TODO."""
+"""From a supplier's words to one scale, one code, one calendar."""

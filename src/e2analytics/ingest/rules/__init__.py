@@ -1,1 +1,1 @@
-"""TODO."""
+"""What a supplier's row must satisfy, rule by rule."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Results in another unit than declared: found, converted, released."""

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Search for results in another unit than declared, on arrays."""

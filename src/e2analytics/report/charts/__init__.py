@@ -1,1 +1,1 @@
-"""TODO."""
+"""Charts of the report: vector pictures, the same bytes each time."""

@@ -99,7 +99,7 @@ def release_reports(
             header=whole.header,
             clinic=clinic,
             base=base,
-            facts=_facts(men, measures, whole, clinic, base),
+            headlines=_facts(men, measures, whole, clinic, base),
             men=men,
             measures=measures,
             dose_response=whole.dose_response,

@@ -54,8 +54,8 @@ def _page(report: Report) -> str:
         report=report,
         prose=methods,
         fate_names=[ingest.FATE_NAMES[fate] for fate in ingest.FATES],
-        diagrams=[attrition_flow.draw(chain) for chain in report.intake.chains]
-        if report.intake
+        diagrams=[attrition_flow.draw(chain) for chain in report.ingest.chains]
+        if report.ingest
         else [],
         main_chart=_main_chart,
         small_chart=_small_chart,
@@ -73,7 +73,7 @@ def render_outside(report: OutsideReport) -> str:
 
 def _outside_page(report: OutsideReport) -> str:
     lines = report.men.lines(report.clinic)
-    return ENVIRONMENT.get_template("outside.html.j2").render(
+    return ENVIRONMENT.get_template("external.html.j2").render(
         report=report,
         prose=methods,
         whose=report.clinic or men.TOGETHER,

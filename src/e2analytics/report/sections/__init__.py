@@ -1,1 +1,1 @@
-"""TODO."""
+"""The sections of the report: frames in, numbers and sentences out."""

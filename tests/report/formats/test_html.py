@@ -21,7 +21,7 @@ from e2analytics.tables import contracts
 
 Tables = dict[str, pl.DataFrame]
 MONTH = "2026-09"
-CONFTEST = Path(__file__).with_name("conftest.py")
+CONFTEST = Path(__file__).parents[1] / "conftest.py"
 ATTACK = "<script>document.title='owned'</script>"
 VOID = {"meta", "br", "col", "hr", "img", "input", "link"}
 
@@ -243,9 +243,9 @@ def test_another_process_makes_the_same_files(tables: Tables) -> None:
         f"spec = importlib.util.spec_from_file_location('made_up', {str(CONFTEST)!r})\n"
         "made_up = importlib.util.module_from_spec(spec)\n"
         "spec.loader.exec_module(made_up)\n"
-        "from e2analytics.report import editions\n"
+        "from e2analytics.report.formats.render import render\n"
         "from e2analytics.report.content import build\n"
-        f"files = editions.render(build(made_up.published_run(), month={MONTH!r}))\n"
+        f"files = render(build(made_up.published_run(), month={MONTH!r}))\n"
         "for suffix, content in files.items():\n"
         "    print(suffix, hashlib.sha256(content).hexdigest())\n"
     )

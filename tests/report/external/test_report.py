@@ -103,7 +103,7 @@ def counts_in(report: OutsideReport, page: str) -> Iterator[str]:
             for cell in row:
                 for part_and_whole in re.findall(r"\b([\d,]+)(?: of |/)([\d,]+)\b", cell.text):
                     yield from part_and_whole
-    for fact in report.facts[:2]:
+    for fact in report.headlines[:2]:
         yield from re.findall(r": ([\d,]+)(?=[;.]|$)", f"{fact.headline}. {fact.sentence}")
     said = " ".join(outline.all_text(document))
     yield from re.findall(

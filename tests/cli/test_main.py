@@ -15,7 +15,7 @@ from e2analytics.reference.simulation_marker import MARKER_NAME
 from e2analytics.simulate.exports import FORMATS
 from e2analytics.store.store import Store, open_published
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 KEY = "a key for the tests of the terminal"
 
 

@@ -25,7 +25,7 @@ from e2analytics.report.external.men import LEVELS, Men
 from e2analytics.report.sections.measure_clinics import with_shares
 from e2analytics.tables.contracts import schema_of
 from tests.report.attack import least_and_most
-from tests.report.test_release import network
+from tests.report.external.test_disclosure import network
 
 Counts = dict[str, NDArray[np.int64]]
 MONTH = "2026-09"

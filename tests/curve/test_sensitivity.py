@@ -11,7 +11,7 @@ from e2analytics.curve.sensitivity import Beside
 from e2analytics.exposure import link
 from e2analytics.settings import FitSettings, FlagSettings
 from e2analytics.tables.snapshot import Outputs
-from tests.stages.test_curve_rows import measured_of
+from tests.curve.test_rows import measured_of
 
 QUICK = FitSettings(n_replicates=100)
 PAIR = {"patient_id": "p", "first_scan_id": "a"}

@@ -8,7 +8,7 @@ from e2analytics.curve import fit
 from e2analytics.curve.rows import CHANGE, RISK, Measured
 from e2analytics.settings import FitSettings
 from e2analytics.tables.snapshot import Outputs, empty_table
-from tests.stages.test_curve_rows import measured_of
+from tests.curve.test_rows import measured_of
 
 QUICK = FitSettings(n_replicates=100)
 SITES = ("lumbar_spine", "total_hip", "femoral_neck", "pooled")

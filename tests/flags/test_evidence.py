@@ -17,7 +17,7 @@ from e2analytics.models.dose_response.next_result import (
 )
 from e2analytics.settings import FlagSettings
 from e2analytics.tables.snapshot import empty_table
-from tests.stages.test_flag import AS_OF, LIMIT, ago, draw, judge, known_of, order, own
+from tests.flags.test_cohort import AS_OF, LIMIT, ago, draw, judge, known_of, order, own
 
 NORMAL = NormalDist()
 SD_OF_DRAW = 0.2

@@ -20,7 +20,7 @@ from e2analytics.feeds.description import Feed, load_feed
 from e2analytics.run.inspect import inspect
 from e2analytics.settings import Settings, read_settings
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = (DOCS / "feeds.md").read_text(encoding="utf-8")
 EXAMPLE = DOCS / "examples" / "muster_labor"
 TODAY = date(2026, 9, 30)

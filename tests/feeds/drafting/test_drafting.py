@@ -17,7 +17,7 @@ from e2analytics.feeds.drafting import draft, guess, vocabulary
 from e2analytics.feeds.drafting.draft import _flow
 from e2analytics.feeds.drafting.sniff import is_header, sniff
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[3]
 LABS = """\
 MRN;Analyte;Result;Units;Date Collected;Remark
 4711;Estradiol;21,5;pg/mL;13.02.2024 07:50;secret

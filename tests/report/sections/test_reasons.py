@@ -15,7 +15,7 @@ from e2analytics.ingest.rules.row_rules import FILE_RULES, ROW_RULES, SETTLED_RU
 from e2analytics.report.formatting import plain
 from e2analytics.report.sections import reasons
 
-STAGES = Path(tables.__file__).parent
+INGEST = Path(reconcile.__file__).parent
 # Their names are words already.
 PLAIN = {
     "dose_unknown",

@@ -14,7 +14,7 @@ from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, Plan, simulate
 from tests.models.weyl import bell, weyl
 
 REFERENCE = json.loads(
-    (Path(__file__).parents[1] / "reference" / "dose_response_lme.json").read_text()
+    (Path(__file__).parents[2] / "reference" / "dose_response_lme.json").read_text()
 )
 # With one dose for all, Emax alone says what it does; ED50 is held where it is. Immunoassay has no draw here:
 # its priors stand by themselves. All else is flat.
