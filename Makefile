@@ -40,7 +40,7 @@ check: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(PYTEST) -q -m "not slow" tests --ignore tests/flows --ignore tests/browser --ignore tests/test_cli.py
+	$(PYTEST) -q -m "not slow" tests --ignore tests/flows --ignore tests/browser --ignore tests/cli
 
 test: .venv/installed
 	$(BIN)/ruff format --check .

@@ -140,7 +140,7 @@ def test_the_same_quarantine_gives_the_same_bytes(tmp_path: Path):
     FILES.reverse().write_parquet(tmp_path / "files")
     again = (
         "import sys, time; from pathlib import Path; import polars as pl; "
-        "from unittest.mock import patch; from e2analytics import returns; "
+        "from unittest.mock import patch; from e2analytics.ingest import corrections; "
         "later = time.localtime(time.time() + 1e7); patch('time.localtime', lambda *_: later).start(); "
         "out = Path(sys.argv[1]); "
         "returns.write(pl.read_parquet(out / 'lines'), pl.read_parquet(out / 'files'), out / 'b', run_id=None)"

@@ -165,7 +165,7 @@ def test_a_report_pins_the_first_run_of_its_day(store: Store, outputs: Outputs):
 KILLED = """
 import os, pickle, signal, sys
 from datetime import UTC, date, datetime
-from e2analytics.store import Store
+from e2analytics.store.store import Store
 outputs, at = pickle.load(open(sys.argv[2], "rb")), sys.argv[3]
 store, replace = Store(sys.argv[1]), Store._replace
 def killed_at(self, name, frame, versions):
@@ -226,7 +226,7 @@ def test_the_first_run_may_be_killed_too(outputs: Outputs, tmp_path: Path):
 
 HOLDER = """
 import sys, time
-from e2analytics.store import Store
+from e2analytics.store.store import Store
 with Store(sys.argv[1]).writing():
     print("held", flush=True)
     time.sleep(60)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import e2analytics
 from e2analytics.feeds.description import load_feeds
 from e2analytics.feeds.mapping import NOT_MEASURED
 from e2analytics.ingest import reconcile
@@ -15,7 +16,7 @@ from e2analytics.ingest.rules.row_rules import FILE_RULES, ROW_RULES, SETTLED_RU
 from e2analytics.report.formatting import plain
 from e2analytics.report.sections import reasons
 
-INGEST = Path(reconcile.__file__).parent
+PACKAGE = Path(e2analytics.__file__).parent
 # Their names are words already.
 PLAIN = {
     "dose_unknown",
@@ -70,7 +71,8 @@ def of_rules() -> Iterator[str]:
 
 def of_stages() -> Iterator[str]:
     """Yield the keys of what stages call reasons, obstacles and findings."""
-    for file in STAGES.glob("*.py"):
+    stages = [PACKAGE / room for room in ("ingest", "exposure", "curve", "flags", "measures")]
+    for file in sorted(file for room in stages for file in room.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
                 names = {target.id for target in node.targets if isinstance(target, ast.Name)}
