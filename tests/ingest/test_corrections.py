@@ -143,7 +143,7 @@ def test_the_same_quarantine_gives_the_same_bytes(tmp_path: Path):
         "from unittest.mock import patch; from e2analytics.ingest import corrections; "
         "later = time.localtime(time.time() + 1e7); patch('time.localtime', lambda *_: later).start(); "
         "out = Path(sys.argv[1]); "
-        "returns.write(pl.read_parquet(out / 'lines'), pl.read_parquet(out / 'files'), out / 'b', run_id=None)"
+        "corrections.write(pl.read_parquet(out / 'lines'), pl.read_parquet(out / 'files'), out / 'b', run_id=None)"
     )
     subprocess.run([sys.executable, "-c", again, str(tmp_path)], check=True)  # noqa: S603
 
