@@ -22,8 +22,8 @@ from bench.validation.section import Chart, Section, in_parallel
 from e2analytics.ingest.unit_errors.find import KEY, NOT_ENOUGH, Found, find
 from e2analytics.models.unit_errors.slip_evidence import Group, Vector, log_density
 from e2analytics.models.unit_errors.slip_evidence import judge as judged_group
+from e2analytics.settings import SlipSettings
 from e2analytics.simulate.slips import TROUBLES, Plan, Planted, Slipping, Trouble, simulate
-from e2analytics.slip_settings import SlipSettings
 
 NAME: Final = "unit_slips"
 TITLE: Final = "Slips of unit"

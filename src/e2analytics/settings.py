@@ -7,15 +7,21 @@ then the defaults, which cite :mod:`e2analytics.reference.constants`. The key is
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections import Counter
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -27,10 +33,11 @@ from pydantic_settings import (
 from e2analytics import reference
 from e2analytics.errors import ConfigurationError, UnreadableError
 from e2analytics.reference import constants, measures
-from e2analytics.slip_settings import SlipSettings
 
 FittedSite = Literal["lumbar_spine", "total_hip", "femoral_neck"]
 Site = FittedSite | Literal["one_third_radius", "total_body"]
+SourceKind = Literal["performing_lab", "clinic", "feed"]
+Month = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
 DEFAULT_CONFIG = Path("e2analytics.toml")
 
 
@@ -133,16 +140,59 @@ class FlagSettings(Section):
         return self
 
 
+class SlipDecision(Section):
+    """What to do with the results of one source, one analyte and some months.
+
+    It names the source as the evidence does, and the two units. The factor follows from the reference
+    tables and is never typed.
+    """
+
+    source_kind: SourceKind
+    source: str
+    analyte: str
+    months: tuple[Month, ...] | Literal["all"]
+    action: Literal["release", "convert"]
+    declared: str | None = None
+    really: str | None = None
+
+    @model_validator(mode="after")
+    def _names_its_units(self) -> SlipDecision:
+        known = reference.unit_factors(self.analyte)
+        if not known:
+            raise ValueError("the analyte is not in schemas/reference/analytes.yaml")
+        if self.action == "release":
+            if self.declared is not None or self.really is not None:
+                raise ValueError("declared and really belong to `convert` alone")
+            return self
+        if self.declared not in known or self.really not in known:
+            raise ValueError(f"declared and really must be two of: {', '.join(known)}")
+        return self
+
+    @property
+    def factor(self) -> float:
+        """Factor from the declared unit to the real one; 1 for a release."""
+        if self.declared is None or self.really is None:
+            return 1.0
+        known = reference.unit_factors(self.analyte)
+        return known[self.really] / known[self.declared]
+
+
+class SlipSettings(Section):
+    """When a unit mix-up is held to be real, and the clinic's decisions about those found."""
+
+    slips_per_1000_source_months: float = Field(5.0, gt=0, lt=100)
+    least_odds: float = Field(10.0, ge=1, description="That it is real, to be quarantined.")
+    decisions: tuple[SlipDecision, ...] = ()
+
+
 class Rebase(Section):
-    """A new baseline of a measure's months: only what somebody decided, dated and with a reason."""
+    """A new baseline of a measure's months: a decision, dated and with its reason."""
 
     measure: str = Field(description="Name in schemas/reference/measures.yaml.")
     clinic_id: str | None = Field(
         None, description="One clinic's chart; none: that of all clinics."
     )
-    from_month: str = Field(
-        pattern=r"^\d{4}-(0[1-9]|1[0-2])$", description="First month of the new baseline."
-    )
+    from_month: Month = Field(description="First month of the new baseline.")
     entered_on: date
     reason: str = Field(min_length=1, description="What changed for good, and who decided.")
 
@@ -162,14 +212,14 @@ class MeasureSettings(Section):
     @field_validator("rebased")
     @classmethod
     def _once_a_month(cls, entries: tuple[Rebase, ...]) -> tuple[Rebase, ...]:
-        told = Counter((each.measure, each.clinic_id, each.from_month) for each in entries)
-        if any(number > 1 for number in told.values()):
+        starts = Counter((each.measure, each.clinic_id, each.from_month) for each in entries)
+        if any(number > 1 for number in starts.values()):
             raise ValueError("a measure's chart begins anew twice in the same month")
         return entries
 
 
 class ReportSettings(Section):
-    """What leaves the clinic, and who hears of it."""
+    """Disclosure and notification."""
 
     round_to: int = Field(5, ge=5, le=100, description="Base of the counts in outside versions.")
     notify_block: str | None = Field(
@@ -258,11 +308,3 @@ def read_settings(config: Path | None = None, **overrides: Any) -> Settings:
         )
         origin = f"{file} or a variable {Settings.model_config['env_prefix']}*"
         raise ConfigurationError(f"The configuration is wrong ({origin}):\n{problems}") from None
-
-
-def prepare_prefect() -> None:
-    """Keep Prefect from reporting usage to its makers, and give its server time; before it is imported."""
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
-    # A busy machine takes longer than the 20 s that Prefect waits by itself, and a night would be lost.
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")

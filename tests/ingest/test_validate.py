@@ -16,8 +16,7 @@ from e2analytics.ingest.rules.row_rules import (
     UNREADABLE_RULES,
 )
 from e2analytics.ingest.validate import check, judge
-from e2analytics.settings import Settings
-from e2analytics.slip_settings import SlipSettings
+from e2analytics.settings import Settings, SlipSettings
 from e2analytics.tables.contracts import Precision
 from tests.conftest import text_rows
 

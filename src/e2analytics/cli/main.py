@@ -106,10 +106,11 @@ def run(
     refit: Annotated[bool, typer.Option("--refit", help="Fit anew, whatever the month.")] = False,
 ) -> None:
     """Run the whole nightly flow, in Prefect, once: read, check, fit, flag, publish."""
+    from e2analytics.cli.prefect_environment import prepare_prefect
     from e2analytics.cli.terminal import print_done, progress_bar
     from e2analytics.run import progress
     from e2analytics.run.job import Job, check
-    from e2analytics.settings import prepare_prefect, read_settings
+    from e2analytics.settings import read_settings
 
     day = as_of or date.today()
     # A mistake need not wait for Prefect.

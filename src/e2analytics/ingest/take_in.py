@@ -11,8 +11,7 @@ from e2analytics.exposure import link
 from e2analytics.ingest import ledger, quarantine, reconcile, superseded_files, validate
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.ingest.unit_errors import convert, find, on_treatment
-from e2analytics.settings import Settings
-from e2analytics.slip_settings import SlipSettings
+from e2analytics.settings import Settings, SlipSettings
 from e2analytics.tables.categoricals import compact, plain
 from e2analytics.tables.contracts import TABLES, columns_of
 from e2analytics.tables.snapshot import CANONICAL, Sliced, Snapshot

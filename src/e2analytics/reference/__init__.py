@@ -102,6 +102,12 @@ def units() -> pl.DataFrame:
     ).with_columns(unit_key(pl.col("unit_spelling")))
 
 
+def unit_factors(analyte: str) -> dict[str, float]:
+    """Return the units of an analyte with their factors to its own one; none of an unknown analyte."""
+    entry = load("analytes")["analytes"].get(analyte, {"units": {}})
+    return {name: float(unit["factor"]) for name, unit in entry["units"].items()}
+
+
 @cache
 def analytes() -> pl.DataFrame:
     """Return ``analyte ->`` its unit and, in it, what a result can be, what a man's result is like.

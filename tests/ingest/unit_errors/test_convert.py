@@ -7,7 +7,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from e2analytics.ingest.unit_errors import convert
-from e2analytics.slip_settings import SlipDecision, SlipSettings
+from e2analytics.settings import SlipDecision, SlipSettings
 from e2analytics.tables.categoricals import compact, plain
 
 FEEDS = pl.DataFrame({"source_file": ["labs-0"], "feed": ["acme"]})

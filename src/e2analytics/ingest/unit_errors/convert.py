@@ -23,7 +23,7 @@ from e2analytics.ingest.unit_errors.sources import (
     texts_with,
     with_sources,
 )
-from e2analytics.slip_settings import SlipSettings, units_of
+from e2analytics.settings import SlipSettings
 from e2analytics.tables.categoricals import compact
 
 AT: Final = "at"
@@ -98,6 +98,6 @@ def _factors(unit: str) -> pl.DataFrame:
         [
             {"analyte": analyte, unit: name, f"factor_{unit}": factor}
             for analyte in reference.load("analytes")["analytes"]
-            for name, factor in units_of(analyte).items()
+            for name, factor in reference.unit_factors(analyte).items()
         ]
     )

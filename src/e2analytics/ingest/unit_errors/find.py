@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 
+from e2analytics import reference
 from e2analytics.ingest.rules.row_rules import IMPOSSIBLE_VALUE
 from e2analytics.ingest.unit_errors.sources import (
     KINDS,
@@ -34,7 +35,7 @@ from e2analytics.ingest.unit_errors.sources import (
 from e2analytics.models.threads import one_blas_thread, side_by_side
 from e2analytics.models.unit_errors import search
 from e2analytics.models.unit_errors.arrays import UNKNOWN, Belief, Codes, Results, Slip
-from e2analytics.slip_settings import SlipSettings, units_of
+from e2analytics.settings import SlipSettings
 from e2analytics.tables.categoricals import compact
 from e2analytics.tables.months import month_of, spelled
 
@@ -284,7 +285,7 @@ def _ratios(analyte: str) -> dict[float, tuple[str, str]]:
 
     Factors that no reader would miss, and pairs that mean the same, are left out.
     """
-    units = units_of(analyte)
+    units = reference.unit_factors(analyte)
     own_first = sorted(units, key=lambda unit: (units[unit] != 1.0, unit))
     ratios: dict[float, tuple[str, str]] = {}
     for declared in own_first:

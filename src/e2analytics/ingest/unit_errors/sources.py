@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.slip_settings import SlipDecision, SlipSettings
+from e2analytics.settings import SlipDecision, SlipSettings
 from e2analytics.tables.categoricals import compact
 from e2analytics.tables.months import month_of
 
