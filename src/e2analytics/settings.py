@@ -2,7 +2,7 @@
 
 The command line wins, then ``E2ANALYTICS_*`` variables (nested by ``__``), then ``e2analytics.toml``,
 then the defaults, which cite :mod:`e2analytics.reference.constants`. The key is not a setting: it is read by
-:mod:`e2analytics.ingest.pseudonyms` alone and never stored.
+:mod:`e2analytics.key` alone and never stored.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from e2analytics.errors import ConfigurationError, TooLittleDataError, UnreadableError
-from e2analytics.ingest.pseudonyms import key_check
+from e2analytics.key import key_check
 from e2analytics.store import crosswalk
 from e2analytics.store.store import SCHEMA_VERSION, Store
 from tests.conftest import KEY

@@ -395,12 +395,12 @@ def crosswalk(
 ) -> None:
     """Write whose pseudonym is whose, for the clinic's own use; needs the key, leaves an audit line."""
     from e2analytics.cli.terminal import err
-    from e2analytics.ingest import pseudonyms
+    from e2analytics.key import read_key
     from e2analytics.store.crosswalk import export as export_crosswalk
     from e2analytics.store.store import open_published
 
     opened, published = open_published(store)
-    key = pseudonyms.read_key(simulated=published["simulated"])
+    key = read_key(simulated=published["simulated"])
     rows = export_crosswalk(opened, key, file)
     err.print(
         f"{rows:,} patients, readable by you alone; delete it when it is no longer needed: {file}"

@@ -102,7 +102,7 @@ class Sources:
         feeds
             The feed descriptions to match its files against.
         key
-            The key of :func:`e2analytics.ingest.pseudonyms.read_key`.
+            The key of :func:`e2analytics.key.read_key`.
         ledger
             The files that the store has read before. One of them is read again if it was refused, or
             if what describes it has changed since: what waited for that may come in.

@@ -11,10 +11,11 @@ from typing import Any, Final, Literal, NamedTuple, ParamSpec, TypeVar
 
 import polars as pl
 
+from e2analytics import key
 from e2analytics.errors import E2AnalyticsError, UnforeseenError, UnreadableError, is_stop
 from e2analytics.feeds.description import load_feeds
-from e2analytics.ingest import pseudonyms
 from e2analytics.ingest.read_drop import Sources
+from e2analytics.reference.simulation_marker import is_simulated
 from e2analytics.run import pipeline
 from e2analytics.run.timing import Step, as_is
 from e2analytics.settings import Settings
@@ -208,16 +209,20 @@ def read(job: Job, before: Snapshot) -> Sources:
     return Sources.from_drop(
         job.drop,
         load_feeds(job.settings.feeds_folder),
-        pseudonyms.read_key(job.drop),
+        _key_for(job.drop),
         ledger=before.table("files"),
         settings=job.settings,
         today=max(job.as_of, date.today()),
     )
 
 
+def _key_for(drop: Path) -> bytes:
+    return key.read_key(simulated=is_simulated(drop))
+
+
 def keep_crosswalk(drop: Path, store: Store, sources: Sources) -> None:
     """Add the patients of a drop to the encrypted crosswalk."""
-    crosswalk.add(store, sources.crosswalk, pseudonyms.read_key(drop))
+    crosswalk.add(store, sources.crosswalk, _key_for(drop))
 
 
 def check(job: Job) -> str | None:
@@ -233,6 +238,6 @@ def check(job: Job) -> str | None:
             f"There is no folder {job.drop}. Give the folder of suppliers' files."
         )
     # Without a drop nothing is read, and no key is needed.
-    key_check = pseudonyms.key_check(pseudonyms.read_key(job.drop)) if job.drop else None
+    key_check = key.key_check(_key_for(job.drop)) if job.drop else None
     Store(job.store).check(key_check)
     return key_check

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from e2analytics.errors import ConfigurationError, TooLittleDataError, UnreadableError
-from e2analytics.ingest.pseudonyms import key_check
+from e2analytics.key import key_check
 from e2analytics.spreadsheet import harmless
 from e2analytics.store.store import Store
 

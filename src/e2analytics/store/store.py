@@ -43,7 +43,7 @@ from e2analytics.errors import (
     is_stop,
 )
 from e2analytics.feeds.mapping import PROVENANCE
-from e2analytics.ingest.pseudonyms import is_of_simulated_patients
+from e2analytics.key import is_of_simulated_patients
 from e2analytics.store.delta import Part, write_new
 from e2analytics.tables.categoricals import compact, plain
 from e2analytics.tables.contracts import TABLES, columns_of, schema_of
