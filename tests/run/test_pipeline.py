@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from e2analytics.cli.terminal import STEP_NAMES
+from e2analytics.cli.progress import STEP_NAMES
 from e2analytics.feeds.description import load_feeds
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.ingest.reconcile import FATES

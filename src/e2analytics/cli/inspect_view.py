@@ -38,24 +38,24 @@ from e2analytics.run.inspect import InspectedFile, Inspection, Mapped
 EXIT_REFUSED: Final = UnreadableError.exit_code
 _CODES_SHOWN: Final = 6
 _ROWS_SIDE_BY_SIDE: Final = 4
-_WHERE_TO_TEACH: Final = (
-    "Tests, units and drugs are taught in schemas/reference/, other words by `values` of the feed's "
-    "description. A test or drug that is none of ours need not be taught: its rows are set apart."
+_WHERE_TO_ADD: Final = (
+    "Add tests, units and drugs to schemas/reference/, other words to `values` of the feed's "
+    "description. A test or drug outside our scope need not be added: its rows are set apart."
 )
 _RARE_ARE_HIDDEN: Final = "Rare and long texts may be a patient's: --show-values shows them."
 _PATIENTS_MISSING: Final = (
     "unknown_patient: the file with their patients is not among these. Inspect both together; in a run "
-    "such rows wait until the patient comes."
+    "such rows wait until the patient is known."
 )
 
 
 @contextmanager
-def reading() -> Iterator[Callable[[str], None]]:
-    """Show on standard error how far the reading has come; yields what to call with words."""
+def reading_bar() -> Iterator[Callable[[str], None]]:
+    """Show on standard error how far the reading has come; yields the function to call with a message."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True) as bars:
         bar = bars.add_task("Reading")
-        yield lambda words: bars.update(bar, description=_printable(words))
+        yield lambda message: bars.update(bar, description=_printable(message))
 
 
 def show(inspection: Inspection, console: Console, draft_file: Path | None = None) -> None:
@@ -75,14 +75,14 @@ def show(inspection: Inspection, console: Console, draft_file: Path | None = Non
     UnreadableError
         If there is not one draft for ``draft_file``, or it cannot be written; after all was printed.
     """
-    told: set[_Told] = set()
+    shown: set[_ShownMapping] = set()
     for file in inspection.files:
-        _show_file(file, console, told)
+        _show_file(file, console, shown)
     if inspection.patients_missing:
         console.print(_PATIENTS_MISSING)
     if draft_file is not None:
         _write_draft(inspection, draft_file)
-        console.print(f"Draft: {_name(draft_file)}. Settle its TODOs, then inspect again.")
+        console.print(f"Draft: {_name(draft_file)}. Resolve its TODOs, then inspect again.")
         return
     for file in inspection.files:
         if file.draft is not None:
@@ -110,26 +110,26 @@ def _write_draft(inspection: Inspection, file: Path) -> None:
         raise UnreadableError(f"{file} cannot be written ({error.strerror}).") from None
 
 
-_Told = tuple[int, frozenset[str]]
-"""A mapping that was shown: the entry of a description, and the columns that were not there."""
+_ShownMapping = tuple[int, frozenset[str]]
+"""A mapping already printed: the entry of a description, and the columns missing from the file."""
 
 
-def _show_file(file: InspectedFile, console: Console, told: set[_Told]) -> None:
+def _show_file(file: InspectedFile, console: Console, shown: set[_ShownMapping]) -> None:
     console.print(f"\n{_name(file.path)}")
     if file.feed is not None:
         console.print(f"  Feed: {file.feed.feed} ({file.feed.description})")
         console.print(f"  Why: {_printable(file.why)}.")
     elif file.refused is None:
-        console.print("  No feed describes it: a run would leave it and say so. See the draft.")
+        console.print("  No feed describes it: a run would skip it and say so. See the draft.")
     for sentence in file.nearest:
         console.print(f"  Not {_printable(sentence)}.")
     for mapped in file.mapped:
         this = id(mapped.kind), mapped.absent
-        _show_mapping(mapped, console, is_told=this in told and mapped.first_rows is None)
-        told.add(this)
+        _show_mapping(mapped, console, is_shown=this in shown and mapped.first_rows is None)
+        shown.add(this)
     if file.mapped and file.feed is not None and file.feed.format.kind in READERS_COLUMNS:
         console.print(
-            f"  What its columns are says src/e2analytics/feeds/{file.feed.format.kind}.py."
+            f"  Its columns are documented in src/e2analytics/feeds/{file.feed.format.kind}.py."
         )
     if file.refused is not None:
         console.print(f"  REFUSED {_refusal(file.refused)}")
@@ -151,7 +151,7 @@ def _refusal(refused: UnreadableError) -> str:
     return f"{refused}."
 
 
-def _show_mapping(mapped: Mapped, console: Console, *, is_told: bool) -> None:
+def _show_mapping(mapped: Mapped, console: Console, *, is_shown: bool) -> None:
     kind = mapped.kind
     record = "" if kind.record == "*" else f" from {_printable(kind.record)}"
     if kind.set_apart is not None:
@@ -160,7 +160,7 @@ def _show_mapping(mapped: Mapped, console: Console, *, is_told: bool) -> None:
     if kind.unreadable is not None:
         console.print(f"  Rows{record} wait until they are sent again: {kind.unreadable}.")
         return
-    if is_told:
+    if is_shown:
         console.print(f"  Mapping to {kind.target}{record}: as above.")
         return
     console.print(f"  Mapping to {kind.target}{record}:")
@@ -203,10 +203,10 @@ def _in_words(source: Source, absent: frozenset[str]) -> str:
 def _codes(values: dict[str, str] | None, otherwise: str | None) -> str:
     if values is None:
         return ""
-    told = [f"{_printable(text)} = {code}" for text, code in values.items()]
-    more = [f"{len(told) - _CODES_SHOWN} more"] * (len(told) > _CODES_SHOWN)
+    known = [f"{_printable(text)} = {code}" for text, code in values.items()]
+    more = [f"{len(known) - _CODES_SHOWN} more"] * (len(known) > _CODES_SHOWN)
     rest = [f"others = {otherwise}"] * (otherwise is not None)
-    return f": {', '.join([*told[:_CODES_SHOWN], *more, *rest])}"
+    return f": {', '.join([*known[:_CODES_SHOWN], *more, *rest])}"
 
 
 def _first_rows(rows: pl.DataFrame) -> Table:
@@ -236,14 +236,14 @@ def _show_rows(file: InspectedFile, console: Console) -> None:
         console.print(_indented(problems))
         _show_what_the_clinic_can_do(file.problems, console)
     if not file.unknown.is_empty():
-        console.print("  Words that nobody taught us:")
-        words = _table("rows", "column", "as written")
+        console.print("  Unrecognised values:")
+        unrecognised = _table("rows", "column", "as written")
         for target, what, text, n_rows in file.unknown.rows():
-            words.add_row(f"{n_rows:,}", f"{what} of {target}", _printable(text))
-        console.print(_indented(words))
+            unrecognised.add_row(f"{n_rows:,}", f"{what} of {target}", _printable(text))
+        console.print(_indented(unrecognised))
         if (file.unknown["text"] == RARE).any():
             console.print(f"  {_RARE_ARE_HIDDEN}")
-        console.print(f"  {_WHERE_TO_TEACH}")
+        console.print(f"  {_WHERE_TO_ADD}")
 
 
 def _reason(name: str | None) -> str:

@@ -1,0 +1,50 @@
+"""What ``limits`` prints: the limit that flags are judged by, and the fitted ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+from rich.table import Table
+
+from e2analytics.cli.terminal import out
+from e2analytics.cli.wording import by_site, with_interval
+from e2analytics.curve import limit
+from e2analytics.curve.rows import CHANGE
+from e2analytics.settings import Settings
+from e2analytics.store.store import Store
+
+
+def print_limit_in_use(store: Store, published: dict[str, Any], settings: Settings) -> None:
+    """Show the limit that flags are judged by, and since when."""
+    adopted = store.table("limits", published)
+    in_use = limit.in_use(adopted, settings.flag, as_of=published["as_of"])
+    since = (
+        f", since {adopted['adopted_on'].to_list()[-1]}: {adopted['reason'].to_list()[-1]}"
+        if in_use.source == "fitted"
+        else ""
+    )
+    out.print(f"Limit in use: {in_use.lower_limit_pg_ml:.1f} pg/mL ({in_use.source}{since}).")
+
+
+def print_limits(store: Store, published: dict[str, Any], settings: Settings) -> None:
+    """Show the fitted limits beside the one in use."""
+    print_limit_in_use(store, published, settings)
+    table = Table(
+        "site", "lower limit, pg/mL (95 %)", "supported", "verdict", "why not", title="Fitted"
+    )
+    summary = store.table("curve_summary", published)
+    for row in by_site(summary.filter(pl.col("outcome") == CHANGE)).iter_rows(named=True):
+        found = row["lower_limit_pg_ml"] is not None
+        table.add_row(
+            row["site"],
+            with_interval(row, "lower") if found else "none",
+            "yes" if row["supported"] else "no",
+            row["verdict"] or "not fitted",
+            row["why_not"] or "",
+        )
+    out.print(table)
+    if len(limit.candidates(summary, settings.fit, settings.flag)):
+        out.print("To take the fitted limit into use: e2analytics limits adopt --reason TEXT")
+    else:
+        out.print(limit.why_no_candidate(settings.fit, settings.flag))

@@ -1,0 +1,102 @@
+"""One part of the nightly flow, without Prefect: what ``ingest``, ``fit``, ``flag`` and ``limits adopt`` share."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from e2analytics.errors import EXIT_INCOMPLETE
+
+if TYPE_CHECKING:
+    from e2analytics.run.job import Done, Part
+
+
+def run_part(
+    part: Part,
+    store: str,
+    as_of: date | None,
+    config: Path | None,
+    *,
+    drop: Path | None = None,
+    adopt: str | None = None,
+) -> Done:
+    """Run one part, print its summary, and exit with 11 if a file was refused.
+
+    Parameters
+    ----------
+    part
+        The part to run.
+    store
+        Address of the store. Without a ``drop`` it must exist.
+    as_of
+        The day on which everything is judged; by default today.
+    config
+        TOML file.
+    drop
+        Folder of suppliers' files.
+    adopt
+        Reason for which the fitted limit is taken into use.
+    """
+    from e2analytics.cli.progress import progress_bar
+    from e2analytics.cli.run_view import print_done
+    from e2analytics.run.job import Job, perform
+    from e2analytics.settings import read_settings
+    from e2analytics.store.store import open_published
+
+    if drop is None:
+        open_published(store)
+    job = Job(
+        store=store,
+        as_of=as_of or date.today(),
+        settings=read_settings(config),
+        drop=drop,
+        part=part,
+        adopt=adopt,
+    )
+    with progress_bar() as report_progress:
+        done = perform(job, tell=report_progress)
+    print_done(done, store)
+    exit_if_incomplete(done)
+    return done
+
+
+def preview_flags(
+    store: str, as_of: date | None, config: Path | None, *, adopt: str | None = None
+) -> None:
+    """Print whose status or tier would change; publish nothing.
+
+    Parameters
+    ----------
+    store
+        Address of the store.
+    as_of
+        The day on which everything is judged; by default that of the newest run.
+    config
+        TOML file.
+    adopt
+        Any text: judge by the fitted limit instead of the one in use.
+    """
+    from e2analytics.cli.preview_view import print_preview
+    from e2analytics.run import job
+    from e2analytics.settings import read_settings
+    from e2analytics.store.store import open_published
+
+    _, published = open_published(store, as_of)
+    asked = job.Job(
+        store=store,
+        # The day of the published run: then only what was changed differs.
+        as_of=as_of or published["as_of"],
+        settings=read_settings(config),
+        part="flag",
+        adopt=adopt,
+    )
+    print_preview(job.preview(asked))
+
+
+def exit_if_incomplete(done: Done) -> None:
+    """Exit with 11 if the run was published without a refused file."""
+    if done.outputs.outcome == "incomplete":
+        raise typer.Exit(EXIT_INCOMPLETE)

@@ -1,0 +1,68 @@
+"""What a run prints: the rows read and their fates, the curves, the flags, what was not read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from e2analytics.cli.terminal import err, out
+from e2analytics.cli.wording import by_site, tiers, with_interval
+from e2analytics.ingest.reconcile import FATES
+from e2analytics.run.job import Done
+
+
+def print_done(done: Done, store: str) -> None:
+    """Sum up a run: what was read and what became of it, the curves, the flags, what to do next."""
+    counts = done.outputs.counts
+    out.print(
+        f"{done.manifest['run_id']} as of {done.manifest['as_of']}: {done.manifest['outcome']}."
+    )
+    out.print(_files(counts))
+    fates = " + ".join(f"{counts[fate]:,} {fate.replace('_', ' ')}" for fate in FATES)
+    out.print(f"All rows ever read: {counts['rows_read']:,} = {fates}.")
+    for row in by_site(done.outputs.tables["curve_summary"]).iter_rows(named=True):
+        out.print(_curve(row))
+    if "men" in counts:
+        flagged = tiers(done.outputs.tables["flags"])
+        out.print(
+            f"{counts['men']:,} men, {counts['men_on_drug']:,} on an aromatase inhibitor; "
+            f"flagged: {flagged}."
+        )
+    out.print(f"Store: {store}   (overview: e2analytics status --store {store})")
+    _print_what_was_not_read(done)
+
+
+def _print_what_was_not_read(done: Done) -> None:
+    for file in done.sources.files:
+        if file.refused:
+            err.print(f"REFUSED {file.path}: {file.refused}. Nothing of it was stored.")
+    unused = {file.path: file.unused for file in done.sources.files if file.unused}
+    for path, names in unused.items():
+        err.print(f"Nothing uses these of {path}: {', '.join(names)}")
+    for path in done.sources.unmatched:
+        why = "it is a folder: a drop is flat" if path.is_dir() else "no feed describes it"
+        err.print(f"Not read, {why}: {path}")
+    if refused := done.outputs.counts["files_refused_now"]:
+        err.print(f"The run was published without {refused} file(s): mend them and run again.")
+
+
+def _files(counts: Mapping[str, int]) -> str:
+    parts = [f"Read {counts['files_read_now']} file(s) with {counts['rows_read_now']:,} rows"]
+    if counts["files_known"]:
+        parts.append(f"{counts['files_known']} known already")
+    if counts["files_refused_now"]:
+        parts.append(f"{counts['files_refused_now']} refused")
+    if counts["files_unmatched"]:
+        parts.append(f"{counts['files_unmatched']} of no feed")
+    return ", ".join(parts) + "."
+
+
+def _curve(row: dict[str, Any]) -> str:
+    head = f"{row['site'].replace('_', ' ')}, {row['outcome']}: "
+    if row["verdict"] is None:
+        return head + f"not fitted; {row['why_not']}"
+    text = head + f"{row['verdict']} ({row['n_intervals']:,} rows of {row['n_patients']:,} men)"
+    for side in ("lower", "upper"):
+        if row[f"{side}_limit_pg_ml"] is not None:
+            text += f", {side} limit {with_interval(row, side)} pg/mL"
+    return text + "."

@@ -1,0 +1,54 @@
+"""``limits`` on the command line."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from e2analytics.store.store import Store
+from tests.cli.command_line import call
+
+
+def test_adopting_a_limit_can_be_looked_at_first(capsys: pytest.CaptureFixture[str], store: str):
+    runs = len(Store(store).runs())
+
+    code, out, _ = call(capsys, "limits", "adopt", "--preview", "--store", store)
+
+    assert (code, "nothing was published" in out) == (0, True)
+    assert len(Store(store).runs()) == runs
+
+
+def test_limits_are_shown_and_adopted_for_a_reason(
+    capsys: pytest.CaptureFixture[str], store: str, tmp_path: Path
+):
+    store = shutil.copytree(store, tmp_path / "store").as_posix()
+    code, out, _ = call(capsys, "limits", "show", "--store", store)
+    assert code == 0
+    assert "Limit in use: " in out
+    assert "first supported fit" in out
+
+    assert "To take the fitted limit into use: e2analytics limits adopt" in out
+
+    code, _, _ = call(capsys, "limits", "adopt", "--reason", "  ", "--store", store)
+    assert code == 2
+
+    code, out, _ = call(
+        capsys, "limits", "adopt", "--reason", "agreed", "--store", store, "--as-of", "2026-09-30"
+    )
+    assert code == 0
+    assert "agreed" in out
+
+
+def test_it_is_said_why_the_fitted_limit_cannot_be_adopted(
+    capsys: pytest.CaptureFixture[str], store: str, tmp_path: Path
+):
+    config = tmp_path / "e2analytics.toml"
+    config.write_text("[flag]\nleast_limit_pg_ml = 10\ngreatest_limit_pg_ml = 10.5\n")
+
+    code, out, _ = call(capsys, "limits", "show", "--store", store, "--config", str(config))
+
+    assert code == 0
+    assert " ".join(out.split()).endswith(
+        "There is no fitted limit to adopt: that of lumbar_spine is not supported or lies outside "
+        "10-10.5 pg/mL."
+    )
