@@ -8,6 +8,7 @@ import pytest
 from e2analytics.curve import limit
 from e2analytics.errors import TooLittleDataError
 from e2analytics.settings import FitSettings, FlagSettings
+from e2analytics.tables.limit_in_use import limit_in_use
 from e2analytics.tables.snapshot import empty_table
 
 TODAY = date(2024, 6, 30)
@@ -54,7 +55,7 @@ def adopt(
 def test_the_first_limit(found: pl.DataFrame, in_use: tuple[float, str]):
     limits = adopt(empty_table("limits"), found)
 
-    now = limit.in_use(limits, FlagSettings(), as_of=TODAY)
+    now = limit_in_use(limits, FlagSettings(), as_of=TODAY)
     assert (now.lower_limit_pg_ml, now.source) == in_use
 
 
@@ -65,10 +66,10 @@ def test_a_later_fit_moves_nothing_until_it_is_adopted():
     refitted = adopt(first, summary(19.0, model="m2"), july)
     adopted = adopt(refitted, summary(19.0, model="m2"), august, reason="a year of data more")
 
-    assert limit.in_use(refitted, FlagSettings(), as_of=july).lower_limit_pg_ml == 17.0
-    assert limit.in_use(adopted, FlagSettings(), as_of=august).lower_limit_pg_ml == 19.0
+    assert limit_in_use(refitted, FlagSettings(), as_of=july).lower_limit_pg_ml == 17.0
+    assert limit_in_use(adopted, FlagSettings(), as_of=august).lower_limit_pg_ml == 19.0
     # As of July it is still the old one.
-    assert limit.in_use(adopted, FlagSettings(), as_of=july).lower_limit_pg_ml == 17.0
+    assert limit_in_use(adopted, FlagSettings(), as_of=july).lower_limit_pg_ml == 17.0
     assert adopted["reason"].to_list() == ["first supported fit", "a year of data more"]
 
 

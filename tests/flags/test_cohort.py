@@ -6,10 +6,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from e2analytics.curve.limit import LimitInUse
 from e2analytics.exposure import link
 from e2analytics.flags import cohort, lifecycle
 from e2analytics.settings import FlagSettings
+from e2analytics.tables.limit_in_use import LimitInUse
 from e2analytics.tables.snapshot import empty_table
 
 AS_OF = date(2024, 12, 31)

@@ -8,9 +8,10 @@ import pytest
 
 from e2analytics.exposure import densitometry, link
 from e2analytics.flags import cohort, context, gaps
+from e2analytics.flags import rules as flag_rules
 from e2analytics.measures import pending
 from e2analytics.measures.units import Known
-from e2analytics.reference import flag_rules, measures
+from e2analytics.reference import measures
 from e2analytics.settings import FlagSettings, LinkSettings
 from e2analytics.tables.snapshot import empty_table
 

@@ -13,12 +13,13 @@ from e2analytics.curve import limit
 from e2analytics.curve.rows import CHANGE
 from e2analytics.settings import Settings
 from e2analytics.store.store import Store
+from e2analytics.tables.limit_in_use import limit_in_use
 
 
 def print_limit_in_use(store: Store, published: dict[str, Any], settings: Settings) -> None:
     """Show the limit that flags are judged by, and since when."""
     adopted = store.table("limits", published)
-    in_use = limit.in_use(adopted, settings.flag, as_of=published["as_of"])
+    in_use = limit_in_use(adopted, settings.flag, as_of=published["as_of"])
     since = (
         f", since {adopted['adopted_on'].to_list()[-1]}: {adopted['reason'].to_list()[-1]}"
         if in_use.source == "fitted"

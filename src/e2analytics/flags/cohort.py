@@ -17,13 +17,14 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from e2analytics.curve.limit import LimitInUse
 from e2analytics.exposure.link import ANASTROZOLE
 from e2analytics.flags import input_digests, rationale
+from e2analytics.flags import rules as flag_rules
 from e2analytics.models.dose_response.exceedance import Levels, probabilities
-from e2analytics.reference import flag_rules
 from e2analytics.settings import FlagSettings
+from e2analytics.tables.censoring import wholly_below
 from e2analytics.tables.contracts import FITTED_SITES, TIERS, columns_of
+from e2analytics.tables.limit_in_use import LimitInUse
 
 _Z95: Final = 1.959963984540054
 _SEPARATOR: Final = "; "
@@ -355,13 +356,6 @@ def _below_since(draws: pl.DataFrame, limit: LimitInUse) -> pl.DataFrame:
         .group_by("patient_id")
         .agg(below_since=pl.col("collected_on").min(), n_below=pl.len().cast(pl.Int64))
     )
-
-
-def wholly_below(line: float) -> pl.Expr:
-    """Tell whether a result leaves no doubt: "<10" lies below 10, 10 itself does not."""
-    censored = pl.col("value_low") < pl.col("value_high")
-    below = (pl.col("value_high") < line) | ((pl.col("value_high") == line) & censored)
-    return below.fill_null(False)
 
 
 def _sig_not_parsed(medications: pl.DataFrame) -> pl.DataFrame:

@@ -16,13 +16,15 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from e2analytics.curve.limit import LimitInUse
-from e2analytics.flags.cohort import Known, last_pairs, last_scans, wholly_below
+from e2analytics.flags import rules as flag_rules
+from e2analytics.flags.cohort import Known, last_pairs, last_scans
+from e2analytics.flags.rules import FlagRules, Tier
 from e2analytics.models.dose_response.next_result import chance_of_more, result_that_clears
-from e2analytics.reference import constants, flag_rules
-from e2analytics.reference.flag_rules import FlagRules, Tier
+from e2analytics.reference import constants
 from e2analytics.settings import FlagSettings
+from e2analytics.tables.censoring import wholly_below
 from e2analytics.tables.contracts import schema_of
+from e2analytics.tables.limit_in_use import LimitInUse
 
 _SEPARATOR: Final = "; "
 _LOW: Final = (

@@ -16,12 +16,13 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.flags.cohort import wholly_below
+from e2analytics.flags import rules as flag_rules
 from e2analytics.measures import treatment_history
 from e2analytics.measures.pending import BONE_SCAN, BONE_SITES
 from e2analytics.measures.rates import lacking
 from e2analytics.measures.units import VITAMIN_D, Known, opportunities
-from e2analytics.reference import flag_rules, measures
+from e2analytics.reference import measures
+from e2analytics.tables.censoring import wholly_below
 from e2analytics.tables.contracts import columns_of
 
 _FOUND: Final = ["patient_id", "since_on", "due_on"]

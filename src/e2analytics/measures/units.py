@@ -25,6 +25,7 @@ from e2analytics.measures import treatment_history
 from e2analytics.measures.pending import BONE_SCAN, BONE_SITES
 from e2analytics.reference import measures
 from e2analytics.reference.measures import Measure
+from e2analytics.tables.censoring import wholly_below
 from e2analytics.tables.contracts import FITTED_SITES
 
 VITAMIN_D: Final = "vitamin_d_25oh"
@@ -251,14 +252,14 @@ class _Counts:
         # 16 by immunoassay may be 10 or 25: only mass spectrometry tells on which side of the line he is.
         by_ms = pl.col("assay") == "ms"
         not_below = pl.col("value_low") >= line
-        met = pl.when(by_ms & _wholly_below(line)).then(True).when(by_ms & not_below).then(False)
+        met = pl.when(by_ms & wholly_below(line)).then(True).when(by_ms & not_below).then(False)
         return last_of_month.select(
             "patient_id", counted_on="collected_on", met=met, apart=met.is_null()
         )
 
     def response_to_low_e2(self, measure: Measure) -> pl.DataFrame:
         low = (
-            self._draws_on_drug.filter(_wholly_below(measure.limits["e2_pg_ml"]))
+            self._draws_on_drug.filter(wholly_below(measure.limits["e2_pg_ml"]))
             .select("patient_id", drawn_on="collected_on")
             .unique(maintain_order=True)
             .with_columns(counted_on=pl.col("drawn_on") + _days(measure, "until"))
@@ -428,13 +429,6 @@ class _Counts:
         reviewed = _within("occurred_on", pl.col("scanned_on"), pl.col("counted_on"))
         judged = _any(present, self._events("ai_review"), reviewed, "met")
         return self._unless_waiting(judged, "ai_review", "occurred_on", reviewed)
-
-
-def _wholly_below(line: float) -> pl.Expr:
-    """Tell whether the result leaves no doubt: "<10" lies below 10, 10 itself does not."""
-    censored = pl.col("value_low") < pl.col("value_high")
-    below = (pl.col("value_high") < line) | ((pl.col("value_high") == line) & censored)
-    return below.fill_null(False)
 
 
 def _recent(measure: Measure) -> pl.Expr:

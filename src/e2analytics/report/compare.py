@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import polars as pl
 
+from e2analytics.flags import rules as flag_rules
 from e2analytics.flags.lifecycle import Judged, events
-from e2analytics.reference import flag_rules
 from e2analytics.reference import measures as definitions
 from e2analytics.report.content import flat
 from e2analytics.report.formatting import NOTHING, STATUS_NAMES, TIER_NAMES, count, number

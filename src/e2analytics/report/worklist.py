@@ -17,7 +17,7 @@ import polars as pl
 from openpyxl import Workbook
 
 from e2analytics.errors import UnreadableError
-from e2analytics.reference import flag_rules
+from e2analytics.flags import rules as flag_rules
 from e2analytics.report.formats.workbook import Sheet, fill, same_bytes
 from e2analytics.report.sections.men import most_pressing_first, still_open
 from e2analytics.spreadsheet import harmless

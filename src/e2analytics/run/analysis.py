@@ -28,6 +28,7 @@ from e2analytics.measures import pending, rates
 from e2analytics.measures.units import Known
 from e2analytics.run.timing import Step
 from e2analytics.settings import Settings
+from e2analytics.tables.limit_in_use import limit_in_use
 from e2analytics.tables.snapshot import CANONICAL, Snapshot, up_to
 
 _PAIR: Final = ["patient_id", "site", "scan_id", "scan_id_2"]
@@ -277,7 +278,7 @@ def flag_men(
     """Judge every man on the drug by the limit in use; tell what changed, what is missing, what would be."""
     present = link.present_dose(linked.episodes, as_of)
     men = dose_response.now_and_off(responded.response, responded.own_levels, present)
-    limit_in_use = limit.in_use(limits, settings.flag, as_of=as_of)
+    in_use = limit_in_use(limits, settings.flag, as_of=as_of)
     known = flag.Known(
         seen["patients"],
         seen["medications"],
@@ -290,11 +291,11 @@ def flag_men(
         men,
         exposed.exposures,
     )
-    quantiles = frozen_model.limit_uncertainty(models, limit_in_use.model_id, limit_in_use.site)
+    quantiles = frozen_model.limit_uncertainty(models, in_use.model_id, in_use.site)
     was = lifecycle.Judged(before.table("cohort"), before.table("flags"))
     cohort = flag.cohort(
         known,
-        limit_in_use,
+        in_use,
         quantiles,
         settings.flag,
         primary_site=settings.fit.primary_site,
@@ -310,7 +311,7 @@ def flag_men(
         responded.response, responded.own_levels, on_anastrozole
     )
     ruled = evidence.Ruled(
-        limit_in_use, quantiles, settings.flag, dose_response.sd_of_draw(responded.response)
+        in_use, quantiles, settings.flag, dose_response.sd_of_draw(responded.response)
     )
     return Flagged(
         cohort,

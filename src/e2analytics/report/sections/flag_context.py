@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from e2analytics.reference import flag_rules
+from e2analytics.flags import rules as flag_rules
 from e2analytics.report.formatting import NOTHING, interval, measured, number, plain, signed
 
 _PIECES: Final = {

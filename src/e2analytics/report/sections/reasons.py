@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from e2analytics.reference import flag_rules
+from e2analytics.flags import rules as flag_rules
 from e2analytics.report.formatting import plain
 
 _BY_ROLE: Final = {

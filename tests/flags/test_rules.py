@@ -4,8 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from e2analytics import reference
-from e2analytics.reference import flag_rules
-from e2analytics.reference.flag_rules import FlagRules
+from e2analytics.flags import rules as flag_rules
+from e2analytics.flags.rules import FlagRules
 from e2analytics.settings import FlagSettings
 from e2analytics.tables.contracts import STATUSES
 
