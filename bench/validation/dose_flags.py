@@ -15,8 +15,10 @@ import numpy as np
 import polars as pl
 
 from bench.validation.dose_recovery import average_precision, calibration
-from e2analytics.exposure import dose_response, link
+from e2analytics.exposure import dose_response
 from e2analytics.exposure.dose_response import MonthResponse, Responded
+from e2analytics.exposure.draws import link_draws
+from e2analytics.exposure.episodes import find_episodes
 from e2analytics.models.dose_response.exceedance import Levels, probabilities
 from e2analytics.models.dose_response.fit import DoseResponse
 from e2analytics.reference import constants
@@ -157,8 +159,8 @@ def simulated(scenario: str, settings: SimulationSettings) -> World:
     draws = laboratory.schedule(men, ordered, settings, rng["draws"])
     traced = trace(men, taken, draws.man, draws.day, _NO_SPANS, settings)
     labs = _labs(scenario, men, draws, traced.draw_log_e2, settings, rng["labs"])
-    episodes = link.episodes(_orders(ordered, settings))
-    drawn = link.draws(labs, episodes, FlagSettings())
+    episodes = find_episodes(_orders(ordered, settings))
+    drawn = link_draws(labs, episodes, FlagSettings())
     if scenario == SCENARIOS[4]:
         users = episodes["patient_id"].unique().implode()
         drawn = drawn.filter(pl.col("on_drug") | ~pl.col("patient_id").is_in(users))

@@ -18,11 +18,12 @@ from e2analytics.models.dose_response.exceedance import Levels, probabilities
 from e2analytics.models.dose_response.fit import DoseResponse, fit
 from e2analytics.models.dose_response.predict import own, predict
 from e2analytics.models.dose_response.random_effects import Draws
+from e2analytics.models.normal import Z95
 from e2analytics.simulate import parameters as world
 from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, Drawn, Plan, fall, read, simulate
 
 N_MEN: Final = 800
-WITHIN_50, WITHIN_95 = 0.6744897501960817, 1.959963984540054
+WITHIN_50, WITHIN_95 = 0.6744897501960817, Z95
 WORLDS: Final = {
     "as the model has it": Plan(N_MEN),
     "log-linear dose": Plan(N_MEN, dose_law="log_linear"),

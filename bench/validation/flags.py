@@ -26,7 +26,7 @@ from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score
 
 from bench.validation.section import Chart, Section, in_parallel
-from e2analytics.exposure import link
+from e2analytics.exposure.episodes import find_episodes
 from e2analytics.feeds.description import load_feeds
 from e2analytics.ingest.pseudonyms import pseudonym
 from e2analytics.ingest.read_drop import Sources
@@ -395,7 +395,7 @@ def _waits(outputs: Outputs, truth: pl.DataFrame) -> pl.DataFrame:
     tables = outputs.tables
     limit = float(tables["cohort"]["lower_limit_pg_ml"][0])
     pushed = truth.filter(pl.col("e2_now_pg_ml") < limit, pl.col("e2_off_drug_pg_ml") >= limit)
-    spells = link.episodes(tables["medications"]).filter(pl.col("ended_on").is_null())
+    spells = find_episodes(tables["medications"]).filter(pl.col("ended_on").is_null())
     crossed_on = pl.col("started_on") + timedelta(days=STEADY_DAYS)
     crossed = (
         pushed.join(spells.select("patient_id", crossed_on=crossed_on), on="patient_id")

@@ -8,7 +8,8 @@ import pytest
 from e2analytics.curve import sensitivity
 from e2analytics.curve.rows import CHANGE, Measured
 from e2analytics.curve.sensitivity import Beside
-from e2analytics.exposure import link
+from e2analytics.exposure.draws import link_draws
+from e2analytics.exposure.episodes import find_episodes
 from e2analytics.settings import FitSettings, FlagSettings
 from e2analytics.tables.snapshot import Outputs
 from tests.curve.test_rows import measured_of
@@ -21,7 +22,7 @@ PAIR |= {"first_on": date(2020, 1, 1), "second_on": date(2021, 1, 1)}
 @pytest.fixture(scope="module")
 def beside(outputs: Outputs) -> Beside:
     labs, medications = outputs.tables["labs"], outputs.tables["medications"]
-    return Beside(link.draws(labs, link.episodes(medications), FlagSettings()), medications)
+    return Beside(link_draws(labs, find_episodes(medications), FlagSettings()), medications)
 
 
 def varied(outputs: Outputs) -> dict[str, dict[str, object]]:

@@ -8,8 +8,10 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from e2analytics.exposure import dose_response, link
+from e2analytics.exposure import dose_response
 from e2analytics.exposure.dose_response import Responded
+from e2analytics.exposure.draws import link_draws
+from e2analytics.exposure.episodes import find_episodes, present_dose
 from e2analytics.ingest import validate
 from e2analytics.models.dose_response import predict
 from e2analytics.models.dose_response.random_effects import integrate
@@ -124,8 +126,8 @@ def responded(
     before: Responded | None = None,
 ) -> Responded:
     labs = pl.DataFrame(results or usual_results(), schema_overrides=LABS)
-    spells = link.episodes(orders)
-    drawn = link.draws(labs, spells, FlagSettings())
+    spells = find_episodes(orders)
+    drawn = link_draws(labs, spells, FlagSettings())
     return dose_response.respond(drawn, PATIENTS, labs, spells, as_of=AS_OF, before=before)
 
 
@@ -135,7 +137,7 @@ def fitted() -> Responded:
 
 
 def now_and_off(found: Responded, orders: pl.DataFrame = ORDERS) -> pl.DataFrame:
-    present = link.present_dose(link.episodes(orders), AS_OF)
+    present = present_dose(find_episodes(orders), AS_OF)
     return dose_response.now_and_off(found.response, found.own_levels, present).sort("patient_id")
 
 
@@ -328,10 +330,10 @@ def test_a_clinic_whose_results_do_not_fit_is_named():
 
 def test_no_draw_at_all_gives_empty_tables():
     found = dose_response.respond(
-        link.draws(empty_table("labs"), link.episodes(ORDERS), FlagSettings()),
+        link_draws(empty_table("labs"), find_episodes(ORDERS), FlagSettings()),
         PATIENTS,
         empty_table("labs"),
-        link.episodes(ORDERS),
+        find_episodes(ORDERS),
         as_of=AS_OF,
     )
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from e2analytics.exposure import link
+from e2analytics.exposure.episodes import find_episodes
 from e2analytics.feeds.description import load_feeds
 from e2analytics.feeds.fhir_timing import doses_per_week
 from e2analytics.ingest.normalise import sig
@@ -264,7 +264,7 @@ def test_the_last_day_of_a_period_is_a_day_on_the_drug(tmp_path: Path, resource:
         tmp_path, load_feeds(), b"a key of the tests", today=date(2026, 9, 1)
     )
 
-    (spell,) = link.episodes(sources.rows["medications"].cast({pl.Categorical: pl.String})).rows(
+    (spell,) = find_episodes(sources.rows["medications"].cast({pl.Categorical: pl.String})).rows(
         named=True
     )
 

@@ -6,7 +6,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from e2analytics.exposure import link
+from e2analytics.exposure.draws import link_draws
+from e2analytics.exposure.episodes import find_episodes
 from e2analytics.flags import cohort, lifecycle
 from e2analytics.settings import FlagSettings
 from e2analytics.tables.limit_in_use import LimitInUse
@@ -115,7 +116,7 @@ def known_of(
         orders if orders is not None else [order()],
         schema_overrides={"stopped_on": pl.Date, **dict.fromkeys(doses, pl.Float64)},
     )
-    episodes = link.episodes(medications)
+    episodes = find_episodes(medications)
     given = [draw()] if draws is None else draws
     labs = (
         pl.DataFrame(given, schema_overrides={"value_high": pl.Float64})
@@ -129,7 +130,7 @@ def known_of(
         dxa=empty_table("dxa"),
         densitometry=scans(bone_class),
         episodes=episodes,
-        draws=link.draws(labs, episodes, FlagSettings()),
+        draws=link_draws(labs, episodes, FlagSettings()),
         men=pl.DataFrame([man or own()]),
         exposures=pairs(loss=loss),
         events=pl.DataFrame(

@@ -6,7 +6,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from e2analytics.exposure import densitometry, link
+from e2analytics.exposure import densitometry
+from e2analytics.exposure.draws import link_draws
+from e2analytics.exposure.episodes import find_episodes
+from e2analytics.exposure.scan_pairs import pair_scans
 from e2analytics.flags import cohort, context, gaps
 from e2analytics.flags import rules as flag_rules
 from e2analytics.measures import pending
@@ -113,17 +116,17 @@ def known(rows: dict[str, list[dict[str, Any]]]) -> Known:
     }
     given = {"patients": [patient("p1")], **FINE, **rows}
     frames = {name: table(name, others + given.get(name, [])) for name, others in OTHERS.items()}
-    episodes = link.episodes(frames["medications"])
+    episodes = find_episodes(frames["medications"])
     men = frames["patients"]
     waiting_e2 = pending.e2(aside["labs"], men, AS_OF)
     return Known(
         **frames,
         episodes=episodes,
-        draws=link.draws(frames["labs"], episodes, FlagSettings()),
-        pairs=link.pairs(frames["dxa"], men, empty_table("precision"), LinkSettings()),
+        draws=link_draws(frames["labs"], episodes, FlagSettings()),
+        pairs=pair_scans(frames["dxa"], men, empty_table("precision"), LinkSettings()),
         densitometry=densitometry.classify(frames["dxa"], men),
         waiting=pending.waiting(aside, men, AS_OF),
-        waiting_draws=link.draws(waiting_e2, episodes, FlagSettings()),
+        waiting_draws=link_draws(waiting_e2, episodes, FlagSettings()),
     )
 
 

@@ -56,7 +56,7 @@ POISON = "SECRET-VALUE-12.34"
 @pytest.mark.parametrize(
     ("place", "told"),
     [
-        ("e2analytics.exposure.link.pairs", "join failed with ValueError"),
+        ("e2analytics.exposure.scan_pairs._with_precision", "join failed with ValueError"),
         # Between two tasks.
         ("e2analytics.curve.limit.adopt", "perform failed with ValueError"),
     ],

@@ -7,7 +7,10 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from e2analytics.exposure import densitometry, link
+from e2analytics.exposure import densitometry
+from e2analytics.exposure.draws import link_draws
+from e2analytics.exposure.episodes import find_episodes
+from e2analytics.exposure.scan_pairs import pair_scans
 from e2analytics.measures import pending
 from e2analytics.measures.rates import measure, with_older
 from e2analytics.measures.units import Known
@@ -131,15 +134,15 @@ def known(first: dict[str, Any] = EVERYTHING_ONCE, **every: list[dict[str, Any]]
     aside = {name: list(filter(waits, every.get(name, []))) for name in pending.TARGETS}
     set_aside = {name: of_fate(table(name, rows), rows) for name, rows in aside.items()}
     men = frames["patients"]
-    episodes = link.episodes(frames["medications"])
+    episodes = find_episodes(frames["medications"])
     return Known(
         **frames,
         episodes=episodes,
-        draws=link.draws(frames["labs"], episodes, FlagSettings()),
-        pairs=link.pairs(frames["dxa"], men, empty_table("precision"), LinkSettings()),
+        draws=link_draws(frames["labs"], episodes, FlagSettings()),
+        pairs=pair_scans(frames["dxa"], men, empty_table("precision"), LinkSettings()),
         densitometry=densitometry.classify(frames["dxa"], men),
         waiting=pending.waiting(set_aside, men, AS_OF),
-        waiting_draws=link.draws(
+        waiting_draws=link_draws(
             pending.e2(set_aside["labs"], men, AS_OF), episodes, FlagSettings()
         ),
     )
@@ -858,8 +861,8 @@ def test_without_any_man_every_measure_says_so():
 def test_months_that_are_disjoint_count_every_unit_once(outputs):
     tables = outputs.tables
     medications = tables["medications"]
-    episodes = link.episodes(medications)
-    draws = link.draws(tables["labs"], episodes, FlagSettings())
+    episodes = find_episodes(medications)
+    draws = link_draws(tables["labs"], episodes, FlagSettings())
     none_waits = {
         name: tables[name].clear().with_columns(fate=pl.lit("")) for name in pending.TARGETS
     }
@@ -867,7 +870,7 @@ def test_months_that_are_disjoint_count_every_unit_once(outputs):
         **{name: tables[name] for name in ("patients", "medications", "labs", "dxa", "events")},
         episodes=episodes,
         draws=draws,
-        pairs=link.pairs(tables["dxa"], tables["patients"], tables["precision"], LinkSettings()),
+        pairs=pair_scans(tables["dxa"], tables["patients"], tables["precision"], LinkSettings()),
         densitometry=tables["densitometry"],
         waiting=pending.waiting(none_waits, tables["patients"], AS_OF),
         waiting_draws=draws.clear(),

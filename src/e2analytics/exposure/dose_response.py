@@ -20,15 +20,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from e2analytics.exposure import body_mass_index
 from e2analytics.models import random_intercept
 from e2analytics.models.dose_response import draw_check, predict
 from e2analytics.models.dose_response.fit import CONSTANT, MIN_MEN, PRIORS, DoseResponse, Prior
 from e2analytics.models.dose_response.fit import fit as fit_dose_response
 from e2analytics.models.dose_response.predict import Own, Predicted
 from e2analytics.models.dose_response.random_effects import Draws
+from e2analytics.models.normal import Z95
 from e2analytics.models.proportion import wilson
 from e2analytics.models.random_intercept import Usual
 from e2analytics.reference import constants
+from e2analytics.reference.names import ANASTROZOLE, TESTOSTERONE
 from e2analytics.tables.contracts import schema_of
 
 TABLES: Final = ("own_levels", "dose_effects", "e2_checks")
@@ -50,7 +53,6 @@ COVARIATE_PRIORS: Final[Mapping[str, Prior]] = {
 }
 PROJECTED_MG_PER_WEEK: Final = (0.0, 0.25, 0.5, 1.0, 2.0, 3.5, 7.0)
 _ASSUMED_MG_PER_WEEK = 1.0
-_Z95: Final = 1.959963984540054
 _CHECKED: Final = {
     "assay": "assay",
     "clinic": "clinic_id",
@@ -202,7 +204,7 @@ def projections(
         return _empty("projections")
     doses = np.array(PROJECTED_MG_PER_WEEK)
     predicted = _predicted(response, men, np.tile(doses, (len(men), 1)))
-    mean, spread = predicted.mean.ravel(), _Z95 * predicted.sd.ravel()
+    mean, spread = predicted.mean.ravel(), Z95 * predicted.sd.ravel()
     return pl.DataFrame(
         {
             "patient_id": men["patient_id"].gather(np.repeat(np.arange(len(men)), len(doses))),
@@ -287,7 +289,7 @@ def _beside(
     # In one order, so that sums are the same to the last digit.
     testosterone = (
         labs.filter(
-            (pl.col("analyte") == "testosterone_total")
+            (pl.col("analyte") == TESTOSTERONE)
             & (pl.col("value_low") == pl.col("value_high"))
             & (pl.col("value_low") > 0)
         )
@@ -302,21 +304,14 @@ def _beside(
         t_count=pl.len().cast(pl.Float64),
         t_squares=pl.col("same_day").var(ddof=0) * pl.len(),
     )
-    measured = (
-        labs.filter(pl.col("analyte") == "body_mass_index")
-        .sort("collected_on")
-        .group_by("patient_id", maintain_order=True)
-        .agg(measured_bmi=pl.col("value_low").last())
-    )
-    calculated = pl.col("weight_kg") / (pl.col("height_cm") / 100) ** 2
     age = (pl.lit(aged_on) - pl.col("birth_date")).dt.total_days() / constants.DAYS_PER_YEAR
-    about = patients.join(measured, on="patient_id", how="left").select(
+    about = patients.join(body_mass_index.last_measured(labs), on="patient_id", how="left").select(
         "patient_id",
         "clinic_id",
-        bmi_kg_m2=pl.coalesce("measured_bmi", calculated),
+        bmi_kg_m2=pl.coalesce("measured_bmi", body_mass_index.from_height_and_weight()),
         age_years=age,
     )
-    ever = episodes.filter(pl.col("drug") == "anastrozole").select("patient_id").unique()
+    ever = episodes.filter(pl.col("drug") == ANASTROZOLE).select("patient_id").unique()
     together = used
     for more, on in (
         (same_day, ["patient_id", "collected_on"]),
@@ -534,7 +529,7 @@ def _checks(draws: pl.DataFrame) -> pl.DataFrame:
         .group_by(name=column)
         .agg(
             n_draws=pl.len().cast(pl.Int64),
-            n_outside=(pl.col("z").abs() > _Z95).sum().cast(pl.Int64),
+            n_outside=(pl.col("z").abs() > Z95).sum().cast(pl.Int64),
             mean_z=pl.col("z").mean(),
             sd_z=pl.col("z").std(),
         )

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import polars as pl
 
+from e2analytics.exposure import body_mass_index
+from e2analytics.models.normal import Z95
 from e2analytics.reference import constants
+from e2analytics.reference.names import ANASTROZOLE, BODY_MASS_INDEX, ESTRADIOL, TESTOSTERONE
 from e2analytics.settings import LinkSettings
-
-CARRY_BMI_DAYS = 730
-"""House rule: how long a measured body mass index speaks for a man."""
-_Z95 = 1.959963984540054
 
 
 def exposures(
@@ -82,8 +81,8 @@ def exposures(
             share_on_drug="share_on_drug",
             weekly_anastrozole_mg="weekly_anastrozole_mg",
             e2_pg_ml=pl.col("log_e2").exp(),
-            e2_ci_low_pg_ml=(pl.col("log_e2") - _Z95 * pl.col("log_e2_sd")).exp(),
-            e2_ci_high_pg_ml=(pl.col("log_e2") + _Z95 * pl.col("log_e2_sd")).exp(),
+            e2_ci_low_pg_ml=(pl.col("log_e2") - Z95 * pl.col("log_e2_sd")).exp(),
+            e2_ci_high_pg_ml=(pl.col("log_e2") + Z95 * pl.col("log_e2_sd")).exp(),
             age_years="age_years",
             bmi_kg_m2="bmi_kg_m2",
             log_testosterone="log_testosterone",
@@ -120,7 +119,7 @@ def _treated(pairs: pl.DataFrame, episodes: pl.DataFrame) -> pl.DataFrame:
     """Sum up the treatment within each pair's interval: share of days, mean dose, other drugs."""
     start = pl.max_horizontal("scanned_on", "started_on")
     end = pl.min_horizontal("scanned_on_2", "ended_on")
-    anastrozole = pl.col("drug") == "anastrozole"
+    anastrozole = pl.col("drug") == ANASTROZOLE
     days = pl.col("days")
     return (
         pairs.select("pair", "patient_id", "scanned_on", "scanned_on_2")
@@ -158,14 +157,14 @@ def _background(pairs: pl.DataFrame, patients: pl.DataFrame, labs: pl.DataFrame)
     }
     results = about.select("pair", "patient_id", "scanned_on", "scanned_on_2").join(
         labs.filter(
-            pl.col("analyte").is_in(["testosterone_total", "body_mass_index"])
+            pl.col("analyte").is_in([TESTOSTERONE, BODY_MASS_INDEX])
             & (pl.col("value_low") == pl.col("value_high"))
         ).select("patient_id", "collected_on", "analyte", "value_low"),
         on="patient_id",
     )
     testosterone = (
         results.filter(
-            (pl.col("analyte") == "testosterone_total")
+            (pl.col("analyte") == TESTOSTERONE)
             & pl.col("collected_on").is_between("scanned_on", "scanned_on_2")
             & (pl.col("value_low") > 0)
         )
@@ -173,31 +172,20 @@ def _background(pairs: pl.DataFrame, patients: pl.DataFrame, labs: pl.DataFrame)
         .group_by("pair", maintain_order=True)
         .agg(log_testosterone=pl.col("value_low").log().mean())
     )
-    away = (pl.col("collected_on") - since).dt.total_days().abs()
-    measured = (
-        results.filter((pl.col("analyte") == "body_mass_index") & (away <= CARRY_BMI_DAYS))
-        .sort(away, "collected_on")
-        .unique("pair", keep="first", maintain_order=True)
-        .select("pair", measured_bmi="value_low")
-    )
     return (
         about.with_columns(**years)
         .join(testosterone, on="pair", how="left")
-        .join(measured, on="pair", how="left")
+        .join(body_mass_index.nearest_measured(results), on="pair", how="left")
         .select(
             "pair",
             "clinic_id",
             "age_years",
             "log_testosterone",
-            bmi_kg_m2=pl.coalesce("measured_bmi", _bmi()),
+            bmi_kg_m2=pl.coalesce("measured_bmi", body_mass_index.from_height_and_weight()),
             # Before TRT there is no time on it.
             years_on_trt=pl.col("years_on_trt").clip(0),
         )
     )
-
-
-def _bmi() -> pl.Expr:
-    return pl.col("weight_kg") / (pl.col("height_cm") / 100) ** 2
 
 
 def _not_usable(settings: LinkSettings) -> pl.Expr:
@@ -222,20 +210,12 @@ def levels(
     last = dxa.sort("scanned_on", "scan_id").unique(
         ["patient_id", "site"], keep="last", maintain_order=True
     )
-    e2 = labs.filter(
-        (pl.col("analyte") == "estradiol") & pl.col("value_high").is_not_null()
-    ).select(
+    e2 = labs.filter((pl.col("analyte") == ESTRADIOL) & pl.col("value_high").is_not_null()).select(
         "patient_id",
         "collected_on",
         e2_pg_ml=pl.when(pl.col("value_low") == 0)
         .then(pl.col("value_high") / 2**0.5)
         .otherwise((pl.col("value_low") * pl.col("value_high")).sqrt()),
-    )
-    bmi = (
-        labs.filter(pl.col("analyte") == "body_mass_index")
-        .sort("collected_on")
-        .group_by("patient_id", maintain_order=True)
-        .agg(measured_bmi=pl.col("value_low").last())
     )
     away = (pl.col("collected_on") - pl.col("scanned_on")).dt.total_days().abs()
     return (
@@ -244,7 +224,7 @@ def levels(
         .sort(away, "collected_on")
         .unique(["patient_id", "site"], keep="first", maintain_order=True)
         .join(patients, on="patient_id")
-        .join(bmi, on="patient_id", how="left")
+        .join(body_mass_index.last_measured(labs), on="patient_id", how="left")
         .sort("patient_id", "site")
         .select(
             "patient_id",
@@ -253,6 +233,6 @@ def levels(
             "e2_pg_ml",
             age_years=(pl.col("scanned_on") - pl.col("birth_date")).dt.total_days()
             / constants.DAYS_PER_YEAR,
-            bmi_kg_m2=pl.coalesce("measured_bmi", _bmi()),
+            bmi_kg_m2=pl.coalesce("measured_bmi", body_mass_index.from_height_and_weight()),
         )
     )

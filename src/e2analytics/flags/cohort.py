@@ -17,16 +17,16 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 
-from e2analytics.exposure.link import ANASTROZOLE
 from e2analytics.flags import input_digests, rationale
 from e2analytics.flags import rules as flag_rules
 from e2analytics.models.dose_response.exceedance import Levels, probabilities
+from e2analytics.models.normal import Z95
+from e2analytics.reference.names import ANASTROZOLE
 from e2analytics.settings import FlagSettings
 from e2analytics.tables.censoring import wholly_below
 from e2analytics.tables.contracts import FITTED_SITES, TIERS, columns_of
 from e2analytics.tables.limit_in_use import LimitInUse
 
-_Z95: Final = 1.959963984540054
 _SEPARATOR: Final = "; "
 _OBSTACLES: Final = flag_rules.load().reasons_of_role("obstacle")
 _FINDINGS: Final = tuple(
@@ -123,8 +123,8 @@ def cohort(
     return judged.with_columns(
         reasons=pl.concat_list(_OBSTACLES + _FINDINGS).list.drop_nulls().list.join(_SEPARATOR),
         grounds=rationale.in_words(),
-        e2_ci_low=(pl.col("on_mean") - _Z95 * pl.col("on_sd")).exp(),
-        e2_ci_high=(pl.col("on_mean") + _Z95 * pl.col("on_sd")).exp(),
+        e2_ci_low=(pl.col("on_mean") - Z95 * pl.col("on_sd")).exp(),
+        e2_ci_high=(pl.col("on_mean") + Z95 * pl.col("on_sd")).exp(),
         e2_off_drug_pg_ml=pl.col("off_mean").exp(),
     ).select(columns_of("cohort"))
 

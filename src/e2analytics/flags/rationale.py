@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import polars as pl
 
-_Z95: Final = 1.959963984540054
+from e2analytics.models.normal import Z95
 
 
 def in_words() -> pl.Expr:
@@ -15,8 +13,8 @@ def in_words() -> pl.Expr:
         "Expected E2 at {} {} pg/mL (95 % {} to {}), off the drug {}, from {} draws.",
         pl.when("stopped").then(pl.lit("his last dose")).otherwise(pl.lit("the present dose")),
         pl.col("on_mean").exp().round(1),
-        (pl.col("on_mean") - _Z95 * pl.col("on_sd")).exp().round(1),
-        (pl.col("on_mean") + _Z95 * pl.col("on_sd")).exp().round(1),
+        (pl.col("on_mean") - Z95 * pl.col("on_sd")).exp().round(1),
+        (pl.col("on_mean") + Z95 * pl.col("on_sd")).exp().round(1),
         pl.col("off_mean").exp().round(1),
         "n_draws",
     )

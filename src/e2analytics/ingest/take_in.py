@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from e2analytics.exposure import link
+from e2analytics.exposure.episodes import find_episodes
 from e2analytics.ingest import ledger, quarantine, reconcile, superseded_files, validate
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.ingest.unit_errors import convert, find, on_treatment
@@ -114,7 +114,7 @@ def _slips(
 ) -> find.Found:
     """Look for results in another unit than declared; whoever is on the drug is no slip."""
     labs, orders = settled["labs"], settled["medications"].filter(pl.col("fate") == "accepted")
-    spells = link.episodes(plain(orders, "medications"))
+    spells = find_episodes(plain(orders, "medications"))
     on_drug = on_treatment.on_drug(labs, spells, clinics, settings.flag)
     return find.find(labs.with_columns(on_drug), feeds, clinics, settings.slips)
 

@@ -17,7 +17,10 @@ from typing import Any, Final
 
 import polars as pl
 
-from e2analytics.exposure import densitometry, link
+from e2analytics.exposure import densitometry
+from e2analytics.exposure.draws import link_draws
+from e2analytics.exposure.episodes import find_episodes
+from e2analytics.exposure.scan_pairs import pair_scans
 from e2analytics.measures import pending, rates
 from e2analytics.measures.units import Known
 from e2analytics.settings import FlagSettings, LinkSettings
@@ -125,7 +128,7 @@ def _rules(run: Mapping[str, Any]) -> tuple[str, str]:
 def _counted(tables: Tables, settings: Mapping[str, Any], as_of: date) -> pl.DataFrame:
     """Count the month that ended on a day."""
     seen = up_to({name: tables[name] for name in _KEYS}, as_of)
-    episodes = link.episodes(seen["medications"])
+    episodes = find_episodes(seen["medications"])
     waits = {name: tables[at] for name, at in WAITING.items()}
     waiting_e2 = pending.e2(waits["labs"], seen["patients"], as_of)
     flag_settings = FlagSettings(**settings.get("flag", {}))
@@ -137,10 +140,10 @@ def _counted(tables: Tables, settings: Mapping[str, Any], as_of: date) -> pl.Dat
         seen["dxa"],
         seen["events"],
         episodes,
-        link.draws(seen["labs"], episodes, flag_settings),
-        link.pairs(seen["dxa"], seen["patients"], seen["precision"], link_settings),
+        link_draws(seen["labs"], episodes, flag_settings),
+        pair_scans(seen["dxa"], seen["patients"], seen["precision"], link_settings),
         densitometry.classify(seen["dxa"], seen["patients"]),
         pending.waiting(waits, seen["patients"], as_of),
-        link.draws(waiting_e2, episodes, flag_settings),
+        link_draws(waiting_e2, episodes, flag_settings),
     )
     return rates.measure(known, as_of, n_months=1)

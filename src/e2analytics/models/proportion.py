@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from e2analytics.models.normal import Z95
 from e2analytics.models.pspline import Array
-
-_TWO_SIDED = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -39,9 +38,9 @@ def wilson(numerator: ArrayLike, denominator: ArrayLike) -> Proportion:
     met = np.asarray(numerator, dtype=np.float64)
     of = np.where(np.asarray(denominator) > 0, denominator, np.nan)
     share = met / of
-    z2 = _TWO_SIDED**2
+    z2 = Z95**2
     centre = (met + z2 / 2) / (of + z2)
-    reach = _TWO_SIDED * np.sqrt(met * (1 - share) + z2 / 4) / (of + z2)
+    reach = Z95 * np.sqrt(met * (1 - share) + z2 / 4) / (of + z2)
     # At no and at all the end is 0 and 1 exactly; rounding must not show 1e-17.
     low = np.where(met == 0, 0 * share, centre - reach)
     high = np.where(met == of, share, centre + reach)

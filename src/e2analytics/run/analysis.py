@@ -18,8 +18,11 @@ from e2analytics.curve import frozen_model, limit, rows, sensitivity
 from e2analytics.curve.fit import Fitted
 from e2analytics.curve.frozen_model import MonthModel
 from e2analytics.curve.rows import Measured
-from e2analytics.exposure import densitometry, dose_response, intervals, link
+from e2analytics.exposure import densitometry, dose_response, intervals
 from e2analytics.exposure.dose_response import Responded
+from e2analytics.exposure.draws import link_draws
+from e2analytics.exposure.episodes import doses_in_interval, find_episodes, present_dose
+from e2analytics.exposure.scan_pairs import pair_scans
 from e2analytics.flags import cohort as flag
 from e2analytics.flags import context, evidence, gaps, lifecycle
 from e2analytics.ingest import ledger, reconcile
@@ -159,12 +162,12 @@ def see(taken: TakenIn, as_of: date) -> dict[str, pl.DataFrame]:
 
 def join(seen: Mapping[str, pl.DataFrame], settings: Settings) -> Linked:
     """Find the dosing episodes, the E2 draws under them and the scan pairs."""
-    episodes = link.episodes(seen["medications"])
+    episodes = find_episodes(seen["medications"])
     return Linked(
         episodes,
-        link.draws(seen["labs"], episodes, settings.flag),
-        link.pairs(seen["dxa"], seen["patients"], seen["precision"], settings.link),
-        link.draws(seen["waiting_e2"], episodes, settings.flag),
+        link_draws(seen["labs"], episodes, settings.flag),
+        pair_scans(seen["dxa"], seen["patients"], seen["precision"], settings.link),
+        link_draws(seen["waiting_e2"], episodes, settings.flag),
     )
 
 
@@ -197,7 +200,7 @@ def measure_exposure(
     seen: Mapping[str, pl.DataFrame], linked: Linked, responded: Responded, settings: Settings
 ) -> Exposed:
     """Estimate the E2 of every pair from the men's own."""
-    held = link.held(linked.pairs, linked.episodes)
+    held = doses_in_interval(linked.pairs, linked.episodes)
     along = dose_response.along(responded.response, responded.own_levels, held)
     exposures = intervals.exposures(
         linked.pairs,
@@ -222,7 +225,7 @@ def measure_for_curves(
     """Add the pairs of the risk form: each scan with the next one at least a year later."""
     shortest = settings.link.shortest_years_of_risk
     of_risk = settings.link.model_copy(update={"shortest_years": shortest})
-    pairs = link.pairs(seen["dxa"], seen["patients"], seen["precision"], of_risk).filter(
+    pairs = pair_scans(seen["dxa"], seen["patients"], seen["precision"], of_risk).filter(
         pl.col("why_not").is_null()
     )
     # Most scans have the same next scan in both forms: what is known of these pairs stands.
@@ -276,7 +279,7 @@ def flag_men(
     run_id: str,
 ) -> Flagged:
     """Judge every man on the drug by the limit in use; tell what changed, what is missing, what would be."""
-    present = link.present_dose(linked.episodes, as_of)
+    present = present_dose(linked.episodes, as_of)
     men = dose_response.now_and_off(responded.response, responded.own_levels, present)
     in_use = limit_in_use(limits, settings.flag, as_of=as_of)
     known = flag.Known(

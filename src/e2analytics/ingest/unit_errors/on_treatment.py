@@ -29,7 +29,7 @@ def on_drug(
     labs
         Compact rows.
     spells
-        ``patient_id, started_on, ended_on``: of :func:`e2analytics.exposure.link.episodes`.
+        ``patient_id, started_on, ended_on``: of :func:`e2analytics.exposure.episodes.find_episodes`.
     clinics
         ``patient_id -> clinic_id``.
     settings

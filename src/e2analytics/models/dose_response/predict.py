@@ -26,12 +26,12 @@ from e2analytics.models.dose_response.random_effects import (
     likelihoods,
     sums_by_effect,
 )
+from e2analytics.models.normal import Z95
 from e2analytics.models.threads import one_blas_thread, side_by_side
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
-_Z95 = 1.959963984540054
 _SHIFTING = 4
 """Parameters beside the coefficients that shift levels: Emax, ED50, slope and constant of immunoassay."""
 
@@ -154,7 +154,7 @@ def suppression(response: DoseResponse, dose_mg_per_week: Vector) -> tuple[Vecto
     at = [response.names.index(name) for name in ("logit_emax", "log_ed50")]
     by = np.stack([dose.by_logit_emax, dose.by_log_ed50], axis=-1)
     sd = np.sqrt(np.einsum("ki,ij,kj->k", by, response.covariance[np.ix_(at, at)], by))
-    low, high = (1 - np.exp(dose.log_ratio + way * _Z95 * sd) for way in (1, -1))
+    low, high = (1 - np.exp(dose.log_ratio + way * Z95 * sd) for way in (1, -1))
     return low, 1 - np.exp(dose.log_ratio), high
 
 

@@ -1,6 +1,6 @@
-"""Link: episodes, draws under them, scan pairs."""
+"""Scan pairs: which scans are compared, and why others are not."""
 
-from datetime import date, timedelta
+from datetime import date
 
 import polars as pl
 import pytest
@@ -8,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from e2analytics.exposure import intervals, link
-from e2analytics.settings import CrossCalibration, FlagSettings, LinkSettings
+from e2analytics.exposure import intervals
+from e2analytics.exposure.episodes import find_episodes
+from e2analytics.exposure.scan_pairs import pair_scans
+from e2analytics.settings import CrossCalibration, LinkSettings
 from e2analytics.tables.snapshot import empty_table
+from tests.exposure.orders import day
 
-ZERO = date(2024, 1, 1)
 PATIENTS = pl.DataFrame({"patient_id": ["p1"], "clinic_id": ["c1"]})
 MAN = PATIENTS.with_columns(
     birth_date=pl.date(1974, 1, 1),
@@ -22,191 +24,6 @@ MAN = PATIENTS.with_columns(
 )
 NO_DRAWS = pl.DataFrame(schema={"patient_id": pl.String, "collected_on": pl.Date})
 NO_LEVELS = pl.DataFrame(schema={"pair": pl.UInt32, "log_e2": pl.Float64, "log_e2_sd": pl.Float64})
-
-
-def day(number: int | None) -> date | None:
-    return None if number is None else ZERO + timedelta(days=number)
-
-
-def orders(*rows: tuple[str, int, int | None, float | None]) -> pl.DataFrame:
-    """Orders of one man: drug, first day, day stopped, mg a week."""
-    return pl.DataFrame(
-        [
-            {
-                "patient_id": "p1",
-                "drug": drug,
-                "drug_class": "aromatase_inhibitor",
-                "started_on": day(start),
-                "stopped_on": day(stop),
-                "weekly_dose_mg": mg,
-                "source_file": "f",
-                "source_line": line,
-                "source_order": 0,
-            }
-            for line, (drug, start, stop, mg) in enumerate(rows, start=2)
-        ],
-        schema_overrides={"stopped_on": pl.Date, "weekly_dose_mg": pl.Float64},
-    )
-
-
-def spells(*rows: tuple[str, int, int | None, float | None]) -> list[tuple[object, ...]]:
-    found = link.episodes(orders(*rows))
-    return found.select("drug", "started_on", "ended_on", "weekly_dose_mg", "overlap").rows()
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ([("anastrozole", 0, None, 1.0)], [("anastrozole", 0, None, 1.0, False)]),
-        ([("anastrozole", 0, 90, 1.0)], [("anastrozole", 0, 90, 1.0, False)]),
-        # Replaced by a later order: no end was given, so nothing overlaps.
-        (
-            [("anastrozole", 0, None, 1.0), ("anastrozole", 60, None, 0.5)],
-            [("anastrozole", 0, 60, 1.0, False), ("anastrozole", 60, None, 0.5, False)],
-        ),
-        # Replaced before it was stopped.
-        (
-            [("anastrozole", 0, 90, 1.0), ("anastrozole", 60, None, 0.5)],
-            [("anastrozole", 0, 60, 1.0, True), ("anastrozole", 60, None, 0.5, False)],
-        ),
-        # A renewal at the same dose is no change.
-        (
-            [("anastrozole", 0, 60, 1.0), ("anastrozole", 60, None, 1.0)],
-            [("anastrozole", 0, None, 1.0, False)],
-        ),
-        # Also one that is a few days late: E2 stays suppressed for six.
-        (
-            [("anastrozole", 0, 60, 1.0), ("anastrozole", 66, 120, 1.0)],
-            [("anastrozole", 0, 120, 1.0, False)],
-        ),
-        (
-            [("anastrozole", 0, 60, 1.0), ("anastrozole", 67, 120, 1.0)],
-            [("anastrozole", 0, 60, 1.0, False), ("anastrozole", 67, 120, 1.0, False)],
-        ),
-        # Entered in error: never in force, it replaces nothing.
-        (
-            [("anastrozole", 0, None, 1.0), ("anastrozole", 30, 30, 2.0)],
-            [("anastrozole", 0, None, 1.0, False)],
-        ),
-        # A hold: 0 mg ends the spell and is none.
-        (
-            [("anastrozole", 0, None, 1.0), ("anastrozole", 30, None, 0.0)],
-            [("anastrozole", 0, 30, 1.0, False)],
-        ),
-        # Two orders of one day: the later row counts, and nobody knows whether both are taken.
-        (
-            [("anastrozole", 0, None, 1.0), ("anastrozole", 0, None, 2.0)],
-            [("anastrozole", 0, None, 2.0, True)],
-        ),
-        # The same order by two systems.
-        (
-            [("anastrozole", 0, None, 1.0), ("anastrozole", 0, None, 1.0)],
-            [("anastrozole", 0, None, 1.0, False)],
-        ),
-        # Of two orders of one day the one that was ended does not end the other.
-        (
-            [("anastrozole", 0, None, 7.0), ("anastrozole", 0, 60, 1.0)],
-            [("anastrozole", 0, None, 7.0, True)],
-        ),
-        # An unknown dose is never the same as another unknown dose.
-        (
-            [("anastrozole", 0, 60, None), ("anastrozole", 60, None, None)],
-            [("anastrozole", 0, 60, None, False), ("anastrozole", 60, None, None, False)],
-        ),
-        # Another drug does not end this one.
-        (
-            [("anastrozole", 0, None, 1.0), ("letrozole", 60, None, 2.5)],
-            [("anastrozole", 0, None, 1.0, False), ("letrozole", 60, None, 2.5, False)],
-        ),
-    ],
-)
-def test_an_order_is_in_force_until_it_is_stopped_or_replaced(
-    given: list[tuple[str, int, int | None, float | None]],
-    expected: list[tuple[str, int, int | None, float | None, bool]],
-):
-    assert spells(*given) == [(drug, day(s), day(e), mg, o) for drug, s, e, mg, o in expected]
-
-
-@pytest.mark.parametrize(
-    ("drawn", "on_drug", "in_transition"),
-    [
-        (-1, False, False),  # before the start
-        (0, True, True),  # from the start until steady state
-        (13, True, True),
-        (14, True, False),
-        (99, True, False),
-        (100, False, True),  # from the end until washed out
-        (113, False, True),
-        (114, False, False),
-    ],
-)
-def test_a_draw_knows_the_drug_of_its_day(drawn: int, on_drug: bool, in_transition: bool):
-    labs = pl.DataFrame(
-        {"patient_id": ["p1"], "analyte": ["estradiol"], "collected_on": [day(drawn)]}
-    )
-
-    found = link.draws(labs, link.episodes(orders(("anastrozole", 0, 100, 1.0))), FlagSettings())
-
-    assert found.select("on_drug", "in_transition", "on_other").row(0) == (
-        on_drug,
-        in_transition,
-        False,
-    )
-
-
-def test_a_draw_under_another_inhibitor_is_marked():
-    labs = pl.DataFrame({"patient_id": ["p1"], "analyte": ["estradiol"], "collected_on": [day(50)]})
-
-    found = link.draws(labs, link.episodes(orders(("letrozole", 0, None, 2.5))), FlagSettings())
-
-    assert found.select("on_drug", "on_other").row(0) == (False, True)
-
-
-def test_the_present_dose_is_the_one_in_force_else_the_last():
-    spells = link.episodes(
-        orders(
-            ("anastrozole", 0, 100, 2.0), ("anastrozole", 200, None, 0.5), ("letrozole", 0, 9, 17.5)
-        )
-    )
-
-    def present(number: int) -> list[float | None]:
-        return link.present_dose(spells, day(number))["present_mg_per_week"].to_list()
-
-    assert present(-1) == []
-    assert present(50) == [2.0]
-    assert present(150) == [2.0]  # stopped: the drug is felt until it is washed out
-    assert present(250) == [0.5]
-    unknown = link.episodes(orders(("anastrozole", 0, None, None)))
-    assert link.present_dose(unknown, day(5))["present_mg_per_week"].to_list() == [None]
-
-
-def test_what_was_held_between_two_scans_adds_up_to_all_of_the_days():
-    pairs = pl.DataFrame(
-        {
-            "patient_id": ["p1", "p2"],
-            "site": ["lumbar_spine"] * 2,
-            "scan_id": ["s1", "s2"],
-            "scanned_on": [day(0)] * 2,
-            "scanned_on_2": [day(400)] * 2,
-        }
-    )
-    spells = link.episodes(
-        orders(
-            ("anastrozole", -100, 100, 1.0),
-            ("anastrozole", 100, 200, 2.0),
-            ("anastrozole", 300, None, 1.0),
-            ("letrozole", 0, 400, 17.5),
-        )
-    )
-
-    held = link.held(pairs, spells).select("pair", "weekly_dose_mg", "share").rows()
-
-    assert held == [(0, 0.0, 0.25), (0, 1.0, 0.5), (0, 2.0, 0.25), (1, 0.0, 1.0)]
-    unknown = link.held(pairs, link.episodes(orders(("anastrozole", 0, None, None))))
-    assert unknown.select("pair", "weekly_dose_mg", "share").rows() == [
-        (0, None, 1.0),
-        (1, 0.0, 1.0),
-    ]
 
 
 def scans(*rows: tuple[int, str | None]) -> pl.DataFrame:
@@ -250,7 +67,7 @@ def scans(*rows: tuple[int, str | None]) -> pl.DataFrame:
 def test_each_scan_is_paired_with_the_next_one_that_can_be_compared(
     given: list[tuple[int, str | None]], expected: list[tuple[str, str, str | None]]
 ):
-    found = link.pairs(scans(*given), PATIENTS, empty_table("precision"), LinkSettings())
+    found = pair_scans(scans(*given), PATIENTS, empty_table("precision"), LinkSettings())
 
     assert found.select("scan_id", "scan_id_2", "why_not").rows() == expected
 
@@ -266,8 +83,8 @@ def test_a_scanners_own_precision_counts_else_the_worst_that_is_allowed():
         }
     )
 
-    measured = link.pairs(scans((0, "A"), (365, "A")), PATIENTS, own, LinkSettings())
-    unknown = link.pairs(scans((0, "B"), (365, "B")), PATIENTS, own, LinkSettings())
+    measured = pair_scans(scans((0, "A"), (365, "A")), PATIENTS, own, LinkSettings())
+    unknown = pair_scans(scans((0, "B"), (365, "B")), PATIENTS, own, LinkSettings())
 
     # ISCD: LSC = 2.77 x precision; 1.9 % is the worst allowed at the spine.
     assert measured["lsc_pct"][0] == pytest.approx(3.324)
@@ -279,7 +96,7 @@ def test_two_hips_of_one_day_are_paired_each_with_its_own():
         side=pl.Series(["left", "right", "right", "left"]), site=pl.lit("total_hip")
     )
 
-    found = link.pairs(four, PATIENTS, empty_table("precision"), LinkSettings())
+    found = pair_scans(four, PATIENTS, empty_table("precision"), LinkSettings())
 
     assert found.select("scan_id", "scan_id_2", "why_not").sort("scan_id").rows() == [
         ("s0", "s3", None),
@@ -290,11 +107,11 @@ def test_two_hips_of_one_day_are_paired_each_with_its_own():
 def test_a_date_that_the_feed_made_up_makes_no_pair():
     made_up = scans((0, "A"), (365, "A")).with_columns(imputed=pl.lit("scanned_on"))
 
-    assert link.pairs(made_up, PATIENTS, empty_table("precision"), LinkSettings()).is_empty()
+    assert pair_scans(made_up, PATIENTS, empty_table("precision"), LinkSettings()).is_empty()
 
 
 def whys(changed: pl.DataFrame, settings: LinkSettings | None = None) -> list[tuple[object, ...]]:
-    found = link.pairs(changed, PATIENTS, empty_table("precision"), settings or LinkSettings())
+    found = pair_scans(changed, PATIENTS, empty_table("precision"), settings or LinkSettings())
     return found.select("scan_id", "scan_id_2", "why_not").rows()
 
 
@@ -380,7 +197,7 @@ def crossed(
 ) -> list[dict[str, object]]:
     settings = LinkSettings(cross_calibrations=(equation(**changes),))
     own = empty_table("precision") if precision is None else precision
-    return link.pairs(scans(*rows), PATIENTS, own, settings).rows(named=True)
+    return pair_scans(scans(*rows), PATIENTS, own, settings).rows(named=True)
 
 
 def test_two_scanners_are_compared_by_the_equation_that_the_clinic_entered():
@@ -466,11 +283,11 @@ def test_loss_backwards_is_gain_and_the_total_change_meets_the_lsc(
 
     def verdict(*bmd: float) -> tuple[str, float]:
         two = scans((0, "A"), (days, "A")).with_columns(bmd_g_cm2=pl.Series(bmd))
-        pairs = link.pairs(two, PATIENTS, own, LinkSettings())
+        pairs = pair_scans(two, PATIENTS, own, LinkSettings())
         found = intervals.exposures(
             pairs,
             NO_DRAWS,
-            link.episodes(empty_table("medications")),
+            find_episodes(empty_table("medications")),
             NO_LEVELS,
             MAN,
             empty_table("labs"),

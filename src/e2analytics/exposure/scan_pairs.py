@@ -1,28 +1,19 @@
-"""Link: which dose a man was on when, which two scans make a pair, which draws fall between them.
+"""Scan pairs: each scan with the next one of the same man that it can be compared with.
 
-In    the accepted rows of medications, labs and dxa
-Out   episodes  grain patient_id, drug, started_on: a spell at one dose, ``ended_on`` excluded
-      draws     grain as in ``labs``: E2 draws with the drug in force on their day
-      pairs     grain patient_id, site, first scan: the next scan that can be compared, or why none can
-
-Joins are equi-joins and filters: as-of joins need sorted input and only warn when it is not.
+In    the accepted rows of dxa, patients and precision
+Out   pairs   grain patient_id, site, first scan: the next comparable scan, or why there is none
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Final
 
 import polars as pl
 
 from e2analytics import reference
 from e2analytics.reference import constants, vertebrae
-from e2analytics.settings import CrossCalibration, FlagSettings, LinkSettings
-
-ANASTROZOLE: Final = "anastrozole"
-ESTRADIOL: Final = "estradiol"
-FAR_FUTURE: Final = pl.date(9999, 12, 31)
+from e2analytics.settings import CrossCalibration, LinkSettings
 
 _SIDED: Final = ("total_hip", "femoral_neck", "one_third_radius")
 _SAME_DAY: Final = ["patient_id", "site", "side", "scanner_id", "scanned_on"]
@@ -64,148 +55,7 @@ _PAIR: Final = [
 ]
 
 
-def episodes(medications: pl.DataFrame) -> pl.DataFrame:
-    """Return the spells of aromatase inhibitors at one dose.
-
-    An order is in force from its start until it is stopped or a later order of the same drug replaces
-    it; ``overlap`` marks one that was replaced before it was stopped. Of two orders of one day the one that
-    lasts longer counts, else the later row; where their doses differ it is marked, too. A renewal at the
-    same dose, a few days late at the most, goes on with the spell, whose ``ordered_on`` is that of its last
-    order.
-    """
-    of_one_day = ["patient_id", "drug", "started_on"]
-    lasts = pl.col("stopped_on").fill_null(FAR_FUTURE)
-    orders = medications.filter(
-        (pl.col("drug_class") == "aromatase_inhibitor")
-        # Stopped on its first day, an order was never in force and replaces nothing.
-        & pl.col("stopped_on").ne_missing(pl.col("started_on"))
-    ).sort(*of_one_day, lasts, "source_order", "source_line")
-    next_start = pl.col("started_on").shift(-1).over("patient_id", "drug")
-    replaced_early = (pl.col("stopped_on") > next_start).fill_null(False)
-    doses_differ = pl.col("weekly_dose_mg").n_unique().over(of_one_day) > 1
-    in_force = orders.with_columns(
-        ended_on=pl.min_horizontal("stopped_on", next_start),
-        overlap=replaced_early | doses_differ,
-    ).filter(
-        # Two orders of one day: the last of them replaces the others before they were ever in force.
-        pl.col("ended_on").is_null() | (pl.col("ended_on") > pl.col("started_on")),
-        # A dose of 0 mg holds the drug: it ends the spell before it and is none itself.
-        pl.col("weekly_dose_mg").ne_missing(pl.lit(0.0)),
-    )
-    return _merge_renewals(in_force)
-
-
-def _merge_renewals(orders: pl.DataFrame) -> pl.DataFrame:
-    group = ["patient_id", "drug"]
-    gap = (pl.col("started_on") - pl.col("ended_on").shift(1).over(group)).dt.total_days()
-    goes_on = (pl.col("weekly_dose_mg") == pl.col("weekly_dose_mg").shift(1).over(group)) & (
-        gap <= constants.RENEWAL_GAP_DAYS.value
-    )
-    return (
-        orders.with_columns(spell=(~goes_on.fill_null(False)).cum_sum().over(group))
-        .group_by([*group, "spell"], maintain_order=True)
-        .agg(
-            pl.col("started_on").first(),
-            pl.col("ended_on", "weekly_dose_mg", "source_file", "source_line").last(),
-            pl.col("overlap").any(),
-            ordered_on=pl.col("started_on").last(),
-        )
-        .drop("spell")
-    )
-
-
-def draws(labs: pl.DataFrame, spells: pl.DataFrame, settings: FlagSettings) -> pl.DataFrame:
-    """Return the E2 draws with the drug of their day.
-
-    ``on_drug``, ``weekly_anastrozole_mg`` (null off it, or unknown), ``in_transition``, ``on_other``.
-
-    A draw is in transition within the days to steady state after a start or a change, and within the
-    days of washout after an end. Off treatment is a dose of zero, not a missing row.
-    """
-    e2 = labs.filter(pl.col("analyte") == ESTRADIOL).with_row_index("draw")
-    held = (
-        e2.select("draw", "patient_id", "collected_on")
-        .join(
-            spells.select("patient_id", "drug", "started_on", "ended_on", "weekly_dose_mg"),
-            on="patient_id",
-        )
-        .filter(pl.col("collected_on") >= pl.col("started_on"))
-    )
-    since_start = (pl.col("collected_on") - pl.col("started_on")).dt.total_days()
-    since_end = (pl.col("collected_on") - pl.col("ended_on")).dt.total_days()
-    in_force = pl.col("ended_on").is_null() | (pl.col("collected_on") < pl.col("ended_on"))
-    anastrozole = pl.col("drug") == ANASTROZOLE
-    state = held.group_by("draw").agg(
-        on_drug=(in_force & anastrozole).any(),
-        weekly_anastrozole_mg=pl.col("weekly_dose_mg").filter(in_force & anastrozole).first(),
-        settling=(in_force & (since_start < settings.steady_state_days)).any(),
-        washing_out=(~in_force & (since_end < settings.washout_days)).any(),
-        on_other=(~anastrozole & (in_force | (since_end < settings.washout_days))).any(),
-    )
-    return (
-        e2.join(state, on="draw", how="left", validate="1:1", maintain_order="left")
-        .with_columns(pl.col("on_drug", "settling", "washing_out", "on_other").fill_null(False))
-        .with_columns(in_transition=pl.col("settling") | pl.col("washing_out"))
-        .drop("settling", "washing_out")
-    )
-
-
-def present_dose(spells: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Return the weekly dose of anastrozole that men hold, or held last: null where it is not known.
-
-    Of a man who stopped it is the last one: the drug is felt until it is washed out.
-    """
-    in_force = pl.col("ended_on").is_null() | (pl.col("ended_on") > pl.lit(as_of))
-    last = pl.col("weekly_dose_mg").last()
-    return (
-        spells.filter((pl.col("drug") == ANASTROZOLE) & (pl.col("started_on") <= pl.lit(as_of)))
-        .with_columns(in_force=in_force)
-        .sort("patient_id", "in_force", "started_on")
-        .group_by("patient_id", maintain_order=True)
-        .agg(present_mg_per_week=last)
-    )
-
-
-def held(pairs: pl.DataFrame, spells: pl.DataFrame) -> pl.DataFrame:
-    """Return the doses of anastrozole held between two scans, each with its share of the days.
-
-    Grain pair (a row of ``pairs``, counted from 0), dose: ``weekly_dose_mg`` is 0 off the drug, null where
-    it is not known.
-    """
-    within = pairs.select(
-        "patient_id",
-        "site",
-        "scan_id",
-        "scanned_on",
-        "scanned_on_2",
-        length=(pl.col("scanned_on_2") - pl.col("scanned_on")).dt.total_days(),
-    ).with_row_index("pair")
-    start = pl.max_horizontal("scanned_on", "started_on")
-    end = pl.min_horizontal("scanned_on_2", "ended_on")
-    key = ["pair", "patient_id", "site", "scan_id"]
-    on = (
-        within.join(spells.filter(pl.col("drug") == ANASTROZOLE), on="patient_id")
-        .with_columns(days=(end - start).dt.total_days())
-        .filter(pl.col("days") > 0)
-        .group_by(*key, "length", "weekly_dose_mg")
-        .agg(pl.col("days").sum())
-    )
-    # Whole days are summed: shares would differ in their last digit with the order of the sum.
-    days_on = on.group_by("pair").agg(on=pl.col("days").sum())
-    off = (
-        within.join(days_on, on="pair", how="left", maintain_order="left")
-        .with_columns(days=pl.col("length") - pl.col("on").fill_null(0), weekly_dose_mg=0.0)
-        .filter(pl.col("days") > 0)
-        .select(on.columns)
-    )
-    return (
-        pl.concat([off, on])
-        .select(*key, "weekly_dose_mg", share=pl.col("days") / pl.col("length"))
-        .sort("pair", "weekly_dose_mg")
-    )
-
-
-def pairs(
+def pair_scans(
     dxa: pl.DataFrame, patients: pl.DataFrame, precision: pl.DataFrame, settings: LinkSettings
 ) -> pl.DataFrame:
     """Return each scan with the next one it can be compared with, and why it cannot.

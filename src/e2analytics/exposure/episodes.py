@@ -1,0 +1,125 @@
+"""Episodes: which aromatase inhibitor a man took when, and at which dose.
+
+In    the accepted rows of medications
+Out   episodes           grain patient_id, drug, started_on: a spell at one dose, ``ended_on`` excluded
+      doses in interval  grain pair, dose: the share of a scan interval's days at each dose
+
+Joins are equi-joins and filters: as-of joins need sorted input and only warn when it is not.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final
+
+import polars as pl
+
+from e2analytics.reference import constants
+from e2analytics.reference.names import ANASTROZOLE, AROMATASE_INHIBITOR
+
+_NEVER: Final = pl.date(9999, 12, 31)
+
+
+def find_episodes(medications: pl.DataFrame) -> pl.DataFrame:
+    """Return the spells of aromatase inhibitors at one dose.
+
+    An order is in force from its start until it is stopped or a later order of the same drug replaces
+    it; ``overlap`` marks one that was replaced before it was stopped. Of two orders of one day the one that
+    lasts longer counts, else the later row; where their doses differ it is marked, too. A renewal at the
+    same dose, a few days late at the most, goes on with the spell, whose ``ordered_on`` is that of its last
+    order.
+    """
+    of_one_day = ["patient_id", "drug", "started_on"]
+    lasts = pl.col("stopped_on").fill_null(_NEVER)
+    orders = medications.filter(
+        (pl.col("drug_class") == AROMATASE_INHIBITOR)
+        # Stopped on its first day, an order was never in force and replaces nothing.
+        & pl.col("stopped_on").ne_missing(pl.col("started_on"))
+    ).sort(*of_one_day, lasts, "source_order", "source_line")
+    next_start = pl.col("started_on").shift(-1).over("patient_id", "drug")
+    replaced_early = (pl.col("stopped_on") > next_start).fill_null(False)
+    doses_differ = pl.col("weekly_dose_mg").n_unique().over(of_one_day) > 1
+    in_force = orders.with_columns(
+        ended_on=pl.min_horizontal("stopped_on", next_start),
+        overlap=replaced_early | doses_differ,
+    ).filter(
+        # Two orders of one day: the last of them replaces the others before they were ever in force.
+        pl.col("ended_on").is_null() | (pl.col("ended_on") > pl.col("started_on")),
+        # A dose of 0 mg holds the drug: it ends the spell before it and is none itself.
+        pl.col("weekly_dose_mg").ne_missing(pl.lit(0.0)),
+    )
+    return _merge_renewals(in_force)
+
+
+def _merge_renewals(orders: pl.DataFrame) -> pl.DataFrame:
+    group = ["patient_id", "drug"]
+    gap = (pl.col("started_on") - pl.col("ended_on").shift(1).over(group)).dt.total_days()
+    goes_on = (pl.col("weekly_dose_mg") == pl.col("weekly_dose_mg").shift(1).over(group)) & (
+        gap <= constants.RENEWAL_GAP_DAYS.value
+    )
+    return (
+        orders.with_columns(spell=(~goes_on.fill_null(False)).cum_sum().over(group))
+        .group_by([*group, "spell"], maintain_order=True)
+        .agg(
+            pl.col("started_on").first(),
+            pl.col("ended_on", "weekly_dose_mg", "source_file", "source_line").last(),
+            pl.col("overlap").any(),
+            ordered_on=pl.col("started_on").last(),
+        )
+        .drop("spell")
+    )
+
+
+def present_dose(spells: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    """Return the weekly dose of anastrozole that men hold, or held last: null where it is not known.
+
+    Of a man who stopped it is the last one: the drug is felt until it is washed out.
+    """
+    in_force = pl.col("ended_on").is_null() | (pl.col("ended_on") > pl.lit(as_of))
+    last = pl.col("weekly_dose_mg").last()
+    return (
+        spells.filter((pl.col("drug") == ANASTROZOLE) & (pl.col("started_on") <= pl.lit(as_of)))
+        .with_columns(in_force=in_force)
+        .sort("patient_id", "in_force", "started_on")
+        .group_by("patient_id", maintain_order=True)
+        .agg(present_mg_per_week=last)
+    )
+
+
+def doses_in_interval(pairs: pl.DataFrame, spells: pl.DataFrame) -> pl.DataFrame:
+    """Return the doses of anastrozole held between two scans, each with its share of the days.
+
+    Grain pair (a row of ``pairs``, counted from 0), dose: ``weekly_dose_mg`` is 0 off the drug, null where
+    it is not known.
+    """
+    within = pairs.select(
+        "patient_id",
+        "site",
+        "scan_id",
+        "scanned_on",
+        "scanned_on_2",
+        length=(pl.col("scanned_on_2") - pl.col("scanned_on")).dt.total_days(),
+    ).with_row_index("pair")
+    start = pl.max_horizontal("scanned_on", "started_on")
+    end = pl.min_horizontal("scanned_on_2", "ended_on")
+    key = ["pair", "patient_id", "site", "scan_id"]
+    on = (
+        within.join(spells.filter(pl.col("drug") == ANASTROZOLE), on="patient_id")
+        .with_columns(days=(end - start).dt.total_days())
+        .filter(pl.col("days") > 0)
+        .group_by(*key, "length", "weekly_dose_mg")
+        .agg(pl.col("days").sum())
+    )
+    # Whole days are summed: shares would differ in their last digit with the order of the sum.
+    days_on = on.group_by("pair").agg(on=pl.col("days").sum())
+    off = (
+        within.join(days_on, on="pair", how="left", maintain_order="left")
+        .with_columns(days=pl.col("length") - pl.col("on").fill_null(0), weekly_dose_mg=0.0)
+        .filter(pl.col("days") > 0)
+        .select(on.columns)
+    )
+    return (
+        pl.concat([off, on])
+        .select(*key, "weekly_dose_mg", share=pl.col("days") / pl.col("length"))
+        .sort("pair", "weekly_dose_mg")
+    )

@@ -1,0 +1,11 @@
+"""Names of drugs and analytes, as the tables write them."""
+
+from typing import Final
+
+ANASTROZOLE: Final = "anastrozole"
+AROMATASE_INHIBITOR: Final = "aromatase_inhibitor"
+"""A drug class, of which anastrozole is one."""
+
+BODY_MASS_INDEX: Final = "body_mass_index"
+ESTRADIOL: Final = "estradiol"
+TESTOSTERONE: Final = "testosterone_total"
