@@ -141,7 +141,10 @@ def test_the_same_quarantine_gives_the_same_bytes(tmp_path: Path):
     again = (
         "import sys, time; from pathlib import Path; import polars as pl; "
         "from unittest.mock import patch; from e2analytics.ingest import corrections; "
-        "later = time.localtime(time.time() + 1e7); patch('time.localtime', lambda *_: later).start(); "
+        "real, now = time.localtime, time.time(); "
+        # A clock that is ahead; a time set to 1980 stays what it is.
+        "ahead = lambda at=None: real((at or now) + 1e7 * ((at or now) > 1e9)); "
+        "patch('time.localtime', ahead).start(); "
         "out = Path(sys.argv[1]); "
         "corrections.write(pl.read_parquet(out / 'lines'), pl.read_parquet(out / 'files'), out / 'b', run_id=None)"
     )

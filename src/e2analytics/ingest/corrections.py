@@ -11,21 +11,14 @@ quarantine gives the same bytes.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
-from datetime import datetime
-from os import PathLike
 from pathlib import Path
-from typing import Any, Final
-from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+from typing import Final
 
 import polars as pl
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.styles import Alignment, Font
-from openpyxl.writer.excel import ExcelWriter
 
 from e2analytics.errors import UnreadableError
+from e2analytics.spreadsheet import Book, Style, Value, Wrapped
 
 COLUMNS: Final = ("file", "line", "rule", "severity", "column", "advice", "state")
 EXCEL_ROWS: Final = 1_048_576
@@ -42,9 +35,6 @@ HOW_TO_SEND_BACK: Final = (
 )
 
 _WIDTHS: Final = {"Summary": (38, 12, 12, 14, 80), "Lines": (34, 10, 28, 10, 20, 80, 10)}
-_BOLD: Final = Font(bold=True)
-_WRAPPED: Final = Alignment(wrap_text=True, vertical="top")
-_EPOCH: Final = datetime(1980, 1, 1)  # the earliest time that a zip archive can say
 
 
 def write(
@@ -124,86 +114,44 @@ def by_rule(quarantine: pl.DataFrame) -> pl.DataFrame:
 
 
 def _write_book(file: Path, quarantine: pl.DataFrame, files: pl.DataFrame, *, title: str) -> None:
-    book = Workbook(write_only=True)
-    book.properties.creator = "e2analytics"
-    book.properties.created = book.properties.modified = _EPOCH
-    summary = _sheet(book, "Summary")
-    for row in _summary(summary, quarantine, files, title):
-        summary.append(row)
-    sheet = _sheet(book, "Lines")
-    sheet.append(_bold(sheet, COLUMNS))
-    for line in _lines(quarantine).head(EXCEL_ROWS - 1).iter_rows():
-        sheet.append(line)
-    with _Undated(file, "w", ZIP_DEFLATED) as archive:
-        ExcelWriter(book, archive).save()
+    book = Book(file)
+    summary = book.add_sheet("Summary", _WIDTHS["Summary"])
+    lines = book.add_sheet("Lines", _WIDTHS["Lines"])
+    for sheet, pages_high in ((summary, 1), (lines, 0)):
+        sheet.set_landscape()
+        sheet.fit_to_pages(1, pages_high)  # 0: as many as it takes
+    lines.freeze_panes(1, 0)
+    lines.repeat_rows(0)
+    for number, (values, style) in enumerate(_summary(quarantine, files, title)):
+        book.write_row(summary, number, values, style)
+    book.write_row(lines, 0, COLUMNS, "bold")
+    listed = _lines(quarantine).head(EXCEL_ROWS - 1)
+    for number, line in enumerate(listed.iter_rows(), start=1):
+        book.write_row(lines, number, line)
+    book.close()
 
 
 def _summary(
-    sheet: Any, quarantine: pl.DataFrame, files: pl.DataFrame, title: str
-) -> Iterator[Sequence[Any]]:
+    quarantine: pl.DataFrame, files: pl.DataFrame, title: str
+) -> Iterator[tuple[Sequence[Value], Style]]:
+    """Yield the rows of the summary, each with the style of its text."""
     resolved = int((quarantine["state"] == "resolved").sum())
-    yield _bold(sheet, [f"Rows to mend: {title}"])
-    yield [f"Open lines: {len(quarantine) - resolved:,}. Resolved lines: {resolved:,}."]
+    yield [f"Rows to mend: {title}"], "bold"
+    yield [f"Open lines: {len(quarantine) - resolved:,}. Resolved lines: {resolved:,}."], "plain"
     if len(quarantine) >= EXCEL_ROWS:
-        yield [
+        room = (
             f"Excel has room for the first {EXCEL_ROWS - 1:,} of {len(quarantine):,} lines: "
             f"all are in {title}.csv."
-        ]
-    yield []
-    yield _bold(sheet, ["How to send them back"])
-    yield from ([advice] for advice in HOW_TO_SEND_BACK)
-    yield []
-    yield _bold(sheet, ["Rule", "Severity", "Open", "Resolved", "Advice"])
-    for *facts, advice in by_rule(quarantine).iter_rows():
-        yield [*facts, _cell(sheet, advice, alignment=_WRAPPED)]
-    yield []
-    yield _bold(sheet, ["File", "Rows read", "Accepted", "In quarantine", "Refused by rule"])
-    yield from files.select(
-        "source_file", "rows_read", "accepted", "quarantined", "refused"
-    ).iter_rows()
-
-
-def _sheet(book: Workbook, name: str) -> Any:
-    # Any: the type stubs do not know that a sheet that is only written has columns and a page, too.
-    sheet: Any = book.create_sheet(name)
-    for letter, width in zip("ABCDEFG", _WIDTHS[name], strict=False):
-        sheet.column_dimensions[letter].width = width
-    sheet.page_setup.orientation = "landscape"
-    sheet.sheet_properties.pageSetUpPr.fitToPage = True
-    sheet.page_setup.fitToHeight = 1 if name == "Summary" else 0
-    if name == "Lines":
-        sheet.freeze_panes = "A2"
-        sheet.print_title_rows = "1:1"
-    return sheet
-
-
-def _bold(sheet: Any, texts: Sequence[str]) -> list[Any]:
-    return [_cell(sheet, text, font=_BOLD) for text in texts]
-
-
-def _cell(sheet: Any, text: str, **style: Font | Alignment) -> Any:
-    cell = WriteOnlyCell(sheet, text)
-    for name, value in style.items():
-        setattr(cell, name, value)
-    return cell
-
-
-class _Undated(ZipFile):
-    """A zip archive that does not tell when it was made."""
-
-    def writestr(self, zinfo_or_arcname: str | ZipInfo, data: Any, *_: Any, **__: Any) -> None:
-        """Add ``data`` under a name, without its time."""
-        super().writestr(_undated(str(zinfo_or_arcname)), data)
-
-    def write(self, filename: str | PathLike[str], arcname: Any = None, *_: Any, **__: Any) -> None:
-        """Add a file under ``arcname``, without its time."""
-        info = _undated(str(arcname))
-        # Its size is not known beforehand: a sheet may need the long form of the format.
-        with Path(filename).open("rb") as source, self.open(info, "w", force_zip64=True) as entry:
-            shutil.copyfileobj(source, entry)
-
-
-def _undated(name: str) -> ZipInfo:
-    info = ZipInfo(name, _EPOCH.timetuple()[:6])
-    info.compress_type = ZIP_DEFLATED
-    return info
+        )
+        yield [room], "plain"
+    yield [], "plain"
+    yield ["How to send them back"], "bold"
+    yield from (([advice], "plain") for advice in HOW_TO_SEND_BACK)
+    yield [], "plain"
+    yield ["Rule", "Severity", "Open", "Resolved", "Advice"], "bold"
+    for *counts, advice in by_rule(quarantine).iter_rows():
+        yield [*counts, Wrapped(advice)], "plain"
+    yield [], "plain"
+    yield ["File", "Rows read", "Accepted", "In quarantine", "Refused by rule"], "bold"
+    read = files.select("source_file", "rows_read", "accepted", "quarantined", "refused")
+    yield from ((file, "plain") for file in read.iter_rows())

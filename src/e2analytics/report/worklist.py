@@ -9,18 +9,18 @@ Text that a spreadsheet could take for a formula stays text.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime, time
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
 import polars as pl
-from openpyxl import Workbook
 
 from e2analytics.errors import UnreadableError
 from e2analytics.flags import rules as flag_rules
-from e2analytics.report.formats.workbook import Sheet, fill, same_bytes
+from e2analytics.report.formats.workbook import Sheet, add_table
 from e2analytics.report.sections.men import most_pressing_first, still_open
-from e2analytics.spreadsheet import harmless
+from e2analytics.spreadsheet import Book, harmless
 
 TABLES: Final = ("flags", "gaps", "context", "flag_evidence")
 _FLAG: Final = (
@@ -85,10 +85,11 @@ def write(rows: pl.DataFrame, file: Path, as_of: date) -> None:
 
 
 def _workbook(rows: pl.DataFrame, as_of: date) -> bytes:
-    book = Workbook()
-    book.remove(book.worksheets[0])
-    fill(book.create_sheet("worklist"), Sheet(tuple(rows.columns), tuple(rows.rows())))
-    return same_bytes(book, as_of)
+    content = BytesIO()
+    book = Book(content, created=datetime.combine(as_of, time()))
+    add_table(book, "worklist", Sheet(tuple(rows.columns), tuple(rows.rows())))
+    book.close()
+    return content.getvalue()
 
 
 def _worded(name: pl.Expr, words: Mapping[str, str]) -> pl.Expr:

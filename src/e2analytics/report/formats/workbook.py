@@ -10,38 +10,24 @@ in small print under a number on the page has a column of its own here.
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from io import BytesIO
 from typing import Final
 
-from openpyxl import Workbook
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
-from openpyxl.cell.cell import Cell as SheetCell
-from openpyxl.styles import Alignment, Font
-from openpyxl.utils import get_column_letter
-from openpyxl.worksheet.worksheet import Worksheet
-
 from e2analytics.report.formats.document import Cell, Document, Row, Table, plain_text
 from e2analytics.report.formats.pdf import Edges
 from e2analytics.report.formatting import NOTHING
-
-Value = str | int | float | date | None
+from e2analytics.spreadsheet import Book, Share, Value
 
 _NUMBER: Final = re.compile(r"([−+-]?)([\d,]+(?:\.\d+)?)( %)?")
 _INTERVAL: Final = re.compile(rf"{_NUMBER.pattern} to {_NUMBER.pattern}")
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 _NO_SHEET_NAME: Final = re.compile(r"[\\/*?:\[\]']")
 _LONGEST_SHEET_NAME: Final = 31
-_OPENS_A_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-_MODIFIED: Final = re.compile(rb"(<dcterms:modified[^>]*>)[^<]*")
+_CONTENTS_WIDTH: Final = 34
 NOTE: Final = "note"
-
-
-class Share(float):
-    """A fraction that is shown in per cent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +40,10 @@ class Sheet:
 
 def render_workbook(document: Document, edges: Edges) -> bytes:
     """Put every table of a document on a sheet of its own."""
-    book = Workbook()
-    contents = book.active
-    assert isinstance(contents, Worksheet)  # noqa: S101 - a new workbook has one
-    contents.title = "README"
+    content = BytesIO()
+    book = Book(content, created=datetime.combine(edges.as_of, time()), title=document.title)
+    contents = book.add_sheet("README", (_CONTENTS_WIDTH, _CONTENTS_WIDTH))
     lines: list[tuple[Value, ...]] = [
-        (document.title,),
         (edges.warning,),
         (edges.subject,),
         (edges.origin,),
@@ -70,14 +54,12 @@ def render_workbook(document: Document, edges: Edges) -> bytes:
     for number, (section, table) in enumerate(document.tables, start=1):
         name = _sheet_name(number, table.caption or section)
         lines.append((name, section, table.caption))
-        fill(book.create_sheet(name), sheet_of(table))
+        add_table(book, name, sheet_of(table))
+    book.write_row(contents, 0, (document.title,), "bold")
     for number, line in enumerate(lines, start=1):
-        _write(contents, number, line)
-    contents["A1"].font = Font(bold=True)
-    contents.column_dimensions["A"].width = contents.column_dimensions["B"].width = 34
-    book.properties.creator = "e2analytics"
-    book.properties.title = document.title
-    return same_bytes(book, edges.as_of)
+        book.write_row(contents, number, line)
+    book.close()
+    return content.getvalue()
 
 
 def sheet_of(table: Table) -> Sheet:
@@ -159,7 +141,7 @@ def _value(cell: Cell) -> Value:
         return date.fromisoformat(said)
     if cell.number and (found := _NUMBER.fullmatch(said)):
         return _number(*found.groups())
-    return ILLEGAL_CHARACTERS_RE.sub("", said)
+    return said
 
 
 def _number(sign: str, digits: str, per_cent: str | None) -> int | float:
@@ -169,34 +151,19 @@ def _number(sign: str, digits: str, per_cent: str | None) -> int | float:
     return Share(value / 100) if per_cent else value
 
 
-def fill(sheet: Worksheet, table: Sheet) -> None:
-    """Write a table to an empty sheet."""
-    _write(sheet, 1, table.columns)
-    for cell in sheet[1]:
-        cell.font = Font(bold=True)
-        cell.alignment = Alignment(wrap_text=True, vertical="top")
-    for number, row in enumerate(table.rows, start=2):
-        _write(sheet, number, row)
-    sheet.freeze_panes = "B2"
-    for place, name in enumerate(table.columns, start=1):
-        said = [str(row[place - 1] or "") for row in table.rows]
-        longest = max([min(len(name), 18), *map(len, said)])
-        sheet.column_dimensions[get_column_letter(place)].width = min(longest + 2, 60)
+def add_table(book: Book, name: str, table: Sheet) -> None:
+    """Add a table as a sheet; its header and its first column stay in view."""
+    sheet = book.add_sheet(name, [_width(table, place) for place in range(len(table.columns))])
+    sheet.freeze_panes(1, 1)
+    book.write_row(sheet, 0, table.columns, "header")
+    for number, row in enumerate(table.rows, start=1):
+        book.write_row(sheet, number, row)
 
 
-def _write(sheet: Worksheet, number: int, values: Sequence[Value]) -> None:
-    for place, value in enumerate(values, start=1):
-        cell = sheet.cell(number, place)
-        assert isinstance(cell, SheetCell)  # noqa: S101 - nothing is merged here
-        cell.value = value
-        if isinstance(value, str):
-            # Else openpyxl makes a formula of what begins with "=".
-            cell.data_type = "s"
-            cell.quotePrefix = value.startswith(_OPENS_A_FORMULA)
-        elif isinstance(value, Share):
-            cell.number_format = "0.0%"
-        elif isinstance(value, date):
-            cell.number_format = "yyyy-mm-dd"
+def _width(table: Sheet, column: int) -> int:
+    said = [str(row[column] or "") for row in table.rows]
+    longest = max([min(len(table.columns[column]), 18), *map(len, said)])
+    return min(longest + 2, 60)
 
 
 def _sheet_name(number: int, said: str) -> str:
@@ -204,18 +171,3 @@ def _sheet_name(number: int, said: str) -> str:
     if len(name) <= _LONGEST_SHEET_NAME:
         return name
     return name[: _LONGEST_SHEET_NAME + 1].rpartition(" ")[0]
-
-
-def same_bytes(book: Workbook, as_of: date) -> bytes:
-    """Write a workbook without the time at which it was written."""
-    book.properties.created = datetime.combine(as_of, time())
-    raw, fixed = BytesIO(), BytesIO()
-    book.save(raw)
-    stamp = f"{as_of.isoformat()}T00:00:00Z".encode()
-    with zipfile.ZipFile(raw) as old, zipfile.ZipFile(fixed, "w", zipfile.ZIP_DEFLATED) as new:
-        for name in old.namelist():
-            content = _MODIFIED.sub(rb"\g<1>" + stamp, old.read(name))
-            entry = zipfile.ZipInfo(name, (as_of.year, as_of.month, as_of.day, 0, 0, 0))
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            new.writestr(entry, content)
-    return fixed.getvalue()

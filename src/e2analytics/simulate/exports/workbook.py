@@ -7,23 +7,25 @@ Dates are dates and numbers are numbers, as somebody who types them would have i
 from pathlib import Path
 
 import polars as pl
-from openpyxl import Workbook
 
 from e2analytics.simulate.exports.parquet import typed
 from e2analytics.simulate.exports.tables import Tables
+from e2analytics.spreadsheet import Book
 
 
 def write(folder: Path, tables: Tables) -> Tables:
     """Write every table; nothing is left."""
-    book = Workbook(write_only=True)
+    book = Book(folder / "clinic.xlsx")
     for name, table in tables.items():
-        sheet = book.create_sheet(name)
-        sheet.append(table.columns)
-        for cells, texts in zip(_cells(table).iter_rows(), table.iter_rows(), strict=True):
-            sheet.append(
-                [text if cell is None else cell for cell, text in zip(cells, texts, strict=True)]
-            )
-    book.save(folder / "clinic.xlsx")
+        sheet = book.add_sheet(name)
+        book.write_row(sheet, 0, table.columns)
+        rows = zip(_cells(table).iter_rows(), table.iter_rows(), strict=True)
+        for number, (cells, texts) in enumerate(rows, start=1):
+            values = [
+                text if cell is None else cell for cell, text in zip(cells, texts, strict=True)
+            ]
+            book.write_row(sheet, number, values)
+    book.close()
     return {}
 
 
