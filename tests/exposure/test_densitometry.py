@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from e2analytics import reference
 from e2analytics.exposure import densitometry
 from e2analytics.reference import vertebrae
-from e2analytics.tables.contracts import BONE_CLASSES, SITES
+from e2analytics.tables.vocabulary import BONE_CLASSES, SITES
 
 NHANES = Path(__file__).parents[3] / "shared" / "data" / "nhanes_2017_2020"
 WHITE_WOMEN = "NHANES III white female"

@@ -12,11 +12,11 @@ from e2analytics.exposure import dose_response
 from e2analytics.exposure.dose_response import Responded
 from e2analytics.exposure.draws import link_draws
 from e2analytics.exposure.episodes import find_episodes, present_dose
-from e2analytics.ingest import validate
 from e2analytics.models.dose_response import predict
 from e2analytics.models.dose_response.random_effects import integrate
 from e2analytics.settings import FlagSettings
-from e2analytics.tables.contracts import TABLES
+from e2analytics.tables.check import check
+from e2analytics.tables.registry import TABLES
 from e2analytics.tables.snapshot import empty_table
 
 ZERO = date(2024, 1, 1)
@@ -158,15 +158,13 @@ def test_the_tables_keep_their_contracts():
     found = fitted()
     of_model = pl.lit("m").alias("model_id")
 
-    validate.check(
+    check(
         found.own_levels.with_columns(of_model),
         TABLES["own_levels"],
         table="own_levels",
         stage="run",
     )
-    validate.check(
-        found.checks.with_columns(of_model), TABLES["e2_checks"], table="e2_checks", stage="run"
-    )
+    check(found.checks.with_columns(of_model), TABLES["e2_checks"], table="e2_checks", stage="run")
     assert set(found.checks["by"]) == {"assay", "clinic", "dose", "laboratory"}
     assert found.checks["fits"].all()
 
@@ -288,9 +286,7 @@ def test_what_is_expected_along_an_interval_is_the_mean_over_its_doses():
     assert along.episodes["log_e2_mean"].to_list()[:2] == pytest.approx(
         [man["off_mean"], man["on_mean"]]
     )
-    validate.check(
-        along.episodes, TABLES["exposure_episodes"], table="exposure_episodes", stage="run"
-    )
+    check(along.episodes, TABLES["exposure_episodes"], table="exposure_episodes", stage="run")
 
 
 def test_projections_fall_with_the_dose_and_meet_what_is_expected_now():

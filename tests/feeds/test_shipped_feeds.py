@@ -9,6 +9,7 @@ import pytest
 from e2analytics.errors import RefusedFileError
 from e2analytics.feeds import drop, formats, lookups, mapping
 from e2analytics.feeds.description import load_feeds
+from e2analytics.tables.source import PROVENANCE
 
 FEEDS = {feed.feed: feed for feed in load_feeds()}
 LABCORP = "Specimen ID,Patient ID,DOB,Gender,Account Number,Date Collected,Date Reported,Result Code,Result Code Name,Result LOINC,Result,Units,Lab,Result Status,Comments"
@@ -43,7 +44,7 @@ def text_rows(path: Path, target: str) -> pl.DataFrame:
 
 def given(rows: pl.DataFrame) -> list[dict[str, str]]:
     """Return what the rows say: the texts that are not empty."""
-    about = {*mapping.PROVENANCE, "short_line", "namespace", "imputed"}
+    about = {*PROVENANCE, "short_line", "namespace", "imputed"}
     return [
         {name: value for name, value in row.items() if value is not None and name not in about}
         for row in rows.iter_rows(named=True)

@@ -7,7 +7,7 @@ from e2analytics import reference
 from e2analytics.flags import rules as flag_rules
 from e2analytics.flags.rules import FlagRules
 from e2analytics.settings import FlagSettings
-from e2analytics.tables.contracts import STATUSES
+from e2analytics.tables.vocabulary import STATUSES
 
 
 def test_the_rules_load_in_the_order_in_which_they_are_asked():

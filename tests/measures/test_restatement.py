@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from e2analytics.measures import restatement
-from e2analytics.tables.contracts import schema_of
+from e2analytics.tables.registry import schema_of
 from e2analytics.tables.snapshot import empty_table
 
 AUGUST = date(2026, 8, 31)

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from e2analytics import reference
-from e2analytics.tables.contracts import SITES
+from e2analytics.tables.vocabulary import SITES
 
 ANALYTES = reference.load("analytes")["analytes"]
 DRUGS = reference.load("drugs")

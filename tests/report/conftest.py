@@ -17,8 +17,8 @@ import pytest
 from scipy.special import ndtr
 
 from e2analytics.models.proportion import wilson
-from e2analytics.reference import measures
-from e2analytics.tables import contracts
+from e2analytics.reference import measures, vocabulary
+from e2analytics.tables import registry
 
 AS_OF = date(2026, 9, 30)
 RUN_ID = "2026-09-30-7c1f"
@@ -37,7 +37,7 @@ def pseudonym(number: int) -> str:
 
 def frame(table: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
     """Rows as a frame with the contract's columns, types and order."""
-    return pl.DataFrame(rows, schema=contracts.schema_of(table), orient="row")
+    return pl.DataFrame(rows, schema=registry.schema_of(table), orient="row")
 
 
 def empty(table: str) -> pl.DataFrame:
@@ -520,7 +520,7 @@ def exposure_rows(rng: np.random.Generator) -> list[dict[str, Any]]:
             {
                 "patient_id": pseudonym(number % N_MEN),
                 "clinic_id": CLINICS[number % 3],
-                "site": contracts.FITTED_SITES[number // N_MEN],
+                "site": vocabulary.FITTED_SITES[number // N_MEN],
                 "scanner_id": "hologic-1",
                 "first_scan_id": f"scan-{number}",
                 "second_scan_id": f"scan-{number}b",

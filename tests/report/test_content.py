@@ -10,7 +10,7 @@ import pytest
 
 from e2analytics.errors import ConfigurationError, ContractError, TooLittleDataError
 from e2analytics.report.content import Report, build
-from e2analytics.tables import contracts
+from e2analytics.tables import registry
 
 Tables = dict[str, pl.DataFrame]
 MONTH = "2026-09"
@@ -22,7 +22,7 @@ def report(tables: Tables) -> Report:
 
 
 def without(tables: Tables, *names: str) -> Tables:
-    return {**tables, **{name: contracts.TABLES[name].empty() for name in names}}
+    return {**tables, **{name: registry.TABLES[name].empty() for name in names}}
 
 
 def with_runs(tables: Tables, *changes: dict[str, Any]) -> Tables:

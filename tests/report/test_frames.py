@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from e2analytics.tables import contracts
+from e2analytics.tables import registry
 
 NAMES = (
     *(
@@ -25,4 +25,4 @@ NAMES = (
 
 @pytest.mark.parametrize("name", NAMES)
 def test_frame_keeps_its_contract(tables: dict[str, pl.DataFrame], name: str) -> None:
-    contracts.TABLES[name].validate(tables[name])
+    registry.TABLES[name].validate(tables[name])

@@ -11,7 +11,7 @@ import pytest
 from e2analytics.report.content import Report, build
 from e2analytics.report.formats.html import render_html
 from e2analytics.report.sections.reasons import WORDS, split
-from e2analytics.tables import contracts
+from e2analytics.tables import registry
 from e2analytics.tables.snapshot import Outputs
 
 AS_OF = datetime(2026, 9, 30, tzinfo=UTC)
@@ -32,7 +32,7 @@ def report(outputs: Outputs) -> Report:
         "counts": json.dumps(dict(outputs.counts)),
         **dict.fromkeys(("inputs", "settings", "timings", "table_versions"), "{}"),
     }
-    runs = pl.DataFrame([run], schema=contracts.schema_of("runs"))
+    runs = pl.DataFrame([run], schema=registry.schema_of("runs"))
     return build({**outputs.tables, "runs": runs}, month="2026-09")
 
 

@@ -18,7 +18,8 @@ from e2analytics.run.job import STEPS
 from e2analytics.run.pipeline import run
 from e2analytics.settings import FitSettings, Settings
 from e2analytics.simulate import Shape, SimulationSettings, simulate
-from e2analytics.tables.snapshot import CANONICAL, Outputs, Snapshot
+from e2analytics.tables.registry import CANONICAL
+from e2analytics.tables.snapshot import Outputs, Snapshot
 from tests.conftest import AS_OF, KEY, QUICK
 
 SEED = SimulationSettings().seed

@@ -9,9 +9,10 @@ from pandera.polars import Check, Column, DataFrameSchema
 from polars.testing import assert_frame_equal
 
 from e2analytics.errors import ContractError
-from e2analytics.ingest.validate import check
 from e2analytics.tables.categoricals import TEXT
-from e2analytics.tables.contracts import TABLES, schema_of
+from e2analytics.tables.check import check
+from e2analytics.tables.registry import TABLES, schema_of
+from e2analytics.tables.source import Precision
 
 
 def good_value(column: Column) -> object:
@@ -119,3 +120,26 @@ def test_a_text_may_be_a_category_and_nothing_else_may(name: str):
     if bits.schema != good(name).schema:
         with pytest.raises(ContractError, match="dtype"):
             check(bits, TABLES[name], table=name, stage="run")
+
+
+def test_a_broken_contract_is_told_by_counts_and_never_by_value():
+    row = {
+        "source_file": "f",
+        "source_line": 2,
+        "source_part": 0,
+        "source_order": 0,
+        "broken": "",
+        "namespace": "n",
+        "clinic_id": "c",
+        "scanner_id": "SECRET",
+        "site": "SECRET-SITE",
+        "cv_pct": -1.0,
+    }
+
+    with pytest.raises(ContractError) as wrong:
+        check(pl.DataFrame([row, row]), Precision, table="precision", stage="run")
+
+    assert "SECRET" not in str(wrong.value)
+    assert "cv_pct greater_than(0): 2" in str(wrong.value)
+    assert str(wrong.value).startswith("run does not satisfy precision; failing cases by check:")
+    assert wrong.value.__cause__ is None

@@ -30,7 +30,7 @@ def export(
     from e2analytics.cli.terminal import err
     from e2analytics.store.export import write_table
     from e2analytics.store.store import open_published
-    from e2analytics.tables.contracts import TABLES
+    from e2analytics.tables.registry import TABLES
 
     if table not in TABLES:
         raise typer.BadParameter(f"there is no table {table}; there are {', '.join(TABLES)}")

@@ -13,7 +13,7 @@ from e2analytics.cli.terminal import out
 from e2analytics.cli.wording import tiers
 from e2analytics.settings import Settings
 from e2analytics.store.store import Store
-from e2analytics.tables.contracts import EVENT_DATE
+from e2analytics.tables.registry import EVENT_DATE
 
 
 def print_status(store: Store, published: dict[str, Any], settings: Settings) -> None:

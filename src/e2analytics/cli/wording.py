@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from e2analytics.tables.contracts import FITTED_SITES, POOLED
+from e2analytics.tables.vocabulary import FITTED_SITES, POOLED
 
 _PLACES: Final = {site: place for place, site in enumerate((*FITTED_SITES, POOLED))}
 

@@ -21,7 +21,8 @@ from e2analytics.errors import TooLittleDataError
 from e2analytics.models.curve import CurveFit, CurveSettings, fit_curve
 from e2analytics.models.risk_curve import fit_risk
 from e2analytics.settings import FitSettings
-from e2analytics.tables.contracts import POOLED, schema_of
+from e2analytics.tables.registry import schema_of
+from e2analytics.tables.vocabulary import POOLED
 
 
 class Fitted(NamedTuple):

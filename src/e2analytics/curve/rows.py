@@ -19,7 +19,7 @@ import polars as pl
 from e2analytics.models.pspline import Array
 from e2analytics.models.rows import CurveData
 from e2analytics.settings import FitSettings
-from e2analytics.tables.contracts import FITTED_SITES, POOLED
+from e2analytics.tables.vocabulary import FITTED_SITES, POOLED
 
 CHANGE: Final = "annual_change_pct"
 RISK: Final = "risk_loss_lsc_2y"
@@ -42,7 +42,7 @@ class Measured(NamedTuple):
     Attributes
     ----------
     exposures, episodes, levels
-        ``contracts.Exposures``, ``contracts.ExposureEpisodes`` and ``contracts.Levels``.
+        ``tables.exposure.Exposures``, ``tables.exposure.ExposureEpisodes`` and ``tables.exposure.Levels``.
     risk_exposures, risk_episodes
         The same of the pairs that the risk form may use: a year apart at least.
     """

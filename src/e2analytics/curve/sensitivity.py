@@ -30,7 +30,7 @@ from e2analytics.models.pspline import Array
 from e2analytics.models.rows import CurveData
 from e2analytics.models.within import fit_between, fit_within
 from e2analytics.settings import FitSettings
-from e2analytics.tables.contracts import schema_of
+from e2analytics.tables.registry import schema_of
 
 EFFECT_PG_ML: Final = (12.0, 25.0)
 """The outcome at the first less that at the second is what all variants are compared by."""
@@ -77,7 +77,7 @@ def sensitivity(
     Returns
     -------
     DataFrame
-        ``contracts.CurveSensitivity``; empty where the primary site has levels only.
+        ``tables.curves.CurveSensitivity``; empty where the primary site has levels only.
     """
     site = settings.primary_site
     empty = pl.DataFrame(schema=schema_of("curve_sensitivity"))
@@ -263,7 +263,7 @@ def prescribing(
     Returns
     -------
     DataFrame
-        ``contracts.Prescribing``.
+        ``tables.curves.Prescribing``.
     """
     usable = measured.exposures.filter(pl.col("usable"), pl.col("site") == settings.primary_site)
     given = usable.group_by("patient_id").agg(given=(pl.col("share_on_drug") > 0).any())

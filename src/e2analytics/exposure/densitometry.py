@@ -1,7 +1,7 @@
 """Densitometry: what one scan says by itself, before it is compared with another.
 
 In    the accepted rows of dxa and patients
-Out   densitometry   grain namespace, scan_id, site (``contracts.Densitometry``): every row of dxa
+Out   densitometry   grain namespace, scan_id, site (``tables.exposure.Densitometry``): every row of dxa
 
 Men of 50 and over are judged by the T-score, younger men by the Z-score alone (ISCD): a man who turns 50
 between two scans changes the system, so compare his BMD, not his classes. Classes rest on the score that

@@ -32,7 +32,7 @@ from e2analytics.models.proportion import wilson
 from e2analytics.models.random_intercept import Usual
 from e2analytics.reference import constants
 from e2analytics.reference.names import ANASTROZOLE, TESTOSTERONE
-from e2analytics.tables.contracts import schema_of
+from e2analytics.tables.registry import schema_of
 
 TABLES: Final = ("own_levels", "dose_effects", "e2_checks")
 """What is kept of a model of a month, in the order of ``Responded``."""

@@ -1,7 +1,7 @@
 """Expose: what E2 a man had between two scans, and how sure that is.
 
 In    pairs, E2 draws, episodes (``link``), E2 along them (``respond``), patients, laboratory results
-Out   exposures   grain patient_id, site, first scan (``contracts.Exposures``)
+Out   exposures   grain patient_id, site, first scan (``tables.exposure.Exposures``)
       levels      grain patient_id, site: one scan beside one E2, where nothing can be paired
 
 A man's E2 between two scans is the posterior of the dose response along the doses that he held, not the

@@ -32,7 +32,6 @@ from e2analytics.feeds.description import (
 from e2analytics.tables.categoricals import TEXT
 
 NOT_MEASURED = "not_measured"
-PROVENANCE = ("source_file", "source_line", "source_part", "source_order")
 _OFFSET = r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
 
 

@@ -24,8 +24,9 @@ from e2analytics.models.normal import Z95
 from e2analytics.reference.names import ANASTROZOLE
 from e2analytics.settings import FlagSettings
 from e2analytics.tables.censoring import wholly_below
-from e2analytics.tables.contracts import FITTED_SITES, TIERS, columns_of
 from e2analytics.tables.limit_in_use import LimitInUse
+from e2analytics.tables.registry import columns_of
+from e2analytics.tables.vocabulary import FITTED_SITES, TIERS
 
 _SEPARATOR: Final = "; "
 _OBSTACLES: Final = flag_rules.load().reasons_of_role("obstacle")

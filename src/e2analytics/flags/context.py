@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 
 from e2analytics.flags.cohort import WORST_FIRST, Known, last_pairs, last_scans
-from e2analytics.tables.contracts import columns_of
+from e2analytics.tables.registry import columns_of
 
 _SEPARATOR: Final = "; "
 _LAST: Final = {

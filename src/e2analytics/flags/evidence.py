@@ -23,8 +23,8 @@ from e2analytics.models.dose_response.next_result import chance_of_more, result_
 from e2analytics.reference import constants
 from e2analytics.settings import FlagSettings
 from e2analytics.tables.censoring import wholly_below
-from e2analytics.tables.contracts import schema_of
 from e2analytics.tables.limit_in_use import LimitInUse
+from e2analytics.tables.registry import schema_of
 
 _SEPARATOR: Final = "; "
 _LOW: Final = (

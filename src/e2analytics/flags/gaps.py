@@ -23,7 +23,7 @@ from e2analytics.measures.rates import lacking
 from e2analytics.measures.units import VITAMIN_D, Known, opportunities
 from e2analytics.reference import measures
 from e2analytics.tables.censoring import wholly_below
-from e2analytics.tables.contracts import columns_of
+from e2analytics.tables.registry import columns_of
 
 _FOUND: Final = ["patient_id", "since_on", "due_on"]
 # A review is not the only answer to it: a clinic need not send reviews.

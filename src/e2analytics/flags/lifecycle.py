@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from e2analytics.tables.contracts import columns_of
+from e2analytics.tables.registry import columns_of
 
 _SEPARATOR: Final = "; "
 _COME_WITH_TIME: Final = ("no_recent_e2", "old_order", "stale_feed", "long_below_range")

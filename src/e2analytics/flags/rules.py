@@ -15,7 +15,7 @@ from e2analytics import reference
 from e2analytics.reference import measures
 from e2analytics.reference.constants import Confidence
 from e2analytics.settings import FlagSettings
-from e2analytics.tables.contracts import STATUSES
+from e2analytics.tables.vocabulary import STATUSES
 
 Text = Annotated[str, Field(min_length=1)]
 Change = Literal[

@@ -15,7 +15,7 @@ import polars as pl
 from e2analytics.errors import ContractError
 from e2analytics.ingest.reconcile import FATES
 from e2analytics.tables.categoricals import TEXT
-from e2analytics.tables.contracts import columns_of, schema_of
+from e2analytics.tables.registry import columns_of, schema_of
 
 
 class Loss(NamedTuple):

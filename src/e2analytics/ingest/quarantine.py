@@ -10,7 +10,7 @@ import polars as pl
 
 from e2analytics.ingest.rules.row_rules import FILE_RULES, ROW_RULES, SETTLED_RULES
 from e2analytics.tables.categoricals import plain
-from e2analytics.tables.contracts import columns_of
+from e2analytics.tables.registry import columns_of
 
 _LINE = ["target", "source_file", "source_line", "rule"]
 

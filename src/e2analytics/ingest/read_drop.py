@@ -27,6 +27,7 @@ from e2analytics.reference import schemas_folder
 from e2analytics.settings import Settings
 from e2analytics.tables.categoricals import compact
 from e2analytics.tables.prefetch import read_ahead
+from e2analytics.tables.source import PROVENANCE
 
 _HASH_DIGITS = 12
 Look = Callable[[Found, FileDescription, pl.DataFrame, pl.DataFrame], None]
@@ -418,7 +419,7 @@ def empty_rows(target: str) -> pl.DataFrame:
         "short_line": pl.Boolean,
     }
     names = (
-        *mapping.PROVENANCE,
+        *PROVENANCE,
         "short_line",
         "namespace",
         "imputed",

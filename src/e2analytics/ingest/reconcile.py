@@ -22,7 +22,8 @@ from e2analytics.ingest.rules.row_rules import (
     UNKNOWN_PATIENT,
 )
 from e2analytics.tables.categoricals import TEXT, compact, keys, plain, repeated
-from e2analytics.tables.contracts import columns_of
+from e2analytics.tables.registry import columns_of, key_of
+from e2analytics.tables.source import PROVENANCE, READING_ORDER, ROW
 
 FATES: Final = (
     "accepted",
@@ -39,28 +40,14 @@ SAME_RESULT: Final = "same_result"
 SAME_RESULT_RATIO: Final = 0.01
 """How far two results of one draw may be apart and be one: what a change of unit and rounding do."""
 
-KEYS: Final = {
-    "patients": ("patient_id",),
-    "labs": ("namespace", "result_id"),
-    "dxa": ("namespace", "scan_id", "site"),
-    "medications": ("namespace", "order_id"),
-    "events": ("namespace", "event_id"),
-    "precision": ("namespace", "clinic_id", "scanner_id", "site"),
-}
-
 _MAY_BE_UNSAID: Final = ("height_cm", "weight_kg", "trt_started_on")
 _CANCELLED: Final = ("labs", "dxa", "medications")
 """Tables whose rows can be cancelled, or taken back as entered in error."""
-_READING_ORDER: Final = ("source_order", "source_line", "source_part")
-_ROW: Final = ("source_file", "source_line", "source_part")
 _FATE: Final = ("fate", "why")
 _AT: Final = "at"
 """Name of a column that tells where among all rows a row stands."""
 _ABOUT_THE_FILE: Final = (
-    "source_file",
-    "source_line",
-    "source_part",
-    "source_order",
+    *PROVENANCE,
     "broken",
     "reported_at",
     "apart",
@@ -78,7 +65,7 @@ def standings(patients: pl.DataFrame, settled: Collection[str] = ()) -> pl.DataF
     conflict = (pl.col("birth_date").n_unique() > 1) | (pl.col("sex").n_unique() > 1)
     found_out = pl.col("patient_id").is_in(list(settled))
     return (
-        known.sort(_READING_ORDER)
+        known.sort(READING_ORDER)
         .group_by("patient_id", maintain_order=True)
         .agg(conflict=conflict, sex=pl.col("sex").last())
         .select(
@@ -150,7 +137,7 @@ def _word(text: str | None) -> pl.Expr:
 
 
 def _choose_versions(target: str, rows: pl.DataFrame, placed: pl.DataFrame) -> pl.DataFrame:
-    key = list(KEYS[target])
+    key = key_of(target)
     waiting = _have(placed, "quarantined")
     cancelled = pl.col("status") == "X" if target in _CANCELLED else pl.lit(False)
     alone = placed.hstack(rows.select(_status(target))).select(
@@ -218,9 +205,9 @@ def _with_fates(fates: pl.DataFrame, some: pl.DataFrame) -> pl.DataFrame:
 
 def _among_versions(target: str, rows: pl.DataFrame) -> pl.DataFrame:
     """Newest report wins, then file, then line; a preliminary result never replaces a final one."""
-    key = list(KEYS[target])
+    key = key_of(target)
     cancelled = pl.lit(False)
-    rows = _oldest_report_first(rows, key) if target == "labs" else rows.sort(_READING_ORDER)
+    rows = _oldest_report_first(rows, key) if target == "labs" else rows.sort(READING_ORDER)
     if target in _CANCELLED:
         cancelled = pl.col("status").last().over(key) == "X"
     said = [name for name in columns_of(target) if name not in _ABOUT_THE_FILE]
@@ -255,15 +242,13 @@ def _oldest_report_first(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:
     has_correction = (pl.col("status") == "C").any().over([*key, "reported_at"])
     corrected = (pl.col("status") == "F") & pl.col("reported_at").is_not_null() & has_correction
     return (
-        rows.sort(_READING_ORDER)
+        rows.sort(READING_ORDER)
         .with_columns(
             behind=behind,
             reported=pl.coalesce("reported_at", newest_so_far),
             corrected=corrected,
         )
-        .sort(
-            ~pl.col("behind"), "reported", ~pl.col("corrected"), *_READING_ORDER, nulls_last=False
-        )
+        .sort(~pl.col("behind"), "reported", ~pl.col("corrected"), *READING_ORDER, nulls_last=False)
         .drop("behind", "reported", "corrected")
     )
 
@@ -286,9 +271,9 @@ def _count_once(labs: pl.DataFrame, fates: pl.DataFrame) -> pl.DataFrame:
     )
     grouped = (
         _picked(labs, fates, several)
-        .sort(*draw, "value_low", "value_high", *_READING_ORDER, nulls_last=True)
+        .sort(*draw, "value_low", "value_high", *READING_ORDER, nulls_last=True)
         .with_columns(group=(~same_value.over(draw).fill_null(False)).cum_sum())
-        .sort(_READING_ORDER)
+        .sort(READING_ORDER)
     )
     again = grouped.filter(~pl.col("group").is_first_distinct())
     return _with_fates(fates, again.with_columns(fate=pl.lit("duplicate"), why=pl.lit(SAME_RESULT)))
@@ -311,7 +296,7 @@ def _assays_agree() -> pl.Expr:
 
 def _give_way_to_mended(target: str, rows: pl.DataFrame, fates: pl.DataFrame) -> pl.DataFrame:
     """Let a row that waits give way to a later one of its key that came in."""
-    key = list(KEYS[target])
+    key = key_of(target)
     waits = _have(fates, "quarantined").arg_true()
     if waits.is_empty():
         return fates
@@ -344,9 +329,9 @@ def suspect(labs: pl.DataFrame, suspects: pl.DataFrame) -> pl.DataFrame:
     if suspects.is_empty():
         return labs
     found = (
-        labs.select(*_ROW, "fate")
+        labs.select(*ROW, "fate")
         .with_row_index(_AT)
-        .join(compact(suspects.select(_ROW)), on=_ROW, how="semi")
+        .join(compact(suspects.select(ROW)), on=ROW, how="semi")
         .filter(pl.col("fate") == "accepted")
     )
     doubted = found.with_columns(fate=pl.lit("quarantined"), why=pl.lit(SUSPECTED_UNIT_SLIP))
@@ -372,7 +357,7 @@ def known_patients(patients: pl.DataFrame) -> pl.DataFrame:
         name: pl.col(name) for name in _MAY_BE_UNSAID
     }
     known = (
-        ours.sort(_READING_ORDER)
+        ours.sort(READING_ORDER)
         .group_by("patient_id")
         .agg(column.drop_nulls().last().alias(f"known_{name}") for name, column in said.items())
     )

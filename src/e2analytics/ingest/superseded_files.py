@@ -16,9 +16,10 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.ingest.reconcile import KEYS, MENDED
+from e2analytics.ingest.reconcile import MENDED
 from e2analytics.ingest.rules.row_rules import NUMBER_OF_SEVERAL_TESTS, ROW_RULES, UNREADABLE_RULES
 from e2analytics.tables.categoricals import TEXT
+from e2analytics.tables.registry import key_of
 
 _SENT_AS: Final = ["feed", "target", "named"]
 _WAITS: Final = pl.col("fate") == "quarantined"
@@ -50,7 +51,7 @@ def give_way(target: str, settled: pl.DataFrame, files: pl.DataFrame) -> pl.Data
 
 
 def _has_no_number(target: str) -> pl.Expr:
-    of_number = [rule.name for rule in ROW_RULES[target] if rule.column in KEYS[target]]
+    of_number = [rule.name for rule in ROW_RULES[target] if rule.column in key_of(target)]
     broken = pl.col("broken").cast(pl.String).str.split(" ")
     shared = (pl.col("why").cast(pl.String) == NUMBER_OF_SEVERAL_TESTS).fill_null(False)
     return pl.any_horizontal(
@@ -75,7 +76,7 @@ def _sent_again(files: pl.DataFrame, old: pl.Series) -> pl.DataFrame:
 
 def _replaced(target: str, settled: pl.DataFrame, sent_again: pl.DataFrame) -> list[str]:
     """Return the files all of whose numbered rows stand in one of those that were sent again."""
-    key = list(KEYS[target])
+    key = key_of(target)
     meant = {*sent_again["source_file"], *sent_again["again"]}
     numbered = (
         settled.filter(pl.col("source_file").cast(pl.String).is_in(sorted(meant)))

@@ -13,8 +13,9 @@ from e2analytics.ingest.read_drop import Sources
 from e2analytics.ingest.unit_errors import convert, find, on_treatment
 from e2analytics.settings import Settings, SlipSettings
 from e2analytics.tables.categoricals import compact, plain
-from e2analytics.tables.contracts import TABLES, columns_of
-from e2analytics.tables.snapshot import CANONICAL, Sliced, Snapshot
+from e2analytics.tables.check import check
+from e2analytics.tables.registry import CANONICAL, TABLES, columns_of
+from e2analytics.tables.snapshot import Sliced, Snapshot
 
 
 class TakenIn(NamedTuple):
@@ -34,9 +35,7 @@ class TakenIn(NamedTuple):
         """Return the current rows of the canonical tables, checked, beside ``others``."""
         return Sliced(
             {
-                target: validate.check(
-                    self._accepted(target), TABLES[target], table=target, stage="take_in"
-                )
+                target: check(self._accepted(target), TABLES[target], table=target, stage="take_in")
                 for target in self.settled
             },
             others,

@@ -7,20 +7,16 @@ Out   the same rows, same grain: the columns of the table; ``broken``, the names
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Final
 
 import polars as pl
-from pandera.errors import SchemaErrors
-from pandera.polars import DataFrameSchema
 
 from e2analytics import reference
-from e2analytics.errors import ContractError
 from e2analytics.ingest.rules.row_rules import ROW_RULES, TOMORROW, VALUE_RULES, Rule
-from e2analytics.tables.categoricals import TEXT, keys, repeated
-from e2analytics.tables.contracts import Table, columns_of
+from e2analytics.tables.categoricals import TEXT
+from e2analytics.tables.registry import columns_of
 
 BLANKED: Final = frozenset(
     {
@@ -33,14 +29,6 @@ BLANKED: Final = frozenset(
     }
 )
 """Warnings about a number that the row can do without: it is left out."""
-_COMPARISONS: Final[Mapping[str, Callable[..., pl.Expr]]] = {
-    "greater_than": pl.Expr.gt,
-    "greater_than_or_equal_to": pl.Expr.ge,
-    "less_than_or_equal_to": pl.Expr.le,
-    "isin": pl.Expr.is_in,
-    "str_matches": lambda text, pattern: text.cast(pl.String).str.contains(pattern),
-}
-"""What pandera's checks ask of a column."""
 
 
 def judge(target: str, rows: pl.DataFrame, *, today: date) -> pl.DataFrame:
@@ -110,76 +98,3 @@ def _names_of(broken: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
 def _scattered(usual: str | None, texts: pl.Series, where: pl.Series, n_rows: int) -> pl.Series:
     # Categories from the start: to find that of each of many rows that say the same takes longer.
     return pl.repeat(usual, n_rows, dtype=TEXT, eager=True).scatter(where, texts.cast(TEXT))
-
-
-def check(frame: pl.DataFrame, contract: type[Table], *, table: str, stage: str) -> pl.DataFrame:
-    """Return ``frame`` in the contract's column order, or raise counting broken checks.
-
-    A text may be a category (``compact``).
-
-    Raises
-    ------
-    ContractError
-        With check names and counts only: pandera's own message quotes the failing values.
-    """
-    names = [name for name in contract.to_schema().columns if name in frame.columns]
-    ordered = frame.select(*names, *(name for name in frame.columns if name not in names))
-    if _is_kept(contract.to_schema(), ordered):
-        return ordered
-    try:
-        # Collected: a LazyFrame would be checked by dtype only.
-        _schema(contract, ordered).validate(ordered, lazy=True)
-    except SchemaErrors as error:
-        cases = error.failure_cases.select(
-            pl.concat_str(pl.col("column").fill_null(""), pl.lit(" "), "check")
-        ).to_series()
-        raise ContractError(stage, table, Counter(cases)) from None
-    return ordered
-
-
-def _is_kept(schema: DataFrameSchema, frame: pl.DataFrame) -> bool:
-    """Tell in one query that a contract is kept; False also where only pandera can tell.
-
-    Pandera asks three queries of each column: of a run with little that is new, half its time.
-    """
-    if not _has_columns(schema, frame) or schema.checks:
-        return False
-    promises: list[pl.Expr] = []
-    grains = [schema.unique] if schema.unique else []
-    for name, column in schema.columns.items():
-        if any(check.name not in _COMPARISONS for check in column.checks):
-            return False
-        promises += [
-            _COMPARISONS[check.name](pl.col(name), *check.statistics.values()).fill_null(True)
-            for check in column.checks
-        ]
-        if not column.nullable:
-            promises.append(pl.col(name).is_not_null())
-            promises += [pl.col(name).is_not_nan()] if frame.schema[name].is_float() else []
-        if column.unique:
-            grains.append([name])
-    kept = frame.select(promise.all().alias(str(n)) for n, promise in enumerate(promises))
-    return all(kept.row(0)) and all(_are_unique(frame, grain) for grain in grains)
-
-
-def _has_columns(schema: DataFrameSchema, frame: pl.DataFrame) -> bool:
-    wanted = {name: column.dtype.type for name, column in schema.columns.items()}
-    return frame.columns == list(wanted) and all(
-        dtype == wanted[name] or (dtype == TEXT and wanted[name] == pl.String)
-        for name, dtype in frame.schema.items()
-    )
-
-
-def _schema(contract: type[Table], frame: pl.DataFrame) -> DataFrameSchema:
-    categories = {name: {"dtype": TEXT} for name, dtype in frame.schema.items() if dtype == TEXT}
-    schema = contract.to_schema().update_columns(categories)
-    if schema.unique and _are_unique(frame, schema.unique):
-        # Of ten million rows pandera's own way to see it takes 3 s.
-        schema.unique = None
-    return schema
-
-
-def _are_unique(frame: pl.DataFrame, names: Sequence[str]) -> bool:
-    """Tell by their hashes that no two rows agree in these columns; pandera looks at what is left."""
-    there = set(names) <= set(frame.columns)
-    return there and repeated(keys(frame, names)).is_empty()

@@ -16,7 +16,8 @@ from typing import Final
 import polars as pl
 
 from e2analytics.tables.categoricals import plain
-from e2analytics.tables.contracts import EVENT_DATE, FITTED_SITES, columns_of
+from e2analytics.tables.registry import EVENT_DATE, columns_of
+from e2analytics.tables.vocabulary import FITTED_SITES
 
 BONE_SITES: Final = (*FITTED_SITES, "one_third_radius")
 BONE_SCAN: Final = "bone_scan"

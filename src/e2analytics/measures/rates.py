@@ -23,6 +23,7 @@ from e2analytics.measures.pending import BONE_SITES
 from e2analytics.measures.units import Known, opportunities
 from e2analytics.models.proportion import wilson
 from e2analytics.reference import measures
+from e2analytics.tables.registry import EVENT_DATE
 
 N_MONTHS: Final = 24
 NO_PATIENTS: Final = "no_patients"
@@ -155,13 +156,7 @@ def lacking(known: Known, clinics: pl.DataFrame, month_ends: Sequence[date]) -> 
 
 def _silences(known: Known, clinics: pl.DataFrame, month_ends: Sequence[date]) -> pl.DataFrame:
     """Return how long before each month's end a clinic's last row lies, and its longest gap until then."""
-    rows = {
-        "labs": "collected_on",
-        "dxa": "scanned_on",
-        "medications": "started_on",
-        "events": "occurred_on",
-    }
-    came = (getattr(known, table).select("patient_id", on=day) for table, day in rows.items())
+    came = (getattr(known, table).select("patient_id", on=day) for table, day in EVENT_DATE.items())
     waits = known.waiting.select("patient_id", on="happened_on")
     days = pl.concat([*came, waits]).unique()
     of_clinics = (

@@ -24,19 +24,12 @@ from e2analytics.exposure.scan_pairs import pair_scans
 from e2analytics.measures import pending, rates
 from e2analytics.measures.units import Known
 from e2analytics.settings import FlagSettings, LinkSettings
+from e2analytics.tables.registry import CANONICAL, key_of
 from e2analytics.tables.snapshot import up_to
 
 STEPS: Final = ("published", "ruled", "corrected", "now")
 _GRAIN: Final = ["clinic_id", "measure"]
 _COUNTS: Final = ("numerator", "denominator")
-_KEYS: Final = {
-    "patients": ["namespace", "patient_id"],
-    "labs": ["namespace", "result_id"],
-    "dxa": ["namespace", "scan_id", "site"],
-    "medications": ["namespace", "order_id"],
-    "events": ["namespace", "event_id"],
-    "precision": ["namespace", "clinic_id", "scanner_id", "site"],
-}
 WAITING: Final = {name: f"waiting_{name}" for name in pending.TARGETS}
 """By canonical table the name of its rows that wait in quarantine: they count as well."""
 _SAID: Final = {
@@ -99,7 +92,7 @@ def corrected_men(now: Tables, before: Tables) -> frozenset[str]:
 
 
 def _corrected(name: str, said: list[str], now: Tables, before: Tables) -> Iterator[pl.DataFrame]:
-    key = _KEYS[name]
+    key = key_of(name)
     whole = list(dict.fromkeys([*key, "patient_id", *said]))
     yield before[name].join(now[name], on=whole, how="anti", nulls_equal=True)
     if name in WAITING:
@@ -110,7 +103,8 @@ def _corrected(name: str, said: list[str], now: Tables, before: Tables) -> Itera
 def _known_then(now: Tables, before: Tables) -> dict[str, pl.DataFrame]:
     """Return the rows of now whose keys had come then, whatever became of them."""
     rows = {}
-    for name, key in _KEYS.items():
+    for name in CANONICAL:
+        key = key_of(name)
         names = [name, *([WAITING[name]] if name in WAITING else [])]
         had_come = pl.concat(before[each].select(key) for each in names)
         for each in names:
@@ -127,7 +121,7 @@ def _rules(run: Mapping[str, Any]) -> tuple[str, str]:
 
 def _counted(tables: Tables, settings: Mapping[str, Any], as_of: date) -> pl.DataFrame:
     """Count the month that ended on a day."""
-    seen = up_to({name: tables[name] for name in _KEYS}, as_of)
+    seen = up_to({name: tables[name] for name in CANONICAL}, as_of)
     episodes = find_episodes(seen["medications"])
     waits = {name: tables[at] for name, at in WAITING.items()}
     waiting_e2 = pending.e2(waits["labs"], seen["patients"], as_of)

@@ -26,7 +26,7 @@ from e2analytics.measures.pending import BONE_SCAN, BONE_SITES
 from e2analytics.reference import measures
 from e2analytics.reference.measures import Measure
 from e2analytics.tables.censoring import wholly_below
-from e2analytics.tables.contracts import FITTED_SITES
+from e2analytics.tables.vocabulary import FITTED_SITES
 
 VITAMIN_D: Final = "vitamin_d_25oh"
 _BONE_DRUGS: Final = ("bisphosphonate", "denosumab")

@@ -1,6 +1,6 @@
 """The Report object: every number and sentence of the monthly report, ready to be set on a page.
 
-In    the tables of one published run, by name (``e2analytics.tables.contracts``), and the month
+In    the tables of one published run, by name (``e2analytics.tables.registry``), and the month
 Out   Report, frozen; the same tables give the same report
 
 Renderers (HTML now) read it and do no arithmetic. This is the inside version: it lists men by

@@ -32,7 +32,8 @@ from e2analytics.measures.units import Known
 from e2analytics.run.timing import Step
 from e2analytics.settings import Settings
 from e2analytics.tables.limit_in_use import limit_in_use
-from e2analytics.tables.snapshot import CANONICAL, Snapshot, up_to
+from e2analytics.tables.registry import CANONICAL
+from e2analytics.tables.snapshot import Snapshot, up_to
 
 _PAIR: Final = ["patient_id", "site", "scan_id", "scan_id_2"]
 

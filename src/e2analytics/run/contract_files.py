@@ -10,7 +10,7 @@ from pandera.polars import Column
 
 from e2analytics.ingest.rules.row_rules import ROW_RULES
 from e2analytics.reference import schemas_folder
-from e2analytics.tables.contracts import TABLES
+from e2analytics.tables.registry import TABLES
 
 
 def write_contracts() -> list[Path]:

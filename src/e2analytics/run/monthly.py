@@ -25,7 +25,7 @@ from e2analytics.report.external.report import OutsideReport, release_reports
 from e2analytics.report.formats import render
 from e2analytics.settings import ReportSettings
 from e2analytics.store.store import Store, open_published
-from e2analytics.tables.contracts import TABLES
+from e2analytics.tables.registry import TABLES
 
 _LONGEST_NAME: Final = 40
 _MONTH: Final = re.compile(r"\d{4}-\d{2}")

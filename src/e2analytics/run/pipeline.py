@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from datetime import date
 
-from e2analytics.ingest import ledger, quality, validate
+from e2analytics.ingest import ledger, quality
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.ingest.take_in import counts_of_rows, take_in
 from e2analytics.run.timing import Clock, Step, as_is
 from e2analytics.settings import Settings
-from e2analytics.tables.contracts import TABLES
-from e2analytics.tables.snapshot import DERIVED, Outputs, Snapshot
+from e2analytics.tables.check import check
+from e2analytics.tables.registry import DERIVED, TABLES
+from e2analytics.tables.snapshot import Outputs, Snapshot
 
 
 def run(
@@ -98,8 +99,7 @@ def run(
         **derived,
     }
     checked = {
-        name: validate.check(frame, TABLES[name], table=name, stage="run")
-        for name, frame in others.items()
+        name: check(frame, TABLES[name], table=name, stage="run") for name, frame in others.items()
     }
     return Outputs(
         tables=taken.tables(checked),

@@ -1,7 +1,7 @@
 """Laboratories whose units slip: results with a known truth, for the detector's validation.
 
 In    a plan: how many laboratories, months and men, what is told about the drug, what goes wrong
-Out   labs     as :class:`e2analytics.tables.contracts.Labs`, with ``on_drug``; ``slipped`` is the truth
+Out   labs     as :class:`e2analytics.tables.source.Labs`, with ``on_drug``; ``slipped`` is the truth
       feeds    source_file -> feed
       clinics  patient_id -> clinic_id
 
@@ -19,7 +19,7 @@ import polars as pl
 
 from e2analytics.simulate import parameters as world
 from e2analytics.simulate.cohort import Integers, Vector
-from e2analytics.tables.contracts import columns_of, schema_of
+from e2analytics.tables.registry import columns_of, schema_of
 
 Trouble = Literal["none", "all_start_drug", "new_assay", "peak_draws", "starting_testosterone"]
 TROUBLES: Final[tuple[Trouble, ...]] = (

@@ -42,20 +42,25 @@ from e2analytics.errors import (
     TooLittleDataError,
     is_stop,
 )
-from e2analytics.feeds.mapping import PROVENANCE
 from e2analytics.key import is_of_simulated_patients
 from e2analytics.store.delta import Part, write_new
 from e2analytics.tables.categoricals import compact, plain
-from e2analytics.tables.contracts import TABLES, columns_of, schema_of
 from e2analytics.tables.months import month_of, spelled
-from e2analytics.tables.snapshot import CANONICAL, Outputs, Snapshot, compact_rows, slices
+from e2analytics.tables.registry import (
+    CANONICAL,
+    CARRIED_OVER,
+    MONTH_PARTITION,
+    TABLES,
+    columns_of,
+    order_of,
+    schema_of,
+)
+from e2analytics.tables.snapshot import Outputs, Snapshot, compact_rows, slices
+from e2analytics.tables.source import ROW
 
 SCHEMA_VERSION: Final = 1
 _MONTH: Final = "month"
-_DATED: Final = {"labs": "collected_on"}
-_OF_NO_DAY: Final = ("files", "quarantine", "models", "limits")
 _HASH: Final = "said"
-_ROW: Final = PROVENANCE[:3]
 _WAIT_SECONDS: Final = 5
 _TRIES: Final = 3
 _ROWS_OF_A_FILE: Final = 2_000_000
@@ -184,13 +189,13 @@ class Store:
         version = json.loads(run["table_versions"]).get(name)
         if version is None:
             return pl.DataFrame(schema=schema_of(name))
-        return self.read(name, version).select(columns_of(name)).sort(_order(name))
+        return self.read(name, version).select(columns_of(name)).sort(order_of(name))
 
     def waiting(self, target: str, run: Mapping[str, Any]) -> pl.DataFrame:
         """Return the rows of a canonical table that a published run left in quarantine."""
         aside = f"aside/{target}"
         rows = self.read(aside, json.loads(run["table_versions"])[aside])
-        return rows.filter(pl.col("fate") == "quarantined").sort(_order(target))
+        return rows.filter(pl.col("fate") == "quarantined").sort(order_of(target))
 
     def snapshot(self, as_of: date | None = None) -> Snapshot:
         """Return what is known before a run: all rows, models and limits; none before the first.
@@ -206,7 +211,11 @@ class Store:
             target: self._read_compact(f"aside/{target}", versions[f"aside/{target}"])
             for target in CANONICAL
         }
-        tables = {name: self.table(name, run) for name in versions if name in _OF_NO_DAY}
+        tables = {
+            name: self.table(name, run)
+            for name in versions
+            if name in CARRIED_OVER and name not in CANONICAL
+        }
         tables |= {
             target: self._read_compact(target, versions[target]).select(columns_of(target))
             for target in CANONICAL
@@ -307,7 +316,7 @@ class Store:
         if changed.is_empty() and gone.is_empty():
             return versions[name]
         rows = pl.concat(
-            _with_month(name, part).join(plain(changed, target), on=_ROW, how="semi")
+            _with_month(name, part).join(plain(changed, target), on=ROW, how="semi")
             for part in slices(tables, target)
         )
         leaving = plain(gone.drop(_HASH), target).with_columns(keep=pl.lit(False))
@@ -327,7 +336,7 @@ class Store:
                 self._write_slices(name, tables, target)
             else:
                 rows = compact_rows(tables, target)
-                by = _MONTH if name in _DATED else None
+                by = _MONTH if name in MONTH_PARTITION else None
                 write_new(Path(self._path(name)), rows.schema, _parts(name, rows), by)
 
     def _write_slices(self, name: str, tables: Mapping[str, pl.DataFrame], target: str) -> None:
@@ -347,7 +356,7 @@ class Store:
         )
 
     def _merge_changes(self, name: str, news: pl.DataFrame) -> None:
-        same_row = " AND ".join(f"t.{column} = s.{column}" for column in _ROW)
+        same_row = " AND ".join(f"t.{column} = s.{column}" for column in ROW)
         if _MONTH in news.columns:
             # Naming the months keeps the merge to the partitions it touches.
             months = ", ".join(f"'{month}'" for month in news[_MONTH].unique().sort())
@@ -376,8 +385,8 @@ class Store:
     def _replace(self, name: str, frame: pl.DataFrame, versions: Mapping[str, int]) -> int:
         """Write a derived table anew, unless it says what it said before."""
         if name in versions:
-            stored = self.read(name, versions[name]).select(frame.columns).sort(_order(name))
-            if stored.equals(frame.sort(_order(name))):
+            stored = self.read(name, versions[name]).select(frame.columns).sort(order_of(name))
+            if stored.equals(frame.sort(order_of(name))):
                 return versions[name]
         return self._overwrite(name, frame)
 
@@ -467,18 +476,18 @@ def open_published(uri: str, as_of: date | None = None) -> tuple[Store, dict[str
 def _hashes(rows: _Frame) -> _Frame:
     """Return where each row stands, and a hash of all that it says."""
     names: list[str] = sorted(rows.collect_schema())
-    place = [*_ROW, *([_MONTH] if _MONTH in names else [])]
+    place = [*ROW, *([_MONTH] if _MONTH in names else [])]
     return compact(rows.select(*place, pl.struct(names).hash(seed=0).alias(_HASH)))
 
 
 def _parts(name: str, rows: pl.DataFrame) -> Iterator[Part]:
     """Yield the rows file by file: each month's, or so many that a part takes little memory."""
-    if name not in _DATED:
+    if name not in MONTH_PARTITION:
         yield from (Part(part) for part in rows.iter_slices(_ROWS_OF_A_FILE))
         return
     months = (
         rows.lazy()
-        .select(month=month_of(pl.col(_DATED[name])))
+        .select(month=month_of(pl.col(MONTH_PARTITION[name])))
         .with_row_index("at")
         .group_by("month")
         .agg("at")
@@ -490,45 +499,6 @@ def _parts(name: str, rows: pl.DataFrame) -> Iterator[Part]:
 
 
 def _with_month(name: str, frame: pl.DataFrame) -> pl.DataFrame:
-    if name not in _DATED:
+    if name not in MONTH_PARTITION:
         return frame
-    return frame.with_columns(pl.col(_DATED[name]).dt.strftime("%Y-%m").alias(_MONTH))
-
-
-def _order(name: str) -> list[str]:
-    """Return the columns that put a table in one order, whatever order its files are read in."""
-    if name in CANONICAL:
-        return ["source_order", "source_line", "source_part"]
-    return {
-        "files": ["source_order"],
-        "quarantine": ["source_file", "source_line", "rule"],
-        "attrition": ["run_id", "position"],
-        "unit_slips": ["analyte", "month", "source_kind", "source", "slip_id"],
-        "quality": ["feed", "target", "month"],
-        "densitometry": ["namespace", "scan_id", "site"],
-        "exposures": ["patient_id", "site", "first_on", "first_scan_id"],
-        "exposure_episodes": [
-            "patient_id",
-            "site",
-            "first_scan_id",
-            "weekly_anastrozole_mg",
-        ],
-        "own_levels": ["patient_id"],
-        "dose_effects": ["weekly_anastrozole_mg"],
-        "e2_checks": ["by", "name"],
-        "projections": ["patient_id", "weekly_anastrozole_mg"],
-        "levels": ["patient_id", "site"],
-        "curve": ["site", "outcome", "e2_pg_ml"],
-        "curve_summary": ["site", "outcome"],
-        "curve_sensitivity": ["site", "outcome", "variant"],
-        "prescribing": ["characteristic"],
-        "cohort": ["patient_id"],
-        "flags": ["patient_id"],
-        "flag_events": ["run_id", "patient_id", "event"],
-        "flag_evidence": ["patient_id", "position"],
-        "gaps": ["patient_id", "gap"],
-        "context": ["patient_id"],
-        "limits": ["adopted_on", "model_id"],
-        "models": ["fitted_as_of", "model_id"],
-        "measures": ["month", "clinic_id", "measure"],
-    }[name]
+    return frame.with_columns(pl.col(MONTH_PARTITION[name]).dt.strftime("%Y-%m").alias(_MONTH))

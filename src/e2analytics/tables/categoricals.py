@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from e2analytics.tables.contracts import schema_of
+from e2analytics.tables.registry import schema_of
 
 TEXT: Final = pl.Categorical(pl.Categories("e2analytics"))
 _OWN_IDS: Final = frozenset({"result_id", "scan_id", "order_id", "event_id"})

@@ -10,33 +10,9 @@ from typing import Final
 import polars as pl
 
 from e2analytics.tables.categoricals import compact, plain
-from e2analytics.tables.contracts import EVENT_DATE, schema_of
+from e2analytics.tables.registry import EVENT_DATE, schema_of
 
 _SLICE: Final = 500_000
-CANONICAL: Final = ("patients", "labs", "dxa", "medications", "events", "precision")
-DERIVED: Final = (
-    "densitometry",
-    "exposures",
-    "exposure_episodes",
-    "own_levels",
-    "dose_effects",
-    "e2_checks",
-    "projections",
-    "levels",
-    "curve",
-    "curve_summary",
-    "curve_sensitivity",
-    "prescribing",
-    "cohort",
-    "flags",
-    "flag_events",
-    "flag_evidence",
-    "gaps",
-    "context",
-    "limits",
-    "models",
-    "measures",
-)
 _ASIDE_COLUMNS: Final = {
     "apart": pl.String,
     "reject": pl.String,

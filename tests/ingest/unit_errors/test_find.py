@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from e2analytics.ingest.unit_errors import find
 from e2analytics.settings import SlipDecision, SlipSettings
 from e2analytics.simulate.slips import Plan, Planted, Slipping, simulate
-from e2analytics.tables.contracts import columns_of
+from e2analytics.tables.registry import columns_of
 
 PLAN = Plan(n_laboratories=6, n_months=10, n_clinics=6, seed=4)
 FACTOR = 1 / 0.27238

@@ -23,7 +23,7 @@ from e2analytics.report.external import measures
 from e2analytics.report.external.disclosure import release
 from e2analytics.report.external.men import LEVELS, Men
 from e2analytics.report.sections.measure_clinics import with_shares
-from e2analytics.tables.contracts import schema_of
+from e2analytics.tables.registry import schema_of
 from tests.report.attack import least_and_most
 from tests.report.external.test_disclosure import network
 

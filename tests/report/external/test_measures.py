@@ -12,7 +12,7 @@ from scipy.optimize import LinearConstraint
 from e2analytics.report.external import measures
 from e2analytics.report.external.men import Men
 from e2analytics.report.sections.measure_clinics import with_shares
-from e2analytics.tables.contracts import schema_of
+from e2analytics.tables.registry import schema_of
 from tests.report.attack import least_and_most
 
 AMBER, RED, DXA = "e2_below_amber_line", "e2_below_red_line", "baseline_dxa"

@@ -15,7 +15,7 @@ from e2analytics.report.external.report import OutsideReport, release_reports
 from e2analytics.report.formats import document as outline
 from e2analytics.report.formats import render
 from e2analytics.report.formats.html import render_outside
-from e2analytics.tables import contracts
+from e2analytics.tables import registry
 
 Tables = dict[str, pl.DataFrame]
 MONTH = "2026-09"
@@ -23,7 +23,7 @@ OF_DEMONSTRATION = ("curve", "curve_summary", "measures")
 
 
 def without(tables: Tables, *names: str) -> Tables:
-    return {**tables, **{name: contracts.TABLES[name].empty() for name in names}}
+    return {**tables, **{name: registry.TABLES[name].empty() for name in names}}
 
 
 def reports_of(tables: Tables, base: int = 5) -> tuple[OutsideReport, ...]:

@@ -17,7 +17,7 @@ import pytest
 from e2analytics.report.content import build
 from e2analytics.report.formats import render
 from e2analytics.report.formats.html import render_html
-from e2analytics.tables import contracts
+from e2analytics.tables import registry
 
 Tables = dict[str, pl.DataFrame]
 MONTH = "2026-09"
@@ -52,7 +52,7 @@ class Outline(HTMLParser):
 
 
 def without(tables: Tables, *names: str) -> Tables:
-    return {**tables, **{name: contracts.TABLES[name].empty() for name in names}}
+    return {**tables, **{name: registry.TABLES[name].empty() for name in names}}
 
 
 def without_charts(tables: Tables) -> Tables:

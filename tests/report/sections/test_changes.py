@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from e2analytics.report.sections.changes import CORRECTED, NEW, SEVERAL, Cause, Changes, describe
-from e2analytics.tables import contracts
+from e2analytics.tables import registry
 
 AS_OF = date(2026, 9, 30)
 
@@ -38,7 +38,7 @@ def changes(
     clinic: str | None = None,
     corrected: set[str] | None = None,
 ) -> Changes:
-    of_events = pl.DataFrame(events, schema=contracts.schema_of("flag_events"), orient="row")
+    of_events = pl.DataFrame(events, schema=registry.schema_of("flag_events"), orient="row")
     schema = dict.fromkeys(("patient_id", "clinic_id", "tier", "state"), pl.String)
     return describe(
         pl.DataFrame(flags, schema=schema),

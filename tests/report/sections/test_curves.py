@@ -11,7 +11,7 @@ from e2analytics.reference.constants import DEFAULT_LOWER_LIMIT_E2
 from e2analytics.report.sections import curves
 from e2analytics.report.sections.curve_wording import CHANGE, LEVEL, RISK
 from e2analytics.settings import FlagSettings
-from e2analytics.tables import contracts
+from e2analytics.tables import registry, vocabulary
 
 Tables = dict[str, pl.DataFrame]
 SPINE = (pl.col("site") == "lumbar_spine") & (pl.col("outcome") == CHANGE)
@@ -172,7 +172,7 @@ def test_a_cross_sectional_curve_stands_in_and_gives_no_limit(tables: Tables) ->
 
 def test_a_curve_that_was_not_fitted_says_why(tables: Tables) -> None:
     few = with_summary(tables, verdict=None, why_not="12 men, 30 are the least")
-    unfitted = {**few, "curve": contracts.TABLES["curve"].empty()}
+    unfitted = {**few, "curve": registry.TABLES["curve"].empty()}
 
     found = describe(unfitted)
 
@@ -192,7 +192,7 @@ def test_the_limit_in_use_is_that_of_the_literature_with_its_source(tables: Tabl
 def test_a_limit_that_the_clinic_set_is_not_given_a_source_that_is_not_its_own(
     tables: Tables,
 ) -> None:
-    empty = {name: contracts.TABLES[name].empty() for name in ("cohort", "limits")}
+    empty = {name: registry.TABLES[name].empty() for name in ("cohort", "limits")}
     limit = describe({**tables, **empty}, literature_limit_pg_ml=18.0).limit
     assert limit.sentence == "The lower limit in use is 18 pg/mL, set by the clinic."
 
@@ -218,7 +218,7 @@ def test_what_the_curves_rest_on_is_counted_from_usable_pairs(tables: Tables) ->
 
 def test_no_scan_pairs_at_all_leave_no_row() -> None:
     frames = {
-        name: contracts.TABLES[name].empty()
+        name: registry.TABLES[name].empty()
         for name in (
             *("curve", "curve_summary", "exposures", "limits", "cohort"),
             *("curve_sensitivity", "prescribing"),
@@ -229,7 +229,7 @@ def test_no_scan_pairs_at_all_leave_no_row() -> None:
     assert found.why_none.endswith("was not fitted: there is no usable scan pair yet.")
 
 
-@pytest.mark.parametrize("verdict", [*contracts.VERDICTS, None])
+@pytest.mark.parametrize("verdict", [*vocabulary.VERDICTS, None])
 def test_every_verdict_has_words(tables: Tables, verdict: str | None) -> None:
     said = primary(with_summary(tables, verdict=verdict)).verdict
     assert said[0].isupper()
@@ -238,7 +238,7 @@ def test_every_verdict_has_words(tables: Tables, verdict: str | None) -> None:
 
 
 def test_a_curve_without_a_summary_is_shown_without_a_verdict(tables: Tables) -> None:
-    found = primary({**tables, "curve_summary": contracts.TABLES["curve_summary"].empty()})
+    found = primary({**tables, "curve_summary": registry.TABLES["curve_summary"].empty()})
     assert found.verdict == "No verdict"
     assert found.limit_sentence == "No lower limit could be fitted: no reason given."
     assert found.data_sentence == ""
@@ -252,7 +252,7 @@ def test_a_limit_fitted_and_not_on_record_still_says_that_it_was_fitted(tables: 
 
 def test_before_anyone_is_on_the_drug_the_adopted_limit_is_in_use(tables: Tables) -> None:
     limits = tables["limits"].with_columns(lower_limit_pg_ml=18.5, source=pl.lit("fitted"))
-    nobody = contracts.TABLES["cohort"].empty()
+    nobody = registry.TABLES["cohort"].empty()
     assert describe({**tables, "limits": limits, "cohort": nobody}).limit.lower_limit_pg_ml == 18.5
 
 

@@ -14,7 +14,7 @@ from e2analytics.report.charts import attrition_flow
 from e2analytics.report.formatting import plain
 from e2analytics.report.sections import ingest, reasons
 from e2analytics.report.sections.broken_rules import Refusal
-from e2analytics.tables import contracts
+from e2analytics.tables import ledger, registry
 
 RUN_ID = "run"
 
@@ -24,7 +24,7 @@ def attrition(unit: str, n: int, *out: int, run_id: str = RUN_ID) -> pl.DataFram
     for position, n_out in enumerate(out):
         rows.append((run_id, position, f"step_{position}", unit, n, n_out, n - n_out, "because"))
         n -= n_out
-    return pl.DataFrame(rows, schema=list(contracts.Attrition.to_schema().columns), orient="row")
+    return pl.DataFrame(rows, schema=list(ledger.Attrition.to_schema().columns), orient="row")
 
 
 def describe(tables: dict[str, pl.DataFrame], **changes: Any) -> ingest.Intake:
@@ -45,7 +45,7 @@ def test_a_chain_says_the_sum_that_it_is() -> None:
 
 
 def no_files() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    empty = {name: contracts.TABLES[name].empty() for name in ("files", "attrition", "quarantine")}
+    empty = {name: registry.TABLES[name].empty() for name in ("files", "attrition", "quarantine")}
     return empty["files"], empty["attrition"], empty["quarantine"]
 
 

@@ -16,7 +16,7 @@ from e2analytics.report.formats.html import render_html
 from e2analytics.report.sections import measures as told
 from e2analytics.report.sections.measures import Measure, Measures, describe
 from e2analytics.settings import Rebase
-from e2analytics.tables import contracts
+from e2analytics.tables import registry
 
 Tables = dict[str, pl.DataFrame]
 MONTH = "2026-09"
@@ -70,7 +70,7 @@ def table(*rows: dict[str, Any]) -> pl.DataFrame:
         for key in told.definitions.load().measures
         if key != RED
     ]
-    return pl.DataFrame([*rows, *others], schema=contracts.schema_of("measures"), orient="row")
+    return pl.DataFrame([*rows, *others], schema=registry.schema_of("measures"), orient="row")
 
 
 def red(frame: pl.DataFrame, **changes: Any) -> Measure:

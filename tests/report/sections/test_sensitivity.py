@@ -9,7 +9,7 @@ from e2analytics.report.content import build
 from e2analytics.report.external.report import release_reports
 from e2analytics.report.sections import sensitivity
 from e2analytics.report.sections.sensitivity import Choices
-from e2analytics.tables import contracts
+from e2analytics.tables import registry
 
 Tables = dict[str, pl.DataFrame]
 
@@ -122,7 +122,7 @@ def test_who_is_given_the_drug_is_said_where_it_matters(tables: Tables) -> None:
 
 def test_nothing_varied_leaves_the_section_out(tables: Tables) -> None:
     names = ("curve_sensitivity", "prescribing")
-    nothing = {name: contracts.TABLES[name].empty() for name in names}
+    nothing = {name: registry.TABLES[name].empty() for name in names}
 
     assert sensitivity.describe(nothing["curve_sensitivity"], nothing["prescribing"]) is None
     assert build({**tables, **nothing}, month="2026-09").curves.choices is None

@@ -17,7 +17,7 @@ from typing import Final, Literal
 import polars as pl
 
 from e2analytics.reference import vertebrae
-from e2analytics.tables.contracts import SITES
+from e2analytics.tables.vocabulary import SITES
 
 Severity = Literal["reject", "warn"]
 

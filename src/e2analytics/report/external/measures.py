@@ -57,7 +57,7 @@ def released(
     Returns
     -------
     DataFrame
-        As in ``contracts.Measures``, of months up to ``month``; rows of clinics tell no number.
+        As in ``tables.measures.Measures``, of months up to ``month``; rows of clinics tell no number.
     dict of str to DataFrame
         By measure: as :func:`e2analytics.report.sections.measures.pool`.
     """

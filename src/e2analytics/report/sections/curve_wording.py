@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from e2analytics.report.formatting import SITE_NAMES, count, interval, level, number, plain
-from e2analytics.tables.contracts import OUTCOMES
+from e2analytics.tables.vocabulary import OUTCOMES
 
 CHANGE, RISK, LEVEL = OUTCOMES
 OUTCOME_NAMES: Final = {

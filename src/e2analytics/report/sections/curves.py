@@ -22,7 +22,7 @@ from e2analytics.report.sections import curve_months, curve_wording
 from e2analytics.report.sections import sensitivity as choices
 from e2analytics.report.sections.curve_wording import AXIS_TITLES, CHANGE, LEVEL, RISK
 from e2analytics.settings import FlagSettings
-from e2analytics.tables.contracts import FITTED_SITES, OUTCOMES
+from e2analytics.tables.vocabulary import FITTED_SITES, OUTCOMES
 
 TABLE_E2_PG_ML: Final = (6.0, 8.0, 10.0, 12.0, 16.0, 20.0, 25.0, 30.0, 40.0, 60.0, 80.0)
 
@@ -130,7 +130,7 @@ def describe(
     Parameters
     ----------
     curve, summary, exposures, limits, cohort, sensitivity, prescribing : polars.DataFrame
-        As in :mod:`e2analytics.tables.contracts`, of one run.
+        As in :mod:`e2analytics.tables.registry`, of one run.
     primary_site : str
         Site whose annual change was chosen beforehand to give the limit. Where that was not
         fitted, the level of the same site stands in, named cross-sectional and without limits.

@@ -112,7 +112,7 @@ def describe(
     Parameters
     ----------
     files, attrition, quarantine : polars.DataFrame
-        As in :mod:`e2analytics.tables.contracts`; ``attrition`` may hold other runs too.
+        As in :mod:`e2analytics.tables.registry`; ``attrition`` may hold other runs too.
     run_id : str
         The run that the report is about.
     n_unmatched : int

@@ -135,7 +135,7 @@ def describe(
     Parameters
     ----------
     table
-        As in ``contracts.Measures``.
+        As in ``tables.measures.Measures``.
     month
         ``YYYY-MM``.
     clinic

@@ -27,7 +27,7 @@ from e2analytics.report.formatting import (
 )
 from e2analytics.report.sections import reasons
 from e2analytics.report.sections.flag_context import Beside
-from e2analytics.tables.contracts import TIERS
+from e2analytics.tables.vocabulary import TIERS
 
 OPEN_TIERS: Final = ("critical", "high", "watch")
 REVIEW_NAMES: Final = {"not_reviewed": "not reviewed", "reviewed": "reviewed"}

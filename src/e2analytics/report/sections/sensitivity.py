@@ -96,7 +96,7 @@ def describe(sensitivity: pl.DataFrame, prescribing: pl.DataFrame) -> Choices | 
     Parameters
     ----------
     sensitivity, prescribing : polars.DataFrame
-        As in :mod:`e2analytics.tables.contracts`, of one run.
+        As in :mod:`e2analytics.tables.registry`, of one run.
     """
     rows = {str(row["variant"]): row for row in sensitivity.iter_rows(named=True)}
     if PRIMARY not in rows:

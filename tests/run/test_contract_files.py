@@ -4,8 +4,7 @@ import pytest
 
 from e2analytics.reference import schemas_folder
 from e2analytics.run.contract_files import as_yaml
-from e2analytics.tables.contracts import TABLES
-from e2analytics.tables.snapshot import CANONICAL, DERIVED, Outputs
+from e2analytics.tables.registry import TABLES
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -19,8 +18,3 @@ def test_no_contract_is_left_over():
     files = {file.stem for file in (schemas_folder() / "contracts").glob("*.yaml")}
 
     assert files == set(TABLES)
-
-
-def test_every_table_of_a_run_has_a_contract(outputs: Outputs):
-    assert set(outputs.tables) | {"runs"} == set(TABLES)
-    assert {*CANONICAL, *DERIVED} <= set(outputs.tables)

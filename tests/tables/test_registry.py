@@ -1,0 +1,24 @@
+"""The registry: every table is listed, and its facts name columns that it has."""
+
+import pytest
+
+from e2analytics.tables.registry import CANONICAL, DERIVED, TABLES, columns_of, facts_of, order_of
+from e2analytics.tables.snapshot import Outputs
+
+
+def test_every_table_of_a_run_has_a_contract(outputs: Outputs):
+    assert set(outputs.tables) | {"runs"} == set(TABLES)
+    assert {*CANONICAL, *DERIVED} <= set(outputs.tables)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_facts_of_a_table_name_columns_that_it_has(table: str):
+    facts = facts_of(table)
+    dates = [day for day in (facts.event_date, facts.month_partition) if day]
+
+    assert facts.key
+    assert {*facts.key, *order_of(table), *dates} <= set(columns_of(table))
+
+
+def test_a_table_without_facts_of_its_own_has_those_of_its_base():
+    assert facts_of("flags") == facts_of("cohort")
