@@ -114,7 +114,7 @@ def scan(scan_id: str, scanned_on: date) -> dict[str, object]:
         "scanner_id": "s",
         "vertebrae": "L1-L4",
         "imputed": "",
-        "broken": "",
+        "failed_rules": "",
     }
 
 

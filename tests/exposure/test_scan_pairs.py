@@ -38,7 +38,7 @@ def scans(*rows: tuple[int, str | None]) -> pl.DataFrame:
                 "bmd_g_cm2": 1.0,
                 "scanner_id": scanner,
                 "imputed": "",
-                "broken": "",
+                "failed_rules": "",
             }
             for number, (when, scanner) in enumerate(rows)
         ],
@@ -125,7 +125,7 @@ def whys(changed: pl.DataFrame, settings: LinkSettings | None = None) -> list[tu
         (
             "lumbar_spine",
             {"vertebrae": "L1-L4"},
-            {"vertebrae": None, "broken": "implausible_bmd unreadable_vertebrae"},
+            {"vertebrae": None, "failed_rules": "implausible_bmd unreadable_vertebrae"},
             "vertebrae_unreadable",
         ),
         ("total_hip", {"side": "left"}, {"side": "left"}, None),
@@ -133,7 +133,7 @@ def whys(changed: pl.DataFrame, settings: LinkSettings | None = None) -> list[tu
         ("femoral_neck", {"side": "left"}, {"side": "right"}, "side_changed"),
         ("one_third_radius", {"side": "left"}, {"side": "right"}, "side_changed"),
         ("total_hip", {"side": "left"}, {"side": None}, None),
-        ("total_hip", {"side": None, "broken": "unreadable_side"}, {}, "side_unreadable"),
+        ("total_hip", {"side": None, "failed_rules": "unreadable_side"}, {}, "side_unreadable"),
         # A spine has no side, a hip no vertebrae.
         ("lumbar_spine", {"side": "left"}, {"side": "right"}, None),
         ("total_hip", {"vertebrae": "L1-L4"}, {"vertebrae": "L2-L4"}, None),
@@ -147,7 +147,7 @@ def test_only_the_same_bones_are_compared(
         for name in ("vertebrae", "side")
     )
     two = two.with_columns(
-        broken=pl.Series([first.get("broken", ""), second.get("broken", "")]), site=pl.lit(site)
+        failed_rules=pl.Series([first.get("failed_rules", ""), second.get("failed_rules", "")]), site=pl.lit(site)
     )
 
     assert whys(two) == [("s0", "s1", why_not)]

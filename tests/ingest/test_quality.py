@@ -21,7 +21,7 @@ READ_ON = {"run-000001": date(2026, 3, 31), "run-000002": date(2026, 4, 30)}
 LABS = {
     "source_file": pl.String,
     "fate": pl.String,
-    "broken": pl.String,
+    "failed_rules": pl.String,
     "result_id": pl.String,
     "patient_id": pl.String,
     "collected_at": pl.Datetime("us", "UTC"),
@@ -37,7 +37,7 @@ DRAWN = datetime(2026, 3, 2, 8, tzinfo=UTC)
 RESULT = {
     "source_file": "acme-labs-1",
     "fate": "accepted",
-    "broken": "",
+    "failed_rules": "",
     "result_id": "r",
     "patient_id": "p",
     "collected_at": DRAWN,
@@ -49,7 +49,7 @@ RESULT = {
     "reported_at": DRAWN + timedelta(days=3),
     "imputed": "",
 }
-UNREADABLE = {"fate": "quarantined", "broken": "unreadable_value", "value_low": None}
+UNREADABLE = {"fate": "quarantined", "failed_rules": "unreadable_value", "value_low": None}
 
 
 def labs(*changes: dict[str, object]) -> pl.DataFrame:
@@ -66,7 +66,7 @@ def share(row: dict[str, object], name: str) -> tuple[object, object, object]:
 
 def test_a_month_of_a_feed_is_one_row_with_every_share_and_its_denominator():
     good = [{}] * 22
-    doubted = {"broken": "old_unit"}
+    doubted = {"failed_rules": "old_unit"}
     found = quality.grade(
         {"labs": labs(*good, UNREADABLE, doubted, {"assay": "unknown"})}, FILES, read_on=READ_ON
     )
@@ -110,7 +110,7 @@ def test_only_rows_that_stand_or_wait_are_judged(fate: str):
 
 
 def test_rows_kept_as_categories_are_counted_alike():
-    rows = labs({}, {"imputed": "collected_at"}, UNREADABLE, {"broken": "old_unit"})
+    rows = labs({}, {"imputed": "collected_at"}, UNREADABLE, {"failed_rules": "old_unit"})
     texts = [name for name, dtype in rows.schema.items() if dtype == pl.String]
     compact = rows.cast(dict.fromkeys(texts, pl.Categorical(pl.Categories("of the test"))))
 
@@ -130,7 +130,7 @@ def test_what_was_not_accepted_says_nothing_about_plausibility():
 
 def test_a_row_whose_patient_nobody_knows_does_not_conform():
     # It breaks no rule of its own; but a feed that numbers its patients otherwise must not get an A.
-    row = graded({}, {"fate": "quarantined", "broken": ""})
+    row = graded({}, {"fate": "quarantined", "failed_rules": ""})
 
     assert share(row, "conformance") == (1, 2, 0.5)
 
@@ -166,7 +166,7 @@ def test_dates_that_cannot_be_make_no_month_of_their_own():
     of_1899 = {
         "collected_on": date(1899, 12, 30),
         "fate": "quarantined",
-        "broken": "impossible_collected_at",
+        "failed_rules": "impossible_collected_at",
     }
     found = quality.grade(
         {"labs": labs({}, of_1899, {"collected_on": None, **UNREADABLE})}, FILES, read_on=READ_ON
@@ -180,7 +180,7 @@ def test_tables_without_a_day_have_one_row_a_feed():
         {
             "source_file": ["gene-dxa-1"] * 2,
             "fate": ["accepted"] * 2,
-            "broken": [""] * 2,
+            "failed_rules": [""] * 2,
             "clinic_id": ["c", "c"],
             "scanner_id": ["s", "s"],
             "site": ["total_hip", "lumbar_spine"],
@@ -236,7 +236,7 @@ def test_every_scale_says_where_it_comes_from_and_falls_one_way():
                 "fate": st.sampled_from(
                     ["accepted", "duplicate", "superseded", "withdrawn", "quarantined", "set_apart"]
                 ),
-                "broken": st.sampled_from(["", "old_unit", "impossible_collected_at"]),
+                "failed_rules": st.sampled_from(["", "old_unit", "impossible_collected_at"]),
                 "value_low": st.none() | st.floats(0, 100),
                 "analyte": st.sampled_from([None, "estradiol", "shbg"]),
                 "collected_on": st.none() | st.dates(date(2026, 1, 1), date(2026, 3, 1)),

@@ -62,14 +62,14 @@ def judged(target: str, **changes: str | None) -> dict[str, object]:
 
 @pytest.mark.parametrize("number", ["-7", "+49-30", "-a.b_C", "7=8"])
 def test_a_number_that_a_spreadsheet_only_shows_is_no_formula(number: str):
-    assert judged("labs", result_id=number)["broken"] == ""
+    assert judged("labs", result_id=number)["failed_rules"] == ""
 
 
 @pytest.mark.parametrize("target", GOOD)
 def test_a_good_row_breaks_no_rule(target: str):
     row = judged(target)
 
-    assert (row["broken"], row["reject"]) == ("", None)
+    assert (row["failed_rules"], row["reject"]) == ("", None)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_row_that_breaks_a_rule_is_rejected_by_its_name(
     row = judged(target, **changes)
 
     assert row["reject"] == rule
-    assert rule in str(row["broken"]).split()
+    assert rule in str(row["failed_rules"]).split()
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_doubt_lets_a_row_in_and_is_named(
 ):
     row = judged(target, **changes)
 
-    assert (row["broken"], row["reject"], row[column]) == (rule, None, left)
+    assert (row["failed_rules"], row["reject"], row[column]) == (rule, None, left)
 
 
 def test_a_cancelled_result_needs_no_value():
@@ -159,7 +159,7 @@ def test_a_cancelled_result_needs_no_value():
 def test_another_analyte_is_set_apart_and_not_judged():
     row = judged("labs", test_name="Cortisol", value="rubbish", unit="furlong")
 
-    assert (row["apart"], row["broken"], row["reject"]) == ("other_analyte", "", None)
+    assert (row["apart"], row["failed_rules"], row["reject"]) == ("other_analyte", "", None)
 
 
 @pytest.mark.parametrize("rule", UNREADABLE_RULES)
@@ -167,7 +167,7 @@ def test_what_could_not_be_read_breaks_one_rule_and_no_other(rule: str):
     nothing = text_rows("labs", {}).with_columns(unreadable=pl.lit(rule))
     rows = judge("labs", normalise("labs", nothing, timezone="UTC"), today=date(2024, 6, 1))
 
-    assert rows.select("broken", "reject", "apart").rows() == [(rule, rule, None)]
+    assert rows.select("failed_rules", "reject", "apart").rows() == [(rule, rule, None)]
 
 
 def test_every_rule_has_advice_and_a_name_of_its_own():

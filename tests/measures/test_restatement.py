@@ -16,7 +16,7 @@ AUGUST = date(2026, 8, 31)
 
 
 def rows(name: str, *given: dict[str, Any]) -> pl.DataFrame:
-    common = {"namespace": "default", "broken": "", "imputed": ""}
+    common = {"namespace": "default", "failed_rules": "", "imputed": ""}
     filled = [{k: v for k, v in (common | row).items() if k in schema_of(name)} for row in given]
     return pl.concat([empty_table(name), pl.DataFrame(filled)], how="diagonal_relaxed")
 

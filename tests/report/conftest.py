@@ -368,7 +368,7 @@ def patient(number: int) -> dict[str, Any]:
         "source_line": number + 2,
         "source_part": 0,
         "source_order": 0,
-        "broken": "",
+        "failed_rules": "",
         "patient_id": pseudonym(number),
         "namespace": "default",
         "clinic_id": CLINICS[number % 3],

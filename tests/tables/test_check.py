@@ -128,7 +128,7 @@ def test_a_broken_contract_is_told_by_counts_and_never_by_value():
         "source_line": 2,
         "source_part": 0,
         "source_order": 0,
-        "broken": "",
+        "failed_rules": "",
         "namespace": "n",
         "clinic_id": "c",
         "scanner_id": "SECRET",

@@ -118,7 +118,7 @@ def pair_scans(
 
 
 def _breaks(rule: str) -> pl.Expr:
-    return pl.col("broken").str.split(" ").list.contains(rule)
+    return pl.col("failed_rules").str.split(" ").list.contains(rule)
 
 
 def _cross_calibrated(

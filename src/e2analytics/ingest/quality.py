@@ -78,7 +78,7 @@ def grade(
     Parameters
     ----------
     settled
-        By table: every row ever read, with ``fate``, ``broken`` and ``source_file``.
+        By table: every row ever read, with ``fate``, ``failed_rules`` and ``source_file``.
     files
         The ledger: ``source_file``, ``feed``, ``run_id``.
     read_on
@@ -112,7 +112,7 @@ def _count(target: str, rows: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame
         # Conforming, too: what is in quarantine breaks a rule of its own (value conformance) or
         # one of all rows together, as when nobody knows its patient (relational conformance).
         accepted=accepted,
-        plausible=accepted & (pl.col("broken") == ""),
+        plausible=accepted & (pl.col("failed_rules") == ""),
         days_to_report=pl.when(accepted).then(_days_to_report(target, rows)),
         # A day that the feed made up does not tell when the supplier could have sent the row.
         is_told=accepted & ~_declared(rows, _EVENT.get(target, ())[1:]),
@@ -227,7 +227,7 @@ def _day(target: str, rows: pl.DataFrame) -> pl.Expr:
     if target not in _EVENT:
         return pl.lit(None, dtype=pl.Date)
     day, name = _EVENT[target]
-    impossible = _names_one_of(rows, "broken", (f"impossible_{name}",))
+    impossible = _names_one_of(rows, "failed_rules", (f"impossible_{name}",))
     return pl.when(~impossible).then(day)
 
 

@@ -58,16 +58,16 @@ def waiting(target: str, settled: pl.DataFrame, feeds: pl.DataFrame) -> pl.DataF
     """
     doubtful = settled.filter(
         (pl.col("fate") == "quarantined")
-        | ((pl.col("fate") == "accepted") & (pl.col("broken") != ""))
+        | ((pl.col("fate") == "accepted") & (pl.col("failed_rules") != ""))
     )
     # A row whose patient is not known breaks no rule of its own.
     settled_by = pl.when(pl.col("why").is_in(list(SETTLED_RULES))).then("why")
     lines = (
-        plain(doubtful.select("source_file", "source_line", "broken", "why"), target)
+        plain(doubtful.select("source_file", "source_line", "failed_rules", "why"), target)
         .select(
             "source_file",
             "source_line",
-            rule=pl.concat_str("broken", settled_by, separator=" ", ignore_nulls=True)
+            rule=pl.concat_str("failed_rules", settled_by, separator=" ", ignore_nulls=True)
             .str.strip_chars()
             .str.split(" "),
         )

@@ -48,7 +48,7 @@ _AT: Final = "at"
 """Name of a column that tells where among all rows a row stands."""
 _ABOUT_THE_FILE: Final = (
     *PROVENANCE,
-    "broken",
+    "failed_rules",
     "reported_at",
     "apart",
     "reject",

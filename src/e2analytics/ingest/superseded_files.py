@@ -52,7 +52,7 @@ def give_way(target: str, settled: pl.DataFrame, files: pl.DataFrame) -> pl.Data
 
 def _has_no_number(target: str) -> pl.Expr:
     of_number = [rule.name for rule in ROW_RULES[target] if rule.column in key_of(target)]
-    broken = pl.col("broken").cast(pl.String).str.split(" ")
+    broken = pl.col("failed_rules").cast(pl.String).str.split(" ")
     shared = (pl.col("why").cast(pl.String) == NUMBER_OF_SEVERAL_TESTS).fill_null(False)
     return pl.any_horizontal(
         shared, *(broken.list.contains(name) for name in [*of_number, *UNREADABLE_RULES])

@@ -100,7 +100,7 @@ def _converted(
     if changed.is_empty():
         return labs
     judged = compact(validate.judge_values(changed))
-    new = judged.select(at, "value_low", "value_high", "imputed", "broken", "reject")
+    new = judged.select(at, "value_low", "value_high", "imputed", "failed_rules", "reject")
     rows = labs.with_row_index(at).update(new, on=at, how="left", include_nulls=True)
     return rows.drop(at)
 

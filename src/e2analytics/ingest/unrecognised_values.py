@@ -62,7 +62,7 @@ class UnknownTexts:
 
     def add(self, target: str, text: pl.DataFrame, judged: pl.DataFrame) -> None:
         """Look through rows of table ``target``; ``text`` and ``judged`` are the same rows."""
-        broken = judged["broken"].cast(pl.String).str.split(" ")
+        broken = judged["failed_rules"].cast(pl.String).str.split(" ")
         for word in _WORDS[target]:
             is_it = (judged["apart"].cast(pl.String) == word.sign).fill_null(False)
             rows = text.filter(is_it | broken.list.contains(word.sign))

@@ -1,7 +1,7 @@
 """Validate: which named rules each row breaks. Judges, and drops nothing.
 
 In    normalised rows of one table
-Out   the same rows, same grain: the columns of the table; ``broken``, the names of the rules that the
+Out   the same rows, same grain: the columns of the table; ``failed_rules``, the names of the rules that the
       row breaks; ``reject``, the first of them that keeps it out, or null; and ``apart``
 """
 
@@ -57,10 +57,10 @@ def judge_values(labs: pl.DataFrame) -> pl.DataFrame:
     Parameters
     ----------
     labs
-        Rows that were judged; their ``broken`` and ``reject`` are made again.
+        Rows that were judged; their ``failed_rules`` and ``reject`` are made again.
     """
     rules = ROW_RULES["labs"]
-    said = labs["broken"].cast(pl.String).str.split(" ")
+    said = labs["failed_rules"].cast(pl.String).str.split(" ")
     limits = labs.join(reference.analytes(), on="analyte", how="left", maintain_order="left")
     limits = limits.with_columns(least_reportable=reference.least_reportable())
     broken = limits.select(
@@ -77,19 +77,19 @@ def _broken(rule: Rule) -> pl.Expr:
 
 
 def _names_of(broken: pl.DataFrame, rules: Sequence[Rule]) -> pl.DataFrame:
-    """Return ``broken``, the names of the rules that each row breaks, and ``reject``, the first grave one."""
+    """Return ``failed_rules``, the names of the rules that each row breaks, and ``reject``, the first grave one."""
     # Most rows break no rule: only the others are worth the work of joining names.
     any_broken = broken.select(pl.any_horizontal(pl.all()))
     where = any_broken.with_row_index("row").filter(pl.nth(1)).get_column("row")
     rejecting = [rule.name for rule in rules if rule.severity == "reject"]
     words = {rule.name: pl.when(rule.name).then(pl.lit(rule.name)) for rule in rules}
     names = broken[where].select(
-        broken=pl.concat_str(list(words.values()), separator=" ", ignore_nulls=True),
+        failed_rules=pl.concat_str(list(words.values()), separator=" ", ignore_nulls=True),
         reject=pl.coalesce(words[name] for name in rejecting),
     )
     return pl.DataFrame(
         {
-            "broken": _scattered("", names["broken"], where, len(broken)),
+            "failed_rules": _scattered("", names["failed_rules"], where, len(broken)),
             "reject": _scattered(None, names["reject"], where, len(broken)),
         }
     )

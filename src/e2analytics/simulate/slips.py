@@ -274,7 +274,7 @@ def _table(
         source_order=pl.lit(0, dtype=pl.Int64),
         source_line=pl.lit(0, dtype=pl.Int64),
         result_id=pl.lit(""),
-        broken=pl.lit(""),
+        failed_rules=pl.lit(""),
         imputed=pl.lit(""),
         fate=pl.lit("accepted"),
         why=pl.lit(None, dtype=pl.String),

@@ -32,7 +32,7 @@ class SourceRow(Table):
     source_order: Series[pl.Int64] = pa.Field(
         ge=0, description="Order in which files were first read: which of two versions is later."
     )
-    broken: Series[str] = pa.Field(
+    failed_rules: Series[str] = pa.Field(
         description="Rules that the row breaks, separated by blanks: doubts, if it was accepted."
     )
 
