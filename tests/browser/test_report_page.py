@@ -84,7 +84,7 @@ def test_a_script_in_a_suppliers_text_does_not_run(
     attack = pl.lit("</td><script>document.title='owned'</script><img src=x onerror=alert(1)>")
     attacked = {
         **tables,
-        "flags": tables["flags"].with_columns(clinic_id=attack, grounds=attack),
+        "flags": tables["flags"].with_columns(clinic_id=attack, rationale=attack),
         "attrition": tables["attrition"].with_columns(reason=attack, step=attack),
         "quarantine": tables["quarantine"].with_columns(rule=attack, advice=attack),
     }

@@ -355,13 +355,13 @@ def test_a_man_who_changed_to_anastrozole_takes_one_inhibitor():
 
 
 def test_grounds_name_the_rows_they_rest_on_and_no_unknown_is_lost():
-    assert judge()["grounds"][0] == (
+    assert judge()["rationale"][0] == (
         "Expected E2 at the present dose 24.5 pg/mL (95 % 20.2 to 29.8), off the drug 40.4, from 4 "
         "draws. Last E2 20.0 pg/mL (ms) on 2024-12-01 [labs line 7]. Anastrozole 1.0 mg a week since "
         "2024-03-06, last ordered on 2024-03-06 [orders line 2]."
     )
-    assert "No E2 on record." in judge(draws=[])["grounds"][0]
-    assert "Anastrozole unknown mg" in judge([order(weekly_dose_mg=None)])["grounds"][0]
+    assert "No E2 on record." in judge(draws=[])["rationale"][0]
+    assert "Anastrozole unknown mg" in judge([order(weekly_dose_mg=None)])["rationale"][0]
 
 
 def test_a_flag_is_new_then_open_then_resolved_then_reopened():

@@ -221,7 +221,7 @@ def test_a_man_who_stopped_is_not_said_to_be_low_on_nothing(night: Outputs):
     assert "At 0 mg" not in words
     assert "One more result" not in words
     assert "more than 14 days after he stopped" in words
-    assert "Anastrozole since 2025-06-03, stopped on 2026-03-17, last ordered" in row["grounds"]
+    assert "Anastrozole since 2025-06-03, stopped on 2026-03-17, last ordered" in row["rationale"]
 
 
 def test_the_result_that_makes_a_man_critical_is_named_though_it_is_not_his_last(night: Outputs):
@@ -236,11 +236,11 @@ def test_the_result_that_makes_a_man_critical_is_named_though_it_is_not_his_last
         "Last E2 28.0 pg/mL by mass spectrometry on 2026-01-12. Below the red line: 9.5 pg/mL by mass "
         "spectrometry on 2025-12-10, while the dose was changing, or on another inhibitor: not in the estimate."
     ) in words
-    assert "Below the red line 9.5 pg/mL (ms) on 2025-12-10 [" in row["grounds"]
+    assert "Below the red line 9.5 pg/mL (ms) on 2025-12-10 [" in row["rationale"]
     last = found(night, "<10 by MS is below 10")
     assert last is not None
-    assert "Last E2 <10.0 pg/mL (ms) on 2026-01-12 [" in last["grounds"]
-    assert "Below the red line" not in last["grounds"]
+    assert "Last E2 <10.0 pg/mL (ms) on 2026-01-12 [" in last["rationale"]
+    assert "Below the red line" not in last["rationale"]
 
 
 def test_corrections_close_and_open_flags_the_next_night(night: Outputs, tmp_path: Path):

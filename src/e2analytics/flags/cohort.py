@@ -88,7 +88,7 @@ def cohort(
     model_id: str,
     before: pl.DataFrame,
 ) -> pl.DataFrame:
-    """Return every man on an aromatase inhibitor with his status, his tier and their grounds.
+    """Return every man on an aromatase inhibitor with his status, his tier and their rationale.
 
     ``before`` are the flags of the run before: a flag that is open closes later than it would open.
     """
@@ -123,7 +123,7 @@ def cohort(
     judged = _judge(men.with_columns(_probabilities(men, quantiles, settings)), settings, as_of)
     return judged.with_columns(
         reasons=pl.concat_list(_OBSTACLES + _FINDINGS).list.drop_nulls().list.join(_SEPARATOR),
-        grounds=rationale.in_words(),
+        rationale=rationale.in_words(),
         e2_ci_low=(pl.col("on_mean") - Z95 * pl.col("on_sd")).exp(),
         e2_ci_high=(pl.col("on_mean") + Z95 * pl.col("on_sd")).exp(),
         e2_off_drug_pg_ml=pl.col("off_mean").exp(),

@@ -172,7 +172,7 @@ def test_text_from_suppliers_is_inert(tables: Tables) -> None:
         **tables,
         "cohort": tables["cohort"].with_columns(clinic_id=attack, reasons=attack),
         "flags": tables["flags"].with_columns(
-            clinic_id=attack, reasons=attack, grounds=attack, review_note=attack
+            clinic_id=attack, reasons=attack, rationale=attack, review_note=attack
         ),
         "files": tables["files"].with_columns(feed=attack),
         "quarantine": tables["quarantine"].with_columns(

@@ -95,10 +95,10 @@ def test_a_man_and_the_notes_on_him_are_not_on_two_sheets(paper: Path, tables: T
     sheets = program("pdftotext", "-layout", str(paper), "-").split("\f")
     listed = tables["flags"].filter(pl.col("tier").is_in(["critical", "high"]))
 
-    for man, grounds in listed.select("patient_id", "grounds").iter_rows():
+    for man, rationale in listed.select("patient_id", "rationale").iter_rows():
         # A second one shows what a critical flag rests on.
         listed_on, *_ = (sheet for sheet in sheets if man in sheet)
-        assert grounds.partition(" Dose")[0] in listed_on
+        assert rationale.partition(" Dose")[0] in listed_on
 
 
 def test_the_same_report_is_the_same_file(tables: Tables):

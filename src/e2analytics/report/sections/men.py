@@ -75,7 +75,7 @@ class FlaggedMan:
     bmd_verdict: str
     scores: str
     reasons: str
-    grounds: str
+    rationale: str
     life: str
     review: str
     note: str
@@ -235,7 +235,7 @@ def _man(row: dict[str, Any], beside: Beside) -> FlaggedMan:
         bmd_verdict=_bmd_verdict(row),
         scores=_scores(row),
         reasons=reasons.in_words(row["reasons"]),
-        grounds=row["grounds"],
+        rationale=row["rationale"],
         life=_life(row),
         review=REVIEW_NAMES[row["review_state"]],
         note=row["review_note"] or "",
