@@ -99,7 +99,7 @@ class Bent(NamedTuple):
     """One cohort of a world, fitted as if it were the model's.
 
     Sums over men, what doses are said to do, how well probabilities tell; and the mean squared errors of the
-    levels of men with at least four draws, with all of these and without those that are set aside.
+    levels of men with at least four draws, with all of these and without outliers.
     """
 
     world: str
@@ -108,8 +108,8 @@ class Bent(NamedTuple):
     average_precision: float
     slope: float
     kept_all: float
-    set_aside: float
-    share_set_aside: float
+    without_outliers: float
+    share_outliers: float
 
 
 def bend(job: tuple[str, int]) -> Bent:

@@ -236,12 +236,12 @@ def setting_aside(bent: list[dose_recovery.Bent]) -> tuple[pl.DataFrame | str, .
     for world in WORLDS:
         own = [each for each in bent if each.world == world]
         every, rest = (
-            np.array([getattr(each, name) for each in own]) for name in ("kept_all", "set_aside")
+            np.array([getattr(each, name) for each in own]) for name in ("kept_all", "without_outliers")
         )
         change = np.sqrt(rest) - np.sqrt(every)
         row = {
             "world": world,
-            "set aside": f"{100 * np.mean([each.share_set_aside for each in own]):.2f} %",
+            "set aside": f"{100 * np.mean([each.share_outliers for each in own]):.2f} %",
             "error, all draws": float(np.sqrt(every.mean())),
             "error, odd draws set aside": float(np.sqrt(rest.mean())),
             "difference": _with_error(change, 4),

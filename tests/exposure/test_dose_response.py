@@ -232,7 +232,7 @@ def test_a_draw_that_fits_nothing_else_is_set_aside_but_never_the_last_one():
     usual = of_man(fitted())
     earlier, last = (of_man(responded(swapped(when), before=fitted())) for when in (305, 705))
 
-    assert (usual["n_set_aside"], earlier["n_set_aside"], last["n_set_aside"]) == (0, 1, 0)
+    assert (usual["n_outliers"], earlier["n_outliers"], last["n_outliers"]) == (0, 1, 0)
     assert earlier["level_mean"] == pytest.approx(usual["level_mean"], abs=0.15)
     # Nothing later contradicts it: it may be the danger itself.
     assert last["level_mean"] < usual["level_mean"] - 0.15

@@ -147,7 +147,8 @@ def test_only_the_same_bones_are_compared(
         for name in ("vertebrae", "side")
     )
     two = two.with_columns(
-        failed_rules=pl.Series([first.get("failed_rules", ""), second.get("failed_rules", "")]), site=pl.lit(site)
+        failed_rules=pl.Series([first.get("failed_rules", ""), second.get("failed_rules", "")]),
+        site=pl.lit(site),
     )
 
     assert whys(two) == [("s0", "s1", why_not)]

@@ -105,7 +105,9 @@ FINE = {
 def table(name: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
     filled = pl.concat([empty_table(name), pl.DataFrame(rows)], how="diagonal_relaxed")
     return filled.with_columns(
-        pl.col(column).fill_null("") for column in ("imputed", "failed_rules") if column in filled.columns
+        pl.col(column).fill_null("")
+        for column in ("imputed", "failed_rules")
+        if column in filled.columns
     )
 
 

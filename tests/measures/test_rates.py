@@ -109,7 +109,9 @@ def table(name: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
     filled = pl.concat([empty_table(name), pl.DataFrame(rows)], how="diagonal_relaxed")
     # Texts that link and densitometry look into.
     return filled.with_columns(
-        pl.col(column).fill_null("") for column in ("imputed", "failed_rules") if column in filled.columns
+        pl.col(column).fill_null("")
+        for column in ("imputed", "failed_rules")
+        if column in filled.columns
     )
 
 

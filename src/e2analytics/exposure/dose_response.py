@@ -449,7 +449,7 @@ def _scored(known: pl.DataFrame, response: MonthResponse) -> _Scored:
         },
     }
     men = counted.with_columns(
-        n_set_aside=pl.col("n_draws") - n_kept["n_kept"],
+        n_outliers=pl.col("n_draws") - n_kept["n_kept"],
         **{name: pl.Series(values) for name, values in posterior.items()},
     ).select(_empty("own_levels").columns)
     z = draw_check.z_scores(response.model, own, draws)

@@ -124,9 +124,7 @@ class OwnLevels(Table):
     n_on: Series[pl.Int64] = pa.Field(ge=0, description="Of them on the drug.")
     n_ms: Series[pl.Int64] = pa.Field(ge=0, description="Of them by mass spectrometry.")
     n_ms_on: Series[pl.Int64] = pa.Field(ge=0, description="Of those on the drug.")
-    n_set_aside: Series[pl.Int64] = pa.Field(
-        ge=0, description="Draws that fit nothing else of his."
-    )
+    n_outliers: Series[pl.Int64] = pa.Field(ge=0, description="Draws that fit nothing else of his.")
     draws_digest: Series[str] = pa.Field(
         description="Changes when a draw or what is beside it does."
     )

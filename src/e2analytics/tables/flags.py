@@ -34,7 +34,9 @@ class Cohort(Table):
     status: Series[str] = pa.Field(isin=STATUSES)
     tier: Series[str] = pa.Field(isin=TIERS)
     reasons: Series[str] = pa.Field(description="Rule names, separated by '; '.")
-    rationale: Series[str] = pa.Field(description="In words, with file and line of what it rests on.")
+    rationale: Series[str] = pa.Field(
+        description="In words, with file and line of what it rests on."
+    )
     t_score_min: Series[float] = pa.Field(nullable=True)
     z_score_min: Series[float] = pa.Field(nullable=True)
     bmd_change_pct_per_year: Series[float] = pa.Field(nullable=True)
