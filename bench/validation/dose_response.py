@@ -236,7 +236,8 @@ def setting_aside(bent: list[dose_recovery.Bent]) -> tuple[pl.DataFrame | str, .
     for world in WORLDS:
         own = [each for each in bent if each.world == world]
         every, rest = (
-            np.array([getattr(each, name) for each in own]) for name in ("kept_all", "without_outliers")
+            np.array([getattr(each, name) for each in own])
+            for name in ("kept_all", "without_outliers")
         )
         change = np.sqrt(rest) - np.sqrt(every)
         row = {

@@ -240,7 +240,7 @@ def dose_effect(mg: float, pct: float, n_men: int, **changes: Any) -> dict[str, 
         "ci_low_pct": pct - 2,
         "ci_high_pct": pct + 2,
         "n_men": n_men,
-        "known_before_the_data": 0.01,
+        "prior_share": 0.01,
         "model_id": MODEL_ID,
         **changes,
     }

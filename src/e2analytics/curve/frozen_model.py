@@ -133,7 +133,7 @@ def _response_to_json(response: MonthResponse) -> dict[str, Any]:
     return {
         "estimates": dict(zip(model.names, model.vector.tolist(), strict=True)),
         "standard_errors": dict(zip(model.names, model.standard_error.tolist(), strict=True)),
-        "known_before_the_data": model.prior_share(),
+        "prior_share": model.prior_share(),
         "covariance": model.covariance.tolist(),
         "log_likelihood": model.log_likelihood,
         "n_men": model.n_men,

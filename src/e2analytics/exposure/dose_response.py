@@ -507,7 +507,7 @@ def _effects(known: pl.DataFrame, response: MonthResponse) -> pl.DataFrame:
         )
         .with_columns(
             pl.col("n_men").fill_null(0).cast(pl.Int64),
-            known_before_the_data=pl.lit(max(shares["logit_emax"], shares["log_ed50"])),
+            prior_share=pl.lit(max(shares["logit_emax"], shares["log_ed50"])),
         )
     )
 

@@ -176,7 +176,7 @@ class DoseEffects(Table):
     )
     ci_high_pct: Series[float]
     n_men: Series[pl.Int64] = pa.Field(ge=0, description="With a draw at this dose.")
-    known_before_the_data: Series[float] = pa.Field(
+    prior_share: Series[float] = pa.Field(
         ge=0,
         description="Greatest share of what is known of Emax or ED50 that came from the prior.",
     )

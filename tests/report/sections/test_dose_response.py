@@ -21,7 +21,7 @@ def test_the_average_effect_is_a_sentence_and_a_table():
 
 
 def test_a_curve_that_the_data_cannot_carry_says_so():
-    effects = frame("dose_effects", [dose_effect(1.0, 60.0, 3, known_before_the_data=0.7)])
+    effects = frame("dose_effects", [dose_effect(1.0, 60.0, 3, prior_share=0.7)])
 
     found = dose_response.describe(effects, empty_table("e2_checks"))
 

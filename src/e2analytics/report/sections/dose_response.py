@@ -80,7 +80,7 @@ def _sentence(rows: list[dict[str, float]]) -> str:
         f"(95 % {one['ci_low_pct']:.0f} to {one['ci_high_pct']:.0f}) of a man's E2. Single men respond "
         "more or less than that: each man's own response is estimated from his own results."
     )
-    if one["known_before_the_data"] >= BY_PRIOR:
+    if one["prior_share"] >= BY_PRIOR:
         said += " These data alone cannot carry the dose curve: its shape comes mostly from the literature."
     return said
 
