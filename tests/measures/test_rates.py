@@ -155,9 +155,11 @@ def counts(name: str, **rows: list[dict[str, Any]]) -> list[tuple[str, int, int,
     found = measure(known(**rows), AS_OF).filter(
         pl.col("clinic_id").is_null(),
         pl.col("measure") == name,
-        pl.sum_horizontal("denominator", "n_excepted", "n_apart") > 0,
+        pl.sum_horizontal("denominator", "n_excepted", "n_reported_separately") > 0,
     )
-    return found.select("month", "numerator", "denominator", "n_excepted", "n_apart").rows()
+    return found.select(
+        "month", "numerator", "denominator", "n_excepted", "n_reported_separately"
+    ).rows()
 
 
 def of_last_month(name: str, **rows: list[dict[str, Any]]) -> tuple[int, int]:

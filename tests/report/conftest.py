@@ -155,7 +155,7 @@ def measure_row(
         "numerator": numerator,
         "denominator": denominator,
         "n_excepted": None if not_measured else 0,
-        "n_apart": None if not_measured else 0,
+        "n_reported_separately": None if not_measured else 0,
         **ends,
         "suppressed": False,
         "not_measured": not_measured,

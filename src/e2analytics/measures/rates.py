@@ -30,7 +30,7 @@ NO_PATIENTS: Final = "no_patients"
 SILENT: Final = "nothing_came_in"
 SHORT_RECORD: Final = "short_record_of_"
 _GRAIN: Final = ["month_end", "clinic_id", "measure"]
-_COUNTS: Final = ["numerator", "denominator", "n_excepted", "n_apart"]
+_COUNTS: Final = ["numerator", "denominator", "n_excepted", "n_reported_separately"]
 
 
 def measure(known: Known, as_of: date, n_months: int = N_MONTHS) -> pl.DataFrame:
@@ -40,7 +40,7 @@ def measure(known: Known, as_of: date, n_months: int = N_MONTHS) -> pl.DataFrame
     -------
     DataFrame
         ``month`` (YYYY-MM), ``clinic_id``, ``measure``, ``numerator``, ``denominator``, ``n_excepted`` (taken
-        out of the denominator by an exception), ``n_apart`` (told beside the measure), ``value`` with the ends
+        out of the denominator by an exception), ``n_reported_separately`` (reported beside the measure), ``value`` with the ends
         of its 95 % interval, ``suppressed`` (False here), ``not_measured``, the reason or null, and
         ``counted_as_of``, the day.
     """
@@ -102,7 +102,7 @@ def _counted(known: Known, clinics: pl.DataFrame, month_ends: Sequence[date]) ->
             numerator=met.sum().cast(pl.Int64),
             denominator=counts.sum().cast(pl.Int64),
             n_excepted=spared.sum().cast(pl.Int64),
-            n_apart=pl.col("apart").sum().cast(pl.Int64),
+            n_reported_separately=pl.col("apart").sum().cast(pl.Int64),
         )
     )
 

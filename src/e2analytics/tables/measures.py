@@ -22,7 +22,7 @@ class Measures(Table):
     n_excepted: Series[pl.Int64] = pa.Field(
         nullable=True, ge=0, description="Not met and spared, for example because he refused."
     )
-    n_apart: Series[pl.Int64] = pa.Field(
+    n_reported_separately: Series[pl.Int64] = pa.Field(
         nullable=True, ge=0, description="Told beside the measure, for example undecidable."
     )
     value: Series[float] = pa.Field(

@@ -97,7 +97,7 @@ def outside(counts: Counts, base: int) -> tuple[Men, dict[str, pl.DataFrame]]:
                 }
             )
     filled = with_shares(pl.DataFrame(rows)).with_columns(
-        n_apart=pl.lit(0),
+        n_reported_separately=pl.lit(0),
         suppressed=pl.lit(False),
         not_measured=pl.lit(None),
         counted_as_of=pl.lit(date(2026, 9, 30)),

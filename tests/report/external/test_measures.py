@@ -32,7 +32,7 @@ def table_of(cells: dict[tuple[str, str, str], tuple[int, int]]) -> pl.DataFrame
     counts = pl.concat([each, together.with_columns(clinic_id=pl.lit(None))], how="diagonal")
     filled = with_shares(counts).with_columns(
         n_excepted=pl.lit(3),
-        n_apart=pl.lit(0),
+        n_reported_separately=pl.lit(0),
         suppressed=pl.lit(False),
         not_measured=pl.lit(None),
         counted_as_of=pl.lit(date(2026, 9, 30)),

@@ -43,7 +43,7 @@ def row(month: str, clinic: str | None, met: int, of: int, **changes: Any) -> di
         "numerator": met,
         "denominator": of,
         "n_excepted": 0,
-        "n_apart": 0,
+        "n_reported_separately": 0,
         "value": value,
         "ci_low": value,
         "ci_high": value,
@@ -56,7 +56,15 @@ def row(month: str, clinic: str | None, met: int, of: int, **changes: Any) -> di
 
 def lacking(month: str, clinic: str | None, why: str) -> dict[str, Any]:
     nothing = dict.fromkeys(
-        ("numerator", "denominator", "n_excepted", "n_apart", "value", "ci_low", "ci_high")
+        (
+            "numerator",
+            "denominator",
+            "n_excepted",
+            "n_reported_separately",
+            "value",
+            "ci_low",
+            "ci_high",
+        )
     )
     return row(month, clinic, 0, 0) | nothing | {"not_measured": why}
 

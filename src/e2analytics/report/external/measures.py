@@ -233,7 +233,7 @@ def _of_months(
                 _pair(shown[name], shown[_OF])
             ),
             frame,
-        ).with_columns(_apart(column, base) for column in ("n_excepted", "n_apart"))
+        ).with_columns(_apart(column, base) for column in ("n_excepted", "n_reported_separately"))
         for name, frame in own.items()
     ]
 
@@ -251,7 +251,15 @@ def _apart(name: str, base: int) -> pl.Expr:
 def _nothing(rows: pl.DataFrame) -> pl.DataFrame:
     """Tell of the rows of clinics only whether they were measured."""
     measured = pl.col("not_measured").is_null()
-    numbers = ("numerator", "denominator", "n_excepted", "n_apart", "value", "ci_low", "ci_high")
+    numbers = (
+        "numerator",
+        "denominator",
+        "n_excepted",
+        "n_reported_separately",
+        "value",
+        "ci_low",
+        "ci_high",
+    )
     return rows.with_columns(
         *(pl.lit(None).cast(rows.schema[name]).alias(name) for name in numbers), suppressed=measured
     )

@@ -242,8 +242,8 @@ def _beside(definition: definitions.Measure, row: Mapping[str, Any]) -> str:
     if row["suppressed"]:
         return ""
     said = []
-    if row["n_apart"]:
-        said.append(f"Beside it: {row['n_apart']:,} {definition.apart}.")
+    if row["n_reported_separately"]:
+        said.append(f"Beside it: {row['n_reported_separately']:,} {definition.apart}.")
     if row["n_excepted"]:
         said.append(f"Excepted: {row['n_excepted']:,} ({definition.exceptions}).")
     return " ".join(said)
