@@ -56,7 +56,7 @@ class RefusedFileError(UnreadableError):
     Parameters
     ----------
     rule : str
-        Name of the rule of :data:`e2analytics.ingest.rules.row_rules.FILE_RULES` that the file breaks.
+        Name of the rule of ``file_rules`` in ``schemas/reference/row_rules.yaml`` that the file breaks.
     detail : str
         What was found, without any value of a patient.
     """

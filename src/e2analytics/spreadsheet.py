@@ -18,7 +18,9 @@ from xlsxwriter import Workbook
 from xlsxwriter.exceptions import FileCreateError
 from xlsxwriter.worksheet import Worksheet
 
-_FORMULA: Final = r"^(['=+\-@\t\r\n＝＋－＠])"
+FORMULA: Final = r"^(?:[=@]|[+\-].*[^A-Za-z0-9.\-_])"
+"""What a spreadsheet takes for a formula and acts on; a number such as -7 it only shows."""
+_ESCAPED: Final = r"^(['=+\-@\t\r\n＝＋－＠])"
 _OPENS_A_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _NOT_IN_XML: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _LONGEST_TEXT: Final = 32_767
@@ -56,7 +58,7 @@ def harmless(text: pl.Expr) -> pl.Expr:
     >>> cells.select(harmless(pl.col("cell")))["cell"].to_list()
     ["'=1+1", "'@a", "''", '12 mg']
     """
-    return text.str.replace(_FORMULA, "'$1")
+    return text.str.replace(_ESCAPED, "'$1")
 
 
 class Book:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from e2analytics.ingest.normalise.tables import normalise
 from e2analytics.ingest.reconcile import FATES, settle, standings
-from e2analytics.ingest.validate import judge
+from e2analytics.ingest.rules.judge import judge
 from tests.conftest import text_rows
 
 MAN = {"patient_id": "p1", "clinic_id": "c", "sex": "M", "birth_date": "1970-01-01"}

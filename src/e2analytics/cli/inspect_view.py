@@ -29,8 +29,8 @@ from e2analytics.feeds.description import (
     Source,
 )
 from e2analytics.feeds.recognition import READERS_COLUMNS
-from e2analytics.ingest.rules.row_rules import FILE_RULES, FOR_THE_CLINIC
 from e2analytics.ingest.unrecognised_values import RARE
+from e2analytics.reference import row_rules
 from e2analytics.report.formatting import plain
 from e2analytics.report.sections.reasons import in_words
 from e2analytics.run.inspect import InspectedFile, Inspection, Mapped
@@ -146,7 +146,10 @@ def _show_file(file: InspectedFile, console: Console, shown: set[_ShownMapping])
 
 def _refusal(refused: UnreadableError) -> str:
     if isinstance(refused, RefusedFileError):
-        advice = [FILE_RULES[refused.rule].advice, FOR_THE_CLINIC.get(refused.rule, "")]
+        advice = [
+            row_rules.load().file_rules[refused.rule],
+            row_rules.for_the_clinic().get(refused.rule, ""),
+        ]
         return f"{refused}. Nothing of it would be kept. {' '.join(advice)}".strip()
     return f"{refused}."
 
@@ -257,15 +260,14 @@ def _reason(name: str | None) -> str:
 
 
 def _show_what_the_clinic_can_do(problems: pl.DataFrame, console: Console) -> None:
-    rules = [
-        rule for rule in problems["rule"].unique(maintain_order=True) if rule in FOR_THE_CLINIC
-    ]
+    advice = row_rules.for_the_clinic()
+    rules = [rule for rule in problems["rule"].unique(maintain_order=True) if rule in advice]
     if not rules:
         return
     console.print("  What you can do yourself:")
     table = _table("", "")
     for rule in rules:
-        table.add_row(rule, FOR_THE_CLINIC[rule])
+        table.add_row(rule, advice[rule])
     console.print(_indented(table))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from e2analytics.ingest.rules.row_rules import FILE_RULES, ROW_RULES, SETTLED_RULES
+from e2analytics.reference import row_rules
 from e2analytics.tables.categoricals import plain
 from e2analytics.tables.registry import columns_of
 
@@ -61,7 +61,7 @@ def waiting(target: str, settled: pl.DataFrame, feeds: pl.DataFrame) -> pl.DataF
         | ((pl.col("fate") == "accepted") & (pl.col("failed_rules") != ""))
     )
     # A row whose patient is not known breaks no rule of its own.
-    settled_by = pl.when(pl.col("why").is_in(list(SETTLED_RULES))).then("why")
+    settled_by = pl.when(pl.col("why").is_in(list(row_rules.load().reconcile_rules))).then("why")
     lines = (
         plain(doubtful.select("source_file", "source_line", "failed_rules", "why"), target)
         .select(
@@ -97,7 +97,7 @@ def refused(files: pl.DataFrame) -> pl.DataFrame:
     """
     mended = files.filter(pl.col("refused").is_null())["named"].unique().to_list()
     advice = pl.DataFrame(
-        [(rule.name, rule.advice) for rule in FILE_RULES.values()],
+        list(row_rules.load().file_rules.items()),
         schema={"refused": pl.String, "advice": pl.String},
         orient="row",
     )
@@ -118,8 +118,13 @@ def refused(files: pl.DataFrame) -> pl.DataFrame:
 
 
 def _facts(target: str) -> pl.DataFrame:
-    own = [(rule.name, rule.severity, rule.column, rule.advice) for rule in ROW_RULES[target]]
-    together = [(rule.name, "reject", rule.column, rule.advice) for rule in SETTLED_RULES.values()]
+    own = [
+        (rule.name, rule.severity, rule.column, rule.advice) for rule in row_rules.of_table(target)
+    ]
+    together = [
+        (name, "reject", rule.column, rule.advice)
+        for name, rule in row_rules.load().reconcile_rules.items()
+    ]
     return pl.DataFrame(
         [*own, *together], schema=["rule", "severity", "column", "advice"], orient="row"
     )

@@ -21,8 +21,9 @@ from e2analytics.errors import RefusedFileError
 from e2analytics.feeds import drop, formats, lookups, mapping
 from e2analytics.feeds.description import TEXT_COLUMNS, Feed, FileDescription
 from e2analytics.feeds.drop import Found
-from e2analytics.ingest import pseudonyms, validate
+from e2analytics.ingest import pseudonyms
 from e2analytics.ingest.normalise.tables import normalise
+from e2analytics.ingest.rules.judge import judge
 from e2analytics.reference import schemas_folder
 from e2analytics.settings import Settings
 from e2analytics.tables.categoricals import compact
@@ -176,7 +177,7 @@ class Sources:
 
 def judged(target: str, text: pl.DataFrame, *, timezone: str, today: date) -> pl.DataFrame:
     """Return text rows of a table normalised and judged by its rules."""
-    return validate.judge(target, normalise(target, text, timezone=timezone), today=today)
+    return judge(target, normalise(target, text, timezone=timezone), today=today)
 
 
 class _Reading:

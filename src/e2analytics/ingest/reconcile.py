@@ -15,7 +15,7 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.ingest.rules.row_rules import (
+from e2analytics.reference.row_rules import (
     CONFLICTING_IDENTITY,
     NUMBER_OF_SEVERAL_TESTS,
     SUSPECTED_UNIT_SLIP,

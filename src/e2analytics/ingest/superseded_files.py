@@ -17,7 +17,8 @@ from typing import Final
 import polars as pl
 
 from e2analytics.ingest.reconcile import MENDED
-from e2analytics.ingest.rules.row_rules import NUMBER_OF_SEVERAL_TESTS, ROW_RULES, UNREADABLE_RULES
+from e2analytics.ingest.rules.row_rules import UNREADABLE_RULES
+from e2analytics.reference.row_rules import NUMBER_OF_SEVERAL_TESTS, of_table
 from e2analytics.tables.categoricals import TEXT
 from e2analytics.tables.registry import key_of
 
@@ -51,7 +52,7 @@ def give_way(target: str, settled: pl.DataFrame, files: pl.DataFrame) -> pl.Data
 
 
 def _has_no_number(target: str) -> pl.Expr:
-    of_number = [rule.name for rule in ROW_RULES[target] if rule.column in key_of(target)]
+    of_number = [rule.name for rule in of_table(target) if rule.column in key_of(target)]
     broken = pl.col("failed_rules").cast(pl.String).str.split(" ")
     shared = (pl.col("why").cast(pl.String) == NUMBER_OF_SEVERAL_TESTS).fill_null(False)
     return pl.any_horizontal(

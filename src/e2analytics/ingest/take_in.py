@@ -8,8 +8,9 @@ from typing import NamedTuple
 import polars as pl
 
 from e2analytics.exposure.episodes import find_episodes
-from e2analytics.ingest import ledger, quarantine, reconcile, superseded_files, validate
+from e2analytics.ingest import ledger, quarantine, reconcile, superseded_files
 from e2analytics.ingest.read_drop import Sources
+from e2analytics.ingest.rules.judge import judge_values
 from e2analytics.ingest.unit_errors import convert, find, on_treatment
 from e2analytics.settings import Settings, SlipSettings
 from e2analytics.tables.categoricals import compact, plain
@@ -99,7 +100,7 @@ def _converted(
     changed = convert.convert(labs, feeds, clinics, settings)
     if changed.is_empty():
         return labs
-    judged = compact(validate.judge_values(changed))
+    judged = compact(judge_values(changed))
     new = judged.select(at, "value_low", "value_high", "imputed", "failed_rules", "reject")
     rows = labs.with_row_index(at).update(new, on=at, how="left", include_nulls=True)
     return rows.drop(at)

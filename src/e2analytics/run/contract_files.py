@@ -8,8 +8,7 @@ from typing import Any
 import yaml
 from pandera.polars import Column
 
-from e2analytics.ingest.rules.row_rules import ROW_RULES
-from e2analytics.reference import schemas_folder
+from e2analytics.reference import row_rules, schemas_folder
 from e2analytics.tables.registry import TABLES
 
 
@@ -34,7 +33,7 @@ def as_yaml(table: str) -> str:
         "description": " ".join((contract.__doc__ or "").split()),
         "columns": {name: _column(column) for name, column in schema.columns.items()},
     }
-    if table in ROW_RULES:
+    if rules := row_rules.of_table(table):
         content["rules"] = [
             {
                 "rule": rule.name,
@@ -42,9 +41,9 @@ def as_yaml(table: str) -> str:
                 "severity": rule.severity,
                 "advice": rule.advice,
             }
-            for rule in ROW_RULES[table]
+            for rule in rules
         ]
-    head = "# Made by `e2analytics schemas` from src/e2analytics/contracts.py and rules.py.\n"
+    head = "# Made by `e2analytics schemas` from src/e2analytics/tables/ and schemas/reference/row_rules.yaml.\n"
     return head + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 

@@ -27,9 +27,9 @@ from e2analytics.feeds.drafting import draft
 from e2analytics.feeds.drop import Found
 from e2analytics.ingest.read_drop import SourceFile, Sources
 from e2analytics.ingest.reconcile import FATES
-from e2analytics.ingest.rules.row_rules import UNKNOWN_PATIENT
 from e2analytics.ingest.take_in import TakenIn, take_in
 from e2analytics.ingest.unrecognised_values import UnknownTexts
+from e2analytics.reference.row_rules import UNKNOWN_PATIENT
 from e2analytics.reference.simulation_marker import MARKER_NAME
 from e2analytics.settings import Settings
 from e2analytics.tables.snapshot import Snapshot

@@ -9,7 +9,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from e2analytics.ingest.rules.row_rules import FOR_THE_CLINIC
+from e2analytics.reference.row_rules import for_the_clinic
 from e2analytics.report.charts import attrition_flow
 from e2analytics.report.formatting import plain
 from e2analytics.report.sections import ingest, reasons
@@ -114,7 +114,7 @@ def test_a_feed_with_a_row_of_no_fate_does_not_add_up(tables: dict[str, pl.DataF
 def test_a_refused_file_is_told_with_its_advice(tables: dict[str, pl.DataFrame]) -> None:
     advice = "Send the file with the column bmd_g_cm2."
     assert describe(tables).refusals == (
-        Refusal("dxa-9e02", "dxa", "missing column", advice, FOR_THE_CLINIC["missing_column"]),
+        Refusal("dxa-9e02", "dxa", "missing column", advice, for_the_clinic()["missing_column"]),
     )
 
 

@@ -12,7 +12,7 @@ from e2analytics.feeds.mapping import NOT_MEASURED
 from e2analytics.ingest import reconcile
 from e2analytics.ingest.normalise import tables
 from e2analytics.ingest.normalise.laboratory import OTHER_ANALYTE
-from e2analytics.ingest.rules.row_rules import FILE_RULES, ROW_RULES, SETTLED_RULES
+from e2analytics.reference import row_rules
 from e2analytics.report.formatting import plain
 from e2analytics.report.sections import reasons
 
@@ -65,8 +65,8 @@ def of_rows() -> Iterator[str]:
 
 
 def of_rules() -> Iterator[str]:
-    yield from (rule.name for rules in ROW_RULES.values() for rule in rules)
-    yield from (*FILE_RULES, *SETTLED_RULES)
+    rules = row_rules.load()
+    yield from (*rules.row_rules, *rules.file_rules, *rules.reconcile_rules)
 
 
 def of_stages() -> Iterator[str]:

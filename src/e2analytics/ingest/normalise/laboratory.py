@@ -18,7 +18,7 @@ import polars as pl
 from e2analytics import reference
 from e2analytics.feeds.mapping import NOT_MEASURED
 from e2analytics.feeds.parsing import finite, instant
-from e2analytics.ingest.rules.row_rules import FORMULA
+from e2analytics.spreadsheet import FORMULA
 from e2analytics.tables.categoricals import TEXT, compact, distinct
 
 OTHER_ANALYTE: Final = "other_analyte"

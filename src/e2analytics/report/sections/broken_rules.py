@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from e2analytics.ingest.rules.row_rules import FOR_THE_CLINIC
+from e2analytics.reference.row_rules import for_the_clinic
 from e2analytics.report.sections.reasons import in_words
 
 
@@ -59,7 +59,7 @@ def count_by_rule(quarantine: pl.DataFrame) -> tuple[RuleCount, ...]:
             what_happened=_what_happened(row["severity"], whole_file=row["whole_file"]),
             n=row["n"],
             advice=row["advice"],
-            for_the_clinic=FOR_THE_CLINIC.get(row["rule"], ""),
+            for_the_clinic=for_the_clinic().get(row["rule"], ""),
         )
         for row in counted.iter_rows(named=True)
     )
@@ -89,7 +89,7 @@ def refusals(files: pl.DataFrame, quarantine: pl.DataFrame) -> tuple[Refusal, ..
             row["feed"],
             in_words(row["refused"]),
             row["advice"] or "",
-            FOR_THE_CLINIC.get(row["refused"], ""),
+            for_the_clinic().get(row["refused"], ""),
         )
         for row in told.iter_rows(named=True)
     )

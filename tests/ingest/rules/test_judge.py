@@ -1,21 +1,15 @@
-"""Validate: which named rules a row breaks."""
+"""Judge: which named rules a row breaks."""
 
-import re
 from datetime import date
 
 import polars as pl
 import pytest
 
 from e2analytics.ingest.normalise.tables import normalise
-from e2analytics.ingest.rules.row_rules import (
-    FILE_RULES,
-    FOR_THE_CLINIC,
-    ROW_RULES,
-    SETTLED_RULES,
-    UNREADABLE_RULES,
-)
-from e2analytics.ingest.validate import judge
-from e2analytics.settings import Settings, SlipSettings
+from e2analytics.ingest.rules.judge import judge
+from e2analytics.ingest.rules.row_rules import CONDITIONS, EVENT_KINDS, UNREADABLE_RULES
+from e2analytics.reference import row_rules
+from e2analytics.tables.vocabulary import SITES
 from tests.conftest import text_rows
 
 GOOD: dict[str, dict[str, str]] = {
@@ -170,26 +164,13 @@ def test_what_could_not_be_read_breaks_one_rule_and_no_other(rule: str):
     assert rows.select("failed_rules", "reject", "apart").rows() == [(rule, rule, None)]
 
 
-def test_every_rule_has_advice_and_a_name_of_its_own():
-    for rules in ROW_RULES.values():
-        assert all(rule.advice.endswith(".") for rule in rules)
-        assert len({rule.name for rule in rules}) == len(rules)
+@pytest.mark.parametrize("table", sorted({*CONDITIONS, *row_rules.load().tables}))
+def test_every_condition_has_its_words_and_all_words_have_a_condition(table: str):
+    assert set(CONDITIONS[table]) == {rule.name for rule in row_rules.of_table(table)}
 
 
-def test_advice_to_suppliers_speaks_of_nothing_of_ours():
-    ours = re.compile(
-        r"schemas|\.yaml|feed|setting|e2analytics|unit_slips|decisions|quarantine|drop\b|"
-        + "|".join(
-            name for name in (*Settings.model_fields, *SlipSettings.model_fields) if "_" in name
-        )
-    )
-    to_suppliers = {
-        rule.name: rule.advice
-        for rules in (*ROW_RULES.values(), FILE_RULES.values(), SETTLED_RULES.values())
-        for rule in rules
-    }
+def test_advice_lists_the_words_that_the_conditions_accept():
+    words = row_rules.load().row_rules
 
-    assert {
-        name: found[0] for name, text in to_suppliers.items() if (found := ours.search(text))
-    } == {}
-    assert set(FOR_THE_CLINIC) <= set(to_suppliers)
+    assert words["unknown_site"].advice == f"Write the site as one of {', '.join(SITES)}."
+    assert words["unknown_kind"].advice == f"Write the kind as one of {', '.join(EVENT_KINDS)}."

@@ -1,0 +1,107 @@
+"""The rules of ingest as ``schemas/reference/row_rules.yaml`` words them, checked when loaded.
+
+Names, severities, columns and advice. The conditions are those of :mod:`e2analytics.ingest.rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Final, Literal, NamedTuple
+
+from pydantic import BaseModel, Field, model_validator
+
+from e2analytics import reference
+
+Severity = Literal["reject", "warn"]
+Text = Annotated[str, Field(min_length=1)]
+Advice = Annotated[str, Field(pattern=r"\.$")]
+
+UNKNOWN_PATIENT: Final = "unknown_patient"
+CONFLICTING_IDENTITY: Final = "conflicting_identity"
+NUMBER_OF_SEVERAL_TESTS: Final = "number_of_several_tests"
+SUSPECTED_UNIT_SLIP: Final = "suspected_unit_slip"
+
+
+class RowRule(BaseModel, frozen=True, extra="forbid"):
+    """What one row must satisfy, in words."""
+
+    severity: Severity
+    advice: Advice
+
+
+class ReconcileRule(BaseModel, frozen=True, extra="forbid"):
+    """What only all rows together can tell; each keeps a row out."""
+
+    column: Text
+    advice: Advice
+
+
+class ClinicAdvice(BaseModel, frozen=True, extra="forbid"):
+    """What the clinic's own analyst can do about some rules."""
+
+    advice: Advice
+    rules: Annotated[tuple[Text, ...], Field(min_length=1)]
+
+
+class TableRule(NamedTuple):
+    """A row rule as one table uses it; ``column`` is empty for the whole row."""
+
+    name: str
+    column: str
+    severity: Severity
+    advice: str
+
+
+class RowRules(BaseModel, frozen=True, extra="forbid"):
+    """All rules, those of a table in the order in which they are asked."""
+
+    row_rules: Mapping[Text, RowRule]
+    tables: Mapping[Text, Mapping[Text, str]]
+    file_rules: Mapping[Text, Advice]
+    reconcile_rules: Mapping[
+        Literal[
+            "unknown_patient",
+            "conflicting_identity",
+            "number_of_several_tests",
+            "suspected_unit_slip",
+        ],
+        ReconcileRule,
+    ]
+    for_the_clinic: tuple[ClinicAdvice, ...]
+
+    @model_validator(mode="after")
+    def _must_agree(self) -> RowRules:
+        used = {name for columns in self.tables.values() for name in columns}
+        if used != set(self.row_rules):
+            names = ", ".join(sorted(used ^ set(self.row_rules)))
+            raise ValueError(f"in only one of row_rules and tables: {names}")
+        advised = [name for each in self.for_the_clinic for name in each.rules]
+        every = {*self.row_rules, *self.file_rules, *self.reconcile_rules}
+        if unknown := sorted(set(advised) - every):
+            raise ValueError(f"for_the_clinic names no rule: {', '.join(unknown)}")
+        if len(advised) > len(set(advised)):
+            raise ValueError("for_the_clinic advises twice about one rule")
+        return self
+
+
+@cache
+def load() -> RowRules:
+    """Return the rules in force."""
+    return RowRules.model_validate(reference.load("row_rules"))
+
+
+@cache
+def of_table(table: str) -> tuple[TableRule, ...]:
+    """Return the row rules of a table in order; none of a table that suppliers do not send."""
+    rules = load()
+    return tuple(
+        TableRule(name, column, rules.row_rules[name].severity, rules.row_rules[name].advice)
+        for name, column in rules.tables.get(table, {}).items()
+    )
+
+
+@cache
+def for_the_clinic() -> Mapping[str, str]:
+    """Return what the clinic's analyst can do, by rule; of some rules nothing."""
+    return {name: each.advice for each in load().for_the_clinic for name in each.rules}
