@@ -1,6 +1,6 @@
-"""The monthly flow: the reports of the month that is complete, after its last nightly run.
+"""The monthly flow: writes the reports of the last complete month, after its last nightly run.
 
-What it leaves in Prefect is what may leave the clinic: counts of the outside version, and where the files are.
+It leaves in Prefect only what may leave the clinic: counts of the outside version, and where the files are.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from flows.nightly import as_task
 def monthly(
     store: str = "store", out: str = "reports", month: str | None = None, config: str | None = None
 ) -> str:
-    """Write the reports of a month and return where that of all clinics is.
+    """Write the reports of a month and return the path of the report of all clinics.
 
     Parameters
     ----------
@@ -41,22 +41,22 @@ def monthly(
     """
     wanted = month or month_before(date.today())
     block = read_settings(Path(config) if config else None).report.notify_block
-    # A name that does not exist is told before anything is written.
+    # An unknown name stops the flow before anything is written.
     notifier = _notifier(block) if block else None
     written = as_task(without_values(write_reports))(store, wanted, Path(out))
-    summary = in_markdown(written)
+    summary = markdown_summary(written)
     create_markdown_artifact(summary, key=f"e2-report-{wanted}", description=f"Report of {wanted}")
     if notifier:
-        told = notifier.notify(body=summary, subject=f"Estradiol and bone: report of {wanted}")
-        # Some blocks of Prefect return once they have told, others what remains to be awaited.
-        if isawaitable(told):
-            run_coro_as_sync(told)
+        pending = notifier.notify(body=summary, subject=f"Estradiol and bone: report of {wanted}")
+        # Some blocks of Prefect send the message at once, others return a coroutine to await.
+        if isawaitable(pending):
+            run_coro_as_sync(pending)
     get_run_logger().info("Reports of %s written", wanted)
     return str(written.network[0])
 
 
-def in_markdown(written: Written) -> str:
-    """Sum up a month in what its outside version tells."""
+def markdown_summary(written: Written) -> str:
+    """Sum up a month by its outside version."""
     report = written.outside
     header = report.header
     rows = "\n".join(f"| {line.name} | {line.men} | {line.share} |" for line in report.men.lines())
@@ -74,8 +74,8 @@ def _notifier(name: str) -> NotificationBlock:
         block = Block.load(name)
     except ValueError:
         raise ConfigurationError(
-            f"report.notify_block: Prefect has no block {name!r}. Make one, or leave the setting out."
+            f"report.notify_block: Prefect has no block {name!r}. Create it, or remove the setting."
         ) from None
     if not isinstance(block, NotificationBlock):
-        raise ConfigurationError(f"report.notify_block: {name!r} is no notification block.")
+        raise ConfigurationError(f"report.notify_block: {name!r} is not a notification block.")
     return block

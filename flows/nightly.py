@@ -1,7 +1,7 @@
 """The nightly flow: one run over a drop, every stage a Prefect task.
 
-Prefect keeps parameters, logs and states in its own database. So parameters are addresses and dates,
-logs are counts, results are not persisted, and an error carries no value of a patient.
+Prefect keeps parameters, logs and states in its own database. Therefore parameters are addresses and
+dates, logs are counts, results are not persisted, and an error carries no value of a patient.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ R = TypeVar("R")
 
 def as_task(stage: Callable[P, R], /) -> Callable[P, R]:
     """Run a stage as a Prefect task."""
-    # Without a cache policy Prefect would hash every frame that a stage is given.
+    # With Prefect's default cache policy every frame passed to a stage would be hashed.
     return task(name=stage.__name__, persist_result=False, cache_policy=NO_CACHE)(stage)
 
 
@@ -45,11 +45,11 @@ def nightly(
     store
         Address of the store.
     as_of
-        The day on which everything is judged; by default today.
+        The day as of which everything is judged; by default today.
     config
         A TOML file; by default ``e2analytics.toml`` of the working directory.
     refit
-        Fit anew, though a model of this month is there.
+        Fit anew, even if this month has a model.
     """
     job = Job(
         store=store,

@@ -64,15 +64,15 @@ def test_it_writes_both_versions_of_all_clinics_and_of_each(first_page: Path, pu
 
 
 def test_its_artifact_tells_no_count_of_1_to_10_and_links_the_files(first_page: Path):
-    told = artifact()
+    text = artifact()
 
-    counts = [int(n.replace(",", "")) for n in re.findall(r"\| ([\d,]+) \|", told)]
+    counts = [int(n.replace(",", "")) for n in re.findall(r"\| ([\d,]+) \|", text)]
     assert counts
     assert [count for count in counts if 1 <= count <= 10] == []
-    assert first_page.absolute().as_uri() in told
+    assert first_page.absolute().as_uri() in text
 
 
-def test_the_configured_block_is_told_what_the_artifact_says(first_page: Path):
+def test_the_configured_block_receives_the_text_of_the_artifact(first_page: Path):
     assert Letterbox.letters[-1] == ("Estradiol and bone: report of 2026-09", artifact())
 
 
