@@ -225,7 +225,7 @@ def test_no_rows_give_no_grades():
 
 def test_every_scale_says_where_it_comes_from_and_falls_one_way():
     for scale in quality.SCALES.values():
-        assert scale.source == quality.HOUSE_RULE
+        assert scale.source == quality.OUR_OWN_RULE
         assert scale.a > scale.b > scale.c or scale.a < scale.b < scale.c
 
 

@@ -40,7 +40,7 @@ def points(fitted: CurveFit, of: CurveRows, model_id: str) -> pl.DataFrame:
 
 def summary(fitted: CurveFit, of: CurveRows, delta: float, model_id: str) -> dict[str, object]:
     """Return what a curve says."""
-    # A level is no change: it shows a shape, but never a limit (interfaces.md).
+    # A level is no change: it shows a shape, but never a limit (docs/methods.md).
     limits_count = of.outcome != LEVEL
     lower = fitted.lower_limit if limits_count else None
     upper = fitted.upper_limit if limits_count else None

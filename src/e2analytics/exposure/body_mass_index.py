@@ -16,7 +16,7 @@ import polars as pl
 from e2analytics.reference.names import BODY_MASS_INDEX
 
 MOST_DAYS_FROM_SCAN: Final = 730
-"""House rule: the longest time between a measured BMI and the scan that it describes."""
+"""Our own rule: the longest time between a measured BMI and the scan that it describes."""
 
 
 def from_height_and_weight() -> pl.Expr:

@@ -25,7 +25,7 @@ _WEEKS_IN: Final = {
 }
 
 _SAME_RATIO: Final = 0.1
-"""How far a code may be from its repeat: a month is written as 4 weeks or 30 days. House rule."""
+"""How far a code may be from its repeat: a month is written as 4 weeks or 30 days. Our own rule."""
 
 # http://hl7.org/fhir/R4/valueset-timing-abbreviation.html
 _TIMES_A_WEEK: Final = {

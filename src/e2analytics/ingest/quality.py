@@ -22,9 +22,9 @@ import polars as pl
 from e2analytics.tables.categoricals import compact, distinct
 from e2analytics.tables.months import month_of
 
-HOUSE_RULE: Final = "house rule"
+OUR_OWN_RULE: Final = "our own rule"
 MIN_ROWS: Final = 20
-"""House rule: of fewer rows a share is told, but not graded."""
+"""Our own rule: of fewer rows a share is told, but not graded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Scale:
     b: float
     c: float
     unit: str
-    source: str = HOUSE_RULE
+    source: str = OUR_OWN_RULE
 
 
 SCALES: Final[Mapping[str, Scale]] = {
@@ -44,7 +44,7 @@ SCALES: Final[Mapping[str, Scale]] = {
     "plausibility": Scale(0.99, 0.97, 0.90, "share of accepted rows, at least"),
     "timeliness": Scale(7, 14, 30, "median days from draw to report, at most"),
 }
-"""The grade of all is the worst of those that are known: :data:`HOUSE_RULE`, too."""
+"""The grade of all is the worst of those that are known: :data:`OUR_OWN_RULE`, too."""
 
 WANTED: Final[Mapping[str, tuple[str, ...]]] = {
     "patients": ("patient_id", "clinic_id", "sex", "birth_date", "height_cm", "weight_kg"),

@@ -1,7 +1,7 @@
 """Clinical and physical numbers: each once, with its unit, its source and how sure we are of it.
 
-``confidence`` is ``high``, ``medium`` or ``low`` as in the project's evidence sheet; ``unconfirmed``
-marks a number known from general knowledge that nobody has yet checked against its source.
+``confidence`` is ``high``, ``medium`` or ``low``; ``unconfirmed`` marks a number from general knowledge that
+has not been checked against its source.
 """
 
 from __future__ import annotations
@@ -47,22 +47,25 @@ WASHOUT_DAYS: Final = Cited(
 RENEWAL_GAP_DAYS: Final = Cited(
     6.0, "days", "anastrozole label: suppression holds up to 6 days after stopping", "high"
 )
-E2_CARRY_DAYS: Final = Cited(180.0, "days", "house rule: how long one E2 speaks for a man", "low")
+E2_CARRY_DAYS: Final = Cited(180.0, "days", "our own rule: how long one E2 result counts", "low")
 OLD_ORDER_DAYS: Final = Cited(
-    400.0, "days", "house rule: a yearly renewal with a month's grace", "low"
+    400.0, "days", "our own rule: a yearly renewal with a month's grace", "low"
 )
 
 LSC_FACTOR: Final = Cited(
     2.77, "1", "ISCD: 1.96 x sqrt(2), least significant change at 95 %", "high"
 )
 LOSS_THAT_MATTERS: Final = Cited(
-    0.5, "%/year", "house rule (delta): a mean difference worth acting on", "low"
+    0.5, "%/year", "our own rule (delta): a mean difference worth acting on", "low"
 )
 RISK_THAT_MATTERS: Final = Cited(
-    0.05, "1", "house rule (delta): one more man in twenty with a measured loss in two years", "low"
+    0.05,
+    "1",
+    "our own rule (delta): one more man in twenty with a measured loss in two years",
+    "low",
 )
 BMD_LEVEL_THAT_MATTERS: Final = Cited(
-    0.03, "g/cm2", "house rule: about a quarter of a young-adult SD of the femoral neck", "low"
+    0.03, "g/cm2", "our own rule: about a quarter of a young-adult SD of the femoral neck", "low"
 )
 
 DAYS_PER_YEAR: Final = 365.25

@@ -37,7 +37,7 @@ from e2analytics.report.sections import methods as prose
 from e2analytics.report.sections.methods import Rules
 
 MOST_IN_FULL: Final = 500
-"""House rule: of more men the report of all clinics lists each in a line, and their clinics' what flags rest on."""
+"""Our own rule: of more men the report of all clinics lists each in a line, and their clinics' what flags rest on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,7 +205,7 @@ LUNAR_FACTOR: Final = (1.14, 1.06, 1.06)
 MAKERS: Final = ("Hologic", "GE Lunar")
 SCANNERS_PER_CLINIC: Final = 2
 SCANNER_BIAS_SD: Final = 0.01
-# Practice: spine 1.1-1.2, hip 1.3, neck 1.5-2.0 % (C3); spread between scanners: assumption.
+# Practice: spine 1.1-1.2, hip 1.3, neck 1.5-2.0 %; spread between scanners: assumption.
 PRECISION_CV_PCT: Final = ((1.1, 1.4), (1.2, 1.5), (1.5, 1.8))
 FIRST_DXA_WITHIN_DAYS: Final = 450
 DXA_GAP_YEARS: Final = (0.9, 2.2)

@@ -169,7 +169,7 @@ class Quality(Table):
     )
     days_to_read_of: Series[pl.Int64] = pa.Field(ge=0)
     grade: Series[str] = pa.Field(
-        nullable=True, isin=GRADES, description="House rule: the worst grade that is known."
+        nullable=True, isin=GRADES, description="Our own rule: the worst grade that is known."
     )
 
     class Config:

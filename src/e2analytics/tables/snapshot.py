@@ -104,7 +104,7 @@ class Outputs:
     Attributes
     ----------
     tables
-        By name, as in ``interfaces``: the full state after the run, not only what is new.
+        By name, as in ``schemas/contracts/``: the full state after the run, not only what is new.
     aside
         By canonical table: its rows that were not accepted, with ``fate`` and ``why``.
     outcome

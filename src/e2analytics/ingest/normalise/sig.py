@@ -22,7 +22,7 @@ WORDING: Final = ("sig", "strength", "raw_drug")
 LONGEST: Final = 500
 """Characters; what is longer is a letter, not a sig, and is not read."""
 SAME_DOSE_RATIO: Final = 0.05
-"""How far two doses may be apart and be one: a third of a tablet is written 0.33 mg. House rule."""
+"""How far two doses may be apart and be one: a third of a tablet is written 0.33 mg. Our own rule."""
 
 # A number that is not the end of another one: of 1,000 and 5/8 nothing is read.
 _N: Final = r"(?<![0-9.,/])([0-9]+(?:\.[0-9]+)?|\.[0-9]+)"

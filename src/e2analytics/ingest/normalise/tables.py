@@ -23,7 +23,7 @@ from e2analytics.reference import vertebrae
 OTHER_DRUG: Final = "other_drug"
 INVALID_SCAN: Final = "invalid_scan"
 SAME_FREQUENCY_RATIO: Final = 0.1
-"""How far doses_per_week may be from the sig's: every other day is written 3, 3.5 or 4. House rule."""
+"""How far doses_per_week may be from the sig's: every other day is written 3, 3.5 or 4. Our own rule."""
 
 _DRUG: Final = ("raw_drug", "rxnorm")
 

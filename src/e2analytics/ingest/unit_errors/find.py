@@ -93,8 +93,8 @@ class _Middle:
 # Untreated by an aromatase inhibitor: men on testosterone, above the 25-30 pg/mL of other men (Leder,
 # JCEM 2004;89:1174) and below the 65 of men chosen for high E2 (Punjani, Sex Med 2021;9:100378); treated:
 # -66 % in the latter, part of it regression to the mean. Unknown: few of all men on testosterone take
-# one. Testosterone: AUA 2018 aims at 450-600 ng/dL. The SD makes 10-60 pg/mL and 300-1000 ng/dL (evidence
-# D4) about 2 SD wide; the middles on TRT are an assumption, as in ``simulate.parameters`` (mem).
+# one. Testosterone: AUA 2018 aims at 450-600 ng/dL. The SD makes 10-60 pg/mL and 300-1000 ng/dL, the
+# usual ranges, about 2 SD wide; the middles on TRT are an assumption, as in ``simulate.parameters``.
 _MIDDLES: Final = {
     "estradiol": _Middle(untreated=34.0, treated=13.5, unknown=30.0, sd=0.22),
     "testosterone_total": _Middle(untreated=560.0, treated=560.0, unknown=560.0, sd=0.22),

@@ -16,7 +16,7 @@ Vector = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 SET_ASIDE_BEYOND_SD: Final = 4.0
-"""House rule: 1 draw in 16,000 lies farther by chance. ``make validate`` shows what it does to the error of the
+"""Our own rule: 1 draw in 16,000 lies farther by chance. ``make validate`` shows what it does to the error of the
 men's levels, with results in a wrong unit, with heavy tails and with neither."""
 _ROUNDS_OF_SETTING_ASIDE = 2
 _LEAST_DRAWS_TO_SET_ONE_ASIDE = 4

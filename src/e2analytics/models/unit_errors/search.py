@@ -59,7 +59,7 @@ from e2analytics.models.unit_errors.source_levels import (
 MIN_MEN: Final = 30
 """Fewer men do not tell where a population lies: nothing is decided by them alone."""
 
-# House rules, on the natural log scale, where nothing else is said.
+# Our own rules, on the natural log scale, where nothing else is said.
 _MONTH_SD: Final = 0.12  # of a source's own level from one month to the next: lots, methods
 _DRIFT_SD: Final = 0.03
 _HALF_LIFE_MONTHS: Final = 12.0

@@ -39,7 +39,7 @@ class _Density(Protocol):
     def __call__(self, at: Vector, more_sd: float = 0.0) -> Vector: ...
 
 
-# House rules: how residuals of log results look where nothing is wrong.
+# Our own rules: how residuals of log results look where nothing is wrong.
 _DEGREES: Final = 8.0
 _ODD_SD: Final = 1.3
 _T_CONSTANT: Final = float(

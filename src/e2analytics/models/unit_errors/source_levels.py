@@ -14,9 +14,9 @@ import numpy as np
 from e2analytics.models.unit_errors.arrays import Codes
 from e2analytics.models.unit_errors.slip_evidence import Integers, Vector
 
-BETWEEN_SOURCES_SD: Final = 0.2  # assays and clinics differ: evidence A3, MS against immunoassay
+BETWEEN_SOURCES_SD: Final = 0.2  # assays and clinics differ (Ohlsson, JCEM 2013;98:E1097)
 
-# House rules, on the natural log scale, where nothing else is said.
+# Our own rules, on the natural log scale, where nothing else is said.
 _WITHIN: Final = (0.15, 0.5, 0.28)  # a man's own results: least, most, where too few tell
 _BETWEEN_MEN: Final = (0.25, 0.6, 0.4)
 _ODD: Final = (0.004, 0.03)  # share of results that can lie anywhere

@@ -45,7 +45,7 @@ _FEW_CLINICS: Final = (
     "Counts of clinics are hidden because they are of few men: too few to compare."
 )
 _LEAST_MONTHS: Final = 6
-"""House rule: fewer points between hidden months are no course."""
+"""Our own rule: fewer points between hidden months are no course."""
 Frames = Mapping[str, pl.DataFrame]
 
 

@@ -14,7 +14,7 @@ import polars as pl
 from e2analytics.report.formatting import ASSAY_SHORT, count, listing
 
 BY_PRIOR: Final = 0.5
-"""House rule: from this share on, an average says more of the literature than of these men."""
+"""Our own rule: from this share on, an average says more of the literature than of these men."""
 _KINDS: Final = {"clinic": "clinic", "laboratory": "laboratory", "assay": "assay", "dose": "dose"}
 
 

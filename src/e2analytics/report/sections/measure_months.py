@@ -28,9 +28,9 @@ from e2analytics.report.sections.measure_figures import (
 
 MONTHS_IN_A_TABLE: Final = 6
 LEAST_UNITS_A_MONTH: Final = 5
-"""House rule: with fewer, most months are 0 or 100 % and a chart of them shows noise alone."""
+"""Our own rule: with fewer, most months are 0 or 100 % and a chart of them shows noise alone."""
 LEAST_RARER_A_MONTH: Final = 1
-"""House rule: of those who met and those who did not, the fewer need one a month, or a month's limits lie."""
+"""Our own rule: of those who met and those who did not, the fewer need one a month, or a month's limits lie."""
 LATELY: Final = 3
 """Signals of so many months are told; older ones are marked in the chart."""
 
