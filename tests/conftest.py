@@ -59,9 +59,9 @@ def outputs(sources: Sources) -> Outputs:
     return run_pipeline(sources, QUICK, as_of=AS_OF)
 
 
-def text_rows(target: str, *rows: dict[str, str | None]) -> pl.DataFrame:
+def text_rows(table: str, *rows: dict[str, str | None]) -> pl.DataFrame:
     """Return text rows of a table as a feed would give them, one file, a line each."""
-    unknown = {name for row in rows for name in row} - set(TEXT_COLUMNS[target])
+    unknown = {name for row in rows for name in row} - set(TEXT_COLUMNS[table])
     assert not unknown, unknown
     known = {
         "source_file": "test-file",
@@ -72,5 +72,5 @@ def text_rows(target: str, *rows: dict[str, str | None]) -> pl.DataFrame:
         "short_line": False,
     }
     filled = [{**known, "source_line": line, **row} for line, row in enumerate(rows, start=2)]
-    empty = empty_rows(target)
+    empty = empty_rows(table)
     return pl.DataFrame(filled, schema=empty.schema) if filled else empty

@@ -114,7 +114,7 @@ def table(name: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
 def known(rows: dict[str, list[dict[str, Any]]]) -> Known:
     aside = {
         name: table(name, rows.pop(f"waiting_{name}", [])).with_columns(fate=pl.lit("quarantined"))
-        for name in pending.TARGETS
+        for name in pending.TABLES
     }
     given = {"patients": [patient("p1")], **FINE, **rows}
     frames = {name: table(name, others + given.get(name, [])) for name, others in OTHERS.items()}

@@ -74,7 +74,7 @@ def test_a_month_of_a_feed_is_one_row_with_every_share_and_its_denominator():
     expected = pl.DataFrame(
         {
             "feed": ["acme"],
-            "target": ["labs"],
+            "table": ["labs"],
             "month": ["2026-03"],
             "n_rows": [25],
             "completeness_n": [23],
@@ -190,7 +190,7 @@ def test_tables_without_a_day_have_one_row_a_feed():
 
     found = quality.grade({"precision": precision, "labs": labs({})}, FILES, read_on=READ_ON)
 
-    assert found.select("feed", "target", "month", "completeness", "days_to_read").rows() == [
+    assert found.select("feed", "table", "month", "completeness", "days_to_read").rows() == [
         ("acme", "labs", "2026-03", 1.0, 29.0),
         ("gene", "precision", None, 0.5, None),
     ]

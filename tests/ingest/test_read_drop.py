@@ -31,7 +31,7 @@ def test_a_file_without_a_required_column_is_refused_and_the_others_are_read(tmp
 
     sources = read(tmp_path)
 
-    refused = {file.target: file.refused and file.refused.rule for file in sources.files}
+    refused = {file.table: file.refused and file.refused.rule for file in sources.files}
     assert refused == {"labs": "missing_column", "patients": None}
     assert set(sources.rows) == {"patients"}
 
@@ -85,7 +85,7 @@ def test_the_same_bytes_under_a_wrong_name_do_not_hide_a_file(tmp_path: Path):
     sources = read(tmp_path)
 
     assert len(sources.rows["patients"]) == 1
-    assert [file.target for file in sources.files if file.refused] == ["labs"]
+    assert [file.table for file in sources.files if file.refused] == ["labs"]
 
 
 def test_a_file_that_cannot_be_opened_is_refused_and_the_others_are_read(tmp_path: Path):

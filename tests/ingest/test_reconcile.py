@@ -23,10 +23,10 @@ RESULT = {
 }
 
 
-def rows(target: str, *changes: dict[str, str | None]) -> pl.DataFrame:
-    base = MAN if target == "patients" else RESULT
-    text = text_rows(target, *({**base, **change} for change in changes))
-    return judge(target, normalise(target, text, timezone="UTC"), today=date(2024, 6, 1))
+def rows(table: str, *changes: dict[str, str | None]) -> pl.DataFrame:
+    base = MAN if table == "patients" else RESULT
+    text = text_rows(table, *({**base, **change} for change in changes))
+    return judge(table, normalise(table, text, timezone="UTC"), today=date(2024, 6, 1))
 
 
 def fates(*results: dict[str, str | None], patients: pl.DataFrame | None = None) -> list[str]:

@@ -29,10 +29,10 @@ def taken(folder: Path, before: TakenIn | None, **files: str) -> TakenIn:
     if before is not None:
         tables = {"files": before.files, "quarantine": before.quarantine}
         known = Snapshot(
-            {**tables, **{target: before.accepted(target) for target in before.settled}},
+            {**tables, **{table: before.accepted(table) for table in before.settled}},
             {
-                target: rows.filter(pl.col("fate") != "accepted")
-                for target, rows in before.settled.items()
+                table: rows.filter(pl.col("fate") != "accepted")
+                for table, rows in before.settled.items()
             },
         )
     sources = Sources.from_drop(

@@ -133,7 +133,7 @@ def known(first: dict[str, Any] = EVERYTHING_ONCE, **every: list[dict[str, Any]]
     given = {"patients": [man()], **rows}
     names = ("patients", "medications", "labs", "dxa", "events")
     frames = {name: table(name, first.get(name, []) + given.get(name, [])) for name in names}
-    aside = {name: list(filter(waits, every.get(name, []))) for name in pending.TARGETS}
+    aside = {name: list(filter(waits, every.get(name, []))) for name in pending.TABLES}
     set_aside = {name: of_fate(table(name, rows), rows) for name, rows in aside.items()}
     men = frames["patients"]
     episodes = find_episodes(frames["medications"])
@@ -868,7 +868,7 @@ def test_months_that_are_disjoint_count_every_unit_once(outputs):
     episodes = find_episodes(medications)
     draws = link_draws(tables["labs"], episodes, FlagSettings())
     none_waits = {
-        name: tables[name].clear().with_columns(fate=pl.lit("")) for name in pending.TARGETS
+        name: tables[name].clear().with_columns(fate=pl.lit("")) for name in pending.TABLES
     }
     given = Known(
         **{name: tables[name] for name in ("patients", "medications", "labs", "dxa", "events")},

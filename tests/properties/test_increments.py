@@ -28,21 +28,21 @@ results = st.fixed_dictionaries(
 )
 
 
-def file(target: str, order: int, rows: list[dict[str, str]]) -> tuple[SourceFile, pl.DataFrame]:
-    name = f"{target}-{order}"
-    text = text_rows(target, *rows).with_columns(
+def file(table: str, order: int, rows: list[dict[str, str]]) -> tuple[SourceFile, pl.DataFrame]:
+    name = f"{table}-{order}"
+    text = text_rows(table, *rows).with_columns(
         source_file=pl.lit(name), source_order=pl.lit(order, dtype=pl.Int64)
     )
-    rows_read = judged(target, text, timezone="UTC", today=AS_OF)
-    return SourceFile(Path(name), name, name, "test", target, order, "", name, len(rows)), rows_read
+    rows_read = judged(table, text, timezone="UTC", today=AS_OF)
+    return SourceFile(Path(name), name, name, "test", table, order, "", name, len(rows)), rows_read
 
 
 def add(before: Outputs | None, *files: tuple[SourceFile, pl.DataFrame]) -> Outputs:
     rows: dict[str, list[pl.DataFrame]] = {}
     for source, text in files:
-        rows.setdefault(source.target, []).append(text)
+        rows.setdefault(source.table, []).append(text)
     sources = Sources(
-        {target: pl.concat(frames) for target, frames in rows.items()},
+        {table: pl.concat(frames) for table, frames in rows.items()},
         tuple(source for source, _ in files),
     )
     known = Snapshot(before.tables, before.aside) if before else None

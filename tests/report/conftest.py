@@ -313,7 +313,7 @@ def quality_of(feed: str, **changes: Any) -> dict[str, Any]:
     }
     return {
         "feed": feed,
-        "target": feed,
+        "table": feed,
         "month": "2026-09",
         "n_rows": 1900,
         **shares,
@@ -390,7 +390,7 @@ def file_rows() -> list[dict[str, Any]]:
         ("medications", "medications", 1_388, (40, 25, 0, 6, 23)),
     ]
     rows = []
-    for order, (feed, target, n, left) in enumerate(read):
+    for order, (feed, table, n, left) in enumerate(read):
         digest = hashlib.sha256(f"{feed} {order}".encode()).hexdigest()
         fates = dict(zip(FATES, left, strict=True))
         rows.append(
@@ -398,7 +398,7 @@ def file_rows() -> list[dict[str, Any]]:
                 "source_file": f"{feed}-{digest[:4]}",
                 "sha256": digest,
                 "feed": feed,
-                "target": target,
+                "table": table,
                 "source_order": order,
                 "run_id": RUN_ID if order > 1 else "2026-08-31-02ab",
                 "described_by": "5c3a",
@@ -417,7 +417,7 @@ def file_rows() -> list[dict[str, Any]]:
         "described_by": "5c3a",
     }
     about = {
-        "target": "dxa",
+        "table": "dxa",
         "source_order": 5,
         "run_id": RUN_ID,
         "named": "ba9876543210",
@@ -453,13 +453,13 @@ def quarantine_rows() -> list[dict[str, Any]]:
     state = {"state": "open", "run_id": RUN_ID, "resolved_run_id": None}
     names = ("feed", "source_file", "rule", "severity", "column", "advice")
     rows = [
-        {**state, **dict(zip(names, what, strict=True)), "target": what[0], "source_line": line + 2}
+        {**state, **dict(zip(names, what, strict=True)), "table": what[0], "source_line": line + 2}
         for *what, n in made
         for line in range(n)
     ]
     whole = {
         **state,
-        "target": "dxa",
+        "table": "dxa",
         "feed": "dxa",
         "source_file": "dxa-9e02",
         "source_line": None,

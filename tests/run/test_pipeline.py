@@ -48,7 +48,7 @@ def drop(folder: Path, **files: str) -> Path:
 
 def test_every_row_has_the_fate_that_the_simulator_planted(clinic: Path, outputs: Outputs):
     answers = pl.read_csv(clinic / "truth" / "defects.csv")
-    files = outputs.tables["files"].select("source_file", "target")
+    files = outputs.tables["files"].select("source_file", "table")
     settled = pl.concat(
         [
             pl.concat(
@@ -59,7 +59,7 @@ def test_every_row_has_the_fate_that_the_simulator_planted(clinic: Path, outputs
             .join(files, on="source_file")
             for t in CANONICAL
         ]
-    ).with_columns(file=pl.col("target") + ".csv")
+    ).with_columns(file=pl.col("table") + ".csv")
 
     judged = settled.join(
         answers, left_on=["file", "source_line"], right_on=["file", "line"], how="left"
@@ -111,7 +111,7 @@ def test_quarantine_has_a_line_for_every_row_that_waits_and_no_value(outputs: Ou
     assert len(waiting) == outputs.tables["files"]["quarantined"].sum()
     assert outputs.tables["quarantine"].columns == [
         "feed",
-        "target",
+        "table",
         "source_file",
         "source_line",
         "rule",

@@ -213,7 +213,7 @@ def test_a_cohort_in_any_format_gives_the_same_tables_row_for_row(
 
 def rules_broken(outputs: Outputs, table: str) -> dict[str, int]:
     """Count the rows in quarantine by rule; what cannot be typed is missing, not unreadable."""
-    files = outputs.tables["files"].filter(pl.col("target") == table).select("source_file")
+    files = outputs.tables["files"].filter(pl.col("table") == table).select("source_file")
     rows = outputs.tables["quarantine"].join(files, on="source_file", how="semi")
     rules = rows["rule"].str.replace("^unreadable_", "missing_")
     return dict(rules.value_counts().sort("rule").iter_rows())

@@ -222,8 +222,8 @@ def _first_rows(rows: pl.DataFrame) -> Table:
 
 
 def _show_rows(file: InspectedFile, console: Console) -> None:
-    for (target,), fates in file.fates.group_by("target", maintain_order=True):
-        console.print(f"  Its {fates['n_rows'].sum():,} line(s) for {target} would be:")
+    for (table,), fates in file.fates.group_by("table", maintain_order=True):
+        console.print(f"  Its {fates['n_rows'].sum():,} line(s) for {table} would be:")
         rows = _table("rows", "fate", "reason")
         for fate, why, n_rows in fates.select("fate", "why", "n_rows").rows():
             rows.add_row(f"{n_rows:,}", fate.replace("_", " "), _reason(why))
@@ -241,8 +241,8 @@ def _show_rows(file: InspectedFile, console: Console) -> None:
     if not file.unknown.is_empty():
         console.print("  Unrecognised values:")
         unrecognised = _table("rows", "column", "as written")
-        for target, what, text, n_rows in file.unknown.rows():
-            unrecognised.add_row(f"{n_rows:,}", f"{what} of {target}", _printable(text))
+        for table, what, text, n_rows in file.unknown.rows():
+            unrecognised.add_row(f"{n_rows:,}", f"{what} of {table}", _printable(text))
         console.print(_indented(unrecognised))
         if (file.unknown["text"] == RARE).any():
             console.print(f"  {_RARE_ARE_HIDDEN}")

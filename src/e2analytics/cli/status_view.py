@@ -44,27 +44,27 @@ def _runs(store: Store) -> Table:
 def _rows(store: Store, published: dict[str, Any]) -> Table:
     files = store.table("files", published)
     feed_name = Column("feed", overflow="fold")  # eighty letters are narrow, and a name is copied
-    table = Table(
+    listing = Table(
         feed_name, "table", "files", "accepted", "not accepted", "newest event", title="Rows"
     )
-    for feed, target in files.select("feed", "target").unique().sort("feed", "target").rows():
-        of_feed = files.filter((pl.col("feed") == feed) & (pl.col("target") == target))
+    for feed, table in files.select("feed", "table").unique().sort("feed", "table").rows():
+        of_feed = files.filter((pl.col("feed") == feed) & (pl.col("table") == table))
         accepted, read = int(of_feed["accepted"].sum()), int(of_feed["rows_read"].sum())
-        table.add_row(
+        listing.add_row(
             feed,
-            target,
+            table,
             f"{len(of_feed)}",
             f"{accepted:,}",
             f"{read - accepted:,}",
-            _newest(store.table(target, published), of_feed, target),
+            _newest(store.table(table, published), of_feed, table),
         )
-    return table
+    return listing
 
 
-def _newest(rows: pl.DataFrame, files: pl.DataFrame, target: str) -> str:
-    if target not in EVENT_DATE:
+def _newest(rows: pl.DataFrame, files: pl.DataFrame, table: str) -> str:
+    if table not in EVENT_DATE:
         return "-"
     days = rows.filter(pl.col("source_file").is_in(files["source_file"].to_list()))[
-        EVENT_DATE[target]
+        EVENT_DATE[table]
     ]
     return f"{days.sort().to_list()[-1]}" if len(days) else "-"

@@ -34,8 +34,8 @@ def lines(settled: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(
         _one_fate_a_line(
             rows.select("source_file", "source_line", "source_part", "fate", "why")
-        ).with_columns(target=pl.lit(target, dtype=TEXT))
-        for target, rows in settled.items()
+        ).with_columns(table=pl.lit(table, dtype=TEXT))
+        for table, rows in settled.items()
     )
 
 
@@ -76,13 +76,13 @@ def rows_chain(every_line: pl.DataFrame) -> list[Loss]:
     """Return what left between rows read and rows accepted."""
     left = (
         every_line.filter(pl.col("fate") != "accepted")
-        .group_by("fate", "target", "why")
+        .group_by("fate", "table", "why")
         .len("n_out")
-        .cast({"fate": pl.Enum(FATES), "target": pl.String, "why": pl.String})
-        .sort("fate", "target", "why")
+        .cast({"fate": pl.Enum(FATES), "table": pl.String, "why": pl.String})
+        .sort("fate", "table", "why")
     )
     return [
-        Loss(f"{row['fate']} ({row['target']})", row["n_out"], row["why"] or row["fate"])
+        Loss(f"{row['fate']} ({row['table']})", row["n_out"], row["why"] or row["fate"])
         for row in left.iter_rows(named=True)
     ]
 

@@ -1,7 +1,7 @@
 """Quality: how good each supplier's data are, table by table and month by month.
 
 In    the settled rows of every table, the ledger of files, the day of each run
-Out   quality   grain feed, target, month: shares with numerator and denominator, and grades A to D
+Out   quality   grain feed, table, month: shares with numerator and denominator, and grades A to D
 
 Completeness, conformance and plausibility are the categories of Kahn et al., eGEMs 2016;4(1):1244,
 doi 10.13063/2327-9214.1244; timeliness stands beside them. What the data cannot tell is null, never
@@ -67,7 +67,7 @@ _EVENT: Final = {
 _MONTHS: Final = 120_000
 """More than there are."""
 _SHARES: Final = ("completeness", "conformance", "plausibility")
-_GRAIN: Final = ("feed", "target", "month")
+_GRAIN: Final = ("feed", "table", "month")
 
 
 def grade(
@@ -93,11 +93,11 @@ def grade(
         list(read_on.items()), schema={"run_id": pl.String, "read_on": pl.Date}, orient="row"
     )
     known = files.join(days, on="run_id", how="left").select("source_file", "feed", "read_on")
-    counted = pl.concat(_count(target, rows, known) for target, rows in settled.items())
+    counted = pl.concat(_count(table, rows, known) for table, rows in settled.items())
     return _graded(counted).sort(_GRAIN)
 
 
-def _count(target: str, rows: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:
+def _count(table: str, rows: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:
     accepted = pl.col("fate") == "accepted"
     read_from = distinct(compact(rows.select("source_file")))
     known = read_from.rows.select(pl.col("source_file").cast(pl.String)).join(
@@ -106,23 +106,23 @@ def _count(target: str, rows: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame
     # At once, so that no copy is made of all that is known of many rows.
     judged = rows.select(
         file=read_from.of,
-        day=_day(target, rows),
+        day=_day(table, rows),
         is_judged=accepted | (pl.col("fate") == "quarantined"),
-        complete=_complete(target, rows),
+        complete=_complete(table, rows),
         # Conforming, too: what is in quarantine breaks a rule of its own (value conformance) or
         # one of all rows together, as when nobody knows its patient (relational conformance).
         accepted=accepted,
         plausible=accepted & (pl.col("failed_rules") == ""),
-        days_to_report=pl.when(accepted).then(_days_to_report(target, rows)),
+        days_to_report=pl.when(accepted).then(_days_to_report(table, rows)),
         # A day that the feed made up does not tell when the supplier could have sent the row.
-        is_told=accepted & ~_declared(rows, _EVENT.get(target, ())[1:]),
+        is_told=accepted & ~_declared(rows, _EVENT.get(table, ())[1:]),
     ).filter("is_judged")
     return (
         _counts(judged, known)
         .join(_medians(judged, known), on=["feed", "month"], how="left", nulls_equal=True)
         .with_columns(
             pl.col("days_to_report_of").fill_null(0),
-            pl.lit(target).alias("target"),
+            pl.lit(table).alias("table"),
             month=pl.date(pl.col("month") // 12, pl.col("month") % 12 + 1, 1).dt.strftime("%Y-%m"),
         )
     )
@@ -200,10 +200,10 @@ def _medians(judged: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _complete(target: str, rows: pl.DataFrame) -> pl.Expr:
-    wanted = WANTED[target]
+def _complete(table: str, rows: pl.DataFrame) -> pl.Expr:
+    wanted = WANTED[table]
     filled = pl.all_horizontal(pl.col(name).is_not_null() for name in wanted)
-    if target == "labs":
+    if table == "labs":
         filled &= ((pl.col("analyte") != "estradiol") | (pl.col("assay") != "unknown")).fill_null(
             False
         )
@@ -222,20 +222,20 @@ def _names_one_of(rows: pl.DataFrame, column: str, names: tuple[str, ...]) -> pl
     return pl.col(column).is_in([each for each in lists if {*each.split()} & {*names}])
 
 
-def _day(target: str, rows: pl.DataFrame) -> pl.Expr:
+def _day(table: str, rows: pl.DataFrame) -> pl.Expr:
     """Return the day of what a row tells, unless it cannot be."""
-    if target not in _EVENT:
+    if table not in _EVENT:
         return pl.lit(None, dtype=pl.Date)
-    day, name = _EVENT[target]
+    day, name = _EVENT[table]
     impossible = _names_one_of(rows, "failed_rules", (f"impossible_{name}",))
     return pl.when(~impossible).then(day)
 
 
-def _days_to_report(target: str, rows: pl.DataFrame) -> pl.Expr:
-    if target != "labs":
+def _days_to_report(table: str, rows: pl.DataFrame) -> pl.Expr:
+    if table != "labs":
         return pl.lit(None, dtype=pl.Float64)
     days = (pl.col("reported_at") - pl.col("collected_at")).dt.total_seconds() / 86_400
-    return pl.when((days >= 0) & ~_declared(rows, _EVENT[target][1:])).then(days)
+    return pl.when((days >= 0) & ~_declared(rows, _EVENT[table][1:])).then(days)
 
 
 def _graded(counted: pl.DataFrame) -> pl.DataFrame:

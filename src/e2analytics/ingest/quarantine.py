@@ -12,7 +12,7 @@ from e2analytics.reference import row_rules
 from e2analytics.tables.categoricals import plain
 from e2analytics.tables.registry import columns_of
 
-_LINE = ["target", "source_file", "source_line", "rule"]
+_LINE = ["table", "source_file", "source_line", "rule"]
 
 
 def listed(now: pl.DataFrame, before: pl.DataFrame, run_id: str) -> pl.DataFrame:
@@ -44,12 +44,12 @@ def listed(now: pl.DataFrame, before: pl.DataFrame, run_id: str) -> pl.DataFrame
     )
 
 
-def waiting(target: str, settled: pl.DataFrame, feeds: pl.DataFrame) -> pl.DataFrame:
+def waiting(table: str, settled: pl.DataFrame, feeds: pl.DataFrame) -> pl.DataFrame:
     """List why rows wait outside, or came in with a doubt; one line a row and rule.
 
     Parameters
     ----------
-    target
+    table
         Name of the table.
     settled
         Its rows with their fate.
@@ -63,7 +63,7 @@ def waiting(target: str, settled: pl.DataFrame, feeds: pl.DataFrame) -> pl.DataF
     # A row whose patient is not known breaks no rule of its own.
     settled_by = pl.when(pl.col("why").is_in(list(row_rules.load().reconcile_rules))).then("why")
     lines = (
-        plain(doubtful.select("source_file", "source_line", "failed_rules", "why"), target)
+        plain(doubtful.select("source_file", "source_line", "failed_rules", "why"), table)
         .select(
             "source_file",
             "source_line",
@@ -76,10 +76,10 @@ def waiting(target: str, settled: pl.DataFrame, feeds: pl.DataFrame) -> pl.DataF
     )
     return (
         lines.join(feeds, on="source_file", how="left", maintain_order="left")
-        .join(_facts(target), on="rule", how="left", maintain_order="left")
+        .join(_facts(table), on="rule", how="left", maintain_order="left")
         .select(
             "feed",
-            pl.lit(target).alias("target"),
+            pl.lit(table).alias("table"),
             "source_file",
             "source_line",
             "rule",
@@ -106,7 +106,7 @@ def refused(files: pl.DataFrame) -> pl.DataFrame:
         .join(advice, on="refused", how="left", maintain_order="left")
         .select(
             "feed",
-            "target",
+            "table",
             "source_file",
             pl.lit(None, dtype=pl.Int64).alias("source_line"),
             pl.col("refused").alias("rule"),
@@ -117,9 +117,9 @@ def refused(files: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _facts(target: str) -> pl.DataFrame:
+def _facts(table: str) -> pl.DataFrame:
     own = [
-        (rule.name, rule.severity, rule.column, rule.advice) for rule in row_rules.of_table(target)
+        (rule.name, rule.severity, rule.column, rule.advice) for rule in row_rules.of_table(table)
     ]
     together = [
         (name, "reject", rule.column, rule.advice)

@@ -48,7 +48,7 @@ class SourceFile:
     source_file: str
     sha256: str
     feed: str
-    target: str
+    table: str
     source_order: int
     described_by: str
     named: str
@@ -175,9 +175,9 @@ class Sources:
         )
 
 
-def judged(target: str, text: pl.DataFrame, *, timezone: str, today: date) -> pl.DataFrame:
+def judged(table: str, text: pl.DataFrame, *, timezone: str, today: date) -> pl.DataFrame:
     """Return text rows of a table normalised and judged by its rules."""
-    return judge(target, normalise(target, text, timezone=timezone), today=today)
+    return judge(table, normalise(table, text, timezone=timezone), today=today)
 
 
 class _Reading:
@@ -205,8 +205,8 @@ class _Reading:
     def rows(self) -> dict[str, pl.DataFrame]:
         # In one piece each: whatever picks single rows later would put the pieces together every time.
         return {
-            target: pl.concat(self._rows.pop(target), how="diagonal", rechunk=True)
-            for target in list(self._rows)
+            table: pl.concat(self._rows.pop(table), how="diagonal", rechunk=True)
+            for table in list(self._rows)
         }
 
     def take(self, found: Found) -> None:
@@ -224,8 +224,8 @@ class _Reading:
             self.known.append(found.path)
             return
         lines = {
-            target: replace(line, source_order=self._before.order(line.source_file))
-            for target, line in lines.items()
+            table: replace(line, source_order=self._before.order(line.source_file))
+            for table, line in lines.items()
         }
         content = _Content(found, lines, self._judged)
         try:
@@ -238,8 +238,8 @@ class _Reading:
         for line in content.lines():
             self._before.done(line.source_file, described_by)
             self.files.append(line)
-        for target, frames in content.frames.items():
-            self._rows.setdefault(target, []).extend(frames)
+        for table, frames in content.frames.items():
+            self._rows.setdefault(table, []).extend(frames)
 
     def _judged(self, found: Found, kind: FileDescription, text: pl.DataFrame) -> pl.DataFrame:
         feed, named = found.feed, text
@@ -257,17 +257,17 @@ class _Reading:
         feed = found.feed.feed
         # The table is part of the name: one layout has files for several.
         return {
-            target: SourceFile(
+            table: SourceFile(
                 found.path,
-                f"{feed}-{target}-{digest[:_HASH_DIGITS]}",
+                f"{feed}-{table}-{digest[:_HASH_DIGITS]}",
                 digest,
                 feed,
-                target,
+                table,
                 0,
                 described_by,
                 self._named(found.path),
             )
-            for target in dict.fromkeys(kind.target for kind in found.kinds)
+            for table in dict.fromkeys(kind.target for kind in found.kinds)
         }
 
     def _named(self, path: Path) -> str:
@@ -306,7 +306,7 @@ class _Content:
         self._judge = judge
         self._present: dict[int, dict[str, None]] = {}
         self._looked_up: dict[int, list[pl.DataFrame]] = {}
-        self._lines_read: dict[str, list[pl.Series]] = {target: [] for target in lines}
+        self._lines_read: dict[str, list[pl.Series]] = {table: [] for table in lines}
         self._other_records: dict[str, None] = {}
 
     def read(self) -> None:
@@ -327,8 +327,8 @@ class _Content:
         """Return the lines of the tables that it filled; of an empty file the first."""
         unused = tuple(self._unused())
         read = [
-            replace(line, rows_read=_distinct(self._lines_read[target]), unused=unused)
-            for target, line in self._lines.items()
+            replace(line, rows_read=_distinct(self._lines_read[table]), unused=unused)
+            for table, line in self._lines.items()
         ]
         return [line for line in read if line.rows_read] or read[:1]
 
@@ -411,7 +411,7 @@ class _ReadBefore:
         return self._orders[name]
 
 
-def empty_rows(target: str) -> pl.DataFrame:
+def empty_rows(table: str) -> pl.DataFrame:
     """Return no text rows of a table, with all its columns."""
     types = {
         "source_line": pl.Int64,
@@ -426,7 +426,7 @@ def empty_rows(target: str) -> pl.DataFrame:
         "imputed",
         "apart",
         "unreadable",
-        *TEXT_COLUMNS[target],
+        *TEXT_COLUMNS[table],
     )
     return pl.DataFrame(schema={name: types.get(name, pl.String()) for name in names})
 

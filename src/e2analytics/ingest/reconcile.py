@@ -79,34 +79,34 @@ def standings(patients: pl.DataFrame, settled: Collection[str] = ()) -> pl.DataF
     )
 
 
-def settle(target: str, rows: pl.DataFrame, standing: pl.DataFrame) -> pl.DataFrame:
-    """Return ``rows`` of table ``target`` with ``fate`` and ``why``.
+def settle(table: str, rows: pl.DataFrame, standing: pl.DataFrame) -> pl.DataFrame:
+    """Return ``rows`` of ``table`` with ``fate`` and ``why``.
 
     Most rows are the only one of their key: all that is done for them is to see that. Only the others
     are taken out, put in order and compared.
     """
-    placed = _before_versions(target, rows, standing)
+    placed = _before_versions(table, rows, standing)
     # A newer row that is none of ours takes the place of an older one that was; a row that waits in
     # quarantine takes nobody's: bad input must not harm what is there.
-    versions = _choose_versions(target, rows, placed)
-    if target == "labs":
+    versions = _choose_versions(table, rows, placed)
+    if table == "labs":
         versions = _count_once(rows, versions)
-    return rows.hstack(_give_way_to_mended(target, rows, versions).select(*_FATE))
+    return rows.hstack(_give_way_to_mended(table, rows, versions).select(*_FATE))
 
 
-def _before_versions(target: str, rows: pl.DataFrame, standing: pl.DataFrame) -> pl.DataFrame:
+def _before_versions(table: str, rows: pl.DataFrame, standing: pl.DataFrame) -> pl.DataFrame:
     """Return ``fate`` and ``why`` of the rows that have one by themselves, null for the others."""
     if "patient_id" not in rows.columns:
         stands = pl.lit("man")
         known = rows.select("apart", "reject")
     else:
-        known = rows.select("apart", "reject", "patient_id", *_status(target)).join(
+        known = rows.select("apart", "reject", "patient_id", *_status(table)).join(
             standing, on="patient_id", how="left", maintain_order="left"
         )
         stands = pl.col("standing")
     # A cancellation needs no more than the number of what it cancels.
     bare = pl.lit(False)
-    if target in _CANCELLED:
+    if table in _CANCELLED:
         bare = (pl.col("status") == "X") & pl.col("patient_id").is_null()
     set_apart = pl.coalesce("apart", pl.when(stands == WOMAN).then(_word(WOMAN)))
     quarantined = pl.coalesce(
@@ -123,8 +123,8 @@ def _before_versions(target: str, rows: pl.DataFrame, standing: pl.DataFrame) ->
     )
 
 
-def _status(target: str) -> list[str]:
-    return ["status"] if target in _CANCELLED else []
+def _status(table: str) -> list[str]:
+    return ["status"] if table in _CANCELLED else []
 
 
 def _have(fates: pl.DataFrame, fate: str) -> pl.Series:
@@ -136,11 +136,11 @@ def _word(text: str | None) -> pl.Expr:
     return pl.lit(text, dtype=TEXT)
 
 
-def _choose_versions(target: str, rows: pl.DataFrame, placed: pl.DataFrame) -> pl.DataFrame:
-    key = key_of(target)
+def _choose_versions(table: str, rows: pl.DataFrame, placed: pl.DataFrame) -> pl.DataFrame:
+    key = key_of(table)
     waiting = _have(placed, "quarantined")
-    cancelled = pl.col("status") == "X" if target in _CANCELLED else pl.lit(False)
-    alone = placed.hstack(rows.select(_status(target))).select(
+    cancelled = pl.col("status") == "X" if table in _CANCELLED else pl.lit(False)
+    alone = placed.hstack(rows.select(_status(table))).select(
         fate=pl.when(pl.col("fate").is_not_null())
         .then("fate")
         .when(cancelled)
@@ -152,11 +152,11 @@ def _choose_versions(target: str, rows: pl.DataFrame, placed: pl.DataFrame) -> p
     if several.is_empty():
         return alone
     versions = _picked(rows, placed, several)
-    if target == "labs":
+    if table == "labs":
         confused = versions.filter(_number_of_several_tests(key))
         versions = versions.filter(~_number_of_several_tests(key))
         alone = _with_fates(alone, _quarantined_unless_apart(confused))
-    return _with_fates(alone, _among_versions(target, versions))
+    return _with_fates(alone, _among_versions(table, versions))
 
 
 def _number_of_several_tests(key: list[str]) -> pl.Expr:
@@ -203,14 +203,14 @@ def _with_fates(fates: pl.DataFrame, some: pl.DataFrame) -> pl.DataFrame:
     return fates
 
 
-def _among_versions(target: str, rows: pl.DataFrame) -> pl.DataFrame:
+def _among_versions(table: str, rows: pl.DataFrame) -> pl.DataFrame:
     """Newest report wins, then file, then line; a preliminary result never replaces a final one."""
-    key = key_of(target)
+    key = key_of(table)
     cancelled = pl.lit(False)
-    rows = _oldest_report_first(rows, key) if target == "labs" else rows.sort(READING_ORDER)
-    if target in _CANCELLED:
+    rows = _oldest_report_first(rows, key) if table == "labs" else rows.sort(READING_ORDER)
+    if table in _CANCELLED:
         cancelled = pl.col("status").last().over(key) == "X"
-    said = [name for name in columns_of(target) if name not in _ABOUT_THE_FILE]
+    said = [name for name in columns_of(table) if name not in _ABOUT_THE_FILE]
     ordered = rows.with_columns(said=pl.struct(said).hash(seed=0))
     as_newest = pl.col("said") == pl.col("said").last().over(key)
     newest_is_apart = pl.col("fate").last().over(key) == "set_apart"
@@ -294,9 +294,9 @@ def _assays_agree() -> pl.Expr:
     return (assay == other) | (assay == "unknown") | (other == "unknown")
 
 
-def _give_way_to_mended(target: str, rows: pl.DataFrame, fates: pl.DataFrame) -> pl.DataFrame:
+def _give_way_to_mended(table: str, rows: pl.DataFrame, fates: pl.DataFrame) -> pl.DataFrame:
     """Let a row that waits give way to a later one of its key that came in."""
-    key = key_of(target)
+    key = key_of(table)
     waits = _have(fates, "quarantined").arg_true()
     if waits.is_empty():
         return fates

@@ -22,37 +22,37 @@ from e2analytics.reference.row_rules import NUMBER_OF_SEVERAL_TESTS, of_table
 from e2analytics.tables.categoricals import TEXT
 from e2analytics.tables.registry import key_of
 
-_SENT_AS: Final = ["feed", "target", "named"]
+_SENT_AS: Final = ["feed", "table", "named"]
 _WAITS: Final = pl.col("fate") == "quarantined"
 
 
-def give_way(target: str, settled: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:
-    """Let the lines without a number of table ``target`` give way to their file sent again.
+def give_way(table: str, settled: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:
+    """Let the lines without a number of ``table`` give way to their file sent again.
 
     Parameters
     ----------
-    target
+    table
         Name of the table.
     settled
         Its rows with ``fate`` and ``why``.
     files
-        The ledger: ``source_file, feed, target, named, source_order, refused, rows_read``.
+        The ledger: ``source_file, feed, table, named, source_order, refused, rows_read``.
     """
-    waiting = settled.filter(_WAITS).filter(_has_no_number(target))
+    waiting = settled.filter(_WAITS).filter(_has_no_number(table))
     if waiting.is_empty():
         return settled
     candidates = _sent_again(files, waiting["source_file"].unique().cast(pl.String))
-    replaced = _replaced(target, settled, candidates)
+    replaced = _replaced(table, settled, candidates)
     of_them = _WAITS & pl.col("source_file").cast(pl.String).is_in(replaced)
-    gives_way = pl.when(of_them).then(_has_no_number(target))
+    gives_way = pl.when(of_them).then(_has_no_number(table))
     return settled.with_columns(
         fate=pl.when(gives_way).then(pl.lit("superseded", TEXT)).otherwise("fate"),
         why=pl.when(gives_way).then(pl.lit(MENDED, TEXT)).otherwise("why"),
     )
 
 
-def _has_no_number(target: str) -> pl.Expr:
-    of_number = [rule.name for rule in of_table(target) if rule.column in key_of(target)]
+def _has_no_number(table: str) -> pl.Expr:
+    of_number = [rule.name for rule in of_table(table) if rule.column in key_of(table)]
     broken = pl.col("failed_rules").cast(pl.String).str.split(" ")
     shared = (pl.col("why").cast(pl.String) == NUMBER_OF_SEVERAL_TESTS).fill_null(False)
     return pl.any_horizontal(
@@ -75,13 +75,13 @@ def _sent_again(files: pl.DataFrame, old: pl.Series) -> pl.DataFrame:
     )
 
 
-def _replaced(target: str, settled: pl.DataFrame, sent_again: pl.DataFrame) -> list[str]:
+def _replaced(table: str, settled: pl.DataFrame, sent_again: pl.DataFrame) -> list[str]:
     """Return the files all of whose numbered rows stand in one of those that were sent again."""
-    key = key_of(target)
+    key = key_of(table)
     meant = {*sent_again["source_file"], *sent_again["again"]}
     numbered = (
         settled.filter(pl.col("source_file").cast(pl.String).is_in(sorted(meant)))
-        .filter(~_has_no_number(target))
+        .filter(~_has_no_number(table))
         .select(pl.col("source_file").cast(pl.String), *key)
     )
     replaced = set()

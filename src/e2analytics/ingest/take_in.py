@@ -28,16 +28,16 @@ class TakenIn(NamedTuple):
     lines: pl.DataFrame
     unit_slips: pl.DataFrame
 
-    def accepted(self, target: str) -> pl.DataFrame:
+    def accepted(self, table: str) -> pl.DataFrame:
         """Return the current rows of a canonical table."""
-        return plain(self._accepted(target), target)
+        return plain(self._accepted(table), table)
 
     def tables(self, others: Mapping[str, pl.DataFrame]) -> Sliced:
         """Return the current rows of the canonical tables, checked, beside ``others``."""
         return Sliced(
             {
-                target: check(self._accepted(target), TABLES[target], table=target, stage="take_in")
-                for target in self.settled
+                table: check(self._accepted(table), TABLES[table], table=table, stage="take_in")
+                for table in self.settled
             },
             others,
         )
@@ -46,38 +46,38 @@ class TakenIn(NamedTuple):
         """Return the rows of the canonical tables that were not accepted."""
         return Sliced(
             {
-                target: rows.filter(pl.col("fate") != "accepted")
-                for target, rows in self.settled.items()
+                table: rows.filter(pl.col("fate") != "accepted")
+                for table, rows in self.settled.items()
             }
         )
 
-    def _accepted(self, target: str) -> pl.DataFrame:
-        rows = self.settled[target]
-        return rows.filter(pl.col("fate") == "accepted").select(columns_of(target))
+    def _accepted(self, table: str) -> pl.DataFrame:
+        rows = self.settled[table]
+        return rows.filter(pl.col("fate") == "accepted").select(columns_of(table))
 
 
 def take_in(sources: Sources, before: Snapshot, settings: Settings, run_id: str) -> TakenIn:
     """Put what is new beside what is known, and give every row ever read its fate."""
     read_again = [file.source_file for file in sources.files if not file.refused]
     judged = {}
-    for target in CANONICAL:
-        old = before.rows(target).filter(~pl.col("source_file").is_in(read_again))
-        new = [compact(sources.rows[target])] if target in sources.rows else []
-        judged[target] = pl.concat([old, *new], how="diagonal")
+    for table in CANONICAL:
+        old = before.rows(table).filter(~pl.col("source_file").is_in(read_again))
+        new = [compact(sources.rows[table])] if table in sources.rows else []
+        judged[table] = pl.concat([old, *new], how="diagonal")
     standing = reconcile.standings(judged["patients"], settings.identities_settled)
     feeds = _feeds(before, sources)
     clinics = plain(judged["patients"].select("patient_id", "clinic_id"), "patients")
     judged["labs"] = _converted(judged["labs"], feeds, clinics, settings.slips)
-    settled = {target: reconcile.settle(target, rows, standing) for target, rows in judged.items()}
+    settled = {table: reconcile.settle(table, rows, standing) for table, rows in judged.items()}
     found = _slips(settled, feeds, clinics, settings)
     settled["labs"] = reconcile.suspect(settled["labs"], found.suspects)
     known = _ledger(before.table("files"), sources, run_id)
     settled = {
-        target: superseded_files.give_way(target, rows, known) for target, rows in settled.items()
+        table: superseded_files.give_way(table, rows, known) for table, rows in settled.items()
     }
     lines = ledger.lines(settled)
     files = ledger.ledger(known, lines)
-    waiting = [quarantine.waiting(target, rows, feeds) for target, rows in settled.items()]
+    waiting = [quarantine.waiting(table, rows, feeds) for table, rows in settled.items()]
     now = pl.concat([*waiting, quarantine.refused(files)])
     listed = quarantine.listed(now, before.table("quarantine"), run_id)
     return TakenIn(settled, listed, files, lines, found.evidence)
@@ -126,7 +126,7 @@ def _ledger(before: pl.DataFrame, sources: Sources, run_id: str) -> pl.DataFrame
                 "source_file": file.source_file,
                 "sha256": file.sha256,
                 "feed": file.feed,
-                "target": file.target,
+                "table": file.table,
                 "source_order": file.source_order,
                 "run_id": run_id,
                 "described_by": file.described_by,

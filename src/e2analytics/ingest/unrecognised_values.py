@@ -1,7 +1,7 @@
 """Collects the supplier's words that nobody taught us: tests, units, drugs, sites, codes.
 
 In    rows of a table as text, and the same rows judged
-Out   ``target, what, text, n_rows``: each text with the number of its rows
+Out   ``table, what, text, n_rows``: each text with the number of its rows
 
 A text may be a patient's, where a description maps the wrong column. One that is long, or not shared by
 several rows of several patients, comes out as :data:`RARE`, together with all others like it.
@@ -46,7 +46,7 @@ _WORDS: Final = {
     "precision": (_Word("site", ("site",), "unknown_site"),),
 }
 _SCHEMA: Final = {
-    "target": pl.String(),
+    "table": pl.String(),
     "what": pl.String(),
     "text": pl.String(),
     "n_rows": pl.UInt32(),
@@ -60,20 +60,20 @@ class UnknownTexts:
     def __init__(self) -> None:
         self._met: list[pl.DataFrame] = []
 
-    def add(self, target: str, text: pl.DataFrame, judged: pl.DataFrame) -> None:
-        """Look through rows of table ``target``; ``text`` and ``judged`` are the same rows."""
+    def add(self, table: str, text: pl.DataFrame, judged: pl.DataFrame) -> None:
+        """Look through rows of ``table``; ``text`` and ``judged`` are the same rows."""
         broken = judged["failed_rules"].cast(pl.String).str.split(" ")
-        for word in _WORDS[target]:
+        for word in _WORDS[table]:
             is_it = (judged["apart"].cast(pl.String) == word.sign).fill_null(False)
             rows = text.filter(is_it | broken.list.contains(word.sign))
             if len(rows):
-                self._met.append(_counted(target, word, rows))
+                self._met.append(_counted(table, word, rows))
 
     def counts(self, *, show_all: bool) -> pl.DataFrame:
         """Return the texts by number of rows, the most frequent first."""
         each = (
             pl.concat([pl.DataFrame(schema=_SCHEMA), *self._met])
-            .group_by("target", "what", "text", maintain_order=True)
+            .group_by("table", "what", "text", maintain_order=True)
             .agg(
                 pl.col("n_rows").sum(),
                 n_patients=pl.col("patients")
@@ -86,15 +86,13 @@ class UnknownTexts:
         )
         return (
             each.with_columns(pl.when(is_shown).then("text").otherwise(pl.lit(RARE)).alias("text"))
-            .group_by("target", "what", "text", maintain_order=True)
+            .group_by("table", "what", "text", maintain_order=True)
             .agg(pl.col("n_rows").sum())
-            .sort(
-                "target", "what", pl.col("text") == RARE, -pl.col("n_rows").cast(pl.Int64), "text"
-            )
+            .sort("table", "what", pl.col("text") == RARE, -pl.col("n_rows").cast(pl.Int64), "text")
         )
 
 
-def _counted(target: str, word: _Word, rows: pl.DataFrame) -> pl.DataFrame:
+def _counted(table: str, word: _Word, rows: pl.DataFrame) -> pl.DataFrame:
     # A table without patients has its rows for them.
     patient = "patient_id" if "patient_id" in rows.columns else "source_line"
     patients = pl.col(patient).cast(pl.String).drop_nulls().unique().head(FEWEST)
@@ -105,7 +103,7 @@ def _counted(target: str, word: _Word, rows: pl.DataFrame) -> pl.DataFrame:
         )
         .agg(pl.len().alias("n_rows"), patients.alias("patients"))
         .select(
-            pl.lit(target).alias("target"),
+            pl.lit(table).alias("table"),
             pl.lit(word.what).alias("what"),
             "text",
             "n_rows",

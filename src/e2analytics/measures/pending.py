@@ -31,7 +31,7 @@ _TOLD: Final[Mapping[str, pl.Expr]] = {
     "events": pl.col("kind"),
 }
 
-TARGETS: Final = tuple(_TOLD)
+TABLES: Final = tuple(_TOLD)
 
 
 def waiting(rows: Mapping[str, pl.DataFrame], patients: pl.DataFrame, as_of: date) -> pl.DataFrame:
@@ -47,10 +47,10 @@ def waiting(rows: Mapping[str, pl.DataFrame], patients: pl.DataFrame, as_of: dat
         What happened later is not seen.
     """
     return pl.concat(
-        _of_men(target, rows[target], patients, as_of)
-        .select("patient_id", what.alias("what"), happened_on=EVENT_DATE[target])
+        _of_men(table, rows[table], patients, as_of)
+        .select("patient_id", what.alias("what"), happened_on=EVENT_DATE[table])
         .drop_nulls("what")
-        for target, what in _TOLD.items()
+        for table, what in _TOLD.items()
     )
 
 
@@ -60,7 +60,7 @@ def e2(labs: pl.DataFrame, patients: pl.DataFrame, as_of: date) -> pl.DataFrame:
     return rows.filter(pl.col("analyte") == "estradiol")
 
 
-def _of_men(target: str, rows: pl.DataFrame, patients: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    happened = pl.col(EVENT_DATE[target]) <= pl.lit(as_of)
-    waits = plain(rows.filter(pl.col("fate") == _WAITS, happened), target)
+def _of_men(table: str, rows: pl.DataFrame, patients: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    happened = pl.col(EVENT_DATE[table]) <= pl.lit(as_of)
+    waits = plain(rows.filter(pl.col("fate") == _WAITS, happened), table)
     return waits.join(patients, on="patient_id", how="semi")

@@ -30,7 +30,7 @@ from e2analytics.tables.snapshot import up_to
 STEPS: Final = ("published", "ruled", "corrected", "now")
 _GRAIN: Final = ["clinic_id", "measure"]
 _COUNTS: Final = ("numerator", "denominator")
-WAITING: Final = {name: f"waiting_{name}" for name in pending.TARGETS}
+WAITING: Final = {name: f"waiting_{name}" for name in pending.TABLES}
 """By canonical table the name of its rows that wait in quarantine: they count as well."""
 _SAID: Final = {
     "patients": ["birth_date", "height_cm"],

@@ -154,7 +154,7 @@ def analyse(
 
 def see(taken: TakenIn, as_of: date) -> dict[str, pl.DataFrame]:
     """Return the accepted rows of events on or before the as-of date, and what waits of them."""
-    seen = up_to({target: taken.accepted(target) for target in CANONICAL}, as_of)
+    seen = up_to({table: taken.accepted(table) for table in CANONICAL}, as_of)
     men = seen["patients"] = reconcile.known_patients(taken.settled["patients"])
     seen["waiting"] = pending.waiting(taken.settled, men, as_of)
     seen["waiting_e2"] = pending.e2(taken.settled["labs"], men, as_of)

@@ -76,11 +76,11 @@ class InspectedFile:
     is_repeated
         Another of the files has the same content: this one would not be read.
     fates
-        ``target, fate, why, n_rows`` of its lines.
+        ``table, fate, why, n_rows`` of its lines.
     problems
-        ``target, rule, severity, n_rows, lines, advice``: what waits, or comes in with a doubt.
+        ``table, rule, severity, n_rows, lines, advice``: what waits, or comes in with a doubt.
     unknown
-        ``target, what, text, n_rows`` of :mod:`e2analytics.ingest.unrecognised_values`.
+        ``table, what, text, n_rows`` of :mod:`e2analytics.ingest.unrecognised_values`.
     unused
         Columns, or whole records, that nothing uses.
     draft
@@ -209,19 +209,19 @@ class _Read:
     def fates(self, files: list[SourceFile]) -> pl.DataFrame:
         return (
             self._lines.filter(_is_of(files))
-            .cast({"target": pl.String, "fate": pl.Enum(FATES), "why": pl.String})
-            .group_by("target", "fate", "why")
+            .cast({"table": pl.String, "fate": pl.Enum(FATES), "why": pl.String})
+            .group_by("table", "fate", "why")
             .agg(n_rows=pl.len())
-            .sort("target", "fate", "why")
+            .sort("table", "fate", "why")
         )
 
     def problems(self, files: list[SourceFile]) -> pl.DataFrame:
         return (
             self._quarantine.filter(_is_of(files) & pl.col("source_line").is_not_null())
             .sort("source_line")
-            .group_by("target", "rule", "severity", "advice")
+            .group_by("table", "rule", "severity", "advice")
             .agg(n_rows=pl.len(), lines=pl.col("source_line").head(FIRST_LINES))
-            .sort("target", "n_rows", "rule", descending=[False, True, False])
+            .sort("table", "n_rows", "rule", descending=[False, True, False])
         )
 
 

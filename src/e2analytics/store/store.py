@@ -191,11 +191,11 @@ class Store:
             return pl.DataFrame(schema=schema_of(name))
         return self.read(name, version).select(columns_of(name)).sort(order_of(name))
 
-    def waiting(self, target: str, run: Mapping[str, Any]) -> pl.DataFrame:
+    def waiting(self, table: str, run: Mapping[str, Any]) -> pl.DataFrame:
         """Return the rows of a canonical table that a published run left in quarantine."""
-        aside = f"aside/{target}"
+        aside = f"aside/{table}"
         rows = self.read(aside, json.loads(run["table_versions"])[aside])
-        return rows.filter(pl.col("fate") == "quarantined").sort(order_of(target))
+        return rows.filter(pl.col("fate") == "quarantined").sort(order_of(table))
 
     def snapshot(self, as_of: date | None = None) -> Snapshot:
         """Return what is known before a run: all rows, models and limits; none before the first.
@@ -208,8 +208,8 @@ class Store:
             return Snapshot()
         versions = json.loads(run["table_versions"])
         aside = {
-            target: self._read_compact(f"aside/{target}", versions[f"aside/{target}"])
-            for target in CANONICAL
+            table: self._read_compact(f"aside/{table}", versions[f"aside/{table}"])
+            for table in CANONICAL
         }
         tables = {
             name: self.table(name, run)
@@ -217,8 +217,8 @@ class Store:
             if name in CARRIED_OVER and name not in CANONICAL
         }
         tables |= {
-            target: self._read_compact(target, versions[target]).select(columns_of(target))
-            for target in CANONICAL
+            table: self._read_compact(table, versions[table]).select(columns_of(table))
+            for table in CANONICAL
         }
         tables["runs"] = self.runs()
         if that_day := self.published(as_of):
@@ -253,13 +253,10 @@ class Store:
         versions = json.loads(before["table_versions"]) if before else {}
         now = {
             **{
-                f"aside/{target}": self._merge(f"aside/{target}", outputs.aside, target, versions)
-                for target in CANONICAL
+                f"aside/{table}": self._merge(f"aside/{table}", outputs.aside, table, versions)
+                for table in CANONICAL
             },
-            **{
-                target: self._merge(target, outputs.tables, target, versions)
-                for target in CANONICAL
-            },
+            **{table: self._merge(table, outputs.tables, table, versions) for table in CANONICAL},
             **{
                 name: self._replace(name, outputs.tables[name], versions)
                 for name in outputs.tables
@@ -295,7 +292,7 @@ class Store:
         self,
         name: str,
         tables: Mapping[str, pl.DataFrame],
-        target: str,
+        table: str,
         versions: Mapping[str, int],
     ) -> int:
         """Bring a table of source rows up to date: insert, update and delete what changed.
@@ -304,10 +301,10 @@ class Store:
         those that are new need to be in memory at once.
         """
         if name not in versions:
-            self._write_new(name, tables, target)
+            self._write_new(name, tables, table)
             return self._version(name)
         self._put_back(name, versions[name])
-        now = pl.concat(_hashes(_with_month(name, rows)) for rows in slices(tables, target))
+        now = pl.concat(_hashes(_with_month(name, rows)) for rows in slices(tables, table))
         stored = self._stored_hashes(name, versions[name])
         # A row read again may have moved to another month: there it is new, here it is gone.
         place = [column for column in now.columns if column != _HASH]
@@ -316,10 +313,10 @@ class Store:
         if changed.is_empty() and gone.is_empty():
             return versions[name]
         rows = pl.concat(
-            _with_month(name, part).join(plain(changed, target), on=ROW, how="semi")
-            for part in slices(tables, target)
+            _with_month(name, part).join(plain(changed, table), on=ROW, how="semi")
+            for part in slices(tables, table)
         )
-        leaving = plain(gone.drop(_HASH), target).with_columns(keep=pl.lit(False))
+        leaving = plain(gone.drop(_HASH), table).with_columns(keep=pl.lit(False))
         self._merge_changes(
             name, pl.concat([rows.with_columns(keep=pl.lit(True)), leaving], how="diagonal")
         )
@@ -330,18 +327,18 @@ class Store:
             scan = pl.scan_delta(self._path(name), version=version)
             return _hashes(scan).collect(engine="streaming")
 
-    def _write_new(self, name: str, tables: Mapping[str, pl.DataFrame], target: str) -> None:
+    def _write_new(self, name: str, tables: Mapping[str, pl.DataFrame], table: str) -> None:
         with self._told(name, "written"):
             if "://" in self.uri:
-                self._write_slices(name, tables, target)
+                self._write_slices(name, tables, table)
             else:
-                rows = compact_rows(tables, target)
+                rows = compact_rows(tables, table)
                 by = _MONTH if name in MONTH_PARTITION else None
                 write_new(Path(self._path(name)), rows.schema, _parts(name, rows), by)
 
-    def _write_slices(self, name: str, tables: Mapping[str, pl.DataFrame], target: str) -> None:
+    def _write_slices(self, name: str, tables: Mapping[str, pl.DataFrame], table: str) -> None:
         # How to get to object storage Delta Lake alone knows.
-        parts = (_with_month(name, rows) for rows in slices(tables, target))
+        parts = (_with_month(name, rows) for rows in slices(tables, table))
         first = next(parts)
         schema = first.head(0).to_arrow().schema
         batches = (

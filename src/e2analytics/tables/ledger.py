@@ -16,7 +16,7 @@ class Files(Table):
     source_file: Series[str] = pa.Field(description="Feed file and hash prefix.")
     sha256: Series[str] = pa.Field(description="Hash of the whole file.")
     feed: Series[str]
-    target: Series[str] = pa.Field(description="Table its rows go to.")
+    table: Series[str] = pa.Field(description="Table its rows go to.")
     source_order: Series[pl.Int64] = pa.Field(ge=0)
     run_id: Series[str] = pa.Field(description="Run that read it last.")
     described_by: Series[str] = pa.Field(
@@ -50,7 +50,7 @@ class Quarantine(Table):
     """
 
     feed: Series[str]
-    target: Series[str] = pa.Field(description="Table that the row belongs to.")
+    table: Series[str] = pa.Field(description="Table that the row belongs to.")
     source_file: Series[str]
     source_line: Series[pl.Int64] = pa.Field(nullable=True, description="Null: the whole file.")
     rule: Series[str]
@@ -128,10 +128,10 @@ class UnitSlips(Table):
 
 
 class Quality(Table):
-    """How good a supplier's data are (Kahn et al. 2016). Grain: feed, target, month."""
+    """How good a supplier's data are (Kahn et al. 2016). Grain: feed, table, month."""
 
     feed: Series[str]
-    target: Series[str] = pa.Field(description="Table its rows go to.")
+    table: Series[str] = pa.Field(description="Table its rows go to.")
     month: Series[str] = pa.Field(
         nullable=True, description="YYYY-MM of the event; null: rows without a possible date."
     )
@@ -176,4 +176,4 @@ class Quality(Table):
         """Facts of the table."""
 
         kind = "ledger"
-        key = ("feed", "target", "month")
+        key = ("feed", "table", "month")

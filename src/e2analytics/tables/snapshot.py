@@ -36,12 +36,12 @@ class Snapshot:
         """Return a table; an empty one with its columns if there is none yet."""
         return self.tables[name] if name in self.tables else empty_table(name)
 
-    def rows(self, target: str) -> pl.DataFrame:
+    def rows(self, table: str) -> pl.DataFrame:
         """Return every row ever read of a canonical table, accepted or not, without its fate."""
-        accepted = self.table(target).with_columns(
+        accepted = self.table(table).with_columns(
             pl.lit(None, dtype=pl.String).alias(name) for name in ("apart", "reject")
         )
-        aside = self.aside[target] if target in self.aside else empty_aside(target)
+        aside = self.aside[table] if table in self.aside else empty_aside(table)
         return pl.concat([compact(accepted), compact(aside.drop("fate", "why"))], how="diagonal")
 
 
@@ -126,9 +126,9 @@ def empty_table(name: str) -> pl.DataFrame:
     return pl.DataFrame(schema=schema_of(name))
 
 
-def empty_aside(target: str) -> pl.DataFrame:
+def empty_aside(table: str) -> pl.DataFrame:
     """Return no rows of a canonical table's other fates."""
-    return pl.DataFrame(schema={**schema_of(target), **_ASIDE_COLUMNS})
+    return pl.DataFrame(schema={**schema_of(table), **_ASIDE_COLUMNS})
 
 
 def up_to(tables: Mapping[str, pl.DataFrame], day: date) -> dict[str, pl.DataFrame]:

@@ -47,9 +47,9 @@ GOOD: dict[str, dict[str, str]] = {
 }
 
 
-def judged(target: str, **changes: str | None) -> dict[str, object]:
-    rows = text_rows(target, {**GOOD[target], **changes})
-    return judge(target, normalise(target, rows, timezone="UTC"), today=date(2024, 6, 1)).row(
+def judged(table: str, **changes: str | None) -> dict[str, object]:
+    rows = text_rows(table, {**GOOD[table], **changes})
+    return judge(table, normalise(table, rows, timezone="UTC"), today=date(2024, 6, 1)).row(
         0, named=True
     )
 
@@ -59,15 +59,15 @@ def test_a_number_that_a_spreadsheet_only_shows_is_no_formula(number: str):
     assert judged("labs", result_id=number)["failed_rules"] == ""
 
 
-@pytest.mark.parametrize("target", GOOD)
-def test_a_good_row_breaks_no_rule(target: str):
-    row = judged(target)
+@pytest.mark.parametrize("table", GOOD)
+def test_a_good_row_breaks_no_rule(table: str):
+    row = judged(table)
 
     assert (row["failed_rules"], row["reject"]) == ("", None)
 
 
 @pytest.mark.parametrize(
-    ("target", "changes", "rule"),
+    ("table", "changes", "rule"),
     [
         ("patients", {"sex": "U"}, "unknown_sex"),
         ("patients", {"sex": None}, "missing_sex"),
@@ -110,16 +110,16 @@ def test_a_good_row_breaks_no_rule(target: str):
     ],
 )
 def test_a_row_that_breaks_a_rule_is_rejected_by_its_name(
-    target: str, changes: dict[str, str | None], rule: str
+    table: str, changes: dict[str, str | None], rule: str
 ):
-    row = judged(target, **changes)
+    row = judged(table, **changes)
 
     assert row["reject"] == rule
     assert rule in str(row["failed_rules"]).split()
 
 
 @pytest.mark.parametrize(
-    ("target", "changes", "rule", "column", "left"),
+    ("table", "changes", "rule", "column", "left"),
     [
         ("patients", {"height_cm": "17.8"}, "implausible_height", "height_cm", None),
         ("patients", {"height_cm": "tall"}, "unreadable_height_cm", "height_cm", None),
@@ -139,9 +139,9 @@ def test_a_row_that_breaks_a_rule_is_rejected_by_its_name(
     ],
 )
 def test_a_doubt_lets_a_row_in_and_is_named(
-    target: str, changes: dict[str, str | None], rule: str, column: str, left: float | None
+    table: str, changes: dict[str, str | None], rule: str, column: str, left: float | None
 ):
-    row = judged(target, **changes)
+    row = judged(table, **changes)
 
     assert (row["failed_rules"], row["reject"], row[column]) == (rule, None, left)
 

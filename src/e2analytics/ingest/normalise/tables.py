@@ -28,20 +28,20 @@ SAME_FREQUENCY_RATIO: Final = 0.1
 _DRUG: Final = ("raw_drug", "rxnorm")
 
 
-def normalise(target: str, rows: pl.DataFrame, *, timezone: str) -> pl.DataFrame:
-    """Return the text rows of table ``target`` with typed columns.
+def normalise(table: str, rows: pl.DataFrame, *, timezone: str) -> pl.DataFrame:
+    """Return the text rows of ``table`` with typed columns.
 
     Parameters
     ----------
-    target
+    table
         Name of the table.
     rows
         Text rows.
     timezone
         IANA name; of times that are written without an offset.
     """
-    raw = rows.rename({name: f"raw_{name}" for name in _READ_AGAIN[target]})
-    return _NORMALISERS[target](raw, timezone)
+    raw = rows.rename({name: f"raw_{name}" for name in _READ_AGAIN[table]})
+    return _NORMALISERS[table](raw, timezone)
 
 
 def _patients(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:

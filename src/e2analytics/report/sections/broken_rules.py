@@ -98,8 +98,8 @@ def refusals(files: pl.DataFrame, quarantine: pl.DataFrame) -> tuple[Refusal, ..
 def feed_and_table() -> pl.Expr:
     """Name a feed with the table that its rows go to."""
     # A feed may fill several tables; one of the same name needs no second word.
-    both = pl.format("{}: {}", "feed", "target")
-    return pl.when(pl.col("feed") == pl.col("target")).then("feed").otherwise(both)
+    both = pl.format("{}: {}", "feed", "table")
+    return pl.when(pl.col("feed") == pl.col("table")).then("feed").otherwise(both)
 
 
 def _with_table(quarantine: pl.DataFrame) -> pl.DataFrame:

@@ -205,11 +205,11 @@ def _step(label: str, rows: Sequence[Mapping[str, Any]]) -> Step:
 
 
 def _why(label: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    by_target: Counter[str] = Counter()
+    by_table: Counter[str] = Counter()
     for row in rows:
-        by_target[str(row["step"]).partition(" (")[2].removesuffix(")")] += row["n_out"]
-    if "" not in by_target:
-        return ", ".join(f"{target} {n:,}" for target, n in by_target.items())
+        by_table[str(row["step"]).partition(" (")[2].removesuffix(")")] += row["n_out"]
+    if "" not in by_table:
+        return ", ".join(f"{table} {n:,}" for table, n in by_table.items())
     why = reasons.in_words(str(rows[0]["reason"]))
     return "" if why == label else why
 

@@ -64,7 +64,7 @@ class Quality:
 
 def describe(quality: pl.DataFrame, unit_slips: pl.DataFrame, *, month: str) -> Quality:
     """Tell the quality of the data of ``month``, and every slip of unit up to it."""
-    rows = quality.filter(pl.col("month") == month).sort("feed", "target")
+    rows = quality.filter(pl.col("month") == month).sort("feed", "table")
     slips = unit_slips.filter((pl.col("month") <= month) | (pl.col("month") == ALL_MONTHS)).sort(
         "month", "source_kind", "source", "analyte", descending=[True, False, False, False]
     )
@@ -82,7 +82,7 @@ def _feed(row: Mapping[str, Any]) -> FeedQuality:
     )
     return FeedQuality(
         feed=row["feed"],
-        table=row["target"],
+        table=row["table"],
         n_rows=row["n_rows"],
         completeness=completeness,
         conformance=conformance,
