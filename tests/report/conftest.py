@@ -17,8 +17,8 @@ import pytest
 from scipy.special import ndtr
 
 from e2analytics.models.proportion import wilson
-from e2analytics.reference import measures, vocabulary
-from e2analytics.tables import registry
+from e2analytics.reference import measures
+from e2analytics.tables import registry, vocabulary
 
 AS_OF = date(2026, 9, 30)
 RUN_ID = "2026-09-30-7c1f"
