@@ -25,10 +25,11 @@ from e2analytics.exposure.episodes import doses_in_interval, find_episodes, pres
 from e2analytics.exposure.scan_pairs import pair_scans
 from e2analytics.flags import cohort as flag
 from e2analytics.flags import context, evidence, gaps, lifecycle
-from e2analytics.ingest import ledger, reconcile
+from e2analytics.ingest import reconcile
 from e2analytics.ingest.take_in import TakenIn
 from e2analytics.measures import pending, rates
 from e2analytics.measures.units import Known
+from e2analytics.run import attrition
 from e2analytics.run.timing import Step
 from e2analytics.settings import Settings
 from e2analytics.tables.limit_in_use import limit_in_use
@@ -124,7 +125,7 @@ def analyse(
     )
     of_model = pl.lit(model.model_id).alias("model_id")
     measures = clock(count_measures)(seen, linked, scanned, before, as_of)
-    attrition = clock(account_for)(taken, seen, exposed, settings, run_id)
+    losses = clock(account_for)(taken, seen, exposed, settings, run_id)
     derived = {
         "densitometry": scanned,
         "exposures": exposed.exposures,
@@ -149,7 +150,7 @@ def analyse(
         "men_on_drug_died_or_left": gone,
         "men_flagged": int((flagged.flags["tier"] != "none").sum()),
     }
-    return derived, attrition, counts, model.model_id
+    return derived, losses, counts, model.model_id
 
 
 def see(taken: TakenIn, as_of: date) -> dict[str, pl.DataFrame]:
@@ -373,16 +374,18 @@ def account_for(
     if outcome == rows.LEVEL:
         scans = seen["dxa"].filter(pl.col("site") == site)
         beside = exposed.levels.filter(pl.col("site") == site)
-        men = ledger.patients_chain(seen["patients"], scans, beside, used, what="scan beside an E2")
-        pair_losses: list[ledger.Loss] = []
+        men = attrition.patient_losses(
+            seen["patients"], scans, beside, used, what="scan beside an E2"
+        )
+        pair_losses: list[attrition.Loss] = []
     else:
-        men = ledger.patients_chain(
+        men = attrition.patient_losses(
             seen["patients"], pairs, pairs.filter("usable"), used, what="scan pair"
         )
-        pair_losses = ledger.pairs_chain(pairs, used)
+        pair_losses = attrition.pair_losses(pairs, used)
     chains = {
-        "rows": (len(taken.lines), ledger.rows_chain(taken.lines)),
+        "rows": (len(taken.lines), attrition.row_losses(taken.lines)),
         "patients": (len(seen["patients"]), men),
         "pairs": (len(pairs), pair_losses),
     }
-    return ledger.attrition(run_id, chains)
+    return attrition.table(run_id, chains)

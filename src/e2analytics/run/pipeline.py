@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from datetime import date
 
-from e2analytics.ingest import ledger, quality
+from e2analytics.ingest import quality
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.ingest.take_in import counts_of_rows, take_in
+from e2analytics.run import attrition
 from e2analytics.run.timing import Clock, Step, as_is
 from e2analytics.settings import Settings
 from e2analytics.tables.check import check
@@ -69,8 +70,8 @@ def run(
     taken = clock(take_in)(sources, before, settings, run_id)
     if part == "ingest":
         derived = {name: before.table(name) for name in DERIVED}
-        attrition = ledger.attrition(
-            run_id, {"rows": (len(taken.lines), ledger.rows_chain(taken.lines))}
+        losses = attrition.table(
+            run_id, {"rows": (len(taken.lines), attrition.row_losses(taken.lines))}
         )
         counts = counts_of_rows(taken, sources)
         model_id = before.table("models").sort("fitted_as_of")["model_id"].last() or "none"
@@ -78,7 +79,7 @@ def run(
         # Not before: reading alone need not wait for what fitting needs.
         from e2analytics.run import analysis
 
-        derived, attrition, counts, model_id = analysis.analyse(
+        derived, losses, counts, model_id = analysis.analyse(
             taken,
             before,
             settings,
@@ -95,7 +96,7 @@ def run(
         "quarantine": taken.quarantine,
         "unit_slips": taken.unit_slips,
         "quality": clock(quality.grade)(taken.settled, taken.files, read_on=days),
-        "attrition": attrition,
+        "attrition": losses,
         **derived,
     }
     checked = {
