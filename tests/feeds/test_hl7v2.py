@@ -660,7 +660,7 @@ def test_the_feed_knows_the_statuses_of_both_tables(
 
     assert table["status"].to_list() == [ours]
     assert table["result_id"].to_list() == ["F1-2243-4"]
-    assert table["apart"].to_list() == [None]
+    assert table["excluded"].to_list() == [None]
 
 
 def test_the_feed_takes_every_record():

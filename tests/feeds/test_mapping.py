@@ -61,7 +61,7 @@ HIPS: dict[str, list[str | None]] = {
 def test_a_line_with_several_results_becomes_several_rows_of_one_line():
     rows = mapped(HIPS, WIDE).sort("source_line", "source_part")
 
-    assert rows.select("source_line", "scan_id", "site", "bmd_g_cm2", "apart").rows() == [
+    assert rows.select("source_line", "scan_id", "site", "bmd_g_cm2", "excluded").rows() == [
         (2, "S-1", "total_hip", "0.9", None),
         (2, "S-1", "femoral_neck", "0.7", None),
         # Of a line with one result the empty part is no row ...
@@ -166,7 +166,7 @@ def test_a_column_that_a_file_lacks_is_empty():
 
 
 @pytest.mark.parametrize(
-    ("when", "apart"),
+    ("when", "excluded"),
     [
         ({"equals": "a"}, ["r", None, None, None]),
         ({"equals": ["a", "b"]}, ["r", "r", None, None]),
@@ -176,7 +176,7 @@ def test_a_column_that_a_file_lacks_is_empty():
     ],
 )
 def test_rows_that_are_none_of_ours_are_set_apart_by_a_column(
-    when: dict[str, object], apart: list[str | None]
+    when: dict[str, object], excluded: list[str | None]
 ):
     described = feed(
         file={"columns": {"value": "v"}, "set_apart_when": {"column": "k", "reason": "r", **when}}
@@ -184,13 +184,13 @@ def test_rows_that_are_none_of_ours_are_set_apart_by_a_column(
 
     rows = mapped({"v": ["1"] * 4, "k": ["a", "b", "c", None]}, described)
 
-    assert rows["apart"].to_list() == apart
+    assert rows["excluded"].to_list() == excluded
 
 
 def test_rows_of_a_record_that_is_none_of_ours_are_all_set_apart():
     rows = mapped({"v": ["1", None]}, feed(file={"set_apart": "other_record"}))
 
-    assert rows["apart"].to_list() == ["other_record"] * 2
+    assert rows["excluded"].to_list() == ["other_record"] * 2
     assert rows["value"].null_count() == 2
 
 

@@ -216,8 +216,16 @@ def test_a_lunar_region_is_a_site_or_set_apart(tmp_path: Path):
 
     rows = text_rows(path, "dxa")
 
-    assert rows["apart"].to_list() == [None, None, "other_region", None, None, "other_region", None]
-    assert rows.filter(pl.col("apart").is_null()).select("site", "side").rows() == [
+    assert rows["excluded"].to_list() == [
+        None,
+        None,
+        "other_region",
+        None,
+        None,
+        "other_region",
+        None,
+    ]
+    assert rows.filter(pl.col("excluded").is_null()).select("site", "side").rows() == [
         ("lumbar_spine", None),
         ("lumbar_spine", None),
         ("femoral_neck", "left"),
@@ -291,7 +299,7 @@ def test_an_apex_spine_is_read_with_its_scan_patient_and_score(apex: Path):
         "vertebrae": "1,1,0,1",
         "reference_db": "Hologic",
     }
-    assert phantom["apart"] == "phantom"
+    assert phantom["excluded"] == "phantom"
 
 
 def test_an_apex_hip_is_two_sites_with_a_side(apex: Path):
@@ -315,7 +323,7 @@ def test_an_apex_patient_has_a_clinic_that_was_made_up(apex: Path):
         "height_cm": "180",
         "weight_kg": "80",
     }
-    assert rows["apart"].to_list() == [None, "phantom"]
+    assert rows["excluded"].to_list() == [None, "phantom"]
     assert rows["imputed"].unique().to_list() == ["clinic_id"]
 
 
@@ -323,7 +331,7 @@ def test_an_apex_patient_has_a_clinic_that_was_made_up(apex: Path):
 def test_what_other_tables_look_up_is_set_apart_line_by_line(apex: Path, name: str):
     rows = text_rows(apex / name, "dxa")
 
-    assert rows["apart"].unique().to_list() == ["joined_to_scan"]
+    assert rows["excluded"].unique().to_list() == ["joined_to_scan"]
     assert len(rows) == len((apex / name).read_text().splitlines()) - 1
 
 

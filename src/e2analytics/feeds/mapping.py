@@ -2,7 +2,7 @@
 
 In    rows of one record of a file as its reader gave them
 Out   the text columns of the table (``description.TEXT_COLUMNS``), where each row came from, which
-      columns the feed declared (``imputed``), why a row is none of ours (``apart``), and by which rule
+      columns the feed declared (``imputed``), why a row is none of ours (``excluded``), and by which rule
       nothing of it could be read (``unreadable``)
 
 Dates in the supplier's formats become ISO 8601 and decimal commas become points; what cannot be
@@ -49,7 +49,7 @@ def to_table(
             pl.lit(source_order, dtype=pl.Int64).alias("source_order"),
             pl.lit(feed.namespace, dtype=TEXT).alias("namespace"),
             pl.lit(" ".join(kind.imputed), dtype=TEXT).alias("imputed"),
-            _apart(kind, raw.columns).alias("apart"),
+            _excluded(kind, raw.columns).alias("excluded"),
             pl.lit(kind.unreadable, dtype=pl.String).alias("unreadable"),
             *_columns({**kind.columns, **part}, feed, kind.target, raw.columns),
         )
@@ -146,7 +146,7 @@ def _read_as(text: pl.Expr, written: str) -> pl.Expr:
     return text.str.to_date(written, strict=False).dt.strftime("%Y-%m-%d")
 
 
-def _apart(kind: FileDescription, present: list[str]) -> pl.Expr:
+def _excluded(kind: FileDescription, present: list[str]) -> pl.Expr:
     if kind.set_apart is not None:
         return pl.lit(kind.set_apart)
     when = kind.set_apart_when
@@ -154,12 +154,12 @@ def _apart(kind: FileDescription, present: list[str]) -> pl.Expr:
         return pl.lit(None, dtype=pl.String)
     written = _text(when.column, present)
     if when.given:
-        apart = written.is_not_null()
+        excluded = written.is_not_null()
     elif when.equals is not None:
-        apart = written.is_in(when.equals)
+        excluded = written.is_in(when.equals)
     else:
-        apart = ~written.is_in(when.is_not or ()).fill_null(False)
-    return pl.when(apart).then(pl.lit(when.reason))
+        excluded = ~written.is_in(when.is_not or ()).fill_null(False)
+    return pl.when(excluded).then(pl.lit(when.reason))
 
 
 def _without_empty_parts(rows: pl.DataFrame, kind: FileDescription) -> pl.DataFrame:
@@ -168,7 +168,7 @@ def _without_empty_parts(rows: pl.DataFrame, kind: FileDescription) -> pl.DataFr
         return rows
     empty = pl.col(kind.not_measured_when_empty).is_null()
     marked = rows.with_columns(
-        apart=pl.coalesce("apart", pl.when(empty).then(pl.lit(NOT_MEASURED)))
+        excluded=pl.coalesce("excluded", pl.when(empty).then(pl.lit(NOT_MEASURED)))
     )
     parts = len(kind.parts)
     line = ["source_line", pl.col("source_part") // parts]

@@ -424,7 +424,7 @@ def empty_rows(table: str) -> pl.DataFrame:
         "short_line",
         "namespace",
         "imputed",
-        "apart",
+        "excluded",
         "unreadable",
         *TEXT_COLUMNS[table],
     )

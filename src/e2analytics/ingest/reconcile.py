@@ -50,7 +50,7 @@ _ABOUT_THE_FILE: Final = (
     *PROVENANCE,
     "failed_rules",
     "reported_at",
-    "apart",
+    "excluded",
     "reject",
 )
 
@@ -61,7 +61,7 @@ def standings(patients: pl.DataFrame, settled: Collection[str] = ()) -> pl.DataF
     Two dates of birth or two sexes under one number may be two people: ``conflict``, unless the clinic
     has found out (``settled``) that the newest row is right.
     """
-    known = patients.filter(pl.col("reject").is_null() & pl.col("apart").is_null())
+    known = patients.filter(pl.col("reject").is_null() & pl.col("excluded").is_null())
     conflict = (pl.col("birth_date").n_unique() > 1) | (pl.col("sex").n_unique() > 1)
     found_out = pl.col("patient_id").is_in(list(settled))
     return (
@@ -98,9 +98,9 @@ def _before_versions(table: str, rows: pl.DataFrame, standing: pl.DataFrame) -> 
     """Return ``fate`` and ``why`` of the rows that have one by themselves, null for the others."""
     if "patient_id" not in rows.columns:
         stands = pl.lit("man")
-        known = rows.select("apart", "reject")
+        known = rows.select("excluded", "reject")
     else:
-        known = rows.select("apart", "reject", "patient_id", *_status(table)).join(
+        known = rows.select("excluded", "reject", "patient_id", *_status(table)).join(
             standing, on="patient_id", how="left", maintain_order="left"
         )
         stands = pl.col("standing")
@@ -108,7 +108,7 @@ def _before_versions(table: str, rows: pl.DataFrame, standing: pl.DataFrame) -> 
     bare = pl.lit(False)
     if table in _CANCELLED:
         bare = (pl.col("status") == "X") & pl.col("patient_id").is_null()
-    set_apart = pl.coalesce("apart", pl.when(stands == WOMAN).then(_word(WOMAN)))
+    set_apart = pl.coalesce("excluded", pl.when(stands == WOMAN).then(_word(WOMAN)))
     quarantined = pl.coalesce(
         "reject",
         pl.when(stands.is_null() & ~bare).then(_word(UNKNOWN_PATIENT)),
@@ -155,7 +155,7 @@ def _choose_versions(table: str, rows: pl.DataFrame, placed: pl.DataFrame) -> pl
     if table == "labs":
         confused = versions.filter(_number_of_several_tests(key))
         versions = versions.filter(~_number_of_several_tests(key))
-        alone = _with_fates(alone, _quarantined_unless_apart(confused))
+        alone = _with_fates(alone, _quarantined_unless_excluded(confused))
     return _with_fates(alone, _among_versions(table, versions))
 
 
@@ -165,7 +165,7 @@ def _number_of_several_tests(key: list[str]) -> pl.Expr:
     return test.drop_nulls().n_unique().over([*key, "source_file"]) > 1
 
 
-def _quarantined_unless_apart(rows: pl.DataFrame) -> pl.DataFrame:
+def _quarantined_unless_excluded(rows: pl.DataFrame) -> pl.DataFrame:
     ours = pl.col("fate").is_null()
     return rows.with_columns(
         fate=pl.when(ours).then(_word("quarantined")).otherwise("fate"),

@@ -23,7 +23,7 @@ LONGEST: Final = 60
 
 
 class _Word(NamedTuple):
-    """Texts of ``columns``, in rows that are apart for a reason or break a rule of the name ``sign``."""
+    """Texts of ``columns``, in rows that are excluded for a reason or break a rule of the name ``sign``."""
 
     what: str
     columns: tuple[str, ...]
@@ -64,7 +64,7 @@ class UnknownTexts:
         """Look through rows of ``table``; ``text`` and ``judged`` are the same rows."""
         broken = judged["failed_rules"].cast(pl.String).str.split(" ")
         for word in _WORDS[table]:
-            is_it = (judged["apart"].cast(pl.String) == word.sign).fill_null(False)
+            is_it = (judged["excluded"].cast(pl.String) == word.sign).fill_null(False)
             rows = text.filter(is_it | broken.list.contains(word.sign))
             if len(rows):
                 self._met.append(_counted(table, word, rows))

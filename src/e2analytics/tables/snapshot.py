@@ -14,7 +14,7 @@ from e2analytics.tables.registry import EVENT_DATE, schema_of
 
 _SLICE: Final = 500_000
 _ASIDE_COLUMNS: Final = {
-    "apart": pl.String,
+    "excluded": pl.String,
     "reject": pl.String,
     "fate": pl.String,
     "why": pl.String,
@@ -39,7 +39,7 @@ class Snapshot:
     def rows(self, table: str) -> pl.DataFrame:
         """Return every row ever read of a canonical table, accepted or not, without its fate."""
         accepted = self.table(table).with_columns(
-            pl.lit(None, dtype=pl.String).alias(name) for name in ("apart", "reject")
+            pl.lit(None, dtype=pl.String).alias(name) for name in ("excluded", "reject")
         )
         aside = self.aside[table] if table in self.aside else empty_aside(table)
         return pl.concat([compact(accepted), compact(aside.drop("fate", "why"))], how="diagonal")

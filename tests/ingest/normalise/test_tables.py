@@ -160,7 +160,7 @@ def test_a_text_in_place_of_a_result_is_not_one(
 ):
     row = lab(value=value, status=status)
 
-    assert (row["apart"][0], row["status"][0]) == expected
+    assert (row["excluded"][0], row["status"][0]) == expected
 
 
 def test_what_an_assay_cannot_tell_is_known_by_its_kind():
@@ -170,7 +170,7 @@ def test_what_an_assay_cannot_tell_is_known_by_its_kind():
 
 
 @pytest.mark.parametrize(
-    ("columns", "analyte", "apart"),
+    ("columns", "analyte", "excluded"),
     [
         ({"test_name": "ESTRADIOL (E2)"}, "estradiol", None),
         ({"test_name": "Hormone panel", "loinc": "2986-8"}, "testosterone_total", None),
@@ -184,11 +184,11 @@ def test_what_an_assay_cannot_tell_is_known_by_its_kind():
     ],
 )
 def test_a_test_is_known_by_code_then_by_name(
-    columns: dict[str, str], analyte: str | None, apart: str | None
+    columns: dict[str, str], analyte: str | None, excluded: str | None
 ):
     row = lab(value="20", **columns)
 
-    assert (row["analyte"][0], row["apart"][0]) == (analyte, apart)
+    assert (row["analyte"][0], row["excluded"][0]) == (analyte, excluded)
 
 
 @pytest.mark.parametrize(
@@ -340,7 +340,7 @@ def test_orders_and_scans_have_a_status_as_results_have(written: str | None, sta
 
 
 @pytest.mark.parametrize(
-    ("columns", "drug", "apart"),
+    ("columns", "drug", "excluded"),
     [
         ({"drug": "ARIMIDEX"}, "anastrozole", None),
         ({"drug": "AI tablets", "rxnorm": "199224"}, "anastrozole", None),
@@ -361,11 +361,11 @@ def test_orders_and_scans_have_a_status_as_results_have(written: str | None, sta
     ],
 )
 def test_a_drug_is_known_by_code_then_by_name(
-    columns: dict[str, str], drug: str | None, apart: str | None
+    columns: dict[str, str], drug: str | None, excluded: str | None
 ):
     row = normalise("medications", text_rows("medications", columns), timezone="UTC")
 
-    assert (row["drug"][0], row["apart"][0]) == (drug, apart)
+    assert (row["drug"][0], row["excluded"][0]) == (drug, excluded)
 
 
 @pytest.mark.parametrize(
@@ -379,7 +379,7 @@ def test_a_drug_is_known_by_code_then_by_name(
 def test_two_drugs_in_one_order_are_neither(columns: dict[str, str]):
     row = normalise("medications", text_rows("medications", columns), timezone="UTC")
 
-    assert (row["drug"][0], row["drugs_named"][0], row["apart"][0]) == (None, 2, None)
+    assert (row["drug"][0], row["drugs_named"][0], row["excluded"][0]) == (None, 2, None)
 
 
 def test_no_row_is_dropped_and_their_order_stays():

@@ -153,7 +153,7 @@ def test_a_cancelled_result_needs_no_value():
 def test_another_analyte_is_set_apart_and_not_judged():
     row = judged("labs", test_name="Cortisol", value="rubbish", unit="furlong")
 
-    assert (row["apart"], row["failed_rules"], row["reject"]) == ("other_analyte", "", None)
+    assert (row["excluded"], row["failed_rules"], row["reject"]) == ("other_analyte", "", None)
 
 
 @pytest.mark.parametrize("rule", UNREADABLE_RULES)
@@ -161,7 +161,7 @@ def test_what_could_not_be_read_breaks_one_rule_and_no_other(rule: str):
     nothing = text_rows("labs", {}).with_columns(unreadable=pl.lit(rule))
     rows = judge("labs", normalise("labs", nothing, timezone="UTC"), today=date(2024, 6, 1))
 
-    assert rows.select("failed_rules", "reject", "apart").rows() == [(rule, rule, None)]
+    assert rows.select("failed_rules", "reject", "excluded").rows() == [(rule, rule, None)]
 
 
 @pytest.mark.parametrize("table", sorted({*CONDITIONS, *row_rules.load().tables}))

@@ -66,7 +66,7 @@ def understood(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
         collected_on=collected_on,
         reported_at=reported_at,
         assay=_assay(),
-        apart=_why_apart(),
+        excluded=_why_excluded(),
     ).with_columns(least_reportable=reference.least_reportable())
 
 
@@ -180,12 +180,12 @@ def _wordings(texts: pl.Series) -> pl.DataFrame:
     )
 
 
-def _why_apart() -> pl.Expr:
+def _why_excluded() -> pl.Expr:
     # A cancellation is of whatever its number is of.
     cancelled = (pl.col("status") == "X").fill_null(False)
     other = pl.col("analyte").is_null() & pl.col("test_name").is_not_null()
     return pl.coalesce(
-        "apart",
+        "excluded",
         pl.when(other & ~cancelled).then(pl.lit(OTHER_ANALYTE)),
         pl.when(pl.col("no_result") & ~cancelled).then(pl.lit(NOT_MEASURED)),
     )

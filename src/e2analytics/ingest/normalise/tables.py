@@ -4,7 +4,7 @@ In    text rows of one table (``feeds.mapping``), grain source_file, source_line
 Out   the same rows, same grain, with typed columns; what was written stays beside them as ``raw_*``
 
 Drops nothing and judges nothing. What cannot be understood becomes null next to its ``raw_*`` text,
-which ``validate`` can count; ``apart`` names why a row is none of ours (another analyte, another drug,
+which ``validate`` can count; ``excluded`` names why a row is none of ours (another analyte, another drug,
 a text that says that nothing was measured).
 """
 
@@ -67,7 +67,8 @@ def _dxa(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
             **words,
         )
         .with_columns(
-            maker=pl.col("manufacturer").fill_null("unknown"), apart=pl.coalesce("apart", invalid)
+            maker=pl.col("manufacturer").fill_null("unknown"),
+            excluded=pl.coalesce("excluded", invalid),
         )
         .join(reference.site_limits(), on=["site", "maker"], how="left", maintain_order="left")
         .with_columns(
@@ -101,7 +102,7 @@ def _medications(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
         weekly_dose_mg=pl.when(~_supply_unknown()).then(
             pl.col("dose_mg") * pl.col("doses_per_week")
         ),
-        apart=pl.coalesce("apart", pl.when(other).then(pl.lit(OTHER_DRUG))),
+        excluded=pl.coalesce("excluded", pl.when(other).then(pl.lit(OTHER_DRUG))),
     )
 
 

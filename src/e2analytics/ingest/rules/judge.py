@@ -2,7 +2,7 @@
 
 In    normalised rows of one table
 Out   the same rows, same grain: the columns of the table; ``failed_rules``, the names of the rules that the
-      row breaks; ``reject``, the first rejecting rule that it breaks, or null; and ``apart``
+      row breaks; ``reject``, the first rejecting rule that it breaks, or null; and ``excluded``
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BLANKED: Final = frozenset(
 def judge(table: str, rows: pl.DataFrame, *, today: date) -> pl.DataFrame:
     """Judge the normalised rows of ``table`` by its rules.
 
-    Excluded rows (``apart``) are not judged: they need no correction.
+    Rows with a reason in ``excluded`` are not judged: they need no correction.
     """
     rules = of_table(table)
     ours = rows.with_columns(pl.lit(today + timedelta(days=1)).alias(TOMORROW))
@@ -48,7 +48,7 @@ def judge(table: str, rows: pl.DataFrame, *, today: date) -> pl.DataFrame:
             for rule in rules
             if rule.name in BLANKED and broken[rule.name].any()
         )
-        .select([*columns_of(table), "apart", "reject"])
+        .select([*columns_of(table), "excluded", "reject"])
     )
 
 
@@ -74,7 +74,7 @@ def judge_values(labs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _broken(rule: TableRule, conditions: Mapping[str, pl.Expr]) -> pl.Expr:
-    return (pl.col("apart").is_null() & ~conditions[rule.name]).fill_null(False).alias(rule.name)
+    return (pl.col("excluded").is_null() & ~conditions[rule.name]).fill_null(False).alias(rule.name)
 
 
 def _names_of(broken: pl.DataFrame, rules: Sequence[TableRule]) -> pl.DataFrame:
