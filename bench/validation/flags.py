@@ -375,7 +375,7 @@ def live(life: Life) -> Lived:
             Sources(),
             settings,
             as_of=as_of,
-            before=Snapshot(outputs.tables, outputs.aside),
+            before=Snapshot(outputs.tables, outputs.not_accepted),
             run_id=f"run-{number:06d}",
         )
     events = outputs.tables["flag_events"].filter(pl.col("as_of") > days()[0])

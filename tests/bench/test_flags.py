@@ -90,7 +90,7 @@ def test_nights_change_nothing_without_a_reason(sources: Sources):
             Sources(),
             QUICK,
             as_of=first + timedelta(days=night),
-            before=Snapshot(outputs.tables, outputs.aside),
+            before=Snapshot(outputs.tables, outputs.not_accepted),
             run_id=f"night-{night}",
         )
     events = outputs.tables["flag_events"].filter(pl.col("run_id").str.starts_with("night"))

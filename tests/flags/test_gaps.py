@@ -112,7 +112,7 @@ def table(name: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
 
 
 def known(rows: dict[str, list[dict[str, Any]]]) -> Known:
-    aside = {
+    not_accepted = {
         name: table(name, rows.pop(f"waiting_{name}", [])).with_columns(fate=pl.lit("quarantined"))
         for name in pending.TABLES
     }
@@ -120,14 +120,14 @@ def known(rows: dict[str, list[dict[str, Any]]]) -> Known:
     frames = {name: table(name, others + given.get(name, [])) for name, others in OTHERS.items()}
     episodes = find_episodes(frames["medications"])
     men = frames["patients"]
-    waiting_e2 = pending.e2(aside["labs"], men, AS_OF)
+    waiting_e2 = pending.e2(not_accepted["labs"], men, AS_OF)
     return Known(
         **frames,
         episodes=episodes,
         draws=link_draws(frames["labs"], episodes, FlagSettings()),
         pairs=pair_scans(frames["dxa"], men, empty_table("precision"), LinkSettings()),
         densitometry=densitometry.classify(frames["dxa"], men),
-        waiting=pending.waiting(aside, men, AS_OF),
+        waiting=pending.waiting(not_accepted, men, AS_OF),
         waiting_draws=link_draws(waiting_e2, episodes, FlagSettings()),
     )
 

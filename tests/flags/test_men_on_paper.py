@@ -152,7 +152,7 @@ def a_drop(folder: Path, *men: Man) -> Path:
 def judged(folder: Path, as_of: date = AS_OF, before: Outputs | None = None) -> Outputs:
     ledger = before.tables["files"] if before else None
     sources = Sources.from_drop(folder, load_feeds(), KEY, ledger=ledger, today=date(2026, 6, 1))
-    known = Snapshot(before.tables, before.aside) if before else None
+    known = Snapshot(before.tables, before.not_accepted) if before else None
     return run(sources, QUICK, as_of=as_of, before=known)
 
 

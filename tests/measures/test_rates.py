@@ -133,8 +133,8 @@ def known(first: dict[str, Any] = EVERYTHING_ONCE, **every: list[dict[str, Any]]
     given = {"patients": [man()], **rows}
     names = ("patients", "medications", "labs", "dxa", "events")
     frames = {name: table(name, first.get(name, []) + given.get(name, [])) for name in names}
-    aside = {name: list(filter(waits, every.get(name, []))) for name in pending.TABLES}
-    set_aside = {name: of_fate(table(name, rows), rows) for name, rows in aside.items()}
+    listed = {name: list(filter(waits, every.get(name, []))) for name in pending.TABLES}
+    not_accepted = {name: of_fate(table(name, rows), rows) for name, rows in listed.items()}
     men = frames["patients"]
     episodes = find_episodes(frames["medications"])
     return Known(
@@ -143,9 +143,9 @@ def known(first: dict[str, Any] = EVERYTHING_ONCE, **every: list[dict[str, Any]]
         draws=link_draws(frames["labs"], episodes, FlagSettings()),
         pairs=pair_scans(frames["dxa"], men, empty_table("precision"), LinkSettings()),
         densitometry=densitometry.classify(frames["dxa"], men),
-        waiting=pending.waiting(set_aside, men, AS_OF),
+        waiting=pending.waiting(not_accepted, men, AS_OF),
         waiting_draws=link_draws(
-            pending.e2(set_aside["labs"], men, AS_OF), episodes, FlagSettings()
+            pending.e2(not_accepted["labs"], men, AS_OF), episodes, FlagSettings()
         ),
     )
 

@@ -45,7 +45,7 @@ def add(before: Outputs | None, *files: tuple[SourceFile, pl.DataFrame]) -> Outp
         {table: pl.concat(frames) for table, frames in rows.items()},
         tuple(source for source, _ in files),
     )
-    known = Snapshot(before.tables, before.aside) if before else None
+    known = Snapshot(before.tables, before.not_accepted) if before else None
     return run(sources, QUICK, as_of=AS_OF, before=known, part="ingest")
 
 

@@ -26,7 +26,7 @@ SEED = SimulationSettings().seed
 
 
 def snapshot(outputs: Outputs) -> Snapshot:
-    return Snapshot(outputs.tables, outputs.aside)
+    return Snapshot(outputs.tables, outputs.not_accepted)
 
 
 def read(folder: Path, before: Outputs | None = None) -> Sources:
@@ -52,7 +52,7 @@ def test_every_row_has_the_fate_that_the_simulator_planted(clinic: Path, outputs
     settled = pl.concat(
         [
             pl.concat(
-                [outputs.tables[t].with_columns(fate=pl.lit("accepted")), outputs.aside[t]],
+                [outputs.tables[t].with_columns(fate=pl.lit("accepted")), outputs.not_accepted[t]],
                 how="diagonal",
             )
             .select("source_file", "source_line", "fate")
@@ -171,7 +171,7 @@ def test_a_correction_wins_and_the_old_version_is_kept(tmp_path: Path):
     second = add(first, drop(tmp_path / "2", labs=CORRECTED))
 
     assert second.tables["labs"]["value_low"].to_list() == [12.0]
-    old = second.aside["labs"]
+    old = second.not_accepted["labs"]
     assert old.select("value_low", "fate").rows() == [(20.0, "superseded")]
 
 
@@ -270,7 +270,7 @@ def test_the_uncertainty_of_the_limit_is_that_of_its_own_curve(outputs: Outputs)
             json.dumps({**json.loads(models["parameters"][0]), "limit_quantiles_pg_ml": {}})
         )
     )
-    sure = Snapshot({**outputs.tables, "models": none}, outputs.aside)
+    sure = Snapshot({**outputs.tables, "models": none}, outputs.not_accepted)
 
     with_it, without = (
         outputs.tables["cohort"],

@@ -60,9 +60,12 @@ def test_tables_come_back_as_they_went_in(store: Store, outputs: Outputs):
     for name, frame in outputs.tables.items():
         assert_frame_equal(store.table(name, published), frame, check_row_order=False)
     back = store.snapshot()
-    for name, frame in outputs.aside.items():
+    for name, frame in outputs.not_accepted.items():
         assert_frame_equal(
-            plain(back.aside[name], name), frame, check_row_order=False, check_column_order=False
+            plain(back.not_accepted[name], name),
+            frame,
+            check_row_order=False,
+            check_column_order=False,
         )
 
 
@@ -85,7 +88,7 @@ def test_a_change_touches_its_own_table_only(store: Store, outputs: Outputs):
     labs = outputs.tables["labs"]
     fewer = {**outputs.tables, "labs": labs.head(len(labs) - 3)}
 
-    publish(store, Outputs(fewer, outputs.aside, "complete", "m", {}, {}))
+    publish(store, Outputs(fewer, outputs.not_accepted, "complete", "m", {}, {}))
 
     assert {name for name, version in versions(store).items() if version != first[name]} == {"labs"}
     assert len(store.snapshot().tables["labs"]) == len(labs) - 3
@@ -100,7 +103,8 @@ def test_a_row_read_again_in_another_month_stands_once(store: Store, outputs: Ou
     )
 
     publish(
-        store, Outputs({**outputs.tables, "labs": moved}, outputs.aside, "complete", "m", {}, {})
+        store,
+        Outputs({**outputs.tables, "labs": moved}, outputs.not_accepted, "complete", "m", {}, {}),
     )
 
     assert_frame_equal(labs_of(store), moved, check_row_order=False)
@@ -112,7 +116,9 @@ def test_a_version_is_read_as_it_was_as_of_a_day(store: Store, outputs: Outputs)
     later = date(2026, 10, 31)
     publish(
         store,
-        Outputs({**outputs.tables, "labs": corrected}, outputs.aside, "complete", "m", {}, {}),
+        Outputs(
+            {**outputs.tables, "labs": corrected}, outputs.not_accepted, "complete", "m", {}, {}
+        ),
         later,
     )
 
@@ -193,7 +199,7 @@ def test_a_killed_run_leaves_the_last_published_state(
         "quarantine": outputs.tables["quarantine"].head(1),
     }
     (tmp_path / "outputs").write_bytes(
-        pickle.dumps(Outputs(spoilt, dict(outputs.aside), "complete", "m", {}, {}))
+        pickle.dumps(Outputs(spoilt, dict(outputs.not_accepted), "complete", "m", {}, {}))
     )
 
     killed = subprocess.run(  # noqa: S603 - our own interpreter

@@ -42,7 +42,7 @@ class TakenIn(NamedTuple):
             others,
         )
 
-    def aside(self) -> Sliced:
+    def not_accepted(self) -> Sliced:
         """Return the rows of the canonical tables that were not accepted."""
         return Sliced(
             {

@@ -104,7 +104,7 @@ def run(
     }
     return Outputs(
         tables=taken.tables(checked),
-        aside=taken.aside(),
+        not_accepted=taken.not_accepted(),
         outcome="incomplete" if any(file.refused for file in sources.files) else "complete",
         model_id=str(model_id),
         counts=counts,

@@ -6,12 +6,12 @@ visible; the next one puts its leftovers back before it writes.
 
 ::
 
-    STORE/runs            the manifests
-    STORE/store_info      schema version, check of the key
-    STORE/<table>         as in schemas/contracts; labs by month of the draw
-    STORE/aside/<table>   rows that were read and not accepted, with their fate
-    STORE/crosswalk       whose pseudonym is whose, encrypted row by row (``crosswalk``)
-    STORE/audit           who opened it
+    STORE/runs                  the manifests
+    STORE/store_info            schema version, check of the key
+    STORE/<table>               as in schemas/contracts; labs by month of the draw
+    STORE/not_accepted/<table>  rows that were read and not accepted, with their fate
+    STORE/crosswalk             whose pseudonym is whose, encrypted row by row (``crosswalk``)
+    STORE/audit                 who opened it
 """
 
 from __future__ import annotations
@@ -193,8 +193,8 @@ class Store:
 
     def waiting(self, table: str, run: Mapping[str, Any]) -> pl.DataFrame:
         """Return the rows of a canonical table that a published run left in quarantine."""
-        aside = f"aside/{table}"
-        rows = self.read(aside, json.loads(run["table_versions"])[aside])
+        not_accepted = f"not_accepted/{table}"
+        rows = self.read(not_accepted, json.loads(run["table_versions"])[not_accepted])
         return rows.filter(pl.col("fate") == "quarantined").sort(order_of(table))
 
     def snapshot(self, as_of: date | None = None) -> Snapshot:
@@ -207,8 +207,8 @@ class Store:
         if run is None:
             return Snapshot()
         versions = json.loads(run["table_versions"])
-        aside = {
-            table: self._read_compact(f"aside/{table}", versions[f"aside/{table}"])
+        not_accepted = {
+            table: self._read_compact(f"not_accepted/{table}", versions[f"not_accepted/{table}"])
             for table in CANONICAL
         }
         tables = {
@@ -224,7 +224,7 @@ class Store:
         if that_day := self.published(as_of):
             of_a_day = [name for name in versions if name in TABLES and name not in tables]
             tables |= {name: self.table(name, that_day) for name in of_a_day}
-        return Snapshot(tables, aside)
+        return Snapshot(tables, not_accepted)
 
     # --- publishing --------------------------------------------------------------------------
 
@@ -253,7 +253,9 @@ class Store:
         versions = json.loads(before["table_versions"]) if before else {}
         now = {
             **{
-                f"aside/{table}": self._merge(f"aside/{table}", outputs.aside, table, versions)
+                f"not_accepted/{table}": self._merge(
+                    f"not_accepted/{table}", outputs.not_accepted, table, versions
+                )
                 for table in CANONICAL
             },
             **{table: self._merge(table, outputs.tables, table, versions) for table in CANONICAL},

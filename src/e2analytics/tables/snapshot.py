@@ -13,7 +13,7 @@ from e2analytics.tables.categoricals import compact, plain
 from e2analytics.tables.registry import EVENT_DATE, schema_of
 
 _SLICE: Final = 500_000
-_ASIDE_COLUMNS: Final = {
+_NOT_ACCEPTED_COLUMNS: Final = {
     "excluded": pl.String,
     "reject": pl.String,
     "fate": pl.String,
@@ -25,12 +25,12 @@ _ASIDE_COLUMNS: Final = {
 class Snapshot:
     """The tables of a published run; empty before the first.
 
-    ``aside`` holds the rows of the canonical tables that were not accepted: versions that gave way,
+    ``not_accepted`` holds the rows of the canonical tables that were not accepted: versions that gave way,
     rows that wait for their supplier or their patient, rows that are none of ours.
     """
 
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
-    aside: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    not_accepted: Mapping[str, pl.DataFrame] = field(default_factory=dict)
 
     def table(self, name: str) -> pl.DataFrame:
         """Return a table; an empty one with its columns if there is none yet."""
@@ -41,8 +41,12 @@ class Snapshot:
         accepted = self.table(table).with_columns(
             pl.lit(None, dtype=pl.String).alias(name) for name in ("excluded", "reject")
         )
-        aside = self.aside[table] if table in self.aside else empty_aside(table)
-        return pl.concat([compact(accepted), compact(aside.drop("fate", "why"))], how="diagonal")
+        not_accepted = (
+            self.not_accepted[table] if table in self.not_accepted else empty_not_accepted(table)
+        )
+        return pl.concat(
+            [compact(accepted), compact(not_accepted.drop("fate", "why"))], how="diagonal"
+        )
 
 
 class Sliced(Mapping[str, pl.DataFrame]):
@@ -105,7 +109,7 @@ class Outputs:
     ----------
     tables
         By name, as in ``schemas/contracts/``: the full state after the run, not only what is new.
-    aside
+    not_accepted
         By canonical table: its rows that were not accepted, with ``fate`` and ``why``.
     outcome
         ``complete``, or ``incomplete`` if a file was refused.
@@ -114,7 +118,7 @@ class Outputs:
     """
 
     tables: Mapping[str, pl.DataFrame]
-    aside: Mapping[str, pl.DataFrame]
+    not_accepted: Mapping[str, pl.DataFrame]
     outcome: str
     model_id: str
     counts: Mapping[str, int]
@@ -126,9 +130,9 @@ def empty_table(name: str) -> pl.DataFrame:
     return pl.DataFrame(schema=schema_of(name))
 
 
-def empty_aside(table: str) -> pl.DataFrame:
+def empty_not_accepted(table: str) -> pl.DataFrame:
     """Return no rows of a canonical table's other fates."""
-    return pl.DataFrame(schema={**schema_of(table), **_ASIDE_COLUMNS})
+    return pl.DataFrame(schema={**schema_of(table), **_NOT_ACCEPTED_COLUMNS})
 
 
 def up_to(tables: Mapping[str, pl.DataFrame], day: date) -> dict[str, pl.DataFrame]:
