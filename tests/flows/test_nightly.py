@@ -14,6 +14,7 @@ from prefect.exceptions import TerminationSignal
 
 from e2analytics.errors import UnforeseenError
 from e2analytics.run.job import without_values
+from e2analytics.store.access import DeltaTables
 from e2analytics.store.store import Store
 from flows.monthly import monthly
 from flows.nightly import nightly
@@ -129,5 +130,8 @@ def test_prefects_sign_to_stop_passes_every_guard_and_is_no_defect(tmp_path: Pat
 
     with pytest.raises(TerminationSignal):
         without_values(stop)()
-    with pytest.raises(TerminationSignal), Store(str(tmp_path))._told("labs", "written"):
+    with (
+        pytest.raises(TerminationSignal),
+        DeltaTables(str(tmp_path)).named_errors("labs", "written"),
+    ):
         stop()

@@ -32,13 +32,13 @@ def store(tmp_path: Path) -> Store:
     """A store that knows its key."""
     made = Store(str(tmp_path / "store"))
     info = {"schema_version": [SCHEMA_VERSION], "key_check": [key_check(KEY)]}
-    made.write("store_info", pl.DataFrame(info), "overwrite")
-    made.write("runs", pl.DataFrame({"run_id": ["run-000001"]}), "overwrite")
+    made.delta.write("store_info", pl.DataFrame(info), "overwrite")
+    made.delta.write("runs", pl.DataFrame({"run_id": ["run-000001"]}), "overwrite")
     return made
 
 
 def audit(store: Store) -> pl.DataFrame:
-    return store.read("audit", None)
+    return store.delta.read("audit")
 
 
 def test_what_was_sealed_is_opened_in_the_order_of_the_pseudonyms():
@@ -95,7 +95,7 @@ def test_a_row_that_was_changed_or_moved_is_refused(tamper: object):
 
 def test_only_pseudonyms_that_are_new_are_added(store: Store):
     assert crosswalk.add(store, NAMES, KEY) == 2
-    first = store.read("crosswalk", None)
+    first = store.delta.read("crosswalk")
     more = pl.DataFrame(
         {
             "patient_id": ["p1", "p3", "p3", None],
@@ -107,7 +107,7 @@ def test_only_pseudonyms_that_are_new_are_added(store: Store):
     assert crosswalk.add(store, more, KEY) == 1
     assert crosswalk.add(store, more, KEY) == 0
 
-    now = store.read("crosswalk", None)
+    now = store.delta.read("crosswalk")
     assert sorted(now["patient_id"]) == ["p1", "p2", "p3"]
     assert_frame_equal(now.join(first, on="patient_id", how="semi").sort("patient_id"), first)
 
@@ -155,7 +155,7 @@ def test_a_file_that_is_there_or_behind_a_link_is_left_alone(store: Store, tmp_p
 
     assert taken.read_text() == "mine"
     assert not (tmp_path / "elsewhere.csv").exists()
-    assert not store.is_table("audit")
+    assert not store.delta.is_table("audit")
 
 
 def test_a_folder_that_is_not_there_is_told(store: Store, tmp_path: Path):
@@ -202,7 +202,7 @@ def test_another_key_is_refused_before_anything_is_written(store: Store, tmp_pat
         crosswalk.export(store, OTHER_KEY, tmp_path / "crosswalk.csv")
 
     assert not (tmp_path / "crosswalk.csv").exists()
-    assert not store.is_table("audit")
+    assert not store.delta.is_table("audit")
 
 
 def test_a_store_without_a_crosswalk_says_so(store: Store, tmp_path: Path):

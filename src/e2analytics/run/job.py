@@ -20,6 +20,8 @@ from e2analytics.run import pipeline
 from e2analytics.run.timing import Step, as_is
 from e2analytics.settings import Settings
 from e2analytics.store import crosswalk
+from e2analytics.store.lock import writing
+from e2analytics.store.publish import publish
 from e2analytics.store.store import Store
 from e2analytics.tables.snapshot import Outputs, Snapshot
 
@@ -145,7 +147,7 @@ def perform(job: Job, *, step: Step = as_is, tell: Callable[[str], None] = lambd
     started_at = datetime.now(UTC)
     key_check = check(job)
     store = Store(job.store)
-    with store.writing():
+    with writing(store.uri):
         before = careful(store.snapshot)(job.as_of)
         sources = careful(read)(job, before)
         run_id = store.next_run_id()
@@ -163,7 +165,8 @@ def perform(job: Job, *, step: Step = as_is, tell: Callable[[str], None] = lambd
         if job.drop is not None:
             # Before the rows that need it: known files are not read again.
             careful(keep_crosswalk)(job.drop, store, sources)
-        manifest = careful(store.publish)(
+        manifest = careful(publish)(
+            store,
             outputs,
             run_id=run_id,
             as_of=job.as_of,

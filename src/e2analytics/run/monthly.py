@@ -209,7 +209,7 @@ def compare_reports(store: str, month: str, other: str) -> Comparison:
 
 def _tables_of(opened: Store, run: Mapping[str, Any]) -> dict[str, pl.DataFrame]:
     tables = {name: opened.table(name, run) for name in TABLES}
-    tables |= {name: opened.waiting(table, run) for table, name in restatement.WAITING.items()}
+    tables |= {name: opened.pending(table, run) for table, name in restatement.WAITING.items()}
     return tables | {"runs": tables["runs"].filter(pl.col("run_id") == run["run_id"])}
 
 

@@ -104,7 +104,7 @@ def _cipher(key: bytes) -> AESGCM:
 def add(store: Store, names: pl.DataFrame, key: bytes) -> int:
     """Keep the pseudonyms that the store does not know yet; return how many they are.
 
-    Must be called while :meth:`Store.writing` holds the store, and before the run is published: a
+    Must be called while :func:`e2analytics.store.lock.writing` holds the store, and before the run is published: a
     pseudonym of a published table can then always be opened.
 
     Parameters
@@ -121,7 +121,7 @@ def add(store: Store, names: pl.DataFrame, key: bytes) -> int:
         names.drop_nulls("patient_id").unique("patient_id").join(known, on="patient_id", how="anti")
     )
     if len(new):
-        store.write(CROSSWALK, seal(new, key), "append")
+        store.delta.write(CROSSWALK, seal(new, key), "append")
     return len(new)
 
 
@@ -180,7 +180,7 @@ def _write_for_owner(store: Store, names: pl.DataFrame, file: Path) -> None:
 
 def _note(store: Store, what: str, rows: int) -> None:
     line = {"at": [datetime.now(UTC)], "who": [_who()], "what": [what], "rows": [rows]}
-    store.write(AUDIT, pl.DataFrame(line, schema_overrides={"rows": pl.Int64}), "append")
+    store.delta.write(AUDIT, pl.DataFrame(line, schema_overrides={"rows": pl.Int64}), "append")
 
 
 def _who() -> str:
@@ -193,4 +193,4 @@ def _who() -> str:
 
 
 def _kept(store: Store, name: str, schema: dict[str, pl.DataType]) -> pl.DataFrame:
-    return store.read(name, None) if store.is_table(name) else pl.DataFrame(schema=schema)
+    return store.delta.read(name) if store.delta.is_table(name) else pl.DataFrame(schema=schema)

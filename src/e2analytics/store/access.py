@@ -1,0 +1,77 @@
+"""The Delta tables at one address: read as they were at a version, and written.
+
+An error names the table and the kind of error only: messages of polars and Delta Lake may quote values of
+patients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import polars as pl
+from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError
+
+from e2analytics.errors import E2AnalyticsError, StoreError, is_stop
+
+
+class DeltaTables:
+    """A folder, or an address of object storage, with a Delta table in each folder.
+
+    Parameters
+    ----------
+    uri
+        A path, or what Delta Lake takes for one (``s3://...``).
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+
+    def path(self, name: str) -> str:
+        """Return the address of a table."""
+        return f"{self.uri}/{name}"
+
+    def is_table(self, name: str) -> bool:
+        """Tell whether there is a table of this name."""
+        with self.named_errors(name, "read"):
+            return DeltaTable.is_deltatable(self.path(name))
+
+    def version(self, name: str) -> int:
+        """Return the newest version of a table."""
+        with self.named_errors(name, "read"):
+            return DeltaTable(self.path(name)).version()
+
+    def read(self, name: str, version: int | None = None) -> pl.DataFrame:
+        """Return all of a table as it was at a version; by default the newest."""
+        with self.named_errors(name, "read"):
+            return pl.read_delta(self.path(name), version=version)
+
+    def write(self, name: str, frame: pl.DataFrame, mode: Literal["append", "overwrite"]) -> None:
+        """Add to a table, or replace it."""
+        with self.named_errors(name, "written"):
+            write_deltalake(self.path(name), frame, mode=mode)
+
+    def put_back(self, name: str, version: int) -> None:
+        """Undo what a run wrote that was killed before it published."""
+        with self.named_errors(name, "written"):
+            table = DeltaTable(self.path(name))
+            if table.version() != version:
+                table.restore(version)
+
+    @contextmanager
+    def named_errors(self, name: str, done: str) -> Iterator[None]:
+        """Turn any error into one that names the table, what could not be done, and the kind of error."""
+        try:
+            yield
+        except (CommitFailedError, E2AnalyticsError):
+            raise
+        except BaseException as error:  # a panic of polars or Delta Lake is no Exception
+            if is_stop(error):
+                raise
+            raise StoreError(
+                f"The table {name} of the store {self.uri} cannot be {done} "
+                f"({type(error).__name__}). Check the address, the rights and the disk; if the table is "
+                "damaged, restore the store from a backup."
+            ) from None

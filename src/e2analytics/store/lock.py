@@ -1,0 +1,67 @@
+"""The lock of a store: one publisher at a time. It names its holder and ends with its process."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from e2analytics.errors import StoreError
+
+_WAIT_SECONDS: Final = 5
+
+
+@contextmanager
+def writing(uri: str) -> Iterator[None]:
+    """Hold the store at ``uri``; it is made if there is none.
+
+    Raises
+    ------
+    StoreError
+        If another run holds it; the message names the process.
+    """
+    folder = _lock_folder(uri)
+    holder = folder / ".holder"
+    # The operating system drops the lock with the process that held it.
+    lock = FileLock(folder / ".lock", timeout=_WAIT_SECONDS)
+    try:
+        lock.acquire()
+    except Timeout:
+        by = holder.read_text(encoding="utf-8") if holder.is_file() else "another process"
+        raise StoreError(
+            f"The store {uri} is in use by {by}. Wait until it is done, then run again."
+        ) from None
+    except OSError as error:
+        raise StoreError(
+            f"The store {uri} cannot be written ({error.strerror}). "
+            "Give e2analytics the right to write it, or another --store."
+        ) from None
+    try:
+        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _lock_folder(uri: str) -> Path:
+    if "://" in uri:
+        folder = (
+            Path(tempfile.gettempdir()) / f"e2analytics-{sha256(uri.encode()).hexdigest()[:12]}"
+        )
+    else:
+        folder = Path(uri)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"The store {uri} cannot be made ({error.strerror}). Give another --store."
+        ) from None
+    return folder

@@ -1,0 +1,47 @@
+"""A store with one published run, and what tests ask of it."""
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from e2analytics.store.lock import writing
+from e2analytics.store.publish import publish as publish_run
+from e2analytics.store.store import Store
+from e2analytics.tables.categoricals import plain
+from e2analytics.tables.snapshot import Outputs
+from tests.conftest import AS_OF
+
+
+def publish(store: Store, outputs: Outputs, as_of: date = AS_OF) -> dict[str, object]:
+    with writing(store.uri):
+        return publish_run(
+            store,
+            outputs,
+            run_id=store.next_run_id(),
+            as_of=as_of,
+            part="all",
+            key_check="check",
+            started_at=datetime.now(UTC),
+            settings={},
+            inputs={},
+        )
+
+
+@pytest.fixture
+def store(tmp_path: Path, outputs: Outputs) -> Store:
+    made = Store(str(tmp_path / "store"))
+    publish(made, outputs)
+    return made
+
+
+def versions(store: Store) -> dict[str, int]:
+    published = store.published()
+    assert published is not None
+    return dict(json.loads(published["table_versions"]))
+
+
+def labs_of(store: Store) -> pl.DataFrame:
+    return plain(store.snapshot().tables["labs"], "labs")

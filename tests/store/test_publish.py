@@ -1,0 +1,127 @@
+"""Publishing: idempotent, no more than what changed, and safe from a kill."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from deltalake import DeltaTable
+from polars.testing import assert_frame_equal
+
+from e2analytics.ingest.read_drop import Sources
+from e2analytics.run.pipeline import run
+from e2analytics.store.lock import writing
+from e2analytics.store.merge import merge
+from e2analytics.store.store import Store
+from e2analytics.tables.categoricals import plain
+from e2analytics.tables.snapshot import Outputs
+from tests.conftest import AS_OF, QUICK
+from tests.store.conftest import labs_of, publish, versions
+
+
+def test_labs_are_partitioned_by_month(store: Store):
+    assert DeltaTable(f"{store.uri}/labs").metadata().partition_columns == ["month"]
+
+
+def test_the_same_again_writes_nothing_but_its_manifest(store: Store):
+    first = versions(store)
+    again = run(Sources(), QUICK, as_of=AS_OF, before=store.snapshot(), run_id="run-000001")
+
+    publish(store, again)
+
+    assert versions(store) == first
+    assert len(store.runs()) == 2
+
+
+def test_a_change_touches_its_own_table_only(store: Store, outputs: Outputs):
+    first = versions(store)
+    labs = outputs.tables["labs"]
+    fewer = {**outputs.tables, "labs": labs.head(len(labs) - 3)}
+
+    publish(store, Outputs(fewer, outputs.not_accepted, "complete", "m", {}, {}))
+
+    assert {name for name, version in versions(store).items() if version != first[name]} == {"labs"}
+    assert len(store.snapshot().tables["labs"]) == len(labs) - 3
+
+
+KILLED = """
+import os, pickle, signal, sys
+from datetime import UTC, date, datetime
+from e2analytics.store import publish
+from e2analytics.store.lock import writing
+from e2analytics.store.store import Store
+outputs, at = pickle.load(open(sys.argv[2], "rb")), sys.argv[3]
+store, replace = Store(sys.argv[1]), publish.replace
+def killed_at(delta, name, frame, published):
+    if name == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return replace(delta, name, frame, published)
+publish.replace = killed_at
+with writing(store.uri):
+    publish.publish(store, outputs, run_id="run-000002", as_of=date(2026, 10, 31), part="all", key_check="check",
+                  started_at=datetime.now(UTC), settings={}, inputs={})
+"""
+
+
+@pytest.mark.parametrize("at", ["files", "cohort"])
+def test_a_killed_run_leaves_the_last_published_state(
+    store: Store, outputs: Outputs, tmp_path: Path, at: str
+):
+    import pickle
+
+    before = store.snapshot()
+    labs = outputs.tables["labs"]
+    spoilt = {
+        **outputs.tables,
+        "labs": labs.with_columns(value_low=pl.lit(1.0)),
+        "quarantine": outputs.tables["quarantine"].head(1),
+    }
+    (tmp_path / "outputs").write_bytes(
+        pickle.dumps(Outputs(spoilt, dict(outputs.not_accepted), "complete", "m", {}, {}))
+    )
+
+    killed = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", KILLED, store.uri, str(tmp_path / "outputs"), at],
+        check=False,
+        env={**os.environ},
+    )
+
+    assert killed.returncode == -signal.SIGKILL
+    # Readers see the run before, though labs were written.
+    assert DeltaTable(f"{store.uri}/labs").version() > versions(store)["labs"]
+    assert_frame_equal(labs_of(store), plain(before.tables["labs"], "labs"), check_row_order=False)
+    # The lock went with its process, and the next run puts the leftovers back.
+    publish(store, outputs)
+    for name, frame in before.tables.items():
+        if name != "runs":
+            assert_frame_equal(store.snapshot().tables[name], frame, check_row_order=False)
+
+
+def test_a_row_read_again_in_another_month_stands_once(store: Store, outputs: Outputs):
+    labs = outputs.tables["labs"]
+    moved = labs.with_columns(
+        collected_on=pl.when(pl.int_range(pl.len()) == 0)
+        .then(pl.col("collected_on").dt.offset_by("-2mo"))
+        .otherwise("collected_on")
+    )
+
+    publish(
+        store,
+        Outputs({**outputs.tables, "labs": moved}, outputs.not_accepted, "complete", "m", {}, {}),
+    )
+
+    assert_frame_equal(labs_of(store), moved, check_row_order=False)
+
+
+def test_the_first_run_may_be_killed_too(outputs: Outputs, tmp_path: Path):
+    store = Store(str(tmp_path / "store"))
+    with writing(store.uri):
+        merge(store.delta, "labs", {"labs": outputs.tables["labs"].head(3)}, "labs", None)
+    assert not store.exists()
+
+    publish(store, outputs)
+
+    assert len(store.snapshot().tables["labs"]) == len(outputs.tables["labs"])
