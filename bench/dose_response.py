@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from e2analytics.models.dose_response.fit import PRIORS, Prior, fit
-from e2analytics.models.dose_response.predict import own, predict
-from e2analytics.models.dose_response.random_effects import Draws
+from e2analytics.models.dose_response.predict import predict, random_effects
+from e2analytics.models.dose_response.types import Draws
 from e2analytics.simulate.dose_cohorts import COVARIATES, Plan, simulate
 
 N_MEN, N_CHANGED = 100_000, 1_000
@@ -56,10 +56,10 @@ def large() -> dict[str, Any]:
     model, of_fit = timed(lambda: fit(men.draws, COVARIATES))
 
     def posterior(draws: Draws, usual: np.ndarray, at: np.ndarray) -> object:
-        return predict(model, own(model, draws), usual, at)
+        return predict(model, random_effects(model, draws), usual, at)
 
     _, of_all = timed(lambda: posterior(men.draws, men.usual, doses))
-    few = men.draws.taken(men.draws.man < N_CHANGED)
+    few = men.draws.take(men.draws.man < N_CHANGED)
     changed = replace(few, n_men=N_CHANGED)
     some = slice(N_CHANGED)
     of_few = min(timed(lambda: posterior(changed, men.usual[some], doses[some]))[1] for _ in "123")
@@ -82,7 +82,7 @@ def timed(work: Callable[[], Any]) -> tuple[Any, tuple[float, float]]:
 def linear(n_men: int) -> dict[str, Any]:
     """Time maximum likelihood of the linear special case, ours and the peers'."""
     men = simulate(Plan(n_men, (2, 4, 6, 8), ms_share=1.0))
-    exact = men.draws.taken(men.draws.is_exact)
+    exact = men.draws.take(men.draws.is_exact)
     draws = replace(exact, dose_mg_per_week=(exact.dose_mg_per_week > 0).astype(float))
     model, (ours, _) = timed(lambda: fit(draws, COVARIATES, priors=HELD))
     columns = [draws.man, draws.covariates[:, 1], draws.dose_mg_per_week, np.log(draws.low_pg_ml)]

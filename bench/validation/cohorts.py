@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from e2analytics.exposure.dose_response import COVARIATE_PRIORS, COVARIATES
 from e2analytics.models.curve import CurveData
 from e2analytics.models.dose_response import fit, predict
-from e2analytics.models.dose_response.random_effects import Draws
+from e2analytics.models.dose_response.types import Draws
 from e2analytics.simulate import densitometry, laboratory, treatment
 from e2analytics.simulate import parameters as world
 from e2analytics.simulate.cohort import Integers, Men, Vector, recruit
@@ -181,7 +181,7 @@ def exposed(n_men: int, seed: int) -> Exposed:
         & (count >= LEAST_DRAWS)
         & (share[:, _LETROZOLE_COLUMN] == 0)
     )
-    pairs, share = pairs.taken(usable), share[usable, : _OFF + 1]
+    pairs, share = pairs.take(usable), share[usable, : _OFF + 1]
     regime, share = _compressed(share)
     posterior = _posterior(men, spells, readings, pairs.man, _DOSES[regime])
     return Exposed(
@@ -218,7 +218,7 @@ class _Pairs:
     def years(self) -> Vector:
         return np.asarray((self.last_day - self.first_day) / world.DAYS_PER_YEAR)
 
-    def taken(self, rows: NDArray[np.bool_]) -> _Pairs:
+    def take(self, rows: NDArray[np.bool_]) -> _Pairs:
         return _Pairs(self.man[rows], self.second[rows], self.first_day[rows], self.last_day[rows])
 
 
@@ -377,8 +377,10 @@ def _posterior(
         n_men=len(men),
     )
     model = fit.fit(draws, COVARIATES, priors={**fit.PRIORS, **COVARIATE_PRIORS})
-    own = predict.own(model, draws)
-    taken = predict.Own(own.mean[man], own.covariance[man], own.carried[man])
+    effects = predict.random_effects(model, draws)
+    taken = predict.RandomEffects(
+        effects.mean[man], effects.covariance[man], effects.fall_per_parameter[man]
+    )
     return predict.predict(model, taken, columns["of_man"][man], dose_mg_per_week)
 
 

@@ -3,7 +3,7 @@
 In    clinics of ``e2analytics.simulate``: men, orders, draws and true paths, without the detour by files
 Out   how well each rule tells, cohort by cohort
 
-What is scored is what a run does: ``link``, then ``respond`` with its fit, then the probabilities.
+What is scored is what a run does: draws with their dose, the dose response, then the probabilities.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import numpy as np
 import polars as pl
 
 from bench.validation.dose_recovery import average_precision, calibration
-from e2analytics.exposure import dose_response
-from e2analytics.exposure.dose_response import MonthResponse, Responded
+from e2analytics.exposure.dose_response.fit import DoseResponseResult, estimate
+from e2analytics.exposure.dose_response.predict import present_and_off_drug
 from e2analytics.exposure.draws import link_draws
 from e2analytics.exposure.episodes import find_episodes
 from e2analytics.models.dose_response.exceedance import Levels, probabilities
 from e2analytics.models.dose_response.fit import DoseResponse
+from e2analytics.models.dose_response.frozen import FrozenDoseResponse
 from e2analytics.reference import constants
 from e2analytics.settings import FlagSettings
 from e2analytics.simulate import laboratory, treatment
@@ -85,10 +86,8 @@ def tell(job: tuple[str, int]) -> Cohort:
     settings = SimulationSettings(patients=N_MEN, seed=seed, defects=False)
     clinic = simulated(scenario, settings)
     frames = (clinic.drawn, clinic.patients, clinic.labs, clinic.episodes)
-    responded = dose_response.respond(*frames, as_of=settings.ends_on)
-    oracle = dose_response.respond(
-        *frames, as_of=settings.ends_on, before=knowing(responded, clinic.true_model)
-    )
+    responded = estimate(*frames, as_of=settings.ends_on)
+    oracle = estimate(*frames, as_of=settings.ends_on, before=knowing(responded, clinic.true_model))
     men = clinic.men.join(naive(clinic.drawn), on="patient_id")
     present = men.select("patient_id", present_mg_per_week="dose")
     for name, found in (("model", responded), ("oracle", oracle)):
@@ -113,9 +112,9 @@ def rated(scenario: str, rule: str, score: np.ndarray, is_so: np.ndarray) -> Tol
     return Told(scenario, rule, len(is_so), int(is_so.sum()), ranked, brier, slope, intercept)
 
 
-def attributable(found: Responded, present: pl.DataFrame) -> pl.DataFrame:
+def attributable(found: DoseResponseResult, present: pl.DataFrame) -> pl.DataFrame:
     """Return the probability that the drug pushes a man below the limit."""
-    men = dose_response.now_and_off(found.response, found.own_levels, present)
+    men = present_and_off_drug(found.response, found.own_levels, present)
     names = ("off_mean", "off_sd", "on_mean", "on_sd", "covariance")
     levels = Levels(*(men[name].to_numpy() for name in names))
     p = probabilities(levels, np.array([LIMIT_PG_ML])).attributable
@@ -136,13 +135,15 @@ def naive(drawn: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def knowing(responded: Responded, vector: np.ndarray) -> Responded:
+def knowing(responded: DoseResponseResult, vector: np.ndarray) -> DoseResponseResult:
     """Put the true parameters, without any doubt, in the place of the estimates."""
     response = responded.response
     model = replace(response.model, vector=vector, covariance=np.zeros((len(vector), len(vector))))
     assert isinstance(model, DoseResponse)  # noqa: S101
-    known = MonthResponse(model, response.context)
-    return Responded(known, responded.own_levels.clear(), responded.effects, responded.checks)
+    known = FrozenDoseResponse(model, response.imputation)
+    return DoseResponseResult(
+        known, responded.own_levels.clear(), responded.effects, responded.checks
+    )
 
 
 def simulated(scenario: str, settings: SimulationSettings) -> World:

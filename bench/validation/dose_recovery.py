@@ -13,11 +13,11 @@ import numpy as np
 import polars as pl
 from scipy.special import expit, logit
 
-from e2analytics.models.dose_response.draw_check import fitting
+from e2analytics.models.dose_response.draw_check import inliers
 from e2analytics.models.dose_response.exceedance import Levels, probabilities
 from e2analytics.models.dose_response.fit import DoseResponse, fit
-from e2analytics.models.dose_response.predict import own, predict
-from e2analytics.models.dose_response.random_effects import Draws
+from e2analytics.models.dose_response.predict import predict, random_effects
+from e2analytics.models.dose_response.types import Draws
 from e2analytics.models.normal import Z95
 from e2analytics.simulate import parameters as world
 from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, Drawn, Plan, fall, read, simulate
@@ -54,7 +54,10 @@ def judged(model: DoseResponse, drawn: Drawn, draws: Draws) -> pl.DataFrame:
     """Return every man's E2 off the drug and now, estimated from ``draws``, beside the truth."""
     dose = drawn.dose_mg_per_week
     found = predict(
-        model, own(model, draws), drawn.usual, np.column_stack([np.zeros(len(dose)), dose])
+        model,
+        random_effects(model, draws),
+        drawn.usual,
+        np.column_stack([np.zeros(len(dose)), dose]),
     )
     levels = Levels(
         found.mean[:, 0],
@@ -120,13 +123,13 @@ def bend(job: tuple[str, int]) -> Bent:
     first = fit(drawn.draws, COVARIATES)
     men = judged(first, drawn, drawn.draws)
     doses = np.array(PROJECTED)
-    bias = first.common.effect(doses).log_ratio - fall(doses, plan)
+    bias = first.population.effect(doses).log_ratio - fall(doses, plan)
     takes = men.filter(pl.col("dose") > 0)
     p, is_so = takes["p"].to_numpy(), takes["is_so"].to_numpy()
-    kept = fitting(first, drawn.draws)
-    again = first if kept.all() else fit(drawn.draws.taken(kept), COVARIATES, start=first)
+    kept = inliers(first, drawn.draws)
+    again = first if kept.all() else fit(drawn.draws.take(kept), COVARIATES, start=first)
     # As a night does: every draw is judged once more by the final parameters.
-    rest = judged(again, drawn, drawn.draws.taken(fitting(again, drawn.draws)))
+    rest = judged(again, drawn, drawn.draws.take(inliers(again, drawn.draws)))
     often = pl.col("draws") >= 4
     return Bent(
         name,
@@ -213,10 +216,10 @@ def early_draws(
 
 def same_effect(model: DoseResponse, dose: np.ndarray, felt: np.ndarray) -> np.ndarray:
     """Return the dose whose full effect is the share of a dose's effect that is felt."""
-    share = (1 - np.exp(felt * model.common.effect(dose).log_ratio)) / expit(
-        model.common.logit_emax
+    share = (1 - np.exp(felt * model.population.effect(dose).log_ratio)) / expit(
+        model.population.logit_emax
     )
-    return np.maximum(np.exp(model.common.log_ed50) * share / (1 - share), 1e-6)
+    return np.maximum(np.exp(model.population.log_ed50) * share / (1 - share), 1e-6)
 
 
 def joined(one: Draws, more: Draws) -> Draws:

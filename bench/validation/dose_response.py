@@ -16,7 +16,7 @@ from bench.validation import dose_flags, dose_recovery
 from bench.validation.dose_flags import BINS, RULES, SCENARIOS, Cohort
 from bench.validation.dose_recovery import N_MEN, PROJECTED, STARTS, WORLDS, Recovered
 from bench.validation.section import Chart, Section, in_parallel
-from e2analytics.models.dose_response.random_effects import PARAMETERS
+from e2analytics.models.dose_response.types import PARAMETERS
 from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, Plan
 
 NAME: Final = "dose_response"

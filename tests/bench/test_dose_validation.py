@@ -67,7 +67,7 @@ def test_one_draw_in_transition_stands_for_the_dose_that_has_its_effect():
 
     found = dose_recovery.same_effect(model, np.array([1.0, 1.0]), np.array([0.5, 1.0]))
 
-    effect = model.common.effect
+    effect = model.population.effect
     np.testing.assert_allclose(
         effect(found).log_ratio, [0.5, 1.0] * effect(np.array([1.0])).log_ratio
     )

@@ -1,10 +1,10 @@
-"""Usual: a man's own value from few measurements, shrunk towards all men by what is not known."""
+"""Random intercepts: the usual value of a man from few measurements, shrunk towards that of all men."""
 
 import numpy as np
 import pytest
 
 from e2analytics.models import random_intercept
-from e2analytics.models.random_intercept import Usual
+from e2analytics.models.random_intercept import RandomIntercept
 
 
 def summed(values: list[list[float]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -20,7 +20,7 @@ def test_the_variances_are_those_of_the_textbook():
     # One-way analysis of variance, three men with two values each: mean squares 50 and 2, n0 = 2.
     found = random_intercept.fit(*summed([[9.0, 11.0], [14.0, 16.0], [19.0, 21.0]]))
 
-    assert found == Usual(15.0, (50.0 - 2.0) / 2, 2.0)
+    assert found == RandomIntercept(15.0, (50.0 - 2.0) / 2, 2.0)
 
 
 def test_recovers_what_made_the_data():
@@ -35,13 +35,15 @@ def test_recovers_what_made_the_data():
     assert found.variance_between == pytest.approx(0.09, rel=0.06)
     assert found.variance_within == pytest.approx(0.04, rel=0.04)
     mean, known, _ = summed(values)
-    value, variance = found.of(mean, known)
+    value, variance = found.predict(mean, known)
     z = (value - own) / np.sqrt(variance)
     assert np.mean(np.abs(z) < 1.96) == pytest.approx(0.95, abs=0.01)
 
 
 def test_who_was_never_measured_is_like_all_men():
-    value, variance = Usual(6.4, 0.09, 0.04).of(np.array([0.0, 7.0]), np.array([0.0, 1.0]))
+    value, variance = RandomIntercept(6.4, 0.09, 0.04).predict(
+        np.array([0.0, 7.0]), np.array([0.0, 1.0])
+    )
 
     assert value.tolist() == pytest.approx([6.4, 6.4 + 0.6 * 9 / 13])
     assert variance.tolist() == pytest.approx([0.09, 0.09 * 4 / 13])
@@ -51,6 +53,6 @@ def test_who_was_never_measured_is_like_all_men():
 def test_too_little_to_tell_gives_finite_numbers(values: list[list[float]]):
     found = random_intercept.fit(*summed(values))
 
-    value, variance = found.of(np.array([6.0, 0.0]), np.array([1.0, 0.0]))
+    value, variance = found.predict(np.array([6.0, 0.0]), np.array([1.0, 0.0]))
     assert np.isfinite([found.mean, found.variance_between, found.variance_within]).all()
     assert np.isfinite([*value, *variance]).all()

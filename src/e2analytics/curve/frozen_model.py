@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from e2analytics.exposure.dose_response import Context, MonthResponse
 from e2analytics.models.dose_response.fit import DoseResponse
-from e2analytics.models.random_intercept import Usual
+from e2analytics.models.dose_response.frozen import FrozenDoseResponse, Imputation
+from e2analytics.models.random_intercept import RandomIntercept
 from e2analytics.settings import Settings
 
 
 @dataclass(frozen=True)
-class MonthModel:
+class FrozenModel:
     """What flags need of a fit; the curves themselves are tables.
 
     Attributes
@@ -39,14 +39,14 @@ class MonthModel:
     """
 
     model_id: str
-    response: MonthResponse | None
+    response: FrozenDoseResponse | None
     limit_quantiles_pg_ml: Mapping[str, tuple[float, ...]]
     fit_settings: Mapping[str, Any]
 
 
 def in_force(
     models: pl.DataFrame, summary: pl.DataFrame, settings: Settings, as_of: date
-) -> MonthModel | None:
+) -> FrozenModel | None:
     """Return the model of the month of ``as_of`` that the curves are of; None: fit one.
 
     Parameters
@@ -88,7 +88,7 @@ def name(frames: Iterable[pl.DataFrame], settings: Settings, as_of: date) -> str
     return f"{as_of:%Y-%m-%d}-{digest.hexdigest()[:8]}"
 
 
-def record(models: pl.DataFrame, model: MonthModel, *, as_of: date, run_id: str) -> pl.DataFrame:
+def record(models: pl.DataFrame, model: FrozenModel, *, as_of: date, run_id: str) -> pl.DataFrame:
     """Return the models with this one among them."""
     if model.model_id in models["model_id"]:
         return models
@@ -117,10 +117,10 @@ def limit_uncertainty(
     return model.limit_quantiles_pg_ml.get(str(site), ())
 
 
-def _from_json(model_id: str, text: str) -> MonthModel:
+def _from_json(model_id: str, text: str) -> FrozenModel:
     parameters = json.loads(text)
     response = parameters["dose_response"]
-    return MonthModel(
+    return FrozenModel(
         model_id,
         _response_from_json(response) if response else None,
         {site: tuple(values) for site, values in parameters["limit_quantiles_pg_ml"].items()},
@@ -128,8 +128,8 @@ def _from_json(model_id: str, text: str) -> MonthModel:
     )
 
 
-def _response_to_json(response: MonthResponse) -> dict[str, Any]:
-    model, context = response.model, response.context
+def _response_to_json(response: FrozenDoseResponse) -> dict[str, Any]:
+    model, imputation = response.model, response.imputation
     return {
         "estimates": dict(zip(model.names, model.vector.tolist(), strict=True)),
         "standard_errors": dict(zip(model.names, model.standard_error.tolist(), strict=True)),
@@ -139,11 +139,11 @@ def _response_to_json(response: MonthResponse) -> dict[str, Any]:
         "n_men": model.n_men,
         "n_draws": model.n_draws,
         "n_censored": model.n_censored,
-        "context": {**asdict(context), "aged_on": context.aged_on.isoformat()},
+        "context": {**asdict(imputation), "aged_on": imputation.aged_on.isoformat()},
     }
 
 
-def _response_from_json(kept: dict[str, Any]) -> MonthResponse:
+def _response_from_json(kept: dict[str, Any]) -> FrozenDoseResponse:
     estimates, context = kept["estimates"], kept["context"]
     model = DoseResponse(
         tuple(estimates),
@@ -151,6 +151,6 @@ def _response_from_json(kept: dict[str, Any]) -> MonthResponse:
         np.array(kept["covariance"]),
         *(kept[name] for name in ("log_likelihood", "n_men", "n_draws", "n_censored")),
     )
-    testosterone, aged_on = Usual(**context["testosterone"]), context["aged_on"]
+    testosterone, aged_on = RandomIntercept(**context["testosterone"]), context["aged_on"]
     changed = {"testosterone": testosterone, "aged_on": date.fromisoformat(aged_on)}
-    return MonthResponse(model, Context(**{**context, **changed}))
+    return FrozenDoseResponse(model, Imputation(**{**context, **changed}))

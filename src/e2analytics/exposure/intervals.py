@@ -1,6 +1,6 @@
 """Expose: what E2 a man had between two scans, and how sure that is.
 
-In    pairs, E2 draws, episodes (``link``), E2 along them (``respond``), patients, laboratory results
+In    pairs, E2 draws, episodes, E2 over the pairs (``dose_response.predict``), patients, laboratory results
 Out   exposures   grain patient_id, site, first scan (``tables.exposure.Exposures``)
       levels      grain patient_id, site: one scan beside one E2, where nothing can be paired
 

@@ -1,4 +1,4 @@
-"""A man's usual value of a quantity that swings, from the few values measured."""
+"""Random intercept: the usual value of a man from a few measurements of a quantity that varies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Usual:
+class RandomIntercept:
     """How the usual values of men differ, and how a measured value swings around a man's own.
 
     Attributes
@@ -24,7 +24,7 @@ class Usual:
     variance_between: float
     variance_within: float
 
-    def of(self, mean: Vector, count: Vector) -> tuple[Vector, Vector]:
+    def predict(self, mean: Vector, count: Vector) -> tuple[Vector, Vector]:
         """Return the usual value and its variance of men with a mean of ``count`` measurements, (n,).
 
         Shrunk towards all men by what is not known; ``count`` 0 gives their mean.
@@ -37,7 +37,7 @@ class Usual:
         return self.mean + share * (measured - self.mean), (1 - share) * self.variance_between
 
 
-def fit(mean: Vector, count: Vector, squares: Vector) -> Usual:
+def fit(mean: Vector, count: Vector, squares: Vector) -> RandomIntercept:
     """Estimate by the analysis of variance of n men.
 
     Parameters
@@ -46,16 +46,16 @@ def fit(mean: Vector, count: Vector, squares: Vector) -> Usual:
         Of each man's measurements: mean, number, sum of squares around that mean. Without one: 0.
 
     >>> fit(np.array([1.0, 3.0]), np.array([2.0, 2.0]), np.array([0.0, 0.0]))
-    Usual(mean=2.0, variance_between=2.0, variance_within=0.0)
+    RandomIntercept(mean=2.0, variance_between=2.0, variance_within=0.0)
     """
     drawn = count > 0
     if not drawn.any():
-        return Usual(0.0, 0.0, 0.0)
+        return RandomIntercept(0.0, 0.0, 0.0)
     mean, count, squares = mean[drawn], count[drawn], squares[drawn]
     n, m = len(count), float(count.sum())
     within = float(squares.sum() / (m - n)) if m > n else 0.0
     if n == 1:
-        return Usual(float(mean[0]), 0.0, within)
+        return RandomIntercept(float(mean[0]), 0.0, within)
     between = float(count @ (mean - count @ mean / m) ** 2) / (n - 1)
     per_man = (m - float(count @ count) / m) / (n - 1)
-    return Usual(float(mean.mean()), max((between - within) / per_man, 0.0), within)
+    return RandomIntercept(float(mean.mean()), max((between - within) / per_man, 0.0), within)

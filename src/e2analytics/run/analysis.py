@@ -16,10 +16,13 @@ import polars as pl
 from e2analytics.curve import fit as fitting
 from e2analytics.curve import frozen_model, limit, rows, sensitivity
 from e2analytics.curve.fit import Fitted
-from e2analytics.curve.frozen_model import MonthModel
+from e2analytics.curve.frozen_model import FrozenModel
 from e2analytics.curve.rows import Measured
-from e2analytics.exposure import densitometry, dose_response, intervals
-from e2analytics.exposure.dose_response import Responded
+from e2analytics.exposure import densitometry, intervals
+from e2analytics.exposure.dose_response import fit as dose_response
+from e2analytics.exposure.dose_response import predict
+from e2analytics.exposure.dose_response.fit import DoseResponseResult
+from e2analytics.exposure.dose_response.tables import TABLES as DOSE_RESPONSE_TABLES
 from e2analytics.exposure.draws import link_draws
 from e2analytics.exposure.episodes import doses_in_interval, find_episodes, present_dose
 from e2analytics.exposure.scan_pairs import pair_scans
@@ -95,7 +98,7 @@ def analyse(
         curve, summary, quantiles = clock(fit)(measured, settings, model_id)
         varied, prescribed = clock(vary)(measured, seen, linked, settings, model_id)
         how = frozen_model.settings_of_fit(settings)
-        model = MonthModel(model_id, responded.response, quantiles, how)
+        model = FrozenModel(model_id, responded.response, quantiles, how)
     else:
         curve, summary = before.table("curve"), before.table("curve_summary")
         varied, prescribed = before.table("curve_sensitivity"), before.table("prescribing")
@@ -177,18 +180,18 @@ def respond_to_dose(
     seen: Mapping[str, pl.DataFrame],
     linked: Linked,
     before: Snapshot,
-    model: MonthModel | None,
+    model: FrozenModel | None,
     as_of: date,
-) -> Responded:
+) -> DoseResponseResult:
     """Estimate the men's own E2: all men with a new model, those with new draws under a frozen one."""
     known = None
     if model:
         of_model = pl.col("model_id") == model.model_id
         kept = (
-            before.table(name).filter(of_model).drop("model_id") for name in dose_response.TABLES
+            before.table(name).filter(of_model).drop("model_id") for name in DOSE_RESPONSE_TABLES
         )
-        known = Responded(model.response, *kept)
-    return dose_response.respond(
+        known = DoseResponseResult(model.response, *kept)
+    return dose_response.estimate(
         linked.draws,
         seen["patients"],
         seen["labs"],
@@ -199,28 +202,31 @@ def respond_to_dose(
 
 
 def measure_exposure(
-    seen: Mapping[str, pl.DataFrame], linked: Linked, responded: Responded, settings: Settings
+    seen: Mapping[str, pl.DataFrame],
+    linked: Linked,
+    responded: DoseResponseResult,
+    settings: Settings,
 ) -> Exposed:
     """Estimate the E2 of every pair from the men's own."""
-    held = doses_in_interval(linked.pairs, linked.episodes)
-    along = dose_response.along(responded.response, responded.own_levels, held)
+    doses = doses_in_interval(linked.pairs, linked.episodes)
+    interval_e2 = predict.interval_exposure(responded.response, responded.own_levels, doses)
     exposures = intervals.exposures(
         linked.pairs,
         linked.draws,
         linked.episodes,
-        along.pairs,
+        interval_e2.pairs,
         seen["patients"],
         seen["labs"],
         settings.link,
     )
     levels = intervals.levels(seen["dxa"], seen["labs"], seen["patients"], settings.link)
-    return Exposed(exposures, along.episodes, levels)
+    return Exposed(exposures, interval_e2.episodes, levels)
 
 
 def measure_for_curves(
     seen: Mapping[str, pl.DataFrame],
     linked: Linked,
-    responded: Responded,
+    responded: DoseResponseResult,
     exposed: Exposed,
     settings: Settings,
 ) -> Measured:
@@ -270,7 +276,7 @@ def flag_men(
     seen: Mapping[str, pl.DataFrame],
     linked: Linked,
     scanned: pl.DataFrame,
-    responded: Responded,
+    responded: DoseResponseResult,
     exposed: Exposed,
     before: Snapshot,
     limits: pl.DataFrame,
@@ -282,7 +288,7 @@ def flag_men(
 ) -> Flagged:
     """Judge every man on the drug by the limit in use; tell what changed, what is missing, what would be."""
     present = present_dose(linked.episodes, as_of)
-    men = dose_response.now_and_off(responded.response, responded.own_levels, present)
+    men = predict.present_and_off_drug(responded.response, responded.own_levels, present)
     in_use = limit_in_use(limits, settings.flag, as_of=as_of)
     known = flag.Known(
         seen["patients"],
@@ -312,12 +318,8 @@ def flag_men(
     now = lifecycle.Judged(cohort, flags)
     happened = lifecycle.events(was, now, as_of=as_of, run_id=run_id)
     on_anastrozole = cohort.filter(pl.col("e2_expected_pg_ml").is_not_null()).select("patient_id")
-    projections = dose_response.projections(
-        responded.response, responded.own_levels, on_anastrozole
-    )
-    ruled = evidence.Ruled(
-        in_use, quantiles, settings.flag, dose_response.sd_of_draw(responded.response)
-    )
+    projections = predict.projections(responded.response, responded.own_levels, on_anastrozole)
+    ruled = evidence.Ruled(in_use, quantiles, settings.flag, predict.sd_of_draw(responded.response))
     return Flagged(
         cohort,
         flags,

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2analytics.models.dose_response.assay import Assays
-from e2analytics.models.dose_response.random_effects import Common, Draws
+from e2analytics.models.dose_response.types import Draws, Population
 from e2analytics.simulate import parameters as world
 
 Vector = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 COVARIATES: Final = ("constant", "log_testosterone")
-TRUE: Final = Common(
+TRUE: Final = Population(
     coefficients=np.array([np.log(world.E2_OFF_DRUG_PG_ML), world.E2_PER_LOG_TESTOSTERONE]),
     logit_emax=float(np.log(world.EMAX / (1 - world.EMAX))),
     log_ed50=float(np.log(world.ED50_MG_PER_WEEK)),
@@ -35,7 +35,7 @@ TRUE: Final = Common(
         ia_sd_pg_ml=world.IA_SCATTER_PG_ML,
     ),
 )
-"""What the men of a plan have in common."""
+"""Parameters common to the men of a plan."""
 DOSES_MG_PER_WEEK: Final = (0.25, 0.5, 1.0, 1.5, 3.0)
 DRAWS_OF_A_MAN: Final = (1, 2, 4, 8, 16)
 _LIMITS_PG_ML: Final = {"ms": (2.0, 5.0), "ia": (15.0, 24.0)}

@@ -7,8 +7,8 @@ import pytest
 
 from e2analytics.models.dose_response import assay, draw_check
 from e2analytics.models.dose_response.fit import DoseResponse
-from e2analytics.models.dose_response.predict import own
-from e2analytics.models.dose_response.random_effects import PARAMETERS, Draws
+from e2analytics.models.dose_response.predict import random_effects
+from e2analytics.models.dose_response.types import PARAMETERS, Draws
 from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, Plan, simulate
 
 N_PARAMETERS = len(TRUE.vector)
@@ -34,16 +34,16 @@ def man(*e2: float, ms: bool = True, censored_below: float | None = None) -> Dra
 
 
 def scores(draws: Draws) -> np.ndarray:
-    return draw_check.z_scores(KNOWN, own(KNOWN, draws), draws)
+    return draw_check.z_scores(KNOWN, random_effects(KNOWN, draws), draws)
 
 
 def test_a_draw_by_mass_spectrometry_is_judged_as_if_it_had_been_left_out():
     draws = simulate(Plan(n_men=30, n_draws=(3, 6), ms_share=1.0, seed=2)).draws
-    draws = draws.taken(draws.is_exact)
+    draws = draws.take(draws.is_exact)
     found = scores(draws)
 
     for row in (0, 7, 25):
-        others = own(KNOWN, draws.taken(np.arange(len(draws.man)) != row))
+        others = random_effects(KNOWN, draws.take(np.arange(len(draws.man)) != row))
         one, on = draws.man[row], draws.dose_mg_per_week[[row]] > 0
         z = np.array([1.0, float(on[0])])
         level = draws.covariates[row] @ TRUE.coefficients + z @ others.mean[one]
@@ -71,12 +71,12 @@ def test_a_bound_counts_only_as_far_as_it_contradicts():
     assert contradicts[0] < -6
 
 
-def test_one_wrong_result_is_set_aside_and_no_other():
+def test_one_wrong_result_is_left_out_and_no_other():
     assert (
-        draw_check.fitting(KNOWN, man(36, 35, 132, 37, 34)).tolist()
+        draw_check.inliers(KNOWN, man(36, 35, 132, 37, 34)).tolist()
         == [True] * 2 + [False] + [True] * 2
     )
-    assert draw_check.fitting(KNOWN, man(36, 35, 33, 37, 34)).all()
+    assert draw_check.inliers(KNOWN, man(36, 35, 33, 37, 34)).all()
 
 
 @pytest.mark.parametrize(
@@ -87,15 +87,15 @@ def test_one_wrong_result_is_set_aside_and_no_other():
     ],
 )
 def test_what_may_be_true_stays(e2, why):
-    assert draw_check.fitting(KNOWN, man(*e2)).all(), why
+    assert draw_check.inliers(KNOWN, man(*e2)).all(), why
 
 
-def test_two_wrong_results_are_set_aside_one_a_round_and_others_men_stay():
+def test_two_wrong_results_are_left_out_one_a_round_and_others_men_stay():
     both = man(36, 35, 300, 37, 34, 3, 33, 38, 35)
     two_men = dataclasses.replace(both, man=np.array([0] * 8 + [1]), n_men=2)
 
-    assert np.flatnonzero(~draw_check.fitting(KNOWN, both)).tolist() == [2, 5]
-    assert np.flatnonzero(~draw_check.fitting(KNOWN, two_men)).tolist() == [2, 5]
+    assert np.flatnonzero(~draw_check.inliers(KNOWN, both)).tolist() == [2, 5]
+    assert np.flatnonzero(~draw_check.inliers(KNOWN, two_men)).tolist() == [2, 5]
 
 
 def test_the_scale_of_an_immunoassay_is_that_of_its_errors():

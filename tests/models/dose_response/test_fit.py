@@ -8,8 +8,8 @@ import pytest
 
 from e2analytics.models.dose_response import fit as dose_response
 from e2analytics.models.dose_response.fit import PRIORS, DoseResponse, Prior, fit
-from e2analytics.models.dose_response.predict import own
-from e2analytics.models.dose_response.random_effects import PARAMETERS, Draws
+from e2analytics.models.dose_response.predict import random_effects
+from e2analytics.models.dose_response.types import PARAMETERS, Draws
 from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, Plan, simulate
 from tests.models.weyl import bell, weyl
 
@@ -52,7 +52,7 @@ def as_nlme_has_it(model: DoseResponse) -> tuple[np.ndarray, np.ndarray]:
 
     And the Jacobian of (the same, spreads as log SD, log SD, atanh correlation, log SD) by our parameters.
     """
-    at = model.common
+    at = model.population
     level, residual = np.exp(at.log_sd_level), at.assays.sd_ms
     through_level, by_itself = at.response_per_level * level, np.exp(at.log_sd_response)
     response = np.hypot(through_level, by_itself)
@@ -110,7 +110,7 @@ def test_men_s_own_effects_are_those_of_lme4():
     known = REFERENCE["2000 men"]
     draws = linear_case(2000)
 
-    found = own(fit(draws, COVARIATES, priors=HELD), draws)
+    found = random_effects(fit(draws, COVARIATES, priors=HELD), draws)
 
     np.testing.assert_allclose(found.mean[:6, 0], known["level_lme4"], rtol=1e-3)
     np.testing.assert_allclose(found.mean[:6, 1], known["response_lme4"], rtol=1e-3)
@@ -149,13 +149,13 @@ def test_every_parameter_is_covered_in_95_of_100_cohorts():
 
 def test_what_the_data_cannot_carry_stays_at_its_prior_and_says_so():
     never_on = simulate(Plan(n_men=200, seed=3)).draws
-    never_on = never_on.taken(never_on.dose_mg_per_week == 0)
+    never_on = never_on.take(never_on.dose_mg_per_week == 0)
     all_doses = simulate(Plan(n_men=4000, seed=3)).draws
 
     alone, together = fit(never_on, COVARIATES), fit(all_doses, COVARIATES)
 
-    assert alone.common.logit_emax == pytest.approx(PRIORS["logit_emax"].mean, abs=1e-6)
-    assert alone.common.log_ed50 == pytest.approx(PRIORS["log_ed50"].mean, abs=1e-6)
+    assert alone.population.logit_emax == pytest.approx(PRIORS["logit_emax"].mean, abs=1e-6)
+    assert alone.population.log_ed50 == pytest.approx(PRIORS["log_ed50"].mean, abs=1e-6)
     assert alone.prior_share()["log_ed50"] == pytest.approx(1)
     assert together.prior_share()["log_ed50"] < 0.01
     assert together.prior_share()["logit_emax"] < 0.01
@@ -182,7 +182,7 @@ def test_all_results_censored_still_give_an_answer():
 def test_the_order_of_rows_and_men_does_not_matter():
     draws = simulate(Plan(n_men=120, seed=5)).draws
     rng = np.random.default_rng(0)
-    shuffled = draws.taken(rng.permutation(len(draws.man)))
+    shuffled = draws.take(rng.permutation(len(draws.man)))
     renamed = Draws(
         rng.permutation(draws.n_men)[shuffled.man],
         shuffled.low_pg_ml,
@@ -228,7 +228,7 @@ def test_where_it_starts_does_not_matter():
 def test_a_rough_fit_lies_near_the_exact_one():
     draws = simulate(Plan(n_men=400, seed=9)).draws
 
-    exact, rough = fit(draws, COVARIATES), fit(draws, COVARIATES, roughly=True)
+    exact, rough = fit(draws, COVARIATES), fit(draws, COVARIATES, approximate=True)
 
     away = (rough.vector - exact.vector) / exact.standard_error
     assert np.abs(away).max() < 1.5

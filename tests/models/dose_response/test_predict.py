@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from e2analytics.models.dose_response.fit import DoseResponse, fit
-from e2analytics.models.dose_response.predict import own, predict, suppression
-from e2analytics.models.dose_response.random_effects import PARAMETERS
+from e2analytics.models.dose_response.predict import predict, random_effects, suppression
+from e2analytics.models.dose_response.types import PARAMETERS
 from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, Drawn, Plan, simulate
 
 NAMES = (*COVARIATES, *PARAMETERS)
@@ -24,7 +24,7 @@ KNOWN = with_covariance(np.zeros((len(NAMES), len(NAMES))))
 def normal_draws() -> Drawn:
     """Exact results by mass spectrometry alone: all is linear in coefficients and the dose's two parameters."""
     men = simulate(Plan(n_men=25, n_draws=(1, 3, 5), ms_share=1.0, seed=2))
-    return dataclasses.replace(men, draws=men.draws.taken(men.draws.is_exact))
+    return dataclasses.replace(men, draws=men.draws.take(men.draws.is_exact))
 
 
 def henderson(men: Drawn, man: int) -> tuple[np.ndarray, np.ndarray]:
@@ -63,7 +63,9 @@ def test_uncertainty_is_that_of_henderson_s_equations(kind):
     covariance[:4, :4] = of_fixed
     response = with_covariance(covariance)
 
-    found = predict(response, own(response, men.draws), men.usual, np.tile([0.0, 1.0], (25, 1)))
+    found = predict(
+        response, random_effects(response, men.draws), men.usual, np.tile([0.0, 1.0], (25, 1))
+    )
 
     np.testing.assert_allclose(found.covariance[man], expected, rtol=1e-8)
 
@@ -71,11 +73,11 @@ def test_uncertainty_is_that_of_henderson_s_equations(kind):
 def test_a_man_without_a_draw_is_as_all_men_are():
     men = normal_draws()
     nobody = dataclasses.replace(
-        men, draws=dataclasses.replace(men.draws.taken(men.draws.man != 3), n_men=26)
+        men, draws=dataclasses.replace(men.draws.take(men.draws.man != 3), n_men=26)
     )
 
     found = predict(
-        KNOWN, own(KNOWN, nobody.draws), np.tile([1.0, 0.0], (26, 1)), np.zeros((26, 1))
+        KNOWN, random_effects(KNOWN, nobody.draws), np.tile([1.0, 0.0], (26, 1)), np.zeros((26, 1))
     )
 
     for man in (3, 25):
@@ -85,20 +87,22 @@ def test_a_man_without_a_draw_is_as_all_men_are():
 
 def test_a_man_s_result_does_not_depend_on_the_others():
     men = simulate(Plan(n_men=40, seed=4))
-    alone = men.draws.taken(men.draws.man == 7)
+    alone = men.draws.take(men.draws.man == 7)
 
-    together, by_himself = own(KNOWN, men.draws), own(KNOWN, alone)
+    together, by_himself = random_effects(KNOWN, men.draws), random_effects(KNOWN, alone)
 
     np.testing.assert_allclose(by_himself.mean[7], together.mean[7], atol=1e-10)
     np.testing.assert_allclose(by_himself.covariance[7], together.covariance[7], atol=1e-10)
-    np.testing.assert_allclose(by_himself.carried[7], together.carried[7], atol=1e-10)
+    np.testing.assert_allclose(
+        by_himself.fall_per_parameter[7], together.fall_per_parameter[7], atol=1e-10
+    )
 
 
 def test_levels_at_all_doses_fall_together_and_are_joint():
     men = simulate(Plan(n_men=400, seed=5))
     model = fit(men.draws, COVARIATES)
 
-    found = predict(model, own(model, men.draws), men.usual, np.tile(DOSES, (400, 1)))
+    found = predict(model, random_effects(model, men.draws), men.usual, np.tile(DOSES, (400, 1)))
 
     assert np.all(np.diff(found.mean[:, 1:], axis=1) < 0)
     eigenvalues = np.linalg.eigvalsh(found.covariance)
@@ -117,8 +121,8 @@ def test_doubt_about_covariates_adds_to_every_dose():
     men = normal_draws()
     dose = np.tile([0.0, 1.0], (25, 1))
 
-    sure = predict(KNOWN, own(KNOWN, men.draws), men.usual, dose)
-    unsure = predict(KNOWN, own(KNOWN, men.draws), men.usual, dose, np.full(25, 0.04))
+    sure = predict(KNOWN, random_effects(KNOWN, men.draws), men.usual, dose)
+    unsure = predict(KNOWN, random_effects(KNOWN, men.draws), men.usual, dose, np.full(25, 0.04))
 
     np.testing.assert_allclose(unsure.covariance - sure.covariance, 0.04, atol=1e-12)
 
@@ -137,7 +141,7 @@ def held(n_men: int, seeds: range) -> dict[str, np.ndarray]:
         men = simulate(Plan(n_men=n_men, seed=seed))
         model = fit(men.draws, COVARIATES)
         doses = np.column_stack([np.zeros(n_men), men.dose_mg_per_week])
-        found = predict(model, own(model, men.draws), men.usual, doses)
+        found = predict(model, random_effects(model, men.draws), men.usual, doses)
         truth = np.column_stack([men.off_log_e2, men.now_log_e2])
         away = np.abs(truth - found.mean) / found.sd
         for i, name in enumerate(("off", "now")):

@@ -1,6 +1,6 @@
-r"""Dose response of E2: what men have in common, fitted by marginal likelihood.
+r"""Dose response of E2: population parameters, fitted by marginal likelihood.
 
-The model is that of ``own_level``: log E2 = covariates + dose + the man's own level + his own response +
+The model is that of ``types``: log E2 = covariates + dose + the man's own level + his own response +
 the reading's error. Coefficients, dose, spreads and assays are estimated together by maximising the
 likelihood integrated over the men's own effects, times weak priors where few clinics have the data: an
 Emax or an ED50 that the data cannot carry stays at its prior, and ``prior_share`` says so.
@@ -19,24 +19,16 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from e2analytics.models.dose_response.random_effects import (
-    NODES,
-    PARAMETERS,
-    Block,
-    Common,
-    Draws,
-    Posterior,
-    blocks,
-    find,
-    integrate,
-)
+from e2analytics.models.dose_response.blocks import blocks
+from e2analytics.models.dose_response.integration import find_mode, integrate
+from e2analytics.models.dose_response.types import PARAMETERS, Block, Draws, Population, Posterior
 from e2analytics.models.threads import one_blas_thread, side_by_side
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 MIN_MEN: Final = 30
-"""Fewer men do not tell how men differ."""
+"""Fewer men do not show how men differ."""
 CONSTANT: Final = "constant"
 _MAX_STEPS = 200
 _SMALL_STEP = 1e-6
@@ -48,7 +40,7 @@ _DIFFERENCE = 1e-5
 
 
 class Prior(NamedTuple):
-    """A normal prior: what is believed of a parameter before the data, how firmly, and why."""
+    """A normal prior of a parameter, with its source."""
 
     mean: float
     sd: float
@@ -98,12 +90,12 @@ PRIORS: Final[Mapping[str, Prior]] = {
 
 @dataclass(frozen=True, slots=True)
 class DoseResponse:
-    """What men have in common, with its uncertainty; q parameters.
+    """Population parameters with their uncertainty; q of them.
 
     Attributes
     ----------
     names : tuple of str
-        Covariates, then the model's own (``own_level.PARAMETERS``).
+        Covariates, then the model's own (``types.PARAMETERS``).
     vector : ndarray, shape (q,)
         Estimates.
     covariance : ndarray, shape (q, q)
@@ -123,9 +115,9 @@ class DoseResponse:
     n_censored: int
 
     @property
-    def common(self) -> Common:
+    def population(self) -> Population:
         """The estimates, as the parts of the model."""
-        return Common.from_vector(self.vector)
+        return Population.from_vector(self.vector)
 
     @property
     def n_covariates(self) -> int:
@@ -138,7 +130,7 @@ class DoseResponse:
         return np.sqrt(np.diag(self.covariance))
 
     def prior_share(self, priors: Mapping[str, Prior] = PRIORS) -> dict[str, float]:
-        """Return how much of what is known of a parameter was known before the data: 0 none, 1 all."""
+        """Return the prior's share of what is known of each parameter: 0 none, 1 all."""
         variances = dict(zip(self.names, np.diag(self.covariance).tolist(), strict=True))
         return {name: variances[name] / prior.sd**2 for name, prior in priors.items()}
 
@@ -149,9 +141,9 @@ def fit(
     *,
     priors: Mapping[str, Prior] = PRIORS,
     start: DoseResponse | None = None,
-    roughly: bool = False,
+    approximate: bool = False,
 ) -> DoseResponse:
-    """Estimate what the men have in common.
+    """Estimate the population parameters.
 
     Parameters
     ----------
@@ -163,8 +155,8 @@ def fit(
         By parameter or covariate; what has none is estimated from the data alone.
     start
         A fit to nearly the same draws: saves steps, changes nothing.
-    roughly
-        Stop near the top, with the covariance that the men's scores give: enough to judge draws by.
+    approximate
+        Stop near the top, with the covariance that the men's scores give: enough to find outlying draws.
 
     Raises
     ------
@@ -175,16 +167,16 @@ def fit(
     if n_men < MIN_MEN:
         raise ValueError(f"{n_men} men have an E2 draw; {MIN_MEN} are needed")
     names = (*covariate_names, *PARAMETERS)
-    known = _Known.of(names, priors)
-    men = _Men(draws)
+    prior = _PriorTerms.of(names, priors)
+    men = _Likelihood(draws)
     first = start.vector if start else _start(draws, names, priors)
-    vector = _climb(men, known, first, until=_NEAR if roughly else _SMALL_STEP)
-    if roughly:
+    vector = _climb(men, prior, first, until=_NEAR if approximate else _SMALL_STEP)
+    if approximate:
         at = men.at(vector)
-        covariance = np.linalg.inv(at.products + np.diag(known.precision)).astype(np.float64)
+        covariance = np.linalg.inv(at.products + np.diag(prior.precision)).astype(np.float64)
         log_likelihood = at.value
     else:
-        vector, covariance, log_likelihood = _polish(men, known, vector)
+        vector, covariance, log_likelihood = _polish(men, prior, vector)
     return DoseResponse(
         names,
         vector,
@@ -196,14 +188,14 @@ def fit(
     )
 
 
-class _Known(NamedTuple):
+class _PriorTerms(NamedTuple):
     """The priors of all parameters: precision 0 where there is none."""
 
     mean: Vector
     precision: Vector
 
     @classmethod
-    def of(cls, names: Sequence[str], priors: Mapping[str, Prior]) -> _Known:
+    def of(cls, names: Sequence[str], priors: Mapping[str, Prior]) -> _PriorTerms:
         flat = Prior(0.0, np.inf, "")
         of_each = [priors.get(name, flat) for name in names]
         return cls(
@@ -218,7 +210,7 @@ class _Known(NamedTuple):
         return np.asarray(-self.precision * (vector - self.mean))
 
 
-class _At(NamedTuple):
+class _Evaluation(NamedTuple):
     """The log-likelihood at a parameter, its derivative, and the outer products of the men's scores."""
 
     value: float
@@ -226,24 +218,24 @@ class _At(NamedTuple):
     products: Matrix
 
 
-class _Men:
-    """All blocks of men, integrated over side by side; keeps where their nodes were."""
+class _Likelihood:
+    """Log-likelihood of all blocks of men; keeps where their nodes were."""
 
     def __init__(self, draws: Draws) -> None:
         self._blocks = list(blocks(draws))
         self._places: list[Posterior | None] = [None] * len(self._blocks)
 
-    def at(self, vector: Vector, *, nodes_stay: bool = False) -> _At:
-        common = Common.from_vector(vector)
+    def at(self, vector: Vector, *, keep_nodes: bool = False) -> _Evaluation:
+        population = Population.from_vector(vector)
 
-        def one(block: Block, place: Posterior | None) -> tuple[Posterior, _At]:
+        def one(block: Block, place: Posterior | None) -> tuple[Posterior, _Evaluation]:
             # A normal block's two nodes are exact only where they belong; elsewhere a mode costs a round.
-            stays = place is not None and nodes_stay and block.n_nodes == NODES
-            found = place if place and stays else find(block, common, place)
-            integrated = integrate(block, common, found)
+            stays = place is not None and keep_nodes and not block.is_normal
+            found = place if place and stays else find_mode(block, population, place)
+            integrated = integrate(block, population, found)
             scores = integrated.scores
             value = float(integrated.log_likelihood.sum())
-            return found, _At(value, scores.sum(axis=0), scores.T @ scores)
+            return found, _Evaluation(value, scores.sum(axis=0), scores.T @ scores)
 
         with one_blas_thread():
             done = side_by_side(one, self._blocks, self._places)
@@ -251,15 +243,15 @@ class _Men:
         return _total(at for _, at in done)
 
 
-def _total(parts: Iterable[_At]) -> _At:
+def _total(parts: Iterable[_Evaluation]) -> _Evaluation:
     values, scores, products = zip(*parts, strict=True)
-    return _At(sum(values), np.sum(scores, axis=0), np.sum(products, axis=0))
+    return _Evaluation(sum(values), np.sum(scores, axis=0), np.sum(products, axis=0))
 
 
 def _start(draws: Draws, names: Sequence[str], priors: Mapping[str, Prior]) -> Vector:
     """Start at the priors, and at the least squares of what is exact and off the drug."""
-    believed = {**PRIORS, **priors}
-    vector = np.array([believed[name].mean if name in believed else 0.0 for name in names])
+    prior_of = {**PRIORS, **priors}
+    vector = np.array([prior_of[name].mean if name in prior_of else 0.0 for name in names])
     exact = draws.is_exact & (draws.low_pg_ml > 0)
     off = exact & (draws.dose_mg_per_week == 0)
     rows = off if off.sum() >= MIN_MEN else exact
@@ -271,19 +263,24 @@ def _start(draws: Draws, names: Sequence[str], priors: Mapping[str, Prior]) -> V
 
 
 def _climb(
-    men: _Men, known: _Known, vector: Vector, *, until: float = _SMALL_STEP, patient: bool = False
+    men: _Likelihood,
+    prior: _PriorTerms,
+    vector: Vector,
+    *,
+    until: float = _SMALL_STEP,
+    stop_when_slow: bool = True,
 ) -> Vector:
-    """Maximise by steps along the men's scores, shortened until they go up; unless patient, until they get slow."""
+    """Maximise by steps along the men's scores, each shortened until it goes up."""
     here, damping, before = men.at(vector), 0.0, np.inf
     for _ in range(_MAX_STEPS):
-        score = here.score + known.score(vector)
-        curvature = here.products + np.diag(known.precision)
+        score = here.score + prior.score(vector)
+        curvature = here.products + np.diag(prior.precision)
         scale = np.diag(curvature).clip(1e-8)
         step = np.linalg.solve(curvature + damping * np.diag(scale), score)
         step *= min(1.0, 1.0 / np.abs(step).max())
         moved = vector + step
         there = men.at(moved)
-        gain = there.value + known.log_density(moved) - here.value - known.log_density(vector)
+        gain = there.value + prior.log_density(moved) - here.value - prior.log_density(vector)
         promised = float(score @ step)
         # Where a step brings far less than it promised, it leapt over the top: the next is shorter.
         if gain < 0.1 * promised and promised > _NOISE * abs(here.value):
@@ -294,23 +291,23 @@ def _climb(
             continue
         vector, here = moved, there
         is_slow = promised < _NEAR and promised > _SLOW * before
-        if promised < until or (is_slow and not patient):
+        if promised < until or (is_slow and stop_when_slow):
             break
         before = promised
     return vector
 
 
-def _polish(men: _Men, known: _Known, vector: Vector) -> tuple[Vector, Matrix, float]:
+def _polish(men: _Likelihood, prior: _PriorTerms, vector: Vector) -> tuple[Vector, Matrix, float]:
     """End with Newton steps on the exact curvature; return estimates, covariance, log-likelihood."""
     for _ in range(_POLISHING_ROUNDS):
-        curvature = _curvature(men, known, vector)
+        curvature = _curvature(men, prior, vector)
         if np.linalg.eigvalsh(curvature)[0] <= 0:  # still on a slope
-            vector = _climb(men, known, vector, patient=True)
-            curvature = _curvature(men, known, vector)
+            vector = _climb(men, prior, vector, stop_when_slow=False)
+            curvature = _curvature(men, prior, vector)
         covariance: Matrix = np.linalg.inv(curvature).astype(np.float64)
         at, promised = men.at(vector), []
         for _ in range(_STEPS_OF_A_ROUND):
-            score = at.score + known.score(vector)
+            score = at.score + prior.score(vector)
             step = covariance @ score
             vector = vector + step * min(1.0, 1.0 / np.abs(step).max())
             at = men.at(vector)
@@ -323,10 +320,10 @@ def _polish(men: _Men, known: _Known, vector: Vector) -> tuple[Vector, Matrix, f
     return vector, covariance, at.value
 
 
-def _curvature(men: _Men, known: _Known, vector: Vector) -> Matrix:
+def _curvature(men: _Likelihood, prior: _PriorTerms, vector: Vector) -> Matrix:
     """Return minus the second derivatives of log-likelihood and priors, by differences of the first."""
     here = men.at(vector).score
     steps = _DIFFERENCE * np.eye(len(vector))
-    second = np.array([here - men.at(vector + step, nodes_stay=True).score for step in steps])
+    second = np.array([here - men.at(vector + step, keep_nodes=True).score for step in steps])
     second /= _DIFFERENCE
-    return np.asarray((second + second.T) / 2 + np.diag(known.precision))
+    return np.asarray((second + second.T) / 2 + np.diag(prior.precision))

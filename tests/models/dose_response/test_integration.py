@@ -9,15 +9,17 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from e2analytics.models.dose_response import random_effects
-from e2analytics.models.dose_response.random_effects import Common, Draws, blocks, find, integrate
+from e2analytics.models.dose_response import assay, integration
+from e2analytics.models.dose_response.blocks import blocks
+from e2analytics.models.dose_response.integration import find_mode, integrate
+from e2analytics.models.dose_response.types import Draws, Population
 from e2analytics.simulate.dose_cohorts import TRUE, Plan, simulate
 
 VECTOR = np.array([3.58, 0.5, 1.4, -1.1, -1.56, 0.08, 4.0, -1.4, 1.6, -0.9, -0.1, -1.5])
 
 
-def common(vector: np.ndarray = VECTOR) -> Common:
-    return Common.from_vector(vector)
+def population(vector: np.ndarray = VECTOR) -> Population:
+    return Population.from_vector(vector)
 
 
 def man_of(*readings: tuple[float, float, str, float]) -> Draws:
@@ -48,7 +50,7 @@ MEN = {
 
 def brute_force(draws: Draws, points: int = 801, half_width: float = 3.5):
     """Integrate over a dense grid of (level, response): log-likelihood, mean, covariance."""
-    at, one = common(), np.linspace(-half_width, half_width, points)
+    at, one = population(), np.linspace(-half_width, half_width, points)
     u, s = np.meshgrid(one, one, indexing="ij")
     log_joint = -0.5 * (
         (u / np.exp(at.log_sd_level)) ** 2
@@ -62,11 +64,11 @@ def brute_force(draws: Draws, points: int = 801, half_width: float = 3.5):
             error = (np.log(draws.low_pg_ml[j]) - level) / at.assays.sd_ms
             value = -0.5 * error**2 - np.log(at.assays.sd_ms) - 0.5 * np.log(2 * np.pi)
         elif draws.is_exact[j]:
-            value = random_effects.assay.exact_immunoassay(level, one_draw[0], at.assays).value
+            value = assay.exact_immunoassay(level, one_draw[0], at.assays).value
         elif draws.ms[j]:
-            value = random_effects.assay.censored_ms(level, *one_draw, at.assays).value
+            value = assay.censored_ms(level, *one_draw, at.assays).value
         else:
-            value = random_effects.assay.censored_immunoassay(level, *one_draw, at.assays).value
+            value = assay.censored_immunoassay(level, *one_draw, at.assays).value
         log_joint = log_joint + value.reshape(u.shape)
     total = logsumexp(log_joint)
     share = np.exp(log_joint - total)
@@ -78,8 +80,8 @@ def brute_force(draws: Draws, points: int = 801, half_width: float = 3.5):
 
 def integrated(draws: Draws, vector: np.ndarray = VECTOR, around=None):
     (block,) = blocks(draws)
-    at = common(vector)
-    return integrate(block, at, around or find(block, at))
+    at = population(vector)
+    return integrate(block, at, around or find_mode(block, at))
 
 
 @pytest.mark.parametrize("name", MEN)
@@ -97,7 +99,7 @@ def test_quadrature_gives_what_a_dense_grid_gives(name):
 
 def test_men_of_exact_mass_spectrometry_have_the_normal_density():
     draws = MEN["mass spectrometry, on and off"]
-    at = common()
+    at = population()
 
     z = np.array([[1.0, 0], [1, 1], [1, 1]])
     level, slope = np.exp(2 * at.log_sd_level), at.response_per_level
@@ -138,7 +140,7 @@ def cohort(n_men: int = 60, seed: int = 0) -> Draws:
 
 def total(draws: Draws) -> np.ndarray:
     """Log-likelihood and scores of all men."""
-    parts = [integrate(block, TRUE, find(block, TRUE)) for block in blocks(draws)]
+    parts = [integrate(block, TRUE, find_mode(block, TRUE)) for block in blocks(draws)]
     sums = [np.append(part.scores.sum(axis=0), part.log_likelihood.sum()) for part in parts]
     return np.sum(sums, axis=0)
 
@@ -151,11 +153,11 @@ def test_sums_over_men_add_up_however_the_men_are_parted_and_the_rows_lie(seed, 
     shuffled = list(range(len(draws.man)))
     order.shuffle(shuffled)
 
-    parted = sum(total(draws.taken(group[draws.man] == part)) for part in range(3))
+    parted = sum(total(draws.take(group[draws.man] == part)) for part in range(3))
 
     np.testing.assert_allclose(parted, total(draws), rtol=1e-9, atol=1e-8)
     np.testing.assert_allclose(
-        total(draws.taken(np.array(shuffled))), total(draws), rtol=1e-9, atol=1e-8
+        total(draws.take(np.array(shuffled))), total(draws), rtol=1e-9, atol=1e-8
     )
 
 
@@ -184,7 +186,7 @@ def test_more_nodes_hardly_change_anything(monkeypatch):
     draws = cohort(n_men=300, seed=5)
     usual = total(draws)
 
-    monkeypatch.setattr(random_effects, "NODES", 15)
+    monkeypatch.setattr(integration, "NODES", 15)
 
     assert abs(total(draws)[-1] - usual[-1]) < 0.05  # of 300 men's log-likelihood
 
@@ -203,7 +205,7 @@ def test_a_man_far_from_the_others_has_the_posterior_of_his_draws(level_pg_ml):
     posterior = integrated(draws).posterior
 
     # Normal prior, normal readings: precisions add.
-    prior, reading = np.exp(-2 * common().log_sd_level), common().assays.sd_ms ** -2
-    left = np.log(level_pg_ml) - (draws.covariates @ common().coefficients).mean()
+    prior, reading = np.exp(-2 * population().log_sd_level), population().assays.sd_ms ** -2
+    left = np.log(level_pg_ml) - (draws.covariates @ population().coefficients).mean()
     assert posterior.mean[0, 0] == pytest.approx(n * reading * left / (prior + n * reading))
     assert posterior.covariance[0, 0, 0] == pytest.approx(1 / (prior + n * reading))

@@ -1,0 +1,160 @@
+"""Fits the dose response of a month and scores draws by it: every man's own level and response.
+
+In    E2 draws with their dose, patients, laboratory results, episodes
+Out   own_levels     grain patient_id: own level and response under the frozen model
+      dose_effects   grain dose: how far a dose lowers the average man's E2
+      e2_checks      grain by, name: whether the draws of an assay, clinic, laboratory or dose fit
+
+The model is fitted once a month. In the nights between, only men whose draws have changed are scored
+again, at fixed parameters.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import NamedTuple
+
+import polars as pl
+
+from e2analytics.exposure.dose_response.checks import check_draws
+from e2analytics.exposure.dose_response.covariates import (
+    COVARIATE_PRIORS,
+    COVARIATES,
+    PATIENT_COVARIATES,
+    impute,
+    learn_imputation,
+    n_men,
+    to_arrays,
+    usable_draws,
+    with_covariates,
+)
+from e2analytics.exposure.dose_response.predict import EFFECTS, SHIFTING_PARAMETERS, dose_effects
+from e2analytics.exposure.dose_response.tables import TABLES, empty
+from e2analytics.models.dose_response import draw_check
+from e2analytics.models.dose_response.fit import MIN_MEN, PRIORS, DoseResponse
+from e2analytics.models.dose_response.fit import fit as fit_dose_response
+from e2analytics.models.dose_response.frozen import FrozenDoseResponse
+from e2analytics.models.dose_response.predict import random_effects
+
+
+class DoseResponseResult(NamedTuple):
+    """What a dose response gives.
+
+    Attributes
+    ----------
+    response
+        The frozen model; None with too few men.
+    own_levels, effects, checks
+        The tables ``own_levels``, ``dose_effects`` and ``e2_checks``, without ``model_id``.
+    """
+
+    response: FrozenDoseResponse | None
+    own_levels: pl.DataFrame
+    effects: pl.DataFrame
+    checks: pl.DataFrame
+
+
+def estimate(
+    draws: pl.DataFrame,
+    patients: pl.DataFrame,
+    labs: pl.DataFrame,
+    episodes: pl.DataFrame,
+    *,
+    as_of: date,
+    before: DoseResponseResult | None = None,
+) -> DoseResponseResult:
+    """Return every man's own level, by the frozen dose response or by one fitted now.
+
+    Parameters
+    ----------
+    draws
+        E2 draws with their drug state. Left out are those in transition, under another aromatase
+        inhibitor, of a day that the feed made up, or without information.
+    patients, labs, episodes
+        Sources of the covariates: body mass index, age, testosterone, whether he ever had the drug.
+    as_of
+        The day.
+    before
+        The result under the frozen model: a man whose draws are unchanged keeps his row. Where it is
+        None or has no response, one is fitted if at least 30 men have a draw.
+    """
+    used = usable_draws(draws)
+    if before is None or before.response is None:
+        if used["patient_id"].n_unique() < MIN_MEN:
+            return DoseResponseResult(None, *(empty(name) for name in TABLES))
+        covered = with_covariates(used, patients, labs, episodes, as_of)
+        imputation = learn_imputation(covered, as_of)
+        complete = impute(covered, imputation)
+        response = FrozenDoseResponse(_fit_population(complete), imputation)
+        scored = _score(complete, response)
+        return DoseResponseResult(
+            response, scored.men, dose_effects(complete, response), check_draws(scored.draws)
+        )
+    imputation = before.response.imputation
+    covered = with_covariates(used, patients, labs, episodes, imputation.aged_on)
+    complete = impute(covered, imputation)
+    same = before.own_levels.join(complete, on=["patient_id", "draws_digest"], how="semi")
+    changed = complete.join(same, on="patient_id", how="anti", maintain_order="left")
+    men = _score(changed, before.response).men
+    return before._replace(own_levels=pl.concat([same, men]).sort("patient_id"))
+
+
+def _fit_population(draws: pl.DataFrame) -> DoseResponse:
+    """Fit what men have in common without the draws that, by a first rough fit, fit nothing else of their man.
+
+    Draws of an unknown assay count as immunoassay, but where there are known ones they must not say
+    how immunoassay differs: many of them are mass spectrometry.
+    """
+    of_known_assay = draws.filter(pl.col("assay") != "unknown")
+    enough = (of_known_assay["assay"] == "ia").sum() >= MIN_MEN
+    taken = of_known_assay if enough and n_men(of_known_assay) >= MIN_MEN else draws
+    priors = {**PRIORS, **COVARIATE_PRIORS}
+    first = fit_dose_response(to_arrays(taken), COVARIATES, priors=priors, approximate=True)
+    kept = _without_outliers(taken, first)
+    return fit_dose_response(to_arrays(kept), COVARIATES, priors=priors, start=first)
+
+
+def _without_outliers(draws: pl.DataFrame, model: DoseResponse) -> pl.DataFrame:
+    """Leave out draws that fit neither the man's others nor the population."""
+    return draws.filter(pl.Series(draw_check.inliers(model, to_arrays(draws))))
+
+
+class _Scored(NamedTuple):
+    men: pl.DataFrame
+    draws: pl.DataFrame
+
+
+def _score(draws: pl.DataFrame, response: FrozenDoseResponse) -> _Scored:
+    """Return every man's own level, and every kept draw with its z score."""
+    if draws.is_empty():
+        return _Scored(empty("own_levels"), draws)
+    kept = _without_outliers(draws, response.model)
+    arrays = to_arrays(kept)
+    effects = random_effects(response.model, arrays)
+    on, ms = pl.col("on_drug"), pl.col("assay") == "ms"
+    counted = draws.group_by("patient_id", maintain_order=True).agg(
+        pl.col("draws_digest", *PATIENT_COVARIATES, "log_testosterone_variance").first(),
+        n_draws=pl.len().cast(pl.Int64),
+        n_on=on.sum().cast(pl.Int64),
+        n_ms=ms.sum().cast(pl.Int64),
+        n_ms_on=(ms & on).sum().cast(pl.Int64),
+    )
+    n_kept = kept.group_by("patient_id", maintain_order=True).agg(n_kept=pl.len().cast(pl.Int64))
+    posterior = {
+        "level_mean": effects.mean[:, 0],
+        "response_mean": effects.mean[:, 1],
+        "level_variance": effects.covariance[:, 0, 0],
+        "level_response_covariance": effects.covariance[:, 0, 1],
+        "response_variance": effects.covariance[:, 1, 1],
+        **{
+            f"{part}_by_{name}": effects.fall_per_parameter[:, i, j]
+            for i, part in enumerate(EFFECTS)
+            for j, name in enumerate(SHIFTING_PARAMETERS)
+        },
+    }
+    men = counted.with_columns(
+        n_outliers=pl.col("n_draws") - n_kept["n_kept"],
+        **{name: pl.Series(values) for name, values in posterior.items()},
+    ).select(empty("own_levels").columns)
+    z = draw_check.z_scores(response.model, effects, arrays)
+    return _Scored(men, kept.with_columns(z=pl.Series(z)))

@@ -1,0 +1,136 @@
+"""Sixty men with eight draws each, half of them given the drug: their true levels, results and orders."""
+
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
+
+import numpy as np
+import polars as pl
+
+from e2analytics.exposure.dose_response import predict
+from e2analytics.exposure.dose_response.fit import DoseResponseResult, estimate
+from e2analytics.exposure.draws import link_draws
+from e2analytics.exposure.episodes import find_episodes, present_dose
+from e2analytics.settings import FlagSettings
+
+ZERO = date(2024, 1, 1)
+AS_OF = ZERO + timedelta(days=800)
+N_MEN, N_DRAWS = 60, 8
+STARTS = 350  # men of odd number take 1 mg a week from this day
+LABS = {
+    "analyte": pl.String,
+    "collected_on": pl.Date,
+    "value_low": pl.Float64,
+    "value_high": pl.Float64,
+    "assay": pl.String,
+}
+
+
+HELD = pl.DataFrame(
+    {
+        "pair": [0, 0, 1],
+        "patient_id": ["p01", "p01", "p02"],
+        "site": ["total_hip"] * 3,
+        "scan_id": ["s1", "s1", "s2"],
+        "weekly_dose_mg": [0.0, 1.0, 0.0],
+        "share": [0.25, 0.75, 1.0],
+    },
+    schema_overrides={"pair": pl.UInt32},
+)
+
+
+def day(number: int) -> date:
+    return ZERO + timedelta(days=int(number))
+
+
+def result(man: int, number: int, e2: float, **changes: object) -> dict[str, object]:
+    row = {
+        "patient_id": f"p{man:02d}",
+        "analyte": "estradiol",
+        "result_id": f"r{man}-{number}",
+        "collected_on": day(number),
+        "value_low": e2,
+        "value_high": e2,
+        "assay": "ms",
+        "performing_lab": "LAB",
+        "imputed": "",
+        "source_order": 0,
+        "source_line": 2 + number,
+        **changes,
+    }
+    when = row["collected_on"]
+    assert isinstance(when, date)
+    return {**row, "collected_at": datetime.combine(when, datetime.min.time(), UTC)}
+
+
+@cache
+def true_levels() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(1)
+    return rng.normal(np.log(36), 0.35, N_MEN), rng.normal(-0.9, 0.15, N_MEN)
+
+
+@cache
+def usual_results() -> tuple[dict[str, object], ...]:
+    rng = np.random.default_rng(2)
+    level, response = true_levels()
+    return tuple(
+        result(
+            man,
+            when,
+            float(np.exp(level[man] + (man % 2 and when > STARTS) * response[man] + noise)),
+        )
+        for man in range(N_MEN)
+        for when, noise in zip(
+            np.arange(N_DRAWS) * 100 + 5, rng.normal(0, 0.15, N_DRAWS), strict=True
+        )
+    )
+
+
+ORDERS = pl.DataFrame(
+    [
+        {
+            "patient_id": f"p{man:02d}",
+            "drug": "anastrozole",
+            "drug_class": "aromatase_inhibitor",
+            "started_on": day(STARTS - 20),
+            "stopped_on": None,
+            "weekly_dose_mg": 1.0,
+            "source_file": "f",
+            "source_line": man,
+            "source_order": 0,
+        }
+        for man in range(1, N_MEN, 2)
+    ],
+    schema_overrides={"stopped_on": pl.Date},
+)
+PATIENTS = pl.DataFrame(
+    {
+        "patient_id": [f"p{man:02d}" for man in range(N_MEN)],
+        "clinic_id": ["A", "B"] * (N_MEN // 2),
+        "birth_date": [date(1970, 1, 1)] * N_MEN,
+        "height_cm": [180.0] * N_MEN,
+        "weight_kg": [90.0] * N_MEN,
+    }
+)
+
+
+def estimated(
+    results: tuple[dict[str, object], ...] | None = None,
+    orders: pl.DataFrame = ORDERS,
+    before: DoseResponseResult | None = None,
+) -> DoseResponseResult:
+    labs = pl.DataFrame(results or usual_results(), schema_overrides=LABS)
+    spells = find_episodes(orders)
+    drawn = link_draws(labs, spells, FlagSettings())
+    return estimate(drawn, PATIENTS, labs, spells, as_of=AS_OF, before=before)
+
+
+@cache
+def fitted() -> DoseResponseResult:
+    return estimated()
+
+
+def present_and_off_drug(found: DoseResponseResult, orders: pl.DataFrame = ORDERS) -> pl.DataFrame:
+    present = present_dose(find_episodes(orders), AS_OF)
+    return predict.present_and_off_drug(found.response, found.own_levels, present).sort(
+        "patient_id"
+    )
