@@ -57,7 +57,7 @@ def monthly(
 
 def markdown_summary(written: Written) -> str:
     """Sum up a month by its outside version."""
-    report = written.outside
+    report = written.external
     header = report.header
     rows = "\n".join(f"| {line.name} | {line.men} | {line.share} |" for line in report.men.lines())
     links = "\n".join(f"- [{file.name}]({file.absolute().as_uri()})" for file in written.network)

@@ -101,14 +101,14 @@ def test_the_five_things_carry_numbers_with_their_denominators(report: Report) -
     flagged, low, quality, curve, data = report.headlines
     assert "171 of 200 (86 %) of them could be assessed" in low.sentence
     assert "9 men on such a drug died or left" in low.sentence
-    assert quality.headline.endswith("for the worse in 14 measures")
+    assert quality.title.endswith("for the worse in 14 measures")
     assert "E2 below 10 pg/mL on the drug, harbour: " in quality.sentence
     assert "of 171 (23 %) assessed men, E2 is probably below 16 pg/mL" in low.sentence
     total, n_critical = report.flagged.total.total, report.flagged.total.by_tier[0]
-    assert flagged.headline == f"{total} men to review, {n_critical} critical"
-    assert curve.headline == "Faster bone loss at low E2, then a plateau"
+    assert flagged.title == f"{total} men to review, {n_critical} critical"
+    assert curve.title == "Faster bone loss at low E2, then a plateau"
     assert "The lower limit in use is 16 pg/mL" in curve.sentence
-    assert data.headline == "Incomplete: 1 file refused"
+    assert data.title == "Incomplete: 1 file refused"
     assert "2 files belong to no feed and were not read." in data.sentence
 
 
@@ -138,9 +138,9 @@ def test_the_method_is_told_with_the_settings_that_were_in_force(tables: Tables)
 def test_there_are_five_things_to_say_even_of_nothing(
     tables: Tables, missing: tuple[str, ...], place: int, headline: str
 ) -> None:
-    facts = build(without(tables, *missing), month=MONTH).headlines
-    assert len(facts) == 5
-    assert facts[place].headline == headline
+    headlines = build(without(tables, *missing), month=MONTH).headlines
+    assert len(headlines) == 5
+    assert headlines[place].title == headline
 
 
 def test_a_limit_adopted_after_the_month_is_not_its_limit(tables: Tables) -> None:
@@ -151,22 +151,22 @@ def test_a_limit_adopted_after_the_month_is_not_its_limit(tables: Tables) -> Non
     assert build(both, month=MONTH).curves.limit.lower_limit_pg_ml == 16.0
 
 
-def test_a_curve_without_a_summary_still_gives_a_fact(tables: Tables) -> None:
-    fact = build(without(tables, "curve_summary"), month=MONTH).headlines[3]
-    assert fact.headline == "No verdict"
+def test_a_curve_without_a_summary_still_gives_a_headline(tables: Tables) -> None:
+    headline = build(without(tables, "curve_summary"), month=MONTH).headlines[3]
+    assert headline.title == "No verdict"
 
 
 def test_resolved_flags_are_told_even_where_none_is_open(tables: Tables) -> None:
     resolved = tables["flags"].with_columns(state=pl.lit("resolved"))
-    fact = build({**tables, "flags": resolved}, month=MONTH).headlines[0]
-    assert fact.sentence == f"No flag is open. {resolved.height} flags resolved."
+    headline = build({**tables, "flags": resolved}, month=MONTH).headlines[0]
+    assert headline.sentence == f"No flag is open. {resolved.height} flags resolved."
 
 
 def test_where_nobody_could_be_assessed_no_all_clear_is_given(tables: Tables) -> None:
     unassessed = tables["cohort"].with_columns(status=pl.lit("not_assessable"))
-    fact = build({**tables, "cohort": unassessed}, month=MONTH).headlines[1]
-    assert fact.headline == "Nobody could be assessed"
-    assert "none is called low or in range: that is no all-clear" in fact.sentence
+    headline = build({**tables, "cohort": unassessed}, month=MONTH).headlines[1]
+    assert headline.title == "Nobody could be assessed"
+    assert "none is called low or in range: that is no all-clear" in headline.sentence
 
 
 def test_men_on_another_inhibitor_are_told_only_where_there_are_any(tables: Tables) -> None:

@@ -31,8 +31,8 @@ def print_reports(written: Written) -> None:
     """Say what the month's reports say in their headlines, and where they are."""
     header = written.report.header
     out.print(f"Report of {header.month_name}, {header.run_id}. {header.completeness}")
-    for number, fact in enumerate(written.report.headlines, start=1):
-        out.print(f"  {number}. {fact.headline}")
+    for number, headline in enumerate(written.report.headlines, start=1):
+        out.print(f"  {number}. {headline.title}")
     for file in written.network:
         out.print(f"Open: {file}")
     if written.clinics:

@@ -73,7 +73,7 @@ class Report:
 
     header: Header
     clinic: str | None
-    headlines: tuple[headlines.Fact, ...]
+    headlines: tuple[headlines.Headline, ...]
     changes: changes.Changes
     measures: measures.Measures
     quality: quality.Quality | None
@@ -167,8 +167,8 @@ def build(
     )
     n_flagged = len(men.still_open(tables["flags"]))
     in_full = n_flagged <= MOST_IN_FULL or tables["cohort"]["clinic_id"].n_unique() <= 1
-    around = _beside(tables) if in_full else {}
-    flagged = men.flagged(tables["flags"], month=month, beside=around)
+    around = _flag_context(tables) if in_full else {}
+    flagged = men.flagged(tables["flags"], month=month, context=around)
     listed = (*flagged.pressing, *flagged.watch)
     told = measures.describe(
         tables["measures"],
@@ -218,7 +218,7 @@ def build(
     )
 
 
-def _beside(tables: Mapping[str, pl.DataFrame]) -> Mapping[str, flag_context.Beside]:
+def _flag_context(tables: Mapping[str, pl.DataFrame]) -> Mapping[str, flag_context.FlagContext]:
     """Say what stands beside every man with an open flag."""
     flagged = men.still_open(tables["flags"])
     return flag_context.of_men(

@@ -21,7 +21,7 @@ from e2analytics.errors import ConfigurationError, TooLittleDataError, Unreadabl
 from e2analytics.measures import restatement
 from e2analytics.report.compare import Comparison, compare
 from e2analytics.report.content import Report, build
-from e2analytics.report.external.report import OutsideReport, release_reports
+from e2analytics.report.external.report import ExternalReport, release_reports
 from e2analytics.report.formats import render
 from e2analytics.settings import ReportSettings
 from e2analytics.store.store import Store, open_published
@@ -31,7 +31,7 @@ _LONGEST_NAME: Final = 40
 _MONTH: Final = re.compile(r"\d{4}-\d{2}")
 _FEW_VERSIONS: Final = 12
 """So many are written before other processes have started."""
-Version = Report | OutsideReport
+Version = Report | ExternalReport
 
 
 def last_day(month: str) -> date:
@@ -66,14 +66,14 @@ class Written:
     ----------
     report
         Of all clinics, with nothing left out.
-    outside
+    external
         Of all clinics, as it may leave.
     network, clinics
         Files of all clinics together, and of single ones.
     """
 
     report: Report
-    outside: OutsideReport
+    external: ExternalReport
     network: tuple[Path, ...]
     clinics: tuple[Path, ...]
 
@@ -107,10 +107,10 @@ def write_reports(
     settings = json.loads(tables["runs"]["settings"][0])
     base = ReportSettings(**settings.get("report", {})).round_to
     before = tables_of_month_before(store, tables)
-    outside = release_reports(tables, month=month, base=base, before=before)
+    external = release_reports(tables, month=month, base=base, before=before)
     since = None if before is None else restatement.between(tables, before)
     corrected = None if before is None else restatement.corrected_men(tables, before)
-    clinics = [report.clinic for report in outside]
+    clinics = [report.clinic for report in external]
     since_then: dict[str, Any] = {"recount": since, "corrected": corrected, "before": before}
     whole = build(tables, month=month, **since_then)
     inside = (
@@ -120,7 +120,7 @@ def write_reports(
     stem = folder / f"e2-report-{month}"
     versions: Iterator[tuple[Version, str]] = chain(
         ((report, f"{stem}-internal{_of(report.clinic)}") for report in inside),
-        ((report, f"{stem}-outside{_of(report.clinic)}") for report in outside),
+        ((report, f"{stem}-outside{_of(report.clinic)}") for report in external),
     )
     files: dict[bool, list[Path]] = {True: [], False: []}
     written = _written(versions, 2 * len(clinics))
@@ -128,7 +128,7 @@ def write_reports(
         files[clinic is None] += of_version
         if told:
             told(number, 2 * len(clinics))
-    return Written(whole, outside[0], tuple(files[True]), tuple(files[False]))
+    return Written(whole, external[0], tuple(files[True]), tuple(files[False]))
 
 
 def _written(versions: Iterable[tuple[Version, str]], how_many: int) -> Iterator[tuple[Path, ...]]:

@@ -104,7 +104,7 @@ def outside(counts: Counts, base: int) -> tuple[Men, dict[str, pl.DataFrame]]:
     )
     schema = schema_of("measures")
     table = filled.select(*schema).cast(schema)  # type: ignore[arg-type]
-    return men, measures.released(table, men, month=MONTH, base=base)[1]
+    return men, measures.release_measures(table, men, month=MONTH, base=base)[1]
 
 
 class Attack:

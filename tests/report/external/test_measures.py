@@ -51,7 +51,7 @@ def of_all(table: pl.DataFrame, month: str, measure: str) -> tuple[object, objec
 def test_large_counts_are_told_of_clinics_over_a_year_and_of_all_by_month():
     cells = {(m, c, DXA): (20, 50) for m in MONTHS for c in ("A", "B", "C")}
 
-    table, sums = measures.released(table_of(cells), NOBODY, month=MONTH, base=5)
+    table, sums = measures.release_measures(table_of(cells), NOBODY, month=MONTH, base=5)
 
     assert of_all(table, "2026-09", DXA) == (60, 150, False)
     by_clinic = sums[DXA].select("clinic_id", "numerator", "denominator", "suppressed").rows()
@@ -69,7 +69,7 @@ def test_a_month_of_few_is_hidden_with_another_of_its_year():
         (m, c, DXA): ((1, 40) if m == "2026-05" else (20, 40)) for m in MONTHS for c in ("A", "B")
     }
 
-    table, _ = measures.released(table_of(cells), NOBODY, month=MONTH, base=5)
+    table, _ = measures.release_measures(table_of(cells), NOBODY, month=MONTH, base=5)
 
     hidden = table.filter("suppressed", pl.col("clinic_id").is_null())["month"].to_list()
     assert "2026-05" in hidden
@@ -85,7 +85,7 @@ def test_those_between_two_lines_are_not_told_by_their_difference():
             few = clinic == "A" and month in MONTHS[-4:]
             cells[month, clinic, AMBER] = (21 if few else 20 if clinic == "A" else 40, 60)
 
-    _, sums = measures.released(table_of(cells), NOBODY, month=MONTH, base=1)
+    _, sums = measures.release_measures(table_of(cells), NOBODY, month=MONTH, base=1)
 
     told = [
         sums[name].filter(pl.col("clinic_id") == "A")["numerator"][0] is not None
@@ -97,7 +97,7 @@ def test_those_between_two_lines_are_not_told_by_their_difference():
 def test_few_who_are_excepted_are_not_told():
     cells = {(m, c, DXA): (20, 50) for m in MONTHS for c in ("A", "B")}
 
-    table, _ = measures.released(table_of(cells), NOBODY, month=MONTH, base=5)
+    table, _ = measures.release_measures(table_of(cells), NOBODY, month=MONTH, base=5)
 
     assert set(table["n_excepted"]) == {None}
 
@@ -119,7 +119,7 @@ def random_cells(rng: np.random.Generator) -> dict[tuple[str, str, str], tuple[i
 @pytest.mark.parametrize("seed", range(6))
 def test_no_count_of_few_can_be_derived_from_clinics_months_and_lines_together(seed: int):
     table = table_of(random_cells(np.random.default_rng(seed)))
-    released, sums = measures.released(table, NOBODY, month=MONTH, base=1)
+    released, sums = measures.release_measures(table, NOBODY, month=MONTH, base=1)
 
     attack = Attack(table, released, sums)
 

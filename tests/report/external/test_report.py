@@ -11,10 +11,10 @@ import openpyxl
 import polars as pl
 import pytest
 
-from e2analytics.report.external.report import OutsideReport, release_reports
-from e2analytics.report.formats import document as outline
+from e2analytics.report.external.report import ExternalReport, release_reports
 from e2analytics.report.formats import render
-from e2analytics.report.formats.html import render_outside
+from e2analytics.report.formats.document import all_text, read_page
+from e2analytics.report.formats.html import render_external
 from e2analytics.tables import registry
 
 Tables = dict[str, pl.DataFrame]
@@ -26,25 +26,25 @@ def without(tables: Tables, *names: str) -> Tables:
     return {**tables, **{name: registry.TABLES[name].empty() for name in names}}
 
 
-def reports_of(tables: Tables, base: int = 5) -> tuple[OutsideReport, ...]:
+def reports_of(tables: Tables, base: int = 5) -> tuple[ExternalReport, ...]:
     return release_reports(tables, month=MONTH, base=base)
 
 
 def page_of(tables: Tables) -> str:
-    return render_outside(reports_of(tables)[0])
+    return render_external(reports_of(tables)[0])
 
 
 @pytest.fixture(scope="module")
-def reports(tables: Tables) -> tuple[OutsideReport, ...]:
+def reports(tables: Tables) -> tuple[ExternalReport, ...]:
     return reports_of(tables)
 
 
 @pytest.fixture(scope="module")
-def pages(reports: tuple[OutsideReport, ...]) -> list[str]:
-    return [render_outside(report) for report in reports]
+def pages(reports: tuple[ExternalReport, ...]) -> list[str]:
+    return [render_external(report) for report in reports]
 
 
-def test_there_is_one_of_all_clinics_and_one_of_each(reports: tuple[OutsideReport, ...]):
+def test_there_is_one_of_all_clinics_and_one_of_each(reports: tuple[ExternalReport, ...]):
     assert [report.clinic for report in reports] == [None, "central", "harbour", "north"]
 
 
@@ -91,9 +91,9 @@ COUNTED = re.compile(
 )
 
 
-def counts_in(report: OutsideReport, page: str) -> Iterator[str]:
+def counts_in(report: ExternalReport, page: str) -> Iterator[str]:
     """Yield what stands in columns of counts, and every count in a sentence."""
-    document = outline.read(page)
+    document = read_page(page)
     for _, table in document.tables:
         names = [cell.text for cell in table.head[-1]]
         for row in table.body:
@@ -103,16 +103,16 @@ def counts_in(report: OutsideReport, page: str) -> Iterator[str]:
             for cell in row:
                 for part_and_whole in re.findall(r"\b([\d,]+)(?: of |/)([\d,]+)\b", cell.text):
                     yield from part_and_whole
-    for fact in report.headlines[:2]:
-        yield from re.findall(r": ([\d,]+)(?=[;.]|$)", f"{fact.headline}. {fact.sentence}")
-    said = " ".join(outline.all_text(document))
+    for headline in report.headlines[:2]:
+        yield from re.findall(r": ([\d,]+)(?=[;.]|$)", f"{headline.title}. {headline.sentence}")
+    said = " ".join(all_text(document))
     yield from re.findall(
         r"(?<!1 to )\b([\d,]+) (?:men|man|flags?|usable|scan pairs?|exact)\b", said
     )
 
 
 def test_no_count_of_1_to_10_is_printed_anywhere(
-    reports: tuple[OutsideReport, ...], pages: list[str]
+    reports: tuple[ExternalReport, ...], pages: list[str]
 ):
     said = [n for report, page in zip(reports, pages, strict=True) for n in counts_in(report, page)]
 
@@ -127,7 +127,7 @@ def test_counts_are_multiples_of_the_base(tables: Tables):
             assert line.men == "hidden" or int(line.men.replace(",", "")) % 10 == 0
 
 
-def test_shares_are_of_what_is_shown(reports: tuple[OutsideReport, ...]):
+def test_shares_are_of_what_is_shown(reports: tuple[ExternalReport, ...]):
     for report in reports:
         lines = {line.name: line for line in report.men.lines(report.clinic)}
         known, on_drug = lines["Men known"], lines["On an aromatase inhibitor"]
@@ -136,7 +136,7 @@ def test_shares_are_of_what_is_shown(reports: tuple[OutsideReport, ...]):
         assert all(line.share in ("hidden", "") for line in lines.values() if line.men == "hidden")
 
 
-def test_the_workbook_says_what_the_page_says(reports: tuple[OutsideReport, ...]):
+def test_the_workbook_says_what_the_page_says(reports: tuple[ExternalReport, ...]):
     files = render.render(reports[1])
     book = openpyxl.load_workbook(BytesIO(files[".xlsx"]))
 

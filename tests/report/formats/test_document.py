@@ -1,4 +1,4 @@
-"""The outline of a page: what it says, in order, and nothing lost on the way to paper and workbook."""
+"""The document behind a page: what it says, in order, and nothing lost on the way to paper and workbook."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ import polars as pl
 import pytest
 
 from e2analytics.report.content import build
-from e2analytics.report.formats import document as outline
 from e2analytics.report.formats.document import (
+    TIER_SIGNS,
+    Block,
     Boxes,
     Heading,
     Items,
     Paragraph,
     Picture,
     Run,
+    Table,
     Terms,
+    all_blocks,
+    all_text,
+    read_page,
 )
 from e2analytics.report.formats.html import render_html
 
@@ -29,8 +34,8 @@ def page_of(body: str) -> str:
     return f"<html><title>A &amp; B</title><style>\n{style}</style><body>{body}</body></html>"
 
 
-def blocks_of(body: str) -> tuple[outline.Block, ...]:
-    return outline.read(page_of(body)).blocks
+def blocks_of(body: str) -> tuple[Block, ...]:
+    return read_page(page_of(body)).blocks
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +45,12 @@ def page(tables: Tables) -> str:
 
 def test_blocks_come_in_reading_order_with_their_style():
     assert blocks_of(
-        "<h2>Men</h2><p class='use'>Of <b>12</b>\n men</p><ol class='facts'><li><b>One</b>more</li></ol>"
+        "<h2>Men</h2><p class='use'>Of <b>12</b>\n men</p><ol class='headlines'><li><b>One</b>more</li></ol>"
         "<dl><dt>Dose</dt><dd>mg</dd></dl>loose"
     ) == (
         Heading(2, "Men"),
         Paragraph((Run("Of "), Run("12", bold=True), Run(" men")), "use"),
-        Items(((Run("One", bold=True), Run("more")),), numbered=True, role="facts"),
+        Items(((Run("One", bold=True), Run("more")),), numbered=True, role="headlines"),
         Terms((("Dose", (Run("mg"),)),)),
         Paragraph((Run("loose"),)),
     )
@@ -77,7 +82,7 @@ def test_a_table_keeps_spans_small_print_signs_totals_and_exact_numbers():
         "<td class='n' data-value='0.25'>25 %</td></tr></tbody></table>"
     )
 
-    assert isinstance(table, outline.Table)
+    assert isinstance(table, Table)
     assert (table.caption, table.role, table.n_columns) == ("Men", "men", 3)
     assert [(cell.rowspan, cell.colspan) for cell in table.head[0]] == [(2, 1), (1, 2)]
     high, share = table.body[0]
@@ -90,14 +95,14 @@ def test_a_table_keeps_spans_small_print_signs_totals_and_exact_numbers():
 
 
 def test_every_table_heading_and_picture_of_the_page_is_in_it(page: str):
-    document = outline.read(page)
+    document = read_page(page)
 
     captions = [unescape(said) for said in re.findall(r"<caption>(.*?)</caption>", page)]
     flat = re.sub(r"<[^>]+>", "", " | ".join(captions))
     assert " | ".join(table.caption for _, table in document.tables) == flat
-    headings = [b.text for b in outline.all_blocks(document) if isinstance(b, Heading)]
+    headings = [b.text for b in all_blocks(document) if isinstance(b, Heading)]
     assert len(headings) == len(re.findall(r"<h[1-3]\b", page))
-    pictures = [b for b in outline.all_blocks(document) if isinstance(b, Picture)]
+    pictures = [b for b in all_blocks(document) if isinstance(b, Picture)]
     assert len(pictures) == page.count("<svg")
     assert all(picture.alt for picture in pictures)
 
@@ -107,9 +112,9 @@ def test_every_word_of_the_page_is_in_it_once(page: str):
     body = re.sub(r"<(svg|nav).*?</\1>", "", page.partition("<body>")[2], flags=re.DOTALL)
     words = unescape(re.sub(r"<[^>]+>", " ", body)).split()
 
-    said = " ".join(outline.all_text(outline.read(page)))
+    said = " ".join(all_text(read_page(page)))
 
-    signs = set(outline.TIER_SIGNS.values())
+    signs = set(TIER_SIGNS.values())
     assert sorted(w for w in said.split() if w not in signs) == sorted(
         w for w in words if w not in signs
     )
@@ -117,4 +122,4 @@ def test_every_word_of_the_page_is_in_it_once(page: str):
 
 def test_what_is_no_page_is_refused():
     with pytest.raises(ValueError, match="no page of a report"):
-        outline.read("<p>nothing</p>")
+        read_page("<p>nothing</p>")

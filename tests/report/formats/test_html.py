@@ -26,7 +26,7 @@ ATTACK = "<script>document.title='owned'</script>"
 VOID = {"meta", "br", "col", "hr", "img", "input", "link"}
 
 
-class Outline(HTMLParser):
+class ParsedPage(HTMLParser):
     """Collects what the tests ask of a page, and that every element is closed."""
 
     def __init__(self, page: str) -> None:
@@ -70,18 +70,18 @@ def page(tables: Tables) -> str:
 
 
 def test_the_page_loads_nothing_and_runs_nothing(page: str) -> None:
-    outline = Outline(page)
-    assert not outline.named("script")
-    assert not outline.named("link")
-    assert not outline.named("img")
-    assert not [a for _, attrs in outline.tags for a in attrs if a in ("src", "xlink:href")]
+    parsed = ParsedPage(page)
+    assert not parsed.named("script")
+    assert not parsed.named("link")
+    assert not parsed.named("img")
+    assert not [a for _, attrs in parsed.tags for a in attrs if a in ("src", "xlink:href")]
     # Links lead to headings of the page itself.
-    ids = {attrs["id"] for _, attrs in outline.tags if "id" in attrs}
-    links = [attrs["href"] for _, attrs in outline.tags if "href" in attrs]
+    ids = {attrs["id"] for _, attrs in parsed.tags if "id" in attrs}
+    links = [attrs["href"] for _, attrs in parsed.tags if "href" in attrs]
     assert links
     assert {link[:1] for link in links} == {"#"}
     assert {link[1:] for link in links} <= ids
-    assert not [a for _, attrs in outline.tags for a in attrs if a.startswith("on")]
+    assert not [a for _, attrs in parsed.tags for a in attrs if a.startswith("on")]
     # Pictures point into themselves, at their own clip paths, and nowhere else.
     assert set(re.findall(r"url\(([^)]{1})", page)) == {"#"}
     assert "@import" not in page
@@ -89,19 +89,19 @@ def test_the_page_loads_nothing_and_runs_nothing(page: str) -> None:
 
 
 def test_every_element_is_closed_and_no_id_is_used_twice(page: str) -> None:
-    outline = Outline(page)
-    ids = [attributes["id"] for _, attributes in outline.tags if "id" in attributes]
-    assert outline.open == []
+    parsed = ParsedPage(page)
+    ids = [attributes["id"] for _, attributes in parsed.tags if "id" in attributes]
+    assert parsed.open == []
     assert len(ids) == len(set(ids))
 
 
 def test_headings_tables_and_pictures_can_be_read_aloud(page: str) -> None:
-    outline = Outline(page)
-    assert outline.named("html") == [{"lang": "en"}]
-    assert len(outline.named("h1")) == 1
-    assert len(outline.named("table")) == len(outline.named("caption")) > 5
-    assert all("scope" in attributes for attributes in outline.named("th"))
-    pictures = [attrs for _, attrs in outline.tags if attrs.get("role") == "img"]
+    parsed = ParsedPage(page)
+    assert parsed.named("html") == [{"lang": "en"}]
+    assert len(parsed.named("h1")) == 1
+    assert len(parsed.named("table")) == len(parsed.named("caption")) > 5
+    assert all("scope" in attributes for attributes in parsed.named("th"))
+    pictures = [attrs for _, attrs in parsed.tags if attrs.get("role") == "img"]
     assert len(pictures) == len(re.findall("<svg", page)) == 7 + 2 * 14
     assert all(attributes["aria-label"] for attributes in pictures)
 
@@ -191,7 +191,7 @@ def test_text_from_suppliers_is_inert(tables: Tables) -> None:
 
     assert "<script" not in page
     assert "&lt;script&gt;" in page
-    assert not Outline(page).named("script")
+    assert not ParsedPage(page).named("script")
 
 
 @pytest.mark.parametrize(
@@ -214,14 +214,14 @@ def test_what_is_not_there_is_said_in_a_sentence(
 ) -> None:
     page = page_of(without(without_charts(tables), *missing))
     assert sentence in page
-    assert Outline(page).open == []
+    assert ParsedPage(page).open == []
     assert "None" not in page
     assert "nan" not in re.findall(r">([^<]*)<", page)
 
 
 def test_a_run_of_nothing_at_all_is_a_page(tables: Tables) -> None:
     page = page_of(without(tables, *(name for name in tables if name != "runs")))
-    assert Outline(page).open == []
+    assert ParsedPage(page).open == []
     assert page.count("<svg") == 0
 
 

@@ -13,9 +13,19 @@ import polars as pl
 import pytest
 
 from e2analytics.report.content import build
-from e2analytics.report.formats import document as outline
 from e2analytics.report.formats import render
-from e2analytics.report.formats.document import Cell, Document, Paragraph, Row, Run, Table
+from e2analytics.report.formats.document import (
+    Cell,
+    Document,
+    Heading,
+    Paragraph,
+    Row,
+    Run,
+    Table,
+    all_blocks,
+    all_text,
+    read_page,
+)
 from e2analytics.report.formats.html import render_html
 from e2analytics.report.formats.pdf import Edges, _shares, render_pdf
 
@@ -33,7 +43,7 @@ def program(name: str, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def document(tables: Tables) -> Document:
-    return outline.read(render_html(build(tables, month="2026-09")))
+    return read_page(render_html(build(tables, month="2026-09")))
 
 
 @pytest.fixture(scope="module")
@@ -65,11 +75,11 @@ def test_every_section_is_a_bookmark_and_every_word_is_there(paper: Path, docume
     text = program("pdftotext", "-raw", str(paper), "-")
     bookmarks = program("pdftohtml", "-xml", "-stdout", "-i", str(paper))
 
-    for block in outline.all_blocks(document):
-        if isinstance(block, outline.Heading):
+    for block in all_blocks(document):
+        if isinstance(block, Heading):
             assert f">{block.text}</item>" in bookmarks
     # Lines may break after a sign: "g/cm2".
-    said = Counter(re.findall(r"\w+", " ".join(outline.all_text(document))))
+    said = Counter(re.findall(r"\w+", " ".join(all_text(document))))
     assert said - Counter(re.findall(r"\w+", text)) == Counter()
 
 

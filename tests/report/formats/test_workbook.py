@@ -11,8 +11,7 @@ import polars as pl
 import pytest
 
 from e2analytics.report.content import build
-from e2analytics.report.formats import document as outline
-from e2analytics.report.formats.document import Document
+from e2analytics.report.formats.document import Document, read_page
 from e2analytics.report.formats.html import render_html
 from e2analytics.report.formats.pdf import Edges
 from e2analytics.report.formats.workbook import render_workbook
@@ -22,9 +21,7 @@ EDGES = Edges("Do not send.", "North, September 2026", "e2analytics 1.0", date(2
 
 
 def document_of(table: str) -> Document:
-    return outline.read(
-        f"<html><title>T</title><body><h2>S</h2><table>{table}</table></body></html>"
-    )
+    return read_page(f"<html><title>T</title><body><h2>S</h2><table>{table}</table></body></html>")
 
 
 def sheet_of(table: str) -> list[tuple[Any, ...]]:
@@ -89,7 +86,7 @@ def test_text_is_never_a_formula(text: str):
 
 
 def test_every_table_of_the_report_has_a_sheet_that_the_readme_names(tables: Tables):
-    document = outline.read(render_html(build(tables, month="2026-09")))
+    document = read_page(render_html(build(tables, month="2026-09")))
 
     book = openpyxl.load_workbook(BytesIO(render_workbook(document, EDGES)))
 

@@ -7,15 +7,14 @@ import pytest
 
 from e2analytics.report.content import build
 from e2analytics.report.external.report import release_reports
-from e2analytics.report.sections import sensitivity
-from e2analytics.report.sections.sensitivity import Choices
+from e2analytics.report.sections.sensitivity import Sensitivity, describe_sensitivity
 from e2analytics.tables import registry
 
 Tables = dict[str, pl.DataFrame]
 
 
-def told(tables: Tables) -> Choices:
-    found = sensitivity.describe(tables["curve_sensitivity"], tables["prescribing"])
+def told(tables: Tables) -> Sensitivity:
+    found = describe_sensitivity(tables["curve_sensitivity"], tables["prescribing"])
     assert found is not None
     return found
 
@@ -23,8 +22,8 @@ def told(tables: Tables) -> Choices:
 def test_the_curve_as_chosen_stands_first_and_the_textbook_apart(tables: Tables) -> None:
     found = told(tables)
 
-    assert found.choices[0].name == "As chosen beforehand"
-    assert {choice.name for choice in found.choices[1:]} == {
+    assert found.variants[0].name == "As chosen beforehand"
+    assert {choice.name for choice in found.variants[1:]} == {
         "No covariates",
         "Each man against himself (fixed effects)",
         "Without men on bone drugs",
@@ -87,14 +86,14 @@ def test_a_choice_is_said_in_numbers_and_with_its_reason(
     effect_interval: str,
     note: str,
 ) -> None:
-    choice = next(each for each in told(tables).choices if each.name == variant)
+    choice = next(each for each in told(tables).variants if each.name == variant)
 
     assert (choice.data, choice.limits, choice.effect) == (data, limits, effect)
     assert (choice.effect_interval, choice.note) == (effect_interval, note)
 
 
 def test_a_very_small_p_is_not_written_out(tables: Tables) -> None:
-    by_ms = next(each for each in told(tables).choices if "mass" in each.name)
+    by_ms = next(each for each in told(tables).variants if "mass" in each.name)
 
     assert by_ms.note == "the shape differs from that of the other group (p < 0.001)"
 
@@ -124,10 +123,10 @@ def test_nothing_varied_leaves_the_section_out(tables: Tables) -> None:
     names = ("curve_sensitivity", "prescribing")
     nothing = {name: registry.TABLES[name].empty() for name in names}
 
-    assert sensitivity.describe(nothing["curve_sensitivity"], nothing["prescribing"]) is None
-    assert build({**tables, **nothing}, month="2026-09").curves.choices is None
+    assert describe_sensitivity(nothing["curve_sensitivity"], nothing["prescribing"]) is None
+    assert build({**tables, **nothing}, month="2026-09").curves.sensitivity is None
 
 
 def test_none_of_it_leaves_the_clinic(tables: Tables) -> None:
     for report in release_reports(tables, month="2026-09", base=5):
-        assert report.curves.choices is None
+        assert report.curves.sensitivity is None

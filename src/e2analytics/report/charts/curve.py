@@ -36,7 +36,7 @@ PALE: Final = "#EEEEEE"
 
 TICKS_PG_ML: Final = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 25, 30, 40, 50, 60, 80, 100, 150, 200)
 LEAST_MEN: Final = 30
-BESIDE: Final = 1.07
+MARGIN: Final = 1.07
 """Ratio of E2 that is shown beyond the red line, where the curve does not reach it."""
 WIDTH: Final = 940
 HEIGHT: Final = 360
@@ -75,7 +75,7 @@ class Course:
         """Show the whole curve, and the red line even where it lies beyond."""
         first, last = curve.points[0].e2_pg_ml, curve.points[-1].e2_pg_ml
         red = limit.red_line_pg_ml
-        return cls(curve.points, min(first, red / BESIDE), max(last, red * BESIDE))
+        return cls(curve.points, min(first, red / MARGIN), max(last, red * MARGIN))
 
     @property
     def unsupported(self) -> list[tuple[float, float]]:
@@ -212,14 +212,14 @@ def _fitted_limit(curve: Curve, course: Course, limits: Limit) -> list[ChartType
     return [
         base.mark_rule(color=BLACK, strokeWidth=2).encode(x=_x(course, "low"), x2="high:Q", y=y),
         diamond.encode(x=_x(course), y=y),
-        words.encode(x=_x(course, spot.beside), text="label:N", y=height),
+        words.encode(x=_x(course, spot.anchor), text="label:N", y=height),
     ]
 
 
 class _Spot(NamedTuple):
     """Where a label of the fitted limit can stand: beside which end, on which side, how high."""
 
-    beside: Literal["high", "low", "e2_pg_ml"]
+    anchor: Literal["high", "low", "e2_pg_ml"]
     align: Literal["left", "right"]
     above: bool
 
@@ -238,7 +238,7 @@ def _free_spot(
     """Choose where a label stays in the picture and off the upright lines; else a spot inside."""
     inside = []
     for spot in _SPOTS:
-        start = course.place(ends_pg_ml[spot.beside])
+        start = course.place(ends_pg_ml[spot.anchor])
         start -= ROOM_FOR_LABEL if spot.align == "right" else 0
         if start < 0 or start + ROOM_FOR_LABEL > 1:
             continue
@@ -285,12 +285,12 @@ def _words_on_ground(course: Course, limit: Limit) -> list[ChartType]:
         if course.place(free[1]) - course.place(free[0]) < ROOM_FOR_WORDS:
             continue
         label = "too few|men:|no claim"
-        base = chart_of([{"beside": high if leftmost else low, "label": label}])
+        base = chart_of([{"anchor": high if leftmost else low, "label": label}])
         align: Literal["left", "right"] = "right" if leftmost else "left"
         words = base.mark_text(
             align=align, dx=-8 if leftmost else 8, fontSize=FONT_SIZE, color=GREY, lineBreak="|"
         )
-        layers.append(words.encode(x=_x(course, "beside"), y=alt.value(60), text="label:N"))
+        layers.append(words.encode(x=_x(course, "anchor"), y=alt.value(60), text="label:N"))
     return layers
 
 

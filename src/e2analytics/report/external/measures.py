@@ -49,7 +49,7 @@ _LEAST_MONTHS: Final = 6
 Frames = Mapping[str, pl.DataFrame]
 
 
-def released(
+def release_measures(
     table: pl.DataFrame, men: Men, *, month: str, base: int
 ) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
     """Hide what must be hidden of the measures.
@@ -76,7 +76,7 @@ def released(
     return pl.concat(months).sort("month", "clinic_id", "measure"), sums
 
 
-def described(
+def describe_released(
     table: pl.DataFrame,
     sums: Mapping[str, pl.DataFrame],
     month: str,

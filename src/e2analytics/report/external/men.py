@@ -120,7 +120,7 @@ def said(shown: float) -> str:
     return HIDDEN if math.isnan(shown) else f"{shown:,.0f}"
 
 
-def released(tables: Mapping[str, pl.DataFrame], month: str, base: int) -> Men:
+def release_men(tables: Mapping[str, pl.DataFrame], month: str, base: int) -> Men:
     """Hide what must be hidden of the men of one run."""
     by_clinic = _counts(tables, month)
     clinics = tuple(by_clinic["clinic_id"])

@@ -1,9 +1,9 @@
 """The version that leaves the clinic: the same month without rows, names or counts of few men.
 
 In    the tables of one published run
-Out   OutsideReport of all clinics and of each, made together: what one hides, no other tells
+Out   ExternalReport of all clinics and of each, made together: what one hides, no other tells
 
-Only released tables reach the page: the men are counted and hidden first (``outside_men``), and the tables
+Only released tables reach the page: the men are counted and hidden first (``external.men``), and the tables
 that have a row for each man or file are left behind. Percentages, charts and sentences are made of what is
 released, so that none tells more.
 """
@@ -20,15 +20,14 @@ import polars as pl
 
 from e2analytics.models.disclosure import LARGEST, SMALLEST
 from e2analytics.report.content import Header, Report, build
-from e2analytics.report.external import measures as outside_measures
-from e2analytics.report.external import men as outside_men
 from e2analytics.report.external.disclosure import Level, release
-from e2analytics.report.external.men import Men, said
+from e2analytics.report.external.measures import describe_released, release_measures
+from e2analytics.report.external.men import Men, release_men, said
 from e2analytics.report.formatting import HIDDEN, level
 from e2analytics.report.sections import headlines
 from e2analytics.report.sections.curves import Curves, SiteData, sites_of
 from e2analytics.report.sections.dose_response import DoseResponse
-from e2analytics.report.sections.headlines import Fact
+from e2analytics.report.sections.headlines import Headline
 from e2analytics.report.sections.measures import Measures, without_precision
 from e2analytics.report.sections.methods import Rules
 
@@ -45,13 +44,13 @@ _OF_PAIRS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class OutsideReport:
+class ExternalReport:
     """One month for readers outside; of all clinics, or of one."""
 
     header: Header
     clinic: str | None
     base: int
-    headlines: tuple[Fact, ...]
+    headlines: tuple[Headline, ...]
     men: Men
     measures: Measures
     dose_response: DoseResponse
@@ -66,7 +65,7 @@ def release_reports(
     month: str,
     base: int,
     before: Mapping[str, pl.DataFrame] | None = None,
-) -> tuple[OutsideReport, ...]:
+) -> tuple[ExternalReport, ...]:
     """Make the outside reports of a month: of all clinics, then of each.
 
     Parameters
@@ -80,8 +79,8 @@ def release_reports(
     before : mapping of str to polars.DataFrame, optional
         ``curve`` and ``curve_summary`` of the month before, released here as this month's are.
     """
-    men = outside_men.released(tables, month, base)
-    counted, sums = outside_measures.released(tables["measures"], men, month=month, base=base)
+    men = release_men(tables, month, base)
+    counted, sums = release_measures(tables["measures"], men, month=month, base=base)
     whole = build(
         _released(tables, base) | {"measures": counted},
         month=month,
@@ -90,16 +89,16 @@ def release_reports(
     rebased = Rules.of(json.loads(tables["runs"]["settings"][0])).measures.rebased
     unlike = without_precision(tables["patients"], tables["precision"])
     told = {
-        clinic: outside_measures.described(counted, sums, month, clinic, rebased, unlike)
+        clinic: describe_released(counted, sums, month, clinic, rebased, unlike)
         for clinic in (None, *men.clinics)
     }
     curves = replace(whole.curves, sites=_sites(tables["exposures"], base))
     return tuple(
-        OutsideReport(
+        ExternalReport(
             header=whole.header,
             clinic=clinic,
             base=base,
-            headlines=_facts(men, measures, whole, clinic, base),
+            headlines=_headlines(men, measures, whole, clinic, base),
             men=men,
             measures=measures,
             dose_response=whole.dose_response,
@@ -201,9 +200,9 @@ def _site(line: SiteData, pairs: pl.DataFrame, base: int) -> SiteData:
     )
 
 
-def _facts(
+def _headlines(
     men: Men, measures: Measures, whole: Report, clinic: str | None, base: int
-) -> tuple[Fact, ...]:
+) -> tuple[Headline, ...]:
     """Say what a reader outside must not miss, in counts that may be hidden."""
     whose = clinic or "All clinics"
 
@@ -212,13 +211,13 @@ def _facts(
 
     limit = level(whole.curves.limit.lower_limit_pg_ml)
     return (
-        Fact(
+        Headline(
             f"Men with an open flag: {n('flagged')}",
             f"{whose}. Critical: {n('critical')}; high: {n('high')}; watch: {n('watch')}. First flagged in "
             f"{whole.header.month_name}: {n('first_flagged')}. Not reviewed yet: {n('not_reviewed')}. "
             f"Flags resolved: {n('resolved')}.",
         ),
-        Fact(
+        Headline(
             f"Below range by the drug: {n('below_range')}",
             f"Of {n('known')} men known, on an aromatase inhibitor: {n('on_drug')}; assessed: {n('assessed')}. "
             f"E2 probably below {limit} pg/mL because of the drug: {n('below_range')}; low for another reason: "
@@ -226,7 +225,7 @@ def _facts(
         ),
         headlines.what_signals(measures),
         headlines.what_the_curve_says(whole.curves),
-        Fact(
+        Headline(
             "Counts of few men are hidden",
             f"Counts of 1 to 10 men are hidden, and as many others as would give them back; the rest are rounded "
             f"to multiples of {base}, each by itself, so that they need not add up. Shares are made of what is shown.",

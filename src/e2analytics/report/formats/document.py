@@ -1,4 +1,4 @@
-"""The outline of a page: what stands on it, in reading order, without how it looks.
+"""The document behind a page: its content in reading order, without its looks.
 
 In    a page of :mod:`e2analytics.report.formats.html`
 Out   Document: headings, paragraphs, lists, tables, pictures
@@ -22,7 +22,7 @@ _TITLE: Final = re.compile(r"<title>(.*?)</title>", re.DOTALL)
 _STYLE_OF_PICTURES: Final = re.compile(r"^(svg\.\S[^{]*\{[^}]*\})", re.MULTILINE)
 _NAMESPACE: Final = "http://www.w3.org/2000/svg"
 _VOID: Final = ("br", "meta", "wbr")
-_BESIDE: Final = ("flows", "small", "pair")
+_SIDE_BY_SIDE: Final = ("flows", "small", "pair")
 """Classes of boxes whose parts stand side by side."""
 _WHOLE: Final = ("note", "measure")
 """Classes of boxes whose parts stand below each other and belong together."""
@@ -58,7 +58,7 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """A list; ``role`` is its class on the page, such as ``facts``."""
+    """A list; ``role`` is its class on the page, such as ``headlines``."""
 
     items: tuple[Words, ...]
     numbered: bool
@@ -149,8 +149,8 @@ class Document:
         return tuple(found)
 
 
-def read(page: str) -> Document:
-    """Read the outline of a page that we rendered."""
+def read_page(page: str) -> Document:
+    """Read the document from a page that we rendered."""
     title, body = _TITLE.search(page), _BODY.search(page)
     if title is None or body is None:
         raise ValueError("This is no page of a report: it has no title or no body.")
@@ -285,7 +285,7 @@ class _Reader:
                 svg = self._pictures[number]
                 own = re.search(r'aria-label="([^"]*)"', svg.partition(">")[0])
                 yield Picture(svg, alt or (unescape(own[1]) if own else ""))
-            case "div" if set(element.classes) & {*_BESIDE, *_WHOLE}:
+            case "div" if set(element.classes) & {*_SIDE_BY_SIDE, *_WHOLE}:
                 yield self._boxes(element, alt)
             case _:
                 yield from self.blocks(element, alt)
@@ -293,7 +293,7 @@ class _Reader:
     def _boxes(self, element: _Element, alt: str) -> Boxes:
         if whole := set(element.classes).intersection(_WHOLE):
             return Boxes(whole.pop(), (tuple(self.blocks(element, alt)),))
-        role = next(name for name in element.classes if name in _BESIDE)
+        role = next(name for name in element.classes if name in _SIDE_BY_SIDE)
         parts = [child for child in element.children if isinstance(child, _Element)]
         boxes = (tuple(self.blocks(_Element("div", {}, [part]), alt)) for part in parts)
         return Boxes(role, tuple(boxes))

@@ -17,7 +17,7 @@ from e2analytics.report.charts import attrition_flow, measures
 from e2analytics.report.charts import curve as charts
 from e2analytics.report.content import Report
 from e2analytics.report.external import men
-from e2analytics.report.external.report import OutsideReport
+from e2analytics.report.external.report import ExternalReport
 from e2analytics.report.formatting import HIDDEN
 from e2analytics.report.sections import ingest, methods
 from e2analytics.report.sections.curves import Curve, Limit
@@ -65,13 +65,13 @@ def _page(report: Report) -> str:
     )
 
 
-def render_outside(report: OutsideReport) -> str:
+def render_external(report: ExternalReport) -> str:
     """Set the version that leaves the clinic on a page of its own."""
     with debug_mode(False):
-        return _outside_page(report)
+        return _external_page(report)
 
 
-def _outside_page(report: OutsideReport) -> str:
+def _external_page(report: ExternalReport) -> str:
     lines = report.men.lines(report.clinic)
     return ENVIRONMENT.get_template("external.html.j2").render(
         report=report,

@@ -1,6 +1,6 @@
 """The report as PDF: tagged, with bookmarks and page numbers, set by Typst.
 
-In    the outline of a page, and what stands at the edge of every sheet
+In    the document of a report, and what stands at the head and foot of every sheet
 Out   PDF, the same bytes for the same report on every machine
 
 Fonts are those inside Typst, never the machine's. The date of the file is the report's as-of date, so that

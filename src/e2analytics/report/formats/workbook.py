@@ -1,6 +1,6 @@
 """The report's tables as a workbook, for those who want to calculate.
 
-In    the outline of a page, and what stands at its edges
+In    the document of a report, and what stands at its head and foot
 Out   an Excel file: a sheet ``README``, then one for each table; the same bytes for the same report
 
 Numbers, shares and dates are typed; text that a spreadsheet could take for a formula stays text. What stands

@@ -19,8 +19,8 @@ import polars as pl
 from e2analytics.reference.constants import DEFAULT_LOWER_LIMIT_E2
 from e2analytics.report.formatting import SITE_NAMES, day, interval, level, number, plain, signed
 from e2analytics.report.sections import curve_months, curve_wording
-from e2analytics.report.sections import sensitivity as choices
 from e2analytics.report.sections.curve_wording import AXIS_TITLES, CHANGE, LEVEL, RISK
+from e2analytics.report.sections.sensitivity import Sensitivity, describe_sensitivity
 from e2analytics.settings import FlagSettings
 from e2analytics.tables.vocabulary import FITTED_SITES, OUTCOMES
 
@@ -109,7 +109,7 @@ class Curves:
     sites: tuple[SiteData, ...]
     limit: Limit
     months: curve_months.Months
-    choices: choices.Choices | None
+    sensitivity: Sensitivity | None
 
 
 def describe(
@@ -150,7 +150,9 @@ def describe(
     missing = unfitted.pop(primary, "there is no usable scan pair yet")
     if before and primary in drawn:
         earlier = _by_curve(before["curve"]).get(primary)
-        drawn[primary] = drawn[primary] if earlier is None else _beside(drawn[primary], earlier)
+        drawn[primary] = (
+            drawn[primary] if earlier is None else _with_earlier(drawn[primary], earlier)
+        )
     return Curves(
         primary=drawn[chosen] if chosen else None,
         cross_sectional=chosen is not None and chosen[1] == LEVEL,
@@ -164,7 +166,7 @@ def describe(
         months=curve_months.describe(
             summary, before["curve_summary"] if before else None, primary_site, permitted
         ),
-        choices=choices.describe(sensitivity, prescribing),
+        sensitivity=describe_sensitivity(sensitivity, prescribing),
     )
 
 
@@ -216,7 +218,7 @@ def _curve(
     )
 
 
-def _beside(curve: Curve, earlier: pl.DataFrame) -> Curve:
+def _with_earlier(curve: Curve, earlier: pl.DataFrame) -> Curve:
     """Put last month's curve beside this one, unless it is the same."""
     points = tuple(_point(row, curve.outcome) for row in earlier.iter_rows(named=True))
     before = tuple(point for point in points if point.supported)

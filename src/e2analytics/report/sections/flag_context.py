@@ -1,7 +1,7 @@
 """Beside the flags: what is missing, what stands beside, what would be, what they rest on.
 
 In    gaps, context, projections, flag_evidence of one run
-Out   Beside of a man; gaps and grounds of all, ready to be set
+Out   FlagContext of a man; gaps and grounds of all, ready to be set
 
 What would be at another dose is information for a clinician, never an order.
 """
@@ -35,11 +35,11 @@ _LSC: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class FlagContext:
     """What stands beside one man's flag, in words; empty where there is nothing."""
 
     missing: str = ""
-    context: str = ""
+    findings: str = ""
     other_doses: str = ""
 
 
@@ -74,13 +74,13 @@ class GroundsOfMan:
 
 def of_men(
     gaps: pl.DataFrame, context: pl.DataFrame, projections: pl.DataFrame
-) -> Mapping[str, Beside]:
+) -> Mapping[str, FlagContext]:
     """Return what stands beside every man of the cohort."""
     absent = _by_man(gaps.sort("patient_id", "gap"), _missing)
     around = _by_man(context, _context)
     doses = _by_man(projections.sort("patient_id", "weekly_anastrozole_mg"), _at_dose)
     return {
-        patient_id: Beside(
+        patient_id: FlagContext(
             "; ".join(absent.get(patient_id, [])),
             "; ".join(around.get(patient_id, [])),
             "; ".join(doses.get(patient_id, [])),

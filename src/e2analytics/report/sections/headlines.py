@@ -1,7 +1,7 @@
 """The five things to know, each a sentence with its numbers and denominators.
 
 In    the sections of a report
-Out   five facts, whatever the data: where there is nothing, the sentence says so
+Out   five headlines, whatever the data: where there is nothing, the sentence says so
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _NAMED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    """A headline of a few words and what stands behind it."""
+class Headline:
+    """A title of a few words and what stands behind it."""
 
-    headline: str
+    title: str
     sentence: str
 
 
@@ -31,10 +31,10 @@ def five(
     flagged: Flagged,
     measures: Measures,
     curves: Curves,
-    data: Fact,
+    data: Headline,
     *,
     month_name: str,
-) -> tuple[Fact, ...]:
+) -> tuple[Headline, ...]:
     """Say what the reader must not miss, the men first."""
     return (
         _who_is_flagged(flagged, curves, month_name),
@@ -45,25 +45,27 @@ def five(
     )
 
 
-def data_of_all(intake: Intake) -> Fact:
+def data_of_all(intake: Intake) -> Headline:
     """Say what of the data was left out."""
-    return Fact(_data_headline(intake), " ".join([intake.left_out, *_refused(intake)]))
+    return Headline(_data_headline(intake), " ".join([intake.left_out, *_refused(intake)]))
 
 
-def data_of_clinic(measures: Measures) -> Fact:
+def data_of_clinic(measures: Measures) -> Headline:
     """Say which measures a clinic's data could not feed; files and rows are told of all clinics together."""
     if measures.why_none:
-        return Fact("Nothing was measured", measures.why_none)
+        return Headline("Nothing was measured", measures.why_none)
     if not measures.unmeasured:
-        return Fact("Every measure could be counted", "Nothing that a measure needs is missing.")
+        return Headline(
+            "Every measure could be counted", "Nothing that a measure needs is missing."
+        )
     missing = "; ".join(f"{each.name}: {each.why}" for each in measures.unmeasured)
-    return Fact(f"{count(len(measures.unmeasured), 'measure')} not measured", f"{missing}.")
+    return Headline(f"{count(len(measures.unmeasured), 'measure')} not measured", f"{missing}.")
 
 
-def what_signals(measures: Measures) -> Fact:
+def what_signals(measures: Measures) -> Headline:
     """Say how many charts signal, those for the worse first."""
     if measures.why_none:
-        return Fact("No measure of quality", measures.why_none)
+        return Headline("No measure of quality", measures.why_none)
     n_measured = count(len(measures.measured), "measure")
     worse = [signal for signal in measures.signals if signal.worse]
     better = len(measures.signals) - len(worse)
@@ -71,13 +73,13 @@ def what_signals(measures: Measures) -> Fact:
     unmeasured = len(measures.unmeasured)
     missing = f" Not measured: {unmeasured}." if unmeasured else ""
     if not worse:
-        return Fact(
+        return Headline(
             "No measure signals for the worse",
             f"{n_measured} counted, by month and by clinic.{also}{missing}",
         )
     named = "; ".join(f"{each.measure}, {each.where}: {each.words}" for each in worse[:_NAMED])
     more = f"; and {len(worse) - _NAMED} more, below" if len(worse) > _NAMED else ""
-    return Fact(
+    return Headline(
         f"{count(len(worse), 'signal')} for the worse in {n_measured}",
         f"{named}{more}.{also}{missing}",
     )
@@ -94,21 +96,21 @@ def _other(counts: Counts) -> str:
     return said
 
 
-def _who_is_low(counts: Counts, curves: Curves) -> Fact:
+def _who_is_low(counts: Counts, curves: Curves) -> Headline:
     limit = level(curves.limit.lower_limit_pg_ml)
     if not counts.n_anastrozole:
         known = count(counts.n_known, "man", "men")
-        return Fact(
+        return Headline(
             "No man on anastrozole", f"Of {known} known, none is on anastrozole.{_other(counts)}"
         )
     on_drug = f"On anastrozole: {share(counts.n_anastrozole, counts.n_known)} men known."
     if not counts.n_assessed:
-        return Fact(
+        return Headline(
             "Nobody could be assessed",
             f"{on_drug} None of them could be assessed, so none is called low or in range: that is no "
             f"all-clear, and flags stand beside it.{_other(counts)}",
         )
-    return Fact(
+    return Headline(
         f"{counts.n_below_range:,} probably low because of the drug",
         f"{on_drug} {share(counts.n_assessed, counts.n_anastrozole)} of them could be assessed, the last "
         f"E2 of {share(counts.n_mass_spectrometry, counts.n_assessed)} by mass spectrometry. In {share(counts.n_below_range, counts.n_assessed)} assessed men, E2 is probably below "
@@ -117,12 +119,12 @@ def _who_is_low(counts: Counts, curves: Curves) -> Fact:
     )
 
 
-def _who_is_flagged(flagged: Flagged, curves: Curves, month_name: str) -> Fact:
+def _who_is_flagged(flagged: Flagged, curves: Curves, month_name: str) -> Headline:
     n_critical, n_high, n_watch = flagged.total.by_tier
     closed = f" {count(flagged.n_resolved, 'flag')} resolved." if flagged.n_resolved else ""
     if not flagged.total.total:
-        return Fact("No man is flagged", f"No flag is open.{closed}")
-    return Fact(
+        return Headline("No man is flagged", f"No flag is open.{closed}")
+    return Headline(
         f"{count(flagged.total.total, 'man', 'men')} to review, {n_critical:,} critical",
         f"Open flags: {n_critical:,} critical (E2 probably, or a mass-spectrometry result, below {level(curves.limit.red_line_pg_ml)} pg/mL), "
         f"{n_high:,} high, {n_watch:,} watch. First flagged in {month_name}: "
@@ -130,14 +132,14 @@ def _who_is_flagged(flagged: Flagged, curves: Curves, month_name: str) -> Fact:
     )
 
 
-def what_the_curve_says(curves: Curves) -> Fact:
+def what_the_curve_says(curves: Curves) -> Headline:
     """Say the shape, what it rests on and the limit in use."""
     curve = curves.primary
     if curve is None:
-        return Fact("No curve yet", f"{curves.why_none} {curves.limit.sentence}")
+        return Headline("No curve yet", f"{curves.why_none} {curves.limit.sentence}")
     said = (f"{curve.title}.", curve.data_sentence, curve.limit_sentence, curves.limit.sentence)
     headline = f"Cross-sectional only: {curve.verdict}" if curves.cross_sectional else curve.verdict
-    return Fact(headline, " ".join(part for part in said if part))
+    return Headline(headline, " ".join(part for part in said if part))
 
 
 def _data_headline(intake: Intake) -> str:

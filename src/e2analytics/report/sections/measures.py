@@ -56,7 +56,7 @@ class Measure:
     definition: definitions.Measure
     better: str
     better_short: str
-    beside: str
+    notes: str
     this: Figure
     last: Figure
     year: Figure
@@ -224,7 +224,7 @@ def _measure(
         definition=definition,
         better="Higher is better" if definition.direction == "high" else "Lower is better",
         better_short="higher" if definition.direction == "high" else "lower",
-        beside=_beside(definition, now),
+        notes=_notes(definition, now),
         this=figure_of(now),
         last=figure_of(last.row(0, named=True)) if len(last) else NO_FIGURE,
         year=figure_of(pooled.filter(of_clinic(clinic)).row(0, named=True)),
@@ -237,7 +237,7 @@ def _measure(
     )
 
 
-def _beside(definition: definitions.Measure, row: Mapping[str, Any]) -> str:
+def _notes(definition: definitions.Measure, row: Mapping[str, Any]) -> str:
     """Say who was told beside the measure, and who was excepted."""
     if row["suppressed"]:
         return ""

@@ -26,7 +26,7 @@ from e2analytics.report.formatting import (
     signed,
 )
 from e2analytics.report.sections import reasons
-from e2analytics.report.sections.flag_context import Beside
+from e2analytics.report.sections.flag_context import FlagContext
 from e2analytics.tables.vocabulary import TIERS
 
 OPEN_TIERS: Final = ("critical", "high", "watch")
@@ -79,7 +79,7 @@ class FlaggedMan:
     life: str
     review: str
     note: str
-    beside: Beside
+    context: FlagContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +163,14 @@ def most_pressing_first(flags: pl.DataFrame) -> pl.DataFrame:
 
 
 def flagged(
-    flags: pl.DataFrame, *, month: str, beside: Mapping[str, Beside] | None = None
+    flags: pl.DataFrame, *, month: str, context: Mapping[str, FlagContext] | None = None
 ) -> Flagged:
     """List the men with an open flag, the most pressing first, with what stands beside each."""
     listed = most_pressing_first(still_open(flags))
-    around = beside or {}
+    around = context or {}
     men = tuple(
-        _man(row, around.get(row["patient_id"], Beside())) for row in listed.iter_rows(named=True)
+        _man(row, around.get(row["patient_id"], FlagContext()))
+        for row in listed.iter_rows(named=True)
     )
     first_flagged = listed["first_flagged_on"].dt.strftime("%Y-%m") == month
     return Flagged(
@@ -210,7 +211,7 @@ def _clinic_tiers(flags: pl.DataFrame, clinic_id: str) -> ClinicTiers:
     return ClinicTiers(clinic_id, by_tier, sum(by_tier))
 
 
-def _man(row: dict[str, Any], beside: Beside) -> FlaggedMan:
+def _man(row: dict[str, Any], context: FlagContext) -> FlaggedMan:
     if OTHER_INHIBITOR in reasons.split(row["reasons"]):
         # The model knows anastrozole alone: its level would reassure where a result does not, and 0 mg of
         # it are not no drug.
@@ -239,7 +240,7 @@ def _man(row: dict[str, Any], beside: Beside) -> FlaggedMan:
         life=_life(row),
         review=REVIEW_NAMES[row["review_state"]],
         note=row["review_note"] or "",
-        beside=beside,
+        context=context,
     )
 
 

@@ -10,7 +10,7 @@ from e2analytics.reference.constants import LSC_FACTOR
 from e2analytics.settings import FitSettings, FlagSettings, LinkSettings, MeasureSettings
 
 INTERNAL: Final = "Internal: contains rows about patients; do not send."
-OUTSIDE: Final = "No row here is about one patient; counts of 1 to 10 are hidden."
+EXTERNAL: Final = "No row here is about one patient; counts of 1 to 10 are hidden."
 INTENDED_USE: Final = (
     "Decision support for clinicians, not a medical device. It says “review”, never what to "
     "prescribe, and is not for patients."

@@ -1,7 +1,7 @@
 """How far the curve leans on choices: other ways of fitting it, textbook tests, who is given the drug.
 
 In    curve_sensitivity, prescribing of one run
-Out   Choices, in words; None where nothing was varied
+Out   Sensitivity, in words; None where nothing was varied
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ALPHA: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Variant:
     """The curve under one other choice."""
 
     name: str
@@ -79,18 +79,20 @@ class Characteristic:
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class Sensitivity:
     """All of it, for the curve that was chosen beforehand."""
 
     summary: str
-    choices: tuple[Choice, ...]
+    variants: tuple[Variant, ...]
     tests: tuple[Test, ...]
     shapes: tuple[Shape, ...]
     who_is_given: str
     characteristics: tuple[Characteristic, ...]
 
 
-def describe(sensitivity: pl.DataFrame, prescribing: pl.DataFrame) -> Choices | None:
+def describe_sensitivity(
+    sensitivity: pl.DataFrame, prescribing: pl.DataFrame
+) -> Sensitivity | None:
     """Say what becomes of the curve under other choices.
 
     Parameters
@@ -108,9 +110,9 @@ def describe(sensitivity: pl.DataFrame, prescribing: pl.DataFrame) -> Choices | 
         descending=[True, False],
         nulls_last=True,
     )
-    return Choices(
+    return Sensitivity(
         summary=_summary(varied),
-        choices=tuple(_choice(row, varied[0]["n_intervals"]) for row in varied),
+        variants=tuple(_variant(row, varied[0]["n_intervals"]) for row in varied),
         tests=tuple(
             Test(words, rows[name]["finding"]) for name, words in _TESTS.items() if name in rows
         ),
@@ -134,9 +136,9 @@ def _summary(varied: list[dict[str, Any]]) -> str:
     return f"{said} Lower limits, where there is one: {span} pg/mL."
 
 
-def _choice(row: Mapping[str, Any], n_primary: int) -> Choice:
+def _variant(row: Mapping[str, Any], n_primary: int) -> Variant:
     varies = "As chosen beforehand" if row["variant"] == PRIMARY else row["varies"]
-    return Choice(
+    return Variant(
         name=varies[0].upper() + varies[1:],
         data=f"{row['n_men']:,} ({row['n_intervals']:,})",
         shape=(
