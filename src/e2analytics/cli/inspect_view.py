@@ -129,7 +129,7 @@ def _show_file(file: InspectedFile, console: Console, shown: set[_ShownMapping])
         shown.add(this)
     if file.mapped and file.feed is not None and file.feed.format.kind in READERS_COLUMNS:
         console.print(
-            f"  Its columns are documented in src/e2analytics/feeds/{file.feed.format.kind}.py."
+            f"  Its columns are documented in src/e2analytics/feeds/{file.feed.format.kind}/reader.py."
         )
     if file.refused is not None:
         console.print(f"  REFUSED {_refusal(file.refused)}")

@@ -8,8 +8,10 @@ from typing import Annotated, Any, Final, Protocol, TypeAlias
 
 from pydantic import BeforeValidator, Field
 
-from e2analytics.feeds import delimited, excel, fhir, hl7v2, parquet, sas
+from e2analytics.feeds import delimited, excel, parquet, sas
 from e2analytics.feeds.batch import Batch
+from e2analytics.feeds.fhir import reader as fhir
+from e2analytics.feeds.hl7v2 import reader as hl7v2
 
 AnyOptions: TypeAlias = (
     delimited.Options | excel.Options | fhir.Options | hl7v2.Options | parquet.Options | sas.Options

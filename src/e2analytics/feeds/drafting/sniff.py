@@ -20,9 +20,11 @@ from typing import Final, Literal, NamedTuple
 import polars as pl
 
 from e2analytics.errors import RefusedFileError, UnreadableError
-from e2analytics.feeds import delimited, excel, fhir, formats, hl7v2, parquet, sas
+from e2analytics.feeds import delimited, excel, formats, parquet, sas
 from e2analytics.feeds.drafting import vocabulary
+from e2analytics.feeds.fhir import reader as fhir
 from e2analytics.feeds.formats import AnyOptions
+from e2analytics.feeds.hl7v2 import reader as hl7v2
 
 SAMPLE_ROWS: Final = 1000
 NO_HEADER: Final = (

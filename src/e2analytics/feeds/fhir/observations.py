@@ -1,7 +1,7 @@
 """FHIR Observations: one row for each value, its own and those of its components.
 
 In    an Observation
-Out   a row of record ``Observation`` for every value, or a ``fhir_scans.Reading`` where the LOINC says
+Out   a row of record ``Observation`` for every value, or a ``scans.Reading`` where the LOINC says
       that it is a bone density or a score of one; an Observation that only groups others
       (components, hasMember) is a row of kind ``panel`` without a value
 
@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from e2analytics.feeds.fhir_json import Node, child, children, text
-from e2analytics.feeds.fhir_resources import (
+from e2analytics.feeds.fhir.nodes import Node, child, children, text
+from e2analytics.feeds.fhir.resources import (
     LOINC,
     UCUM,
     Directory,
@@ -29,7 +29,7 @@ from e2analytics.feeds.fhir_resources import (
     reference_type,
     wording,
 )
-from e2analytics.feeds.fhir_scans import Reading, is_reading, reading
+from e2analytics.feeds.fhir.scans import Reading, is_reading, reading
 
 RECORD: Final = "Observation"
 COLUMNS: Final = (

@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from e2analytics.errors import RefusedFileError
-from e2analytics.feeds import fhir, fhir_json
 from e2analytics.feeds.description import load_feed
+from e2analytics.feeds.fhir import nodes
+from e2analytics.feeds.fhir import reader as fhir
 from e2analytics.reference import schemas_folder
-from tests.feeds.fhir_files import OPTIONS, UCUM, bundle, coded, document, lines, places, rows
+from tests.feeds.fhir.fhir_files import OPTIONS, UCUM, bundle, coded, document, lines, places, rows
 
-US_CORE = Path(__file__).parents[3] / "shared" / "data" / "fhir_uscore"
+US_CORE = Path(__file__).parents[4] / "shared" / "data" / "fhir_uscore"
 
 E2: dict[str, Any] = {
     "resourceType": "Observation",
@@ -476,8 +477,8 @@ def test_whatever_a_resource_says_it_has_a_row_of_its_own(tmp_path: Path, listed
 
 def unusable(written: str) -> bool:
     try:
-        fhir_json.parse(written.encode())
-    except fhir_json.UnusableError:
+        nodes.parse(written.encode())
+    except nodes.UnusableError:
         return True
     return False
 

@@ -1,6 +1,6 @@
 """FHIR resources of one file, and what they say about each other.
 
-In    a resource or a Bundle, as ``fhir_json`` parsed it
+In    a resource or a Bundle, as ``nodes`` parsed it
 Out   every resource in it, those of inner Bundles and contained ones too: none is left out
 
 A reference is followed inside its own file only: to what is contained (``#p``), to an entry of the same
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from e2analytics.feeds.fhir_json import Node, child, children, text
+from e2analytics.feeds.fhir.nodes import Node, child, children, text
 
 LOINC: Final = frozenset({"http://loinc.org", "urn:oid:2.16.840.1.113883.6.1"})
 RXNORM: Final = frozenset(

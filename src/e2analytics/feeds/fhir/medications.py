@@ -23,10 +23,10 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
 
-from e2analytics.feeds.fhir_json import Node, child, children, is_true, text
-from e2analytics.feeds.fhir_observations import Row, unit_of
-from e2analytics.feeds.fhir_resources import RXNORM, Directory, Resource, code, patient_id, wording
-from e2analytics.feeds.fhir_timing import doses_per_week, is_open, weeks
+from e2analytics.feeds.fhir.nodes import Node, child, children, is_true, text
+from e2analytics.feeds.fhir.observations import Row, unit_of
+from e2analytics.feeds.fhir.resources import RXNORM, Directory, Resource, code, patient_id, wording
+from e2analytics.feeds.fhir.timing import doses_per_week, is_open, weeks
 
 RECORD: Final = "Medication"
 COLUMNS: Final = (

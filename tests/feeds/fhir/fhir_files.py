@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from e2analytics.feeds import fhir
+from e2analytics.feeds.fhir import reader as fhir
 
 LOINC = "http://loinc.org"
 UCUM = "http://unitsofmeasure.org"

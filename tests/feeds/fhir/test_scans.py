@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from e2analytics import reference
-from tests.feeds.fhir_files import UCUM, bundle, coded, lines, places, rows
+from tests.feeds.fhir.fhir_files import UCUM, bundle, coded, lines, places, rows
 
 SPINE, SPINE_T, SPINE_Z = "24966-4", "38267-1", "85394-5"
 HIP, HIP_LEFT, HIP_LEFT_T = "38261-4", "46278-8", "80946-7"

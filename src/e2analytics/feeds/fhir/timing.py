@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from e2analytics.feeds.fhir_json import Node, child, children, text, texts
+from e2analytics.feeds.fhir.nodes import Node, child, children, text, texts
 
 # UCUM: a year is 365.25 days and a month a twelfth of it.
 _WEEKS_IN: Final = {

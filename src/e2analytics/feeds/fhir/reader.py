@@ -2,12 +2,12 @@
 
 In    a file; ``.json`` is one resource or Bundle, any other name a resource a line
 Out   batches of these records, every column text (``COLUMNS``):
-        Patient           a Patient                                             (``fhir_patients``)
+        Patient           a Patient                                             (``patients``)
         Death             one who has died
-        Observation       a value of an Observation, its own or a component's   (``fhir_observations``)
-        DXA               a bone density with its scores                        (``fhir_scans``)
+        Observation       a value of an Observation, its own or a component's   (``observations``)
+        DXA               a bone density with its scores                        (``scans``)
         DXA score         where such a score stood; its value is in the DXA row
-        Medication        an order, a statement or a dispensing                 (``fhir_medications``)
+        Medication        an order, a statement or a dispensing                 (``medications``)
         DiagnosticReport  a report; what it found are rows of their own
         other             any other resource
         unreadable        a line or entry that is no resource, with its ``problem``
@@ -34,17 +34,11 @@ import polars as pl
 from pydantic import BaseModel
 
 from e2analytics.errors import RefusedFileError
-from e2analytics.feeds import (
-    fhir_json,
-    fhir_medications,
-    fhir_observations,
-    fhir_patients,
-    fhir_scans,
-)
 from e2analytics.feeds.batch import Batch
-from e2analytics.feeds.fhir_json import UnusableError, children, text
-from e2analytics.feeds.fhir_observations import Row
-from e2analytics.feeds.fhir_resources import (
+from e2analytics.feeds.fhir import medications, nodes, observations, patients, scans
+from e2analytics.feeds.fhir.nodes import UnusableError, children, text
+from e2analytics.feeds.fhir.observations import Row
+from e2analytics.feeds.fhir.resources import (
     LOINC,
     Directory,
     Resource,
@@ -53,18 +47,18 @@ from e2analytics.feeds.fhir_resources import (
     unfold,
     unfold_bundle,
 )
-from e2analytics.feeds.fhir_scans import Reading
+from e2analytics.feeds.fhir.scans import Reading
 
 REPORT: Final = "DiagnosticReport"
 OTHER: Final = "other"
 UNREADABLE: Final = "unreadable"
 COLUMNS: Final[dict[str, tuple[str, ...]]] = {
-    fhir_patients.RECORD: fhir_patients.COLUMNS,
-    fhir_patients.DEATH_RECORD: fhir_patients.DEATH_COLUMNS,
-    fhir_observations.RECORD: fhir_observations.COLUMNS,
-    fhir_scans.RECORD: fhir_scans.COLUMNS,
-    fhir_scans.SCORE_RECORD: fhir_scans.SCORE_COLUMNS,
-    fhir_medications.RECORD: fhir_medications.COLUMNS,
+    patients.RECORD: patients.COLUMNS,
+    patients.DEATH_RECORD: patients.DEATH_COLUMNS,
+    observations.RECORD: observations.COLUMNS,
+    scans.RECORD: scans.COLUMNS,
+    scans.SCORE_RECORD: scans.SCORE_COLUMNS,
+    medications.RECORD: medications.COLUMNS,
     REPORT: ("report_id", "patient_id", "loinc", "status"),
     OTHER: ("resource_type",),
     UNREADABLE: ("problem",),
@@ -80,12 +74,12 @@ _BOM = b"\xef\xbb\xbf"
 _DIRECTORY_LINE = re.compile(rb'"resourceType"\s*:\s*"(?:Medication|Device)"')
 # What is wrong with a single document, as a rule of files; a line keeps the finer word.
 _RULES: Final = {
-    fhir_json.WRONG_ENCODING: ("wrong_encoding", "it is not UTF-8"),
-    fhir_json.NOT_TEXT: ("not_text", "it holds characters that are no text"),
-    fhir_json.NOT_FHIR: ("not_fhir", "it holds no FHIR resource"),
-    fhir_json.TOO_DEEP: ("not_json", "it is nested too deep"),
-    fhir_json.DUPLICATE_KEY: ("not_json", "an object has a key twice"),
-    fhir_json.NOT_JSON: ("not_json", "it cannot be read as JSON"),
+    nodes.WRONG_ENCODING: ("wrong_encoding", "it is not UTF-8"),
+    nodes.NOT_TEXT: ("not_text", "it holds characters that are no text"),
+    nodes.NOT_FHIR: ("not_fhir", "it holds no FHIR resource"),
+    nodes.TOO_DEEP: ("not_json", "it is nested too deep"),
+    nodes.DUPLICATE_KEY: ("not_json", "an object has a key twice"),
+    nodes.NOT_JSON: ("not_json", "it cannot be read as JSON"),
 }
 
 
@@ -144,11 +138,11 @@ def _document(path: Path) -> Iterator[Resource]:
             "a Bundle of more than 256 MiB; send it as NDJSON, a resource a line",
         )
     try:
-        body = fhir_json.parse(path.read_bytes().removeprefix(_BOM))
+        body = nodes.parse(path.read_bytes().removeprefix(_BOM))
     except UnusableError as error:
         raise RefusedFileError(*_RULES[error.problem]) from None
     if text(body, "resourceType") is None:
-        raise RefusedFileError(*_RULES[fhir_json.NOT_FHIR])
+        raise RefusedFileError(*_RULES[nodes.NOT_FHIR])
     is_bundle = text(body, "resourceType") == "Bundle" and children(body, "entry")
     return unfold_bundle(body) if is_bundle else unfold(body, 1)
 
@@ -157,7 +151,7 @@ def _lines(path: Path) -> Iterator[Resource | _Unusable]:
     first_problem, usable = None, False
     for line, content, ended in _raw_lines(path):
         try:
-            body = fhir_json.parse(content)
+            body = nodes.parse(content)
         except UnusableError as error:
             if not ended and content.startswith(b"{") and not content.endswith(b"}"):
                 raise RefusedFileError("truncated_file", "its last line is cut off") from None
@@ -168,7 +162,7 @@ def _lines(path: Path) -> Iterator[Resource | _Unusable]:
             usable = usable or resource.type is not None
             yield resource
     if not usable:
-        raise RefusedFileError(*_RULES[first_problem or fhir_json.NOT_FHIR])
+        raise RefusedFileError(*_RULES[first_problem or nodes.NOT_FHIR])
 
 
 def _raw_lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:
@@ -189,7 +183,7 @@ def _directory_lines(path: Path) -> Iterator[Resource]:
     for line, content, _ in _raw_lines(path):
         if _DIRECTORY_LINE.search(content):
             try:
-                yield from unfold(fhir_json.parse(content), line)
+                yield from unfold(nodes.parse(content), line)
             except UnusableError:
                 continue  # the first reading has counted it
 
@@ -211,7 +205,7 @@ def _batches(resources: Iterable[Resource | _Unusable], directory: Directory) ->
         if held >= _ROWS_A_BATCH:
             yield from _frames(rows)
             held = 0
-    for record, row, line, part in fhir_scans.joined(readings):
+    for record, row, line, part in scans.joined(readings):
         rows[record].append({**row, "source_line": line, "source_part": part})
     yield from _frames(rows)
 
@@ -220,15 +214,15 @@ def _rows(each: Resource | _Unusable, directory: Directory) -> Iterator[tuple[st
     if isinstance(each, _Unusable):
         yield UNREADABLE, {"problem": each.problem}
     elif each.type is None:
-        yield UNREADABLE, {"problem": fhir_json.NOT_FHIR}
+        yield UNREADABLE, {"problem": nodes.NOT_FHIR}
     elif each.type == "Patient":
-        yield from fhir_patients.read(each)
+        yield from patients.read(each)
     elif each.type == "Observation":
-        for row in fhir_observations.read(each, directory):
-            yield fhir_observations.RECORD, row
-    elif each.type in fhir_medications.TYPES:
-        for row in fhir_medications.read(each, directory):
-            yield fhir_medications.RECORD, row
+        for row in observations.read(each, directory):
+            yield observations.RECORD, row
+    elif each.type in medications.TYPES:
+        for row in medications.read(each, directory):
+            yield medications.RECORD, row
     elif each.type == REPORT:
         yield REPORT, _report(each)
     else:
@@ -239,7 +233,7 @@ def _report(report: Resource) -> Row:
     return {
         "report_id": report.id,
         "patient_id": patient_id(report),
-        "loinc": code(fhir_json.child(report.body, "code"), LOINC),
+        "loinc": code(nodes.child(report.body, "code"), LOINC),
         "status": text(report.body, "status"),
     }
 

@@ -22,8 +22,8 @@ from functools import cache
 from typing import Any, Final
 
 from e2analytics import reference
-from e2analytics.feeds.fhir_json import Node, child, children, text
-from e2analytics.feeds.fhir_resources import (
+from e2analytics.feeds.fhir.nodes import Node, child, children, text
+from e2analytics.feeds.fhir.resources import (
     Directory,
     Resource,
     all_words,

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from e2analytics.feeds.fhir_json import child, is_true, text
-from e2analytics.feeds.fhir_resources import (
+from e2analytics.feeds.fhir.nodes import child, is_true, text
+from e2analytics.feeds.fhir.resources import (
     Resource,
     contained,
     own_token,

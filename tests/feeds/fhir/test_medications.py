@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from e2analytics.exposure.episodes import find_episodes
 from e2analytics.feeds.description import load_feeds
-from e2analytics.feeds.fhir_timing import doses_per_week
+from e2analytics.feeds.fhir.timing import doses_per_week
 from e2analytics.ingest.normalise import sig
 from e2analytics.ingest.read_drop import Sources
-from tests.feeds.fhir_files import UCUM, bundle, coded, lines, places, rows
+from tests.feeds.fhir.fhir_files import UCUM, bundle, coded, lines, places, rows
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 

@@ -1,0 +1,146 @@
+"""Reads results in HL7 version 2: ORU^R01 messages, alone or many in a file.
+
+In    a file of messages (:mod:`e2analytics.feeds.hl7v2.messages`)
+Out   rows of text, ``source_line`` the number of the segment in the file, and five records:
+
+      ``PID``              every PID of an ORU^R01: a patient
+      ``OBX``              every OBX of an ORU^R01: a result, with what its order and message say of it
+      ``cancelled_order``  every OBR that says "cancelled" and has no OBX to say it of
+      ``other``            every message of another type: its MSH
+      ``damaged``          every message that cannot be parsed, or holds results and says not whose: its
+                           MSH; every run of segments outside of a message: the first; every line of
+                           fields in a message that is no segment. A result may be lost in each
+
+Every message is therefore at least one row, and no PID or OBX is lost: it is a row, or its message
+is. Other segments only lend their fields to these; blank lines and lines without fields are no rows.
+A message that is not understood costs nothing of those around it. A file without any message, or
+with one too long to be one, is refused.
+
+Names, addresses and telephone numbers are not taken from a message. NTE comments are, because some
+laboratories name the method there; they are never stored. Of no text more than its first 4,000
+characters are taken.
+
+Fields are those of HL7 v2.5.1, chapters 2A, 3.4.2 (PID), 4.5.3 (OBR) and 7.4.2 (OBX), which the other
+releases share; the message's own delimiters (MSH-1, MSH-2) and character set (MSH-18) are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import polars as pl
+from pydantic import BaseModel
+
+from e2analytics.errors import RefusedFileError
+from e2analytics.feeds.batch import Batch
+from e2analytics.feeds.hl7v2.messages import messages
+from e2analytics.feeds.hl7v2.records import Row, rows_of
+from e2analytics.feeds.hl7v2.segments import HEAD
+
+_PATIENT: Final = (
+    "patient_id",  # PID-3.1 of the first identifier of type MR, else of the first
+    "assigning_authority",  # PID-3.4.1 of the same
+    "birth_date",  # PID-7
+    "sex",  # PID-8
+    "clinic",  # MSH-6.1, else PV1-3.4.1, else MSH-4.1
+    "message_at",  # MSH-7
+    "processing_id",  # MSH-11.1: P production, D debugging, T training
+)
+_RESULT: Final = (
+    "patient_id",
+    "assigning_authority",
+    "placer",  # OBR-2.1, else ORC-2.1
+    "filler",  # OBR-3.1, else OBR-2.1, else ORC-3.1
+    "result_id",  # filler, OBX-3 code and OBX-4: the same in a result and its correction
+    "code",  # OBX-3.1 to OBX-3.6
+    "name",
+    "code_system",
+    "alternate_code",
+    "alternate_name",
+    "alternate_code_system",
+    "loinc",  # whichever of the two codes is of LN
+    "test_name",  # OBX-3.2, else OBX-3.5, else OBR-4.2 if it has no other result, else the code
+    "value_type",  # OBX-2
+    "value",  # OBX-5 in our writing: 23.4, <5, >=32
+    "unit",  # OBX-6.1, else OBX-6.2
+    "reference_range",  # OBX-7
+    "status",  # OBX-11
+    "order_status",  # OBR-25
+    "collected_at",  # OBX-14, else OBR-7, else SPM-17.1
+    "reported_at",  # OBR-22, else OBX-19, else MSH-7
+    "method",  # OBX-17.2 and OBX-17.1
+    "performing_lab",  # OBX-23.1, else OBX-15.1, else OBX-15.2, else MSH-4.1
+    "comment",  # NTE-3 of the OBX, then of its OBR
+    "sending_facility",  # MSH-4.1
+    "message_id",  # MSH-10
+    "processing_id",
+)
+_COLUMNS: Final = {
+    "PID": _PATIENT,
+    "OBX": _RESULT,
+    "cancelled_order": ("patient_id", "placer", "filler", "order_status"),
+    "other": ("message_type",),
+    "damaged": (),
+}
+
+_ROWS_AT_ONCE: Final = 5_000
+_FIRST_BYTES: Final = 2**16
+
+
+class Options(BaseModel, frozen=True, extra="forbid"):
+    """HL7 messages say themselves how they are written: there is nothing to choose."""
+
+    kind: Literal["hl7v2"] = "hl7v2"
+
+
+def read(path: Path, options: Options) -> Iterator[Batch]:
+    """Yield the rows of a file.
+
+    Raises
+    ------
+    RefusedFileError
+        With the rule that the file breaks: ``unreadable_file``, or one of
+        :func:`e2analytics.feeds.hl7v2.messages.messages`.
+    """
+    buffer = _Buffer()
+    try:
+        with path.open("rb") as file:
+            for message in messages(file):
+                for record, row in rows_of(message):
+                    buffer.add(record, row)
+                    if buffer.n_rows >= _ROWS_AT_ONCE:
+                        yield from buffer.batches()
+    except OSError:
+        raise RefusedFileError("unreadable_file", "it cannot be opened or read") from None
+    yield from buffer.batches()
+
+
+def header(path: Path, options: Options) -> dict[str, list[str]]:
+    """Return the columns of each record; none if no message is near the beginning."""
+    with suppress(OSError), path.open("rb") as file:
+        if HEAD.search(file.read(_FIRST_BYTES)):
+            return {record: list(columns) for record, columns in _COLUMNS.items()}
+    return {}
+
+
+class _Buffer:
+    """Rows that were read and not yet yielded."""
+
+    def __init__(self) -> None:
+        self.n_rows = 0
+        self._rows: dict[str, list[Row]] = {}
+
+    def add(self, record: str, row: Row) -> None:
+        self._rows.setdefault(record, []).append(row)
+        self.n_rows += 1
+
+    def batches(self) -> Iterator[Batch]:
+        for record, rows in self._rows.items():
+            schema: dict[str, Any] = dict.fromkeys(_COLUMNS[record], pl.String)
+            schema |= {"source_line": pl.Int64, "short_line": pl.Boolean}
+            yield Batch(record, pl.DataFrame(rows, schema=schema))
+        self.n_rows = 0
+        self._rows = {}
