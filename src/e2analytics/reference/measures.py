@@ -57,7 +57,9 @@ class Measures(BaseModel, frozen=True, extra="forbid"):
 
     version: date
     new_start_after_days: Annotated[int, Field(gt=0)]
+    new_start_after_days_source: Text
     silent_after_days: Annotated[int, Field(gt=0)]
+    silent_after_days_source: Text
     measures: Annotated[Mapping[str, Measure], Field(min_length=1)]
 
 

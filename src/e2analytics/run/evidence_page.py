@@ -1,0 +1,258 @@
+"""Writes ``docs/evidence.md``: every cited number with its source, confidence and use.
+
+In    schemas/reference/ and :mod:`e2analytics.reference.constants`
+Out   one Markdown page, a section for each table of citations
+
+``make docs`` writes it; a test keeps page and citations equal. Says nothing of its own: a number without a
+source there has none here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from e2analytics.reference import constants, load, schemas_folder
+from e2analytics.settings import FlagSettings
+
+_HEAD: Final = """\
+# Evidence
+
+<!-- Made by `make docs` from schemas/reference/ and src/e2analytics/reference/constants.py. -->
+
+Every number that a clinician may act on, with its source. *Confidence*: `high`, `medium` or `low`; `unconfirmed`
+marks a number from general knowledge that has not been checked against its source. "Our own rule" means that
+there is no source. Thresholds of flags are settings: a clinic may choose its own.
+"""
+# The packages that read each table; a test imports them.
+USERS: Final = {
+    "analytes": ("ingest.normalise", "ingest.rules", "ingest.unit_errors"),
+    "bone_references": ("exposure",),
+    "drugs": ("ingest.normalise",),
+    "dxa_codes": ("feeds",),
+    "flag_rules": ("flags",),
+    "measures": ("measures", "flags"),
+    "sites": ("ingest.rules", "exposure"),
+}
+
+
+def evidence_page_file() -> Path:
+    """Return where the page is kept: beside ``schemas/``."""
+    return schemas_folder().parent / "docs" / "evidence.md"
+
+
+def as_markdown() -> str:
+    """Return the page."""
+    sections = (
+        _constants(),
+        _flag_rules(),
+        _measures(),
+        _analytes(),
+        _laboratories(),
+        _drugs(),
+        _sites(),
+        _bone_references(),
+        _dxa_codes(),
+    )
+    return "\n".join((_HEAD, *sections))
+
+
+def _constants() -> str:
+    cited = {
+        name: value for name, value in vars(constants).items() if isinstance(value, constants.Cited)
+    }
+    users = _packages_that_name(cited)
+    rows = (
+        (_words(name), _number(c.value), c.unit, c.source, c.confidence, ", ".join(users[name]))
+        for name, c in cited.items()
+    )
+    head = ("number", "value", "unit", "source", "confidence", "used by")
+    return "## Doses, time and bone\n\n" + _table(head, rows)
+
+
+def _flag_rules() -> str:
+    rules = load("flag_rules")
+    defaults = {name: field.default for name, field in FlagSettings.model_fields.items()}
+    rows = []
+    kinds = {"reasons": "reason", "statuses": "status", "tiers": "tier", "gaps": "gap"}
+    for plural, kind in kinds.items():
+        for name, entry in rules[plural].items():
+            numbers = {key: defaults[key] for key in entry.get("settings", ())}
+            numbers |= entry.get("limits", {})
+            said = ", ".join(f"{key} {_number(value)}" for key, value in numbers.items())
+            rows.append((f"{name} ({kind})", said, entry["source"], entry["confidence"]))
+    head = ("rule", "numbers (defaults of settings)", "source", "confidence")
+    return _section("Flags", "flag_rules", _table(head, rows))
+
+
+def _measures() -> str:
+    table = load("measures")
+    rows: list[Sequence[str]] = [
+        (name, _number(table[name]), table[f"{name}_source"], "")
+        for name in ("new_start_after_days", "silent_after_days")
+    ]
+    for entry in table["measures"].values():
+        numbers = entry.get("days", {}) | entry.get("limits", {})
+        said = ", ".join(f"{key} {_number(value)}" for key, value in numbers.items())
+        name = f"{entry['id']} {entry['name']}"
+        rows.append((name, said, entry["source"], entry["confidence"]))
+    head = ("measure", "days and limits", "source", "confidence")
+    return _section("Measures", "measures", _table(head, rows))
+
+
+def _analytes() -> str:
+    table = load("analytes")
+    rows: list[Sequence[str]] = []
+    for name, entry in table["analytes"].items():
+        limits = (_range(entry["possible"]), _range(entry["plausible"]))
+        mass = _number(entry["molar_mass_g_mol"]) if "molar_mass_g_mol" in entry else ""
+        rows.append((name, entry["unit"], *limits, mass, entry["source"]))
+        for assay, least in entry.get("least_reportable", {}).items():
+            number = f"{_number(least['limit'])} or more"
+            label = f"{name}, least reportable by {assay}"
+            rows.append((label, entry["unit"], number, "", "", least["source"]))
+    head = ("analyte", "unit", "possible", "plausible in men", "g/mol", "source")
+    seen = Counter(
+        code["seen"] for entry in table["analytes"].values() for code in entry["loinc"].values()
+    )
+    after = (
+        f"LOINC: {seen['N']} names were seen in a public source, {seen['K']} are to be confirmed. Atomic weights: {table['atomic_weights_source']} A result “<{table['ia_when_limit_at_least_pg_ml']}” "
+        f"or higher counts as immunoassay. {table['ia_when_limit_at_least_source']}\n"
+    )
+    return _section("Results of laboratories", "analytes", _table(head, rows) + "\n" + after)
+
+
+def _laboratories() -> str:
+    table = load("analytes")["laboratories"]
+    rows = (
+        (
+            ", ".join(entry["laboratory"]),
+            ", ".join(entry["tests"]),
+            entry["assay"],
+            entry["source"],
+            entry["confidence"],
+        )
+        for entry in table
+    )
+    head = ("laboratory", "test", "assay", "source", "confidence")
+    return _section("Assay by laboratory", "analytes", _table(head, rows))
+
+
+def _drugs() -> str:
+    table = load("drugs")
+    rows = [
+        (name, _range(entry["possible_weekly_mg"]), table["possible_weekly_mg_source"])
+        for name, entry in table["drugs"].items()
+    ]
+    more = [
+        (
+            "days_after_supply",
+            _number(table["days_after_supply"]),
+            table["days_after_supply_source"],
+        ),
+        (
+            "possible_days_supply",
+            _range(table["possible_days_supply"]),
+            table["possible_days_supply_source"],
+        ),
+    ]
+    return _section(
+        "Orders", "drugs", _table(("drug", "possible, mg per week", "source"), rows + more)
+    )
+
+
+def _sites() -> str:
+    table = load("sites")
+    rows = [
+        (
+            site,
+            _range(entry["possible"]),
+            _range(entry["plausible"]),
+            _number(entry["max_precision_cv_pct"]),
+        )
+        for site, entry in table["sites"].items()
+    ]
+    head = ("site", "possible, g/cm2", "plausible, g/cm2", "least acceptable precision, %")
+    scales = [
+        (site, maker, _number(scale["slope"]), _number(scale["intercept_g_cm2"]))
+        for site, makers in table["standardised_bmd"].items()
+        for maker, scale in makers.items()
+    ]
+    other = _table(("site", "maker", "slope", "intercept, g/cm2"), scales)
+    body = (
+        f"{_table(head, rows)}\nOn a Hologic scanner. Source: {table['source']} Precision: {table['max_precision_source']}\n\nStandardised BMD, which carries "
+        f"these limits to other makers and nothing else. Source: {table['standardised_bmd_source']}\n\n{other}"
+    )
+    return _section("BMD", "sites", body)
+
+
+def _bone_references() -> str:
+    table = load("bone_references")
+    rows = [
+        (
+            f"{entry['site']} ({entry['maker']})",
+            _number(entry["mean_g_cm2"]),
+            _number(entry["sd_g_cm2"]),
+            entry["source"],
+            entry["confidence"],
+        )
+        for entry in table["references"]
+    ]
+    head = ("site (maker)", "mean, g/cm2", "SD, g/cm2", "source", "confidence")
+    after = f"\nA reported T-score may differ by {_number(table['tolerance_t'])}. {table['tolerance_t_source']}\n"
+    return _section("T-scores", "bone_references", _table(head, rows) + after)
+
+
+def _dxa_codes() -> str:
+    table = load("dxa_codes")
+    counts = Counter(entry["source"] for entry in table["codes"].values())
+    rows = [(text, f"{counts[name]}") for name, text in table["sources"].items()]
+    return _section("LOINC codes of DXA", "dxa_codes", _table(("source", "codes"), rows))
+
+
+def _packages_that_name(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return the packages (or modules of the top level) whose source names each of ``names``."""
+    root = Path(__file__).parents[1]
+    texts = {file.relative_to(root).parts[0].removesuffix(".py"): "" for file in root.rglob("*.py")}
+    for file in sorted(root.rglob("*.py")):
+        place = file.relative_to(root).parts[0].removesuffix(".py")
+        if place not in ("reference", "run"):
+            texts[place] += file.read_text(encoding="utf-8")
+    return {
+        name: sorted(place for place, text in texts.items() if re.search(rf"\b{name}\b", text))
+        for name in names
+    }
+
+
+def _section(title: str, table: str, body: str) -> str:
+    users = ", ".join(f"`{package}`" for package in USERS[table])
+    version = load(table)["version"]
+    return f"## {title}\n\n`schemas/reference/{table}.yaml`, version {version}; used by {users}.\n\n{body}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _words(name: str) -> str:
+    return name.lower().replace("_", " ").replace("e2", "E2").replace("lsc", "LSC")
+
+
+def _range(limits: Sequence[float]) -> str:
+    return f"{_number(limits[0])} to {_number(limits[1])}"
+
+
+def _number(value: Any) -> str:
+    return f"{value:,.10g}" if isinstance(value, float) else f"{value:,}"
+
+
+if __name__ == "__main__":
+    evidence_page_file().write_text(as_markdown(), encoding="utf-8")
