@@ -3,20 +3,20 @@
 In    a function and what it is to be called with
 Out   its results, in order, whoever finishes first
 
-As many threads as polars uses, so that one setting (``POLARS_MAX_THREADS``) bounds both.
+As many threads as polars uses: one variable, ``POLARS_MAX_THREADS``, bounds both; by default the processors.
 
 Of many small products a second thread of BLAS costs more than it brings: :func:`one_blas_thread`.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import cache
 from typing import TypeVar
 
-from polars import thread_pool_size
 from threadpoolctl import ThreadpoolController
 
 Result = TypeVar("Result")
@@ -24,10 +24,17 @@ Result = TypeVar("Result")
 
 def side_by_side(function: Callable[..., Result], *arguments: Iterable[object]) -> list[Result]:
     """Do what ``list(map(function, *arguments))`` does, with as many threads as there may be."""
-    if thread_pool_size() == 1:
+    threads = _thread_count()
+    if threads == 1:
         return list(map(function, *arguments))
-    with ThreadPoolExecutor(thread_pool_size()) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(function, *arguments))
+
+
+def _thread_count() -> int:
+    """Return how many threads polars would use, without loading it."""
+    configured = os.environ.get("POLARS_MAX_THREADS")
+    return int(configured) if configured else len(os.sched_getaffinity(0))
 
 
 def one_blas_thread() -> AbstractContextManager[object]:
