@@ -15,7 +15,7 @@ from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from e2analytics.run import progress
-from e2analytics.run.job import Done, Job, perform
+from e2analytics.run.job import Job, JobResult, run_job
 from e2analytics.settings import read_settings
 
 P = ParamSpec("P")
@@ -35,7 +35,7 @@ def nightly(
     as_of: date | None = None,
     config: str | None = None,
     refit: bool = False,
-) -> Done:
+) -> JobResult:
     """Read a drop, run every stage, publish.
 
     Parameters
@@ -58,7 +58,7 @@ def nightly(
         drop=Path(drop),
         refit=refit,
     )
-    done = perform(job, step=as_task, tell=progress.tell)
+    done = run_job(job, wrap=as_task, report_progress=progress.report_progress)
     logger = get_run_logger()
     for name, count in done.outputs.counts.items():
         logger.info("%s: %d", name.replace("_", " "), count)

@@ -25,6 +25,7 @@ from typing import Final
 import polars as pl
 
 from bench.validation.section import Section
+from e2analytics.exposure.patient_data import linked
 from e2analytics.measures import restatement
 from e2analytics.report.content import build
 from e2analytics.report.external.report import release_reports
@@ -66,7 +67,7 @@ def run(replicates: int, seed: int) -> Section:
         tables = pinned_tables(store, MONTH)
         started, of_processor = time.perf_counter(), time.process_time()
         before = tables_of_month_before(store, tables)
-        since = None if before is None else restatement.between(tables, before)
+        since = None if before is None else restatement.between(tables, before, linked)
         report = build(tables, month=MONTH, recount=since, before=before)
         outside = release_reports(tables, month=MONTH, base=BASE, before=before)[0]
         for version in (report, outside):
@@ -98,7 +99,7 @@ def published(folder: Path, story: Story | None, seed: int) -> str:
     keep_record(drop)
     store = str(folder / "store")
     for as_of in RUNS_AS_OF:
-        job.perform(job.Job(store=store, as_of=as_of, settings=Settings(), drop=drop))
+        job.run_job(job.Job(store=store, as_of=as_of, settings=Settings(), drop=drop))
     return store
 
 

@@ -8,14 +8,15 @@ import pytest
 
 from e2analytics.curve import rows
 from e2analytics.curve.rows import CHANGE, LEVEL, RISK, Measured
-from e2analytics.run.analysis import (
-    Linked,
-    join,
+from e2analytics.run.steps import (
+    Run,
+    link,
     measure_exposure,
     measure_for_curves,
     respond_to_dose,
 )
 from e2analytics.settings import FitSettings, Settings
+from e2analytics.tables.patient_data import AsOfRows
 from e2analytics.tables.snapshot import Outputs, Snapshot, empty_table
 from tests.conftest import AS_OF
 
@@ -144,16 +145,18 @@ def test_the_risk_form_has_its_own_pairs(
         [scan(name, day) for name, day in zip("abc", days, strict=False)],
         schema=empty_table("dxa").schema,
     )
-    seen = {**{name: empty_table(name) for name in names}, "dxa": dxa}
-    seen["waiting_e2"] = empty_table("labs")
     patient = {"patient_id": "p", "clinic_id": "c", "birth_date": date(1970, 1, 1)}
-    seen["patients"] = pl.DataFrame([patient], schema=empty_table("patients").schema)
-    settings = Settings()
-    linked: Linked = join(seen, settings)
-    responded = respond_to_dose(seen, linked, Snapshot(), None, AS_OF)
-    exposed = measure_exposure(seen, linked, responded, settings)
+    frames = {name: empty_table(name) for name in names} | {
+        "dxa": dxa,
+        "patients": pl.DataFrame([patient], schema=empty_table("patients").schema),
+    }
+    run = Run(as_of=AS_OF, settings=Settings())
+    rows_of_day = AsOfRows(**frames, pending=pl.DataFrame(), pending_e2=empty_table("labs"))
+    data = link(rows_of_day, run)
+    response = respond_to_dose(data, Snapshot(), None, run)
+    exposure = measure_exposure(data, response, run)
 
-    measured = measure_for_curves(seen, linked, responded, exposed, settings)
+    measured = measure_for_curves(data, response, exposure, run)
 
     def pairs(exposures: pl.DataFrame) -> list[tuple[str, str]]:
         # None has a draw of E2; but for that, these could be used.

@@ -77,7 +77,7 @@ def test_two_groups_are_all_rows_and_share_a_p_value(outputs: Outputs):
 
 
 def test_the_variants_are_of_the_model_that_was_fitted(outputs: Outputs):
-    assert "vary" in outputs.timings
+    assert "sensitivity" in outputs.timings
     assert outputs.tables["prescribing"]["model_id"].unique().to_list() == [outputs.model_id]
 
 

@@ -1,5 +1,6 @@
 """Flag: status and tier by the rules, as a table a clinician could check."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 from e2analytics.exposure.draws import link_draws
 from e2analytics.exposure.episodes import find_episodes
 from e2analytics.flags import cohort, lifecycle
+from e2analytics.flags.criteria import Criteria
 from e2analytics.settings import FlagSettings
 from e2analytics.tables.limit_in_use import LimitInUse
+from e2analytics.tables.patient_data import Estimates, PatientData
 from e2analytics.tables.snapshot import empty_table
 
 AS_OF = date(2024, 12, 31)
@@ -110,7 +113,7 @@ def known_of(
     events: list[tuple[str, date]] | None = None,
     bone_class: str | None = None,
     loss: bool = False,
-) -> cohort.Known:
+) -> tuple[PatientData, Estimates]:
     doses = ("weekly_dose_mg", "dose_mg", "doses_per_week")
     medications = pl.DataFrame(
         orders if orders is not None else [order()],
@@ -123,7 +126,7 @@ def known_of(
         if given
         else empty_table("labs")
     )
-    return cohort.Known(
+    data = PatientData(
         patients=patients(),
         medications=medications,
         labs=labs,
@@ -131,8 +134,11 @@ def known_of(
         densitometry=scans(bone_class),
         episodes=episodes,
         draws=link_draws(labs, episodes, FlagSettings()),
-        men=pl.DataFrame([man or own()]),
-        exposures=pairs(loss=loss),
+        precision=empty_table("precision"),
+        pairs=pl.DataFrame(),
+        pending=pl.DataFrame(),
+        pending_e2=pl.DataFrame(),
+        pending_draws=pl.DataFrame(),
         events=pl.DataFrame(
             [
                 {"patient_id": "p1", "kind": kind, "occurred_on": when}
@@ -140,6 +146,19 @@ def known_of(
             ],
             schema={"patient_id": pl.String, "kind": pl.String, "occurred_on": pl.Date},
         ),
+    )
+    return data, Estimates(e2=pl.DataFrame([man or own()]), exposures=pairs(loss=loss))
+
+
+def criteria(as_of: date = AS_OF, sd_of_draw: float | None = None) -> Criteria:
+    return Criteria(
+        as_of=as_of,
+        limit=LIMIT,
+        limit_quantiles_pg_ml=[],
+        primary_site="lumbar_spine",
+        model_id="m",
+        sd_of_draw=sd_of_draw,
+        settings=FlagSettings(),
     )
 
 
@@ -152,14 +171,11 @@ def judge(
     before: pl.DataFrame | None = None,
     **others: Any,
 ) -> pl.DataFrame:
+    data, estimates = known_of(orders, draws, man, **others)
     return cohort.cohort(
-        known_of(orders, draws, man, **others),
-        LIMIT,
-        [],
-        FlagSettings(),
-        primary_site="lumbar_spine",
-        as_of=as_of,
-        model_id="m",
+        data,
+        estimates,
+        criteria(as_of),
         before=empty_table("flags") if before is None else before,
     )
 
@@ -246,17 +262,13 @@ def test_a_man_who_cannot_be_assessed_says_why_and_danger_is_not_hidden(
 
 @pytest.mark.parametrize(("e2_pg_ml", "tier"), [(25.0, "none"), (8.0, "critical")])
 def test_where_too_few_men_give_no_estimate_nobody_is_called_in_range(e2_pg_ml: float, tier: str):
-    known = known_of(draws=[draw(value_low=e2_pg_ml, value_high=e2_pg_ml)])
-    of_a_small_clinic = known._replace(men=known.men.clear())
+    data, estimates = known_of(draws=[draw(value_low=e2_pg_ml, value_high=e2_pg_ml)])
+    of_a_small_clinic = replace(estimates, e2=estimates.e2.clear())
 
     row = cohort.cohort(
+        data,
         of_a_small_clinic,
-        LIMIT,
-        [],
-        FlagSettings(),
-        primary_site="lumbar_spine",
-        as_of=AS_OF,
-        model_id="m",
+        criteria(),
         before=empty_table("flags"),
     ).row(0, named=True)
 
@@ -523,9 +535,9 @@ EVENTS = ["event", "was", "now", "why"]
 def happened(was: pl.DataFrame, now: pl.DataFrame, days: int = 1) -> list[tuple[str, ...]]:
     """Return the events between two cohorts, the second so many days later."""
     as_of = AS_OF + timedelta(days=days)
-    first = lifecycle.Judged(was, lifecycle.flags(was, empty_table("flags"), as_of=AS_OF))
+    first = lifecycle.FlagState(was, lifecycle.flags(was, empty_table("flags"), as_of=AS_OF))
     then = now.with_columns(as_of=pl.lit(as_of))
-    second = lifecycle.Judged(then, lifecycle.flags(then, first.flags, as_of=as_of))
+    second = lifecycle.FlagState(then, lifecycle.flags(then, first.flags, as_of=as_of))
     return lifecycle.events(first, second, as_of=as_of, run_id="r2").select(EVENTS).rows()
 
 
@@ -574,8 +586,8 @@ def test_a_flag_that_comes_back_is_reopened():
     later = AS_OF + timedelta(days=2)
 
     events = lifecycle.events(
-        lifecycle.Judged(fine, second),
-        lifecycle.Judged(low, lifecycle.flags(low, second, as_of=later)),
+        lifecycle.FlagState(fine, second),
+        lifecycle.FlagState(low, lifecycle.flags(low, second, as_of=later)),
         as_of=later,
         run_id="r3",
     )

@@ -15,9 +15,8 @@ from e2analytics.models.dose_response.next_result import (
     chance_of_more,
     result_that_clears,
 )
-from e2analytics.settings import FlagSettings
 from e2analytics.tables.snapshot import empty_table
-from tests.flags.test_cohort import AS_OF, LIMIT, ago, draw, judge, known_of, order, own
+from tests.flags.test_cohort import AS_OF, ago, criteria, draw, judge, known_of, order, own
 
 NORMAL = NormalDist()
 SD_OF_DRAW = 0.2
@@ -31,8 +30,9 @@ MS_BELOW_TEN = [draw(result_id="r8", value_low=8.0, value_high=8.0, collected_on
 
 def evidence(man: dict[str, Any], **rows: Any) -> pl.DataFrame:
     cohort = judge(man=man, **rows)
-    ruled = explain.Ruled(LIMIT, (), FlagSettings(), SD_OF_DRAW)
-    return explain.evidence(known_of(man=man, **rows), cohort, empty_table("projections"), ruled)
+    data, estimates = known_of(man=man, **rows)
+    judged_by = criteria(sd_of_draw=SD_OF_DRAW)
+    return explain.evidence(data, estimates, cohort, empty_table("projections"), judged_by)
 
 
 def pieces(found: pl.DataFrame, *names: str) -> list[tuple[Any, ...]]:

@@ -1,21 +1,20 @@
 """Gaps and context: one man a case, in tables that a clinician could check."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import polars as pl
 import pytest
 
-from e2analytics.exposure import densitometry
-from e2analytics.exposure.draws import link_draws
-from e2analytics.exposure.episodes import find_episodes
-from e2analytics.exposure.scan_pairs import pair_scans
-from e2analytics.flags import cohort, context, gaps
+from e2analytics.exposure.patient_data import linked
+from e2analytics.flags import context, gaps
 from e2analytics.flags import rules as flag_rules
-from e2analytics.measures import pending
-from e2analytics.measures.units import Known
+from e2analytics.measures import pending, rates
+from e2analytics.measures.units import care_units
 from e2analytics.reference import measures
 from e2analytics.settings import FlagSettings, LinkSettings
+from e2analytics.tables.patient_data import PatientData
 from e2analytics.tables.snapshot import empty_table
 
 AS_OF = date(2026, 9, 30)
@@ -111,25 +110,24 @@ def table(name: str, rows: list[dict[str, Any]]) -> pl.DataFrame:
     )
 
 
-def known(rows: dict[str, list[dict[str, Any]]]) -> Known:
+def known(rows: dict[str, list[dict[str, Any]]]) -> PatientData:
     not_accepted = {
         name: table(name, rows.pop(f"waiting_{name}", [])).with_columns(fate=pl.lit("quarantined"))
         for name in pending.TABLES
     }
     given = {"patients": [patient("p1")], **FINE, **rows}
     frames = {name: table(name, others + given.get(name, [])) for name, others in OTHERS.items()}
-    episodes = find_episodes(frames["medications"])
-    men = frames["patients"]
-    waiting_e2 = pending.e2(not_accepted["labs"], men, AS_OF)
-    return Known(
-        **frames,
-        episodes=episodes,
-        draws=link_draws(frames["labs"], episodes, FlagSettings()),
-        pairs=pair_scans(frames["dxa"], men, empty_table("precision"), LinkSettings()),
-        densitometry=densitometry.classify(frames["dxa"], men),
-        waiting=pending.waiting(not_accepted, men, AS_OF),
-        waiting_draws=link_draws(waiting_e2, episodes, FlagSettings()),
+    accepted = {"precision": empty_table("precision"), **frames}
+    return linked(
+        pending.as_of_rows(accepted, frames["patients"], not_accepted, AS_OF),
+        LinkSettings(),
+        FlagSettings(),
     )
+
+
+def gaps_of(data: PatientData, flags: pl.DataFrame) -> pl.DataFrame:
+    months = [*rates.month_ends(date(2026, 8, 31)), AS_OF]
+    return gaps.gaps(data, care_units(data, months), COHORT, flags, AS_OF)
 
 
 COHORT = pl.DataFrame({"patient_id": ["p1"], "clinic_id": ["c1"], "as_of": [AS_OF]})
@@ -140,7 +138,7 @@ def found(
 ) -> list[tuple[str, int | None, int | None]]:
     """Return gap, days since, days overdue."""
     flagged = empty_table("flags") if flags is None else flags
-    frame = gaps.gaps(known(rows), COHORT, flagged, AS_OF)
+    frame = gaps_of(known(rows), flagged)
     since, due = ((pl.lit(AS_OF) - pl.col(day)).dt.total_days() for day in ("since_on", "due_on"))
     return frame.select("gap", since_on=since, due_on=due).rows()
 
@@ -259,9 +257,9 @@ def test_a_flag_of_low_e2_that_nothing_answered_is_a_gap_though_no_result_was_lo
 
 def test_where_a_clinic_sends_no_vitamin_d_nothing_is_said_of_it():
     rows = known({"labs": FINE["labs"][:1]})
-    none = rows._replace(labs=rows.labs.filter(pl.col("analyte") != "vitamin_d_25oh"))
+    none = replace(rows, labs=rows.labs.filter(pl.col("analyte") != "vitamin_d_25oh"))
 
-    assert gaps.gaps(none, COHORT, empty_table("flags"), AS_OF).is_empty()
+    assert gaps_of(none, empty_table("flags")).is_empty()
 
 
 def test_every_gap_has_words_and_a_source():
@@ -314,11 +312,8 @@ def test_the_context_of_a_man():
             "why_not": ["too_few_draws"],
         }
     )
-    men = pl.DataFrame({"patient_id": ["p1"]})
-    alone = {"pairs", "waiting", "waiting_draws"}
-    shared = {name: getattr(rows, name) for name in Known._fields if name not in alone}
 
-    found = context.context(cohort.Known(**shared, men=men, exposures=exposures), COHORT)
+    found = context.context(rows, exposures, COHORT)
 
     assert {
         name: value for name, value in found.row(0, named=True).items() if name[-3:] != "_id"

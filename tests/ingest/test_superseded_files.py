@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 from e2analytics.feeds.description import load_feeds
+from e2analytics.ingest.intake import Intake
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.ingest.take_in import TakenIn, take_in
+from e2analytics.run.steps import Run, take_in
 from e2analytics.settings import Settings
 from e2analytics.tables.snapshot import Snapshot
 from tests.conftest import KEY
@@ -20,7 +21,7 @@ NAMELESS = R3.removeprefix("R3")
 NEXT_NIGHT = "".join(row.replace("R", "S").replace("2024-03", "2024-04") for row in (R1, R2, R3))
 
 
-def taken(folder: Path, before: TakenIn | None, **files: str) -> TakenIn:
+def taken(folder: Path, before: Intake | None, **files: str) -> Intake:
     """Take a drop of these files in, after all that came before."""
     folder.mkdir()
     for name, content in files.items():
@@ -29,19 +30,20 @@ def taken(folder: Path, before: TakenIn | None, **files: str) -> TakenIn:
     if before is not None:
         tables = {"files": before.files, "quarantine": before.quarantine}
         known = Snapshot(
-            {**tables, **{table: before.accepted(table) for table in before.settled}},
+            {**tables, **{table: before.accepted(table) for table in before.rows}},
             {
                 table: rows.filter(pl.col("fate") != "accepted")
-                for table, rows in before.settled.items()
+                for table, rows in before.rows.items()
             },
         )
     sources = Sources.from_drop(
         folder, load_feeds(), KEY, ledger=known.table("files"), today=date(2024, 6, 1)
     )
-    return take_in(sources, known, Settings(), folder.name)
+    run = Run(as_of=date(2024, 6, 1), settings=Settings(), run_id=folder.name)
+    return take_in(sources, known, run)
 
 
-def states(now: TakenIn) -> list[tuple[str, int, str]]:
+def states(now: Intake) -> list[tuple[str, int, str]]:
     return now.quarantine.select("rule", "source_line", "state").rows()
 
 
@@ -78,7 +80,7 @@ def test_a_line_that_gave_way_is_superseded_and_the_fates_add_up(tmp_path: Path)
     first = taken(tmp_path / "1", None, patients=PATIENTS, labs_may=HEAD + R1 + R2 + NAMELESS)
     second = taken(tmp_path / "2", first, labs_may=HEAD + R1 + R2 + R3)
 
-    fates = second.settled["labs"].sort("source_order", "source_line").select("fate", "why").rows()
+    fates = second.rows["labs"].sort("source_order", "source_line").select("fate", "why").rows()
     assert fates == [
         ("accepted", None),
         ("accepted", None),

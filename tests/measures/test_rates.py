@@ -7,15 +7,13 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
-from e2analytics.exposure import densitometry
-from e2analytics.exposure.draws import link_draws
-from e2analytics.exposure.episodes import find_episodes
-from e2analytics.exposure.scan_pairs import pair_scans
-from e2analytics.measures import pending
-from e2analytics.measures.rates import measure, with_older
-from e2analytics.measures.units import Known
+from e2analytics.exposure.patient_data import linked
+from e2analytics.measures import pending, rates
+from e2analytics.measures.rates import with_older
+from e2analytics.measures.units import care_units
 from e2analytics.reference import constants, measures
 from e2analytics.settings import FlagSettings, LinkSettings
+from e2analytics.tables.patient_data import PatientData
 from e2analytics.tables.snapshot import empty_table
 
 AS_OF = date(2026, 9, 30)
@@ -128,26 +126,24 @@ def of_fate(frame: pl.DataFrame, rows: list[dict[str, Any]]) -> pl.DataFrame:
     return frame.with_columns(fate=pl.Series(fates, dtype=pl.String))
 
 
-def known(first: dict[str, Any] = EVERYTHING_ONCE, **every: list[dict[str, Any]]) -> Known:
+def known(first: dict[str, Any] = EVERYTHING_ONCE, **every: list[dict[str, Any]]) -> PatientData:
     rows = {name: [row for row in given if not waits(row)] for name, given in every.items()}
     given = {"patients": [man()], **rows}
     names = ("patients", "medications", "labs", "dxa", "events")
     frames = {name: table(name, first.get(name, []) + given.get(name, [])) for name in names}
     listed = {name: list(filter(waits, every.get(name, []))) for name in pending.TABLES}
     not_accepted = {name: of_fate(table(name, rows), rows) for name, rows in listed.items()}
-    men = frames["patients"]
-    episodes = find_episodes(frames["medications"])
-    return Known(
-        **frames,
-        episodes=episodes,
-        draws=link_draws(frames["labs"], episodes, FlagSettings()),
-        pairs=pair_scans(frames["dxa"], men, empty_table("precision"), LinkSettings()),
-        densitometry=densitometry.classify(frames["dxa"], men),
-        waiting=pending.waiting(not_accepted, men, AS_OF),
-        waiting_draws=link_draws(
-            pending.e2(not_accepted["labs"], men, AS_OF), episodes, FlagSettings()
-        ),
+    accepted = {"precision": empty_table("precision"), **frames}
+    return linked(
+        pending.as_of_rows(accepted, frames["patients"], not_accepted, AS_OF),
+        LinkSettings(),
+        FlagSettings(),
     )
+
+
+def measure(data: PatientData, as_of: date, n_months: int = 24) -> pl.DataFrame:
+    care = care_units(data, [*rates.month_ends(as_of, n_months), as_of])
+    return rates.measures(data, care, as_of, n_months)
 
 
 def counts(name: str, **rows: list[dict[str, Any]]) -> list[tuple[str, int, int, int, int]]:
@@ -864,21 +860,12 @@ def test_without_any_man_every_measure_says_so():
 
 def test_months_that_are_disjoint_count_every_unit_once(outputs):
     tables = outputs.tables
-    medications = tables["medications"]
-    episodes = find_episodes(medications)
-    draws = link_draws(tables["labs"], episodes, FlagSettings())
     none_waits = {
         name: tables[name].clear().with_columns(fate=pl.lit("")) for name in pending.TABLES
     }
-    given = Known(
-        **{name: tables[name] for name in ("patients", "medications", "labs", "dxa", "events")},
-        episodes=episodes,
-        draws=draws,
-        pairs=pair_scans(tables["dxa"], tables["patients"], tables["precision"], LinkSettings()),
-        densitometry=tables["densitometry"],
-        waiting=pending.waiting(none_waits, tables["patients"], AS_OF),
-        waiting_draws=draws.clear(),
-    )
+    rows = pending.as_of_rows(tables, tables["patients"], none_waits, AS_OF)
+    given = linked(rows, LinkSettings(), FlagSettings())
+    draws = given.draws
 
     found = measure(given, AS_OF, n_months=36)
     of_results = found.filter(pl.col("measure") == "ms_share", pl.col("clinic_id").is_not_null())
@@ -1080,7 +1067,7 @@ def test_what_waits_speaks_for_known_men_and_for_days_that_have_come():
         in_quarantine(e2(AS_OF, analyte=None)),
     ]
 
-    assert known(labs=rows).waiting.rows() == [("p1", "estradiol", AS_OF)]
+    assert known(labs=rows).pending.rows() == [("p1", "estradiol", AS_OF)]
 
 
 def test_a_clinic_of_which_all_waits_is_not_silent():

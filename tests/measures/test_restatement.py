@@ -1,4 +1,4 @@
-"""Recount: one result came late, one was corrected, one is as it was."""
+"""Restatement: one result came late, one was corrected, one is as it was."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from e2analytics.exposure.patient_data import linked
 from e2analytics.measures import restatement
 from e2analytics.tables.registry import schema_of
 from e2analytics.tables.snapshot import empty_table
@@ -48,7 +49,7 @@ def published(as_of: date, *results: dict[str, Any], version: str = "1") -> dict
     results = tuple(each for each in results if not each.get("fate"))
     waiting = {
         at: rows(name, *(waits if name == "labs" else [])).with_columns(fate=pl.lit("quarantined"))
-        for name, at in restatement.WAITING.items()
+        for name, at in restatement.PENDING.items()
     }
     tables = {name: empty_table(name) for name in ("dxa", "events", "precision")} | {
         **waiting,
@@ -59,12 +60,12 @@ def published(as_of: date, *results: dict[str, Any], version: str = "1") -> dict
     run = {"as_of": as_of, "settings": json.dumps({}), "package_version": version}
     return tables | {
         "runs": pl.DataFrame([run]),
-        "measures": restatement._counted(tables, {}, AUGUST),
+        "measures": restatement._counted(tables, {}, AUGUST, linked),
     }
 
 
 def steps(now: dict[str, pl.DataFrame], before: dict[str, pl.DataFrame]) -> list[tuple[int, int]]:
-    found = restatement.between(now, before).filter(
+    found = restatement.between(now, before, linked).filter(
         pl.col("measure") == "ms_share", pl.col("clinic_id") == "c1"
     )
     row = found.row(0, named=True)
@@ -110,7 +111,7 @@ def test_what_another_version_counts_otherwise_is_its_rule():
 def test_clinics_together_are_counted_as_well():
     before = published(AUGUST, result("r1", "ms"))
 
-    found = restatement.between(before, before)
+    found = restatement.between(before, before, linked)
 
     assert found.filter(pl.col("clinic_id").is_null())["now_denominator"].drop_nulls().to_list()
     assert len(found) == 2 * 15

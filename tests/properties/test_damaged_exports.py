@@ -60,7 +60,7 @@ def check(
         (drop / file.name).write_bytes(content)
 
     sources = Sources.from_drop(drop, feeds, KEY, settings=QUICK, today=AS_OF)
-    ledger = run(sources, QUICK, as_of=AS_OF, part="ingest").tables["files"]
+    ledger = run(sources, QUICK, as_of=AS_OF, scope="ingest").tables["files"]
 
     assert ledger.filter(pl.col("rows_read") != pl.sum_horizontal(FATES)).is_empty()
     told = {file.path.name for file in sources.files} | {path.name for path in sources.unmatched}

@@ -46,7 +46,7 @@ def add(before: Outputs | None, *files: tuple[SourceFile, pl.DataFrame]) -> Outp
         tuple(source for source, _ in files),
     )
     known = Snapshot(before.tables, before.not_accepted) if before else None
-    return run(sources, QUICK, as_of=AS_OF, before=known, part="ingest")
+    return run(sources, QUICK, as_of=AS_OF, before=known, scope="ingest")
 
 
 def current(outputs: Outputs) -> list[tuple[object, ...]]:
@@ -109,7 +109,7 @@ def test_a_refused_file_is_mended_under_another_hash_and_counts_once():
         "labs.csv",
         refused=RefusedFileError("empty_file", "it holds nothing"),
     )
-    first = run(Sources(files=(refused,)), QUICK, as_of=AS_OF, part="ingest")
+    first = run(Sources(files=(refused,)), QUICK, as_of=AS_OF, scope="ingest")
 
     second = add(first, file("patients", 1, PATIENTS[:1]))
 

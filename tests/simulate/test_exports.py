@@ -173,7 +173,7 @@ def taken_in(drop: Path, feeds: tuple[Feed, ...]) -> Outputs:
     sources = Sources.from_drop(drop, feeds, KEY, settings=QUICK, today=AS_OF)
     assert [file.path.name for file in sources.files if file.refused] == []
     assert sources.unmatched == ()
-    return run(sources, QUICK, as_of=AS_OF, part="ingest")
+    return run(sources, QUICK, as_of=AS_OF, scope="ingest")
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -11,24 +11,25 @@ import typer
 from e2analytics.errors import EXIT_INCOMPLETE
 
 if TYPE_CHECKING:
-    from e2analytics.run.job import Done, Part
+    from e2analytics.run.job import JobResult
+    from e2analytics.run.steps import Scope
 
 
 def run_part(
-    part: Part,
+    scope: Scope,
     store: str,
     as_of: date | None,
     config: Path | None,
     *,
     drop: Path | None = None,
     adopt: str | None = None,
-) -> Done:
+) -> JobResult:
     """Run one part, print its summary, and exit with 11 if a file was refused.
 
     Parameters
     ----------
-    part
-        The part to run.
+    scope
+        How much of the pipeline runs.
     store
         Address of the store. Without a ``drop`` it must exist.
     as_of
@@ -42,7 +43,7 @@ def run_part(
     """
     from e2analytics.cli.progress import progress_bar
     from e2analytics.cli.run_view import print_done
-    from e2analytics.run.job import Job, perform
+    from e2analytics.run.job import Job, run_job
     from e2analytics.settings import read_settings
     from e2analytics.store.store import open_published
 
@@ -53,11 +54,11 @@ def run_part(
         as_of=as_of or date.today(),
         settings=read_settings(config),
         drop=drop,
-        part=part,
+        scope=scope,
         adopt=adopt,
     )
     with progress_bar() as report_progress:
-        done = perform(job, tell=report_progress)
+        done = run_job(job, report_progress=report_progress)
     print_done(done, store)
     exit_if_incomplete(done)
     return done
@@ -90,13 +91,13 @@ def preview_flags(
         # The day of the published run: then only what was changed differs.
         as_of=as_of or published["as_of"],
         settings=read_settings(config),
-        part="flag",
+        scope="flag",
         adopt=adopt,
     )
     print_preview(job.preview(asked))
 
 
-def exit_if_incomplete(done: Done) -> None:
+def exit_if_incomplete(done: JobResult) -> None:
     """Exit with 11 if the run was published without a refused file."""
     if done.outputs.outcome == "incomplete":
         raise typer.Exit(EXIT_INCOMPLETE)

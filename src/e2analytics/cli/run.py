@@ -47,7 +47,7 @@ def run(
         _check_prefect_server()
         from flows.nightly import nightly
 
-        with progress.watched_by(report_progress):
+        with progress.listening(report_progress):
             done = nightly(
                 drop=str(drop),
                 store=store,

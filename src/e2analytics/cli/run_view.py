@@ -8,10 +8,10 @@ from typing import Any
 from e2analytics.cli.terminal import err, out
 from e2analytics.cli.wording import by_site, tiers, with_interval
 from e2analytics.ingest.reconcile import FATES
-from e2analytics.run.job import Done
+from e2analytics.run.job import JobResult
 
 
-def print_done(done: Done, store: str) -> None:
+def print_done(done: JobResult, store: str) -> None:
     """Sum up a run: what was read and what became of it, the curves, the flags, what to do next."""
     counts = done.outputs.counts
     out.print(
@@ -32,7 +32,7 @@ def print_done(done: Done, store: str) -> None:
     _print_what_was_not_read(done)
 
 
-def _print_what_was_not_read(done: Done) -> None:
+def _print_what_was_not_read(done: JobResult) -> None:
     for file in done.sources.files:
         if file.refused:
             err.print(f"REFUSED {file.path}: {file.refused}. Nothing of it was stored.")

@@ -12,19 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import polars as pl
 
 from e2analytics.flags import input_digests, rationale
 from e2analytics.flags import rules as flag_rules
+from e2analytics.flags.criteria import Criteria
 from e2analytics.models.dose_response.exceedance import Levels, probabilities
 from e2analytics.models.normal import Z95
 from e2analytics.reference.names import ANASTROZOLE
 from e2analytics.settings import FlagSettings
 from e2analytics.tables.censoring import wholly_below
 from e2analytics.tables.limit_in_use import LimitInUse
+from e2analytics.tables.patient_data import Estimates, PatientData
 from e2analytics.tables.registry import columns_of
 from e2analytics.tables.vocabulary import FITTED_SITES, TIERS
 
@@ -62,49 +64,29 @@ _NOT_COMPARABLE: Final = (
 )
 
 
-class Known(NamedTuple):
-    """What is known of the men on the as-of date."""
-
-    patients: pl.DataFrame
-    medications: pl.DataFrame
-    labs: pl.DataFrame
-    dxa: pl.DataFrame
-    densitometry: pl.DataFrame
-    events: pl.DataFrame
-    episodes: pl.DataFrame
-    draws: pl.DataFrame
-    men: pl.DataFrame
-    exposures: pl.DataFrame
-
-
 def cohort(
-    known: Known,
-    limit: LimitInUse,
-    limit_quantiles_pg_ml: Sequence[float],
-    settings: FlagSettings,
-    *,
-    primary_site: str,
-    as_of: date,
-    model_id: str,
-    before: pl.DataFrame,
+    data: PatientData, estimates: Estimates, criteria: Criteria, *, before: pl.DataFrame
 ) -> pl.DataFrame:
     """Return every man on an aromatase inhibitor with his status, his tier and their rationale.
 
-    ``before`` are the flags of the run before: a flag that is open closes later than it would open.
+    ``before`` are the flags of the run before: an open flag closes later than it would open.
     """
-    present = present_men(known.episodes, known.events, settings, as_of)
+    limit, settings, as_of = criteria.limit, criteria.settings, criteria.as_of
+    present = present_men(data.episodes, data.events, settings, as_of)
     men = (
-        present.join(known.patients.select("patient_id", "clinic_id"), on="patient_id")
-        .join(known.men, on="patient_id", how="left")
+        present.join(data.patients.select("patient_id", "clinic_id"), on="patient_id")
+        .join(estimates.e2, on="patient_id", how="left")
         .with_columns(_unless_other_drug())
-        .join(_last_draw(known.draws), on="patient_id", how="left")
-        .join(_recent(known.draws, present, limit, settings, as_of), on="patient_id", how="left")
-        .join(_below_since(known.draws, limit), on="patient_id", how="left")
-        .join(_bone(known.exposures, primary_site), on="patient_id", how="left")
-        .join(_scores(known.densitometry), on="patient_id", how="left")
-        .join(_sig_not_parsed(known.medications), on=["spell_file", "spell_line"], how="left")
-        .join(_newest_result(known.labs, known.patients), on="clinic_id", how="left")
-        .join(input_digests.digests(known, present), on="patient_id", how="left")
+        .join(_last_draw(data.draws), on="patient_id", how="left")
+        .join(_recent(data.draws, present, limit, settings, as_of), on="patient_id", how="left")
+        .join(_below_since(data.draws, limit), on="patient_id", how="left")
+        .join(_bone(estimates.exposures, criteria.primary_site), on="patient_id", how="left")
+        .join(_scores(data.densitometry), on="patient_id", how="left")
+        .join(_sig_not_parsed(data.medications), on=["spell_file", "spell_line"], how="left")
+        .join(_newest_result(data.labs, data.patients), on="clinic_id", how="left")
+        .join(
+            input_digests.digests(data, estimates.exposures, present), on="patient_id", how="left"
+        )
         .join(before.select("patient_id", tier_before="tier"), on="patient_id", how="left")
         .sort("patient_id")
         .with_columns(
@@ -114,12 +96,12 @@ def cohort(
             lower_limit_pg_ml=pl.lit(limit.lower_limit_pg_ml),
             limit_source=pl.lit(limit.source),
             as_of=pl.lit(as_of),
-            model_id=pl.lit(model_id),
+            model_id=pl.lit(criteria.model_id),
             rules_id=pl.lit(flag_rules.rules_id(settings)),
             e2_expected_pg_ml=pl.col("on_mean").exp(),
         )
     )
-    quantiles = np.asarray(limit_quantiles_pg_ml or [limit.lower_limit_pg_ml])
+    quantiles = np.asarray(criteria.limit_quantiles_pg_ml or [limit.lower_limit_pg_ml])
     judged = _judge(men.with_columns(_probabilities(men, quantiles, settings)), settings, as_of)
     return judged.with_columns(
         reasons=pl.concat_list(_OBSTACLES + _FINDINGS).list.drop_nulls().list.join(_SEPARATOR),

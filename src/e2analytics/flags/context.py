@@ -1,10 +1,9 @@
-"""Context: what a clinician wants to see beside a man's E2.
+"""Context: what a clinician wants to see next to a man's E2.
 
-In    what is known of the men on the as-of date, the cohort
+In    the men's rows as of a day, the cohort
 Out   context   grain patient_id: every man of the cohort
 
-Descriptive: nothing here has a cut-off of its own, and no flag rests on it but by way of ``densitometry`` and
-``exposures``.
+Descriptive: it has no cut-off of its own, and flags use none of it but ``densitometry`` and ``exposures``.
 """
 
 from __future__ import annotations
@@ -13,41 +12,41 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.flags.cohort import WORST_FIRST, Known, last_pairs, last_scans
+from e2analytics.flags.cohort import WORST_FIRST, last_pairs, last_scans
+from e2analytics.reference.names import BONE_DRUGS, VITAMIN_D
+from e2analytics.tables.patient_data import PatientData
 from e2analytics.tables.registry import columns_of
 
 _SEPARATOR: Final = "; "
 _LAST: Final = {
     "calcium": ("calcium_mg_dl", "calcium_on"),
-    "vitamin_d_25oh": ("vitamin_d_ng_ml", "vitamin_d_on"),
+    VITAMIN_D: ("vitamin_d_ng_ml", "vitamin_d_on"),
 }
-_BONE_DRUGS: Final = ("bisphosphonate", "denosumab")
 
 
-def context(known: Known, cohort: pl.DataFrame) -> pl.DataFrame:
-    """Return what stands beside each man of the cohort; null where it was never measured."""
+def context(data: PatientData, exposures: pl.DataFrame, cohort: pl.DataFrame) -> pl.DataFrame:
+    """Return the context of each man of the cohort; null where it was never measured."""
     men = cohort.select("patient_id", "clinic_id", "as_of")
-    of_men = known._replace(
-        **{
-            name: getattr(known, name)
-            .with_columns(pl.col("patient_id").cast(pl.String))
-            .join(men, on="patient_id", how="semi")
-            for name in ("labs", "dxa", "draws", "medications", "densitometry", "exposures")
-        }
-    )
-    parts = [
-        _testosterone(of_men.labs),
-        _ratio(of_men.labs, of_men.draws),
-        _body_fat(of_men.dxa),
-        *(_last_result(of_men.labs, analyte, *names) for analyte, names in _LAST.items()),
-        _bone_class(of_men.densitometry),
-        _bone_trend(of_men.exposures),
-        _drugs(of_men.medications, _BONE_DRUGS, "bone_drugs"),
-        _drugs(of_men.medications, ("glucocorticoid",), "glucocorticoids"),
+
+    def of_cohort(rows: pl.DataFrame) -> pl.DataFrame:
+        as_text = rows.with_columns(pl.col("patient_id").cast(pl.String))
+        return as_text.join(men, on="patient_id", how="semi")
+
+    labs, medications = of_cohort(data.labs), of_cohort(data.medications)
+    findings = [
+        _testosterone(labs),
+        _ratio(labs, of_cohort(data.draws)),
+        _body_fat(of_cohort(data.dxa)),
+        *(_last_result(labs, analyte, *names) for analyte, names in _LAST.items()),
+        _bone_class(of_cohort(data.densitometry)),
+        _bone_trend(of_cohort(exposures)),
+        _drugs(medications, BONE_DRUGS, "bone_drugs"),
+        _drugs(medications, ("glucocorticoid",), "glucocorticoids"),
     ]
-    for part in parts:
-        men = men.join(part, on="patient_id", how="left", validate="1:1")
-    return men.select(columns_of("context")).sort("patient_id")
+    of_each = men
+    for finding in findings:
+        of_each = of_each.join(finding, on="patient_id", how="left", validate="1:1")
+    return of_each.select(columns_of("context")).sort("patient_id")
 
 
 def _exact(labs: pl.DataFrame, analyte: str) -> pl.DataFrame:
@@ -152,7 +151,7 @@ def _bone_trend(exposures: pl.DataFrame) -> pl.DataFrame:
 
 
 def _drugs(medications: pl.DataFrame, classes: tuple[str, ...], name: str) -> pl.DataFrame:
-    """Say of each drug of the classes from when until when it was ordered."""
+    """Return the drugs of the classes in words, each with the days from and until which it was ordered."""
     ended = (
         pl.when(pl.col("open")).then(pl.lit("")).otherwise(pl.format(" until {}", pl.col("last")))
     )
@@ -165,7 +164,7 @@ def _drugs(medications: pl.DataFrame, classes: tuple[str, ...], name: str) -> pl
             open=pl.col("stopped_on").is_null().any(),
         )
         .sort("patient_id", "first", "drug")
-        .with_columns(said=pl.format("{} since {}{}", "drug", "first", ended))
+        .with_columns(words=pl.format("{} since {}{}", "drug", "first", ended))
         .group_by("patient_id", maintain_order=True)
-        .agg(pl.col("said").str.join(_SEPARATOR).alias(name))
+        .agg(pl.col("words").str.join(_SEPARATOR).alias(name))
     )

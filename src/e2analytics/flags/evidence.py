@@ -11,19 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
 from e2analytics.flags import rules as flag_rules
-from e2analytics.flags.cohort import Known, last_pairs, last_scans
+from e2analytics.flags.cohort import last_pairs, last_scans
+from e2analytics.flags.criteria import Criteria
 from e2analytics.flags.rules import FlagRules, Tier
 from e2analytics.models.dose_response.next_result import chance_of_more, result_that_clears
 from e2analytics.reference import constants
-from e2analytics.settings import FlagSettings
 from e2analytics.tables.censoring import wholly_below
-from e2analytics.tables.limit_in_use import LimitInUse
+from e2analytics.tables.patient_data import Estimates, PatientData
 from e2analytics.tables.registry import schema_of
 
 _SEPARATOR: Final = "; "
@@ -40,26 +40,19 @@ Piece = dict[str, Any]
 Row = dict[str, Any]
 
 
-class Ruled(NamedTuple):
-    """By what the men were judged."""
-
-    limit: LimitInUse
-    limit_quantiles_pg_ml: Sequence[float]
-    settings: FlagSettings
-    sd_of_draw: float | None
-
-
 def evidence(
-    known: Known, cohort: pl.DataFrame, projections: pl.DataFrame, ruled: Ruled
+    data: PatientData,
+    estimates: Estimates,
+    cohort: pl.DataFrame,
+    projections: pl.DataFrame,
+    criteria: Criteria,
 ) -> pl.DataFrame:
-    """Return of every flagged man what his flag rests on.
-
-    ``ruled.sd_of_draw`` is the scatter (log scale) of one draw by mass spectrometry around a man's own level; None
-    where no dose response was fitted.
-    """
+    """Return the evidence for each flagged man."""
     flagged = cohort.filter(pl.col("tier") != "none")
-    men = flagged.join(_clearing(known.men, ruled), on="patient_id", how="left").sort("patient_id")
-    pieces = _Pieces(known, men, projections, ruled)
+    men = flagged.join(_clearing(estimates.e2, criteria), on="patient_id", how="left").sort(
+        "patient_id"
+    )
+    pieces = _Pieces(data, estimates, men, projections, criteria)
     rows = [
         {"patient_id": man["patient_id"], "as_of": man["as_of"], "position": position, **piece}
         for man in men.iter_rows(named=True)
@@ -68,19 +61,19 @@ def evidence(
     return pl.DataFrame(rows, schema=schema_of("flag_evidence"))
 
 
-def _clearing(men: pl.DataFrame, ruled: Ruled) -> pl.DataFrame:
+def _clearing(men: pl.DataFrame, criteria: Criteria) -> pl.DataFrame:
     """Return the result by mass spectrometry above which a man would no longer count as low."""
-    if ruled.sd_of_draw is None or men.is_empty():
+    if criteria.sd_of_draw is None or men.is_empty():
         unknown = pl.lit(None, dtype=pl.Float64)
         return men.select("patient_id", clears=unknown, clears_chance=unknown)
-    limits = np.asarray(ruled.limit_quantiles_pg_ml or [ruled.limit.lower_limit_pg_ml])
+    limits = np.asarray(criteria.limit_quantiles_pg_ml or [criteria.limit.lower_limit_pg_ml])
     mean, sd = (
         men[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in ("on_mean", "on_sd")
     )
     clears = result_that_clears(
-        mean, sd, ruled.sd_of_draw, limits, ruled.settings.closing_probability
+        mean, sd, criteria.sd_of_draw, limits, criteria.settings.closing_probability
     )
-    chance = chance_of_more(mean, sd, ruled.sd_of_draw, clears)
+    chance = chance_of_more(mean, sd, criteria.sd_of_draw, clears)
     return men.select(
         "patient_id",
         clears=pl.Series(clears).fill_nan(None),
@@ -92,16 +85,21 @@ class _Pieces:
     """The pieces of evidence of men, from tables that are looked up by man."""
 
     def __init__(
-        self, known: Known, men: pl.DataFrame, projections: pl.DataFrame, ruled: Ruled
+        self,
+        data: PatientData,
+        estimates: Estimates,
+        men: pl.DataFrame,
+        projections: pl.DataFrame,
+        criteria: Criteria,
     ) -> None:
-        self._ruled = ruled
+        self._criteria = criteria
         self._rules: FlagRules = flag_rules.load()
-        below = wholly_below(ruled.settings.red_line_pg_ml) & (pl.col("assay") == "ms")
-        draws = known.draws.with_columns(ms_below_red_line=below)
+        below = wholly_below(criteria.settings.red_line_pg_ml) & (pl.col("assay") == "ms")
+        draws = data.draws.with_columns(ms_below_red_line=below)
         self._draws = _by_man(draws.sort("collected_at", "result_id"), men)
-        self._spells = _by_man(known.episodes.sort("started_on", "drug"), men)
-        self._pairs = _by_man(last_pairs(known.exposures).sort("site"), men)
-        self._scans = _by_man(last_scans(known.densitometry).sort("site"), men)
+        self._spells = _by_man(data.episodes.sort("started_on", "drug"), men)
+        self._pairs = _by_man(last_pairs(estimates.exposures).sort("site"), men)
+        self._scans = _by_man(last_scans(data.densitometry).sort("site"), men)
         self._projections = _by_man(projections.sort("weekly_anastrozole_mg"), men)
 
     def of(self, man: Row) -> Iterator[Piece]:
@@ -143,13 +141,14 @@ class _Pieces:
     def _reason(self, name: str) -> Piece:
         reason = self._rules.reasons[name]
         thresholds = ", ".join(
-            f"{setting} {getattr(self._ruled.settings, setting):g}" for setting in reason.settings
+            f"{setting} {getattr(self._criteria.settings, setting):g}"
+            for setting in reason.settings
         )
         words = f"{reason.rule} ({thresholds})" if thresholds else reason.rule
         return _piece("reason", name=name, words=words, source=_cited(reason))
 
     def _lines(self) -> Iterator[Piece]:
-        limit, settings = self._ruled.limit, self._ruled.settings
+        limit, settings = self._criteria.limit, self._criteria.settings
         fitted = f"fitted at {limit.site}, model {limit.model_id}"
         literature = constants.DEFAULT_LOWER_LIMIT_E2.source
         yield _piece(
@@ -203,7 +202,7 @@ class _Pieces:
         if _has_stopped(man):
             yield (
                 "The flag closes by itself when the drug is washed out, more than "
-                f"{self._ruled.settings.washout_days} days after he stopped.",
+                f"{self._criteria.settings.washout_days} days after he stopped.",
                 None,
             )
         elif set(reasons) & set(_LOW) and man["e2_expected_pg_ml"] is not None:
@@ -215,7 +214,7 @@ class _Pieces:
     def _result_that_clears(self, man: Row) -> str:
         if man["clears"] is None:
             return "No single result would lift the suspicion of a low E2."
-        closes = f"{self._ruled.settings.closing_probability:.0%}"
+        closes = f"{self._criteria.settings.closing_probability:.0%}"
         return (
             "One more result by mass spectrometry at the present dose above about "
             f"{man['clears']:.0f} pg/mL (chance {_chance(man['clears_chance'])}) would bring the chance of being below the limit "
@@ -241,7 +240,7 @@ class _Pieces:
 
     def _result_below_red_line(self, man: Row) -> str:
         """Name the result that makes him critical, where it is not the last one."""
-        settings = self._ruled.settings
+        settings = self._criteria.settings
         oldest = man["as_of"] - timedelta(days=settings.informative_days)
         below = [
             draw
@@ -263,7 +262,7 @@ class _Pieces:
         return (
             f"Chance of being below the limit in use, {limit}: {_chance(man['p_below_range'])}; below it "
             f"because of the drug: {_chance(man['p_attributable'])}; below the red line of "
-            f"{self._ruled.settings.red_line_pg_ml:g} pg/mL: {_chance(man['p_below_red_line'])}."
+            f"{self._criteria.settings.red_line_pg_ml:g} pg/mL: {_chance(man['p_below_red_line'])}."
         )
 
     def _at_half_the_dose(self, man: Row) -> Iterator[str]:

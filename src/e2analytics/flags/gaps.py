@@ -1,11 +1,11 @@
-"""Gaps: what is missing in the care of each man on the drug, beside his flag.
+"""Gaps: what is missing in the care of each man on the drug.
 
-In    what is known of the men on the as-of date, the cohort and the flags of the day
+In    the men's rows as of a day, the units of the quality measures, the cohort and the flags of the day
 Out   gaps   grain patient_id, gap
 
 The windows are those of the quality measures (``schemas/reference/measures.yaml``). A measure counts a unit in
-the month its answer was due, whatever came later; a gap is open until something comes. Where a clinic does not
-send what a gap is about, nothing is said of its men.
+the month its answer was due, whatever came later; a gap is open until something comes. Clinics that do not
+send the data of a gap have none.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from typing import Final
 import polars as pl
 
 from e2analytics.flags import rules as flag_rules
-from e2analytics.measures import treatment_history
-from e2analytics.measures.pending import BONE_SCAN, BONE_SITES
-from e2analytics.measures.rates import lacking
-from e2analytics.measures.units import VITAMIN_D, Known, opportunities
 from e2analytics.reference import measures
+from e2analytics.reference.names import VITAMIN_D
 from e2analytics.tables.censoring import wholly_below
+from e2analytics.tables.patient_data import BONE_SCAN, BONE_SITES, CareUnits, PatientData
 from e2analytics.tables.registry import columns_of
 
 _FOUND: Final = ["patient_id", "since_on", "due_on"]
-# A review is not the only answer to it: a clinic need not send reviews.
+# Not only a review answers it: a clinic need not send reviews.
 _ASKED_OF_EVERY_CLINIC: Final = "de_escalation_candidate"
 _LOW: Final = ("below_range", "low_not_attributable")
 
 
-def gaps(known: Known, cohort: pl.DataFrame, flags: pl.DataFrame, as_of: date) -> pl.DataFrame:
+def gaps(
+    data: PatientData, care: CareUnits, cohort: pl.DataFrame, flags: pl.DataFrame, as_of: date
+) -> pl.DataFrame:
     """Return the open gaps of the men of the cohort.
 
     ``since_on`` is the day of what it follows (a start, a change, a scan, a result), ``due_on`` the last day
     on which it would have been in time; null where there is none.
     """
-    found = _Gaps(known, flags, as_of)
+    found = _Gaps(data, care, flags, as_of)
     each = {
         "no_baseline_dxa": found.no_baseline_dxa(),
         "follow_up_dxa_overdue": found.follow_up_dxa_overdue(),
@@ -53,14 +53,14 @@ def gaps(known: Known, cohort: pl.DataFrame, flags: pl.DataFrame, as_of: date) -
     )
     return (
         together.join(cohort.select("patient_id", "clinic_id", "as_of"), on="patient_id")
-        .join(_unsaid(known, as_of), on=["clinic_id", "gap"], how="anti")
+        .join(_not_sent(care, as_of), on=["clinic_id", "gap"], how="anti")
         .sort("patient_id", "gap")
         .unique(["patient_id", "gap"], keep="first", maintain_order=True)
         .select(columns_of("gaps"))
     )
 
 
-def _unsaid(known: Known, as_of: date) -> pl.DataFrame:
+def _not_sent(care: CareUnits, as_of: date) -> pl.DataFrame:
     """Return the gaps that clinics do not send the data for."""
     measured_by = pl.DataFrame(
         [
@@ -69,38 +69,37 @@ def _unsaid(known: Known, as_of: date) -> pl.DataFrame:
             if gap.measure and name != _ASKED_OF_EVERY_CLINIC
         ]
     )
-    clinics = known.patients.select("patient_id", "clinic_id")
-    return lacking(known, clinics, [as_of]).join(measured_by, on="measure")
+    now = care.unavailable.filter(pl.col("month_end") == as_of)
+    return now.join(measured_by, on="measure")
 
 
 class _Gaps:
     """The gaps, one method each, over what several of them share."""
 
-    def __init__(self, known: Known, flags: pl.DataFrame, as_of: date) -> None:
-        self._known = known
+    def __init__(
+        self, data: PatientData, care: CareUnits, flags: pl.DataFrame, as_of: date
+    ) -> None:
+        self._data = data
+        self._care = care
         self._flags = flags
         self._as_of = as_of
         self._rules = flag_rules.load().gaps
         self._measures = measures.load().measures
-        self._spells = treatment_history.numbered(
-            known.episodes, measures.load().new_start_after_days
-        )
 
     @cached_property
     def _units(self) -> pl.DataFrame:
-        of = {gap.measure for gap in self._rules.values() if gap.measure}
-        units = opportunities(self._known, [self._as_of], of=of)
-        return units.filter(~pl.col("met").fill_null(False), ~pl.col("excepted"))
+        """Units of the quality measures that are not met."""
+        return self._care.units.filter(~pl.col("met").fill_null(False), ~pl.col("excepted"))
 
     @cached_property
     def _course_starts(self) -> pl.DataFrame:
-        return self._last(treatment_history.courses(self._spells), "started_on", "course_on")
+        return self._last(self._care.courses, "started_on", "course_on")
 
     @cached_property
     def _changes(self) -> pl.DataFrame:
-        """Last start or change of dose; a stop is one, too."""
-        began = self._spells.filter(pl.col("is_start") | pl.col("is_change"))
-        ended = self._known.episodes.drop_nulls("ended_on")
+        """Last start or change of dose; a stop is a change as well."""
+        began = self._care.doses.filter(pl.col("is_start") | pl.col("is_change"))
+        ended = self._data.episodes.drop_nulls("ended_on")
         days = [
             began.select("patient_id", day="started_on"),
             ended.select("patient_id", day="ended_on"),
@@ -109,20 +108,20 @@ class _Gaps:
 
     @cached_property
     def _scans(self) -> pl.DataFrame:
-        scans = self._known.dxa.filter(pl.col("site").is_in(BONE_SITES))
-        return self._with_waiting(scans, BONE_SCAN, "scanned_on")
+        scans = self._data.dxa.filter(pl.col("site").is_in(BONE_SITES))
+        return self._with_pending(scans, BONE_SCAN, "scanned_on")
 
     @cached_property
     def _draws(self) -> pl.DataFrame:
-        return self._with_waiting(self._known.draws, "estradiol", "collected_on")
+        return self._with_pending(self._data.draws, "estradiol", "collected_on")
 
-    def _with_waiting(self, rows: pl.DataFrame, what: str, day: str) -> pl.DataFrame:
-        """Return the days on which something was done, though the result may wait to be mended."""
-        waits = self._known.waiting.filter(pl.col("what") == what)
+    def _with_pending(self, rows: pl.DataFrame, what: str, day: str) -> pl.DataFrame:
+        """Return the days on which something was done, also where its row is in quarantine."""
+        in_quarantine = self._data.pending.filter(pl.col("what") == what)
         return pl.concat(
             [
                 rows.select("patient_id", day),
-                waits.select("patient_id", pl.col("happened_on").alias(day)),
+                in_quarantine.select("patient_id", pl.col("happened_on").alias(day)),
             ]
         )
 
@@ -130,7 +129,7 @@ class _Gaps:
         return rows.group_by("patient_id").agg(pl.col(day).max().alias(name))
 
     def _unmet(self, measure: str, *, due: bool = True) -> pl.DataFrame:
-        """Return each man's last unmet unit with its days; by ``due``, only of those whose day has come."""
+        """Return each man's last unmet unit with its days; with ``due``, only units whose day has come."""
         window = self._measures[measure].days
         length = window.get("until", window.get("after", 0))
         units = self._units.filter(pl.col("measure") == measure).with_columns(
@@ -143,8 +142,13 @@ class _Gaps:
             .agg(pl.col("since_on").max(), due_on=pl.col("counted_on").max())
         )
 
+    def _unmet_today(self, measure: str) -> pl.DataFrame:
+        """Return the men whose unit of the as-of date is unmet, of a measure counted on single days."""
+        today = pl.col("counted_on") == self._as_of
+        return self._units.filter(pl.col("measure") == measure, today).select("patient_id")
+
     def _without(self, units: pl.DataFrame, rows: pl.DataFrame, when: pl.Expr) -> pl.DataFrame:
-        """Leave out units of men with a row as said."""
+        """Leave out units of men with a row for which ``when`` holds."""
         answered = units.join(rows, on="patient_id").filter(when)
         return units.join(answered, on="patient_id", how="anti")
 
@@ -158,7 +162,7 @@ class _Gaps:
 
     def follow_up_dxa_overdue(self) -> pl.DataFrame:
         unmet = self._unmet("follow_up_dxa").join(self._course_starts, on="patient_id")
-        comparable = self._known.pairs.filter(pl.col("why_not").is_null())
+        comparable = self._data.pairs.filter(pl.col("why_not").is_null())
         first = self._without(
             unmet.filter(pl.col("since_on") >= pl.col("course_on")),
             comparable,
@@ -179,7 +183,7 @@ class _Gaps:
                 pl.col("since_on") >= pl.col("course_on") - timedelta(days=days["before"]),
             )
         )
-        refused = self._known.events.filter(pl.col("kind") == "dxa_refused")
+        refused = self._data.events.filter(pl.col("kind") == "dxa_refused")
         return self._without(old, refused, pl.col("occurred_on") >= pl.col("since_on") + earliest)
 
     def no_e2_after_change(self) -> pl.DataFrame:
@@ -193,30 +197,30 @@ class _Gaps:
     def immunoassay_to_repeat(self) -> pl.DataFrame:
         by_ms = pl.col("assay") == "ms"
         last = (
-            self._known.draws.filter(~by_ms)
+            self._data.draws.filter(~by_ms)
             .sort("collected_at", "result_id")
             .unique("patient_id", keep="last", maintain_order=True)
             .filter(wholly_below(self._rules["immunoassay_to_repeat"].limits["e2_pg_ml"]))
             .select("patient_id", since_on="collected_on", due_on=pl.lit(None, dtype=pl.Date))
         )
-        repeated = self._known.draws.filter(by_ms)
+        repeated = self._data.draws.filter(by_ms)
         return self._without(last, repeated, pl.col("collected_on") >= pl.col("since_on"))
 
     @cached_property
     def _vitamin_d(self) -> pl.DataFrame:
-        results = self._known.labs.filter(pl.col("analyte") == VITAMIN_D)
+        results = self._data.labs.filter(pl.col("analyte") == VITAMIN_D)
         return self._last(results, "collected_on", "since_on")
 
     def no_vitamin_d(self) -> pl.DataFrame:
         for_so_long = timedelta(days=self._measures["vitamin_d_tested"].days["before"])
-        untested = self._unmet("vitamin_d_tested").select("patient_id")
+        untested = self._unmet_today("vitamin_d_tested")
         return untested.join(self._vitamin_d, on="patient_id", how="left").with_columns(
             due_on=pl.col("since_on") + for_so_long
         )
 
     def vitamin_d_low(self) -> pl.DataFrame:
-        low = self._unmet("vitamin_d_sufficient").select("patient_id")
-        tested = low.join(self._unmet("vitamin_d_tested"), on="patient_id", how="anti")
+        low = self._unmet_today("vitamin_d_sufficient")
+        tested = low.join(self._unmet_today("vitamin_d_tested"), on="patient_id", how="anti")
         return tested.join(self._vitamin_d, on="patient_id").with_columns(
             due_on=pl.lit(None, dtype=pl.Date)
         )
@@ -237,6 +241,6 @@ class _Gaps:
 
     def de_escalation_candidate(self) -> pl.DataFrame:
         leaner = self._unmet("de_escalation", due=False)
-        reviews = self._known.events.filter(pl.col("kind") == "ai_review")
+        reviews = self._data.events.filter(pl.col("kind") == "ai_review")
         unseen = self._without(leaner, reviews, pl.col("occurred_on") >= pl.col("since_on"))
         return self._without(unseen, self._changes, pl.col("changed_on") > pl.col("since_on"))

@@ -1,17 +1,19 @@
-"""Judged on: digests of what a man is judged on, so that a later run can tell what is new.
+"""Input digests: digests of the rows that a flag depends on, so that the next run sees what is new.
 
-In    what is known of the men, and who of them is on the drug
+In    the men's rows as of a day, the men on the drug
 Out   grain patient_id: ``results_digest``, ``dose_digest``, ``scans_digest``
 
-A digest changes when a row comes, goes or is corrected, and with nothing else: not with a model, not with the
+A digest changes when a row comes, goes or is corrected, and at no other time: not with a model, not with the
 day.
 """
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final
 
 import polars as pl
+
+from e2analytics.tables.patient_data import PatientData
 
 _ANALYTES: Final = ("estradiol", "testosterone_total", "body_mass_index")
 _RESULT: Final = ("analyte", "result_id", "collected_on", "value_low", "value_high", "assay")
@@ -21,42 +23,18 @@ _SCAN: Final = ("site", "first_scan_id", "second_scan_id", "change_pct", "lsc_pc
 _CLASSED: Final = ("site", "scan_id", "scanned_on", "bone_class")
 
 
-class Known(Protocol):
-    """The rows that are digested."""
-
-    @property
-    def patients(self) -> pl.DataFrame:
-        """Men, with height and weight."""
-
-    @property
-    def labs(self) -> pl.DataFrame:
-        """Laboratory results."""
-
-    @property
-    def episodes(self) -> pl.DataFrame:
-        """Spells of aromatase inhibitors."""
-
-    @property
-    def exposures(self) -> pl.DataFrame:
-        """Scan pairs."""
-
-    @property
-    def densitometry(self) -> pl.DataFrame:
-        """Scans with their class."""
-
-
-def digests(known: Known, men: pl.DataFrame) -> pl.DataFrame:
-    """Return the digests of the men named."""
+def digests(data: PatientData, exposures: pl.DataFrame, men: pl.DataFrame) -> pl.DataFrame:
+    """Return the digests of the rows of ``men``."""
     results = [
-        _digest(known.labs.filter(pl.col("analyte").is_in(_ANALYTES)), men, _RESULT),
-        _digest(known.patients, men, _MAN),
+        _digest(data.labs.filter(pl.col("analyte").is_in(_ANALYTES)), men, _RESULT),
+        _digest(data.patients, men, _MAN),
     ]
-    scans = [_digest(known.exposures, men, _SCAN), _digest(known.densitometry, men, _CLASSED)]
+    scans = [_digest(exposures, men, _SCAN), _digest(data.densitometry, men, _CLASSED)]
     return (
         men.select("patient_id")
         .join(_named(_summed(results), "results_digest"), on="patient_id", how="left")
         .join(
-            _named(_digest(known.episodes, men, _SPELL), "dose_digest"), on="patient_id", how="left"
+            _named(_digest(data.episodes, men, _SPELL), "dose_digest"), on="patient_id", how="left"
         )
         .join(_named(_summed(scans), "scans_digest"), on="patient_id", how="left")
         .with_columns(pl.col("results_digest", "dose_digest", "scans_digest").fill_null("none"))

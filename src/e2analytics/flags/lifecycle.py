@@ -34,8 +34,8 @@ _COMPARED: Final = (
 )
 
 
-class Judged(NamedTuple):
-    """What a run said: its cohort and its flags."""
+class FlagState(NamedTuple):
+    """The cohort and the flags of a run."""
 
     cohort: pl.DataFrame
     flags: pl.DataFrame
@@ -88,7 +88,7 @@ def _state(as_of: date) -> pl.Expr:
     )
 
 
-def events(was: Judged, now: Judged, *, as_of: date, run_id: str) -> pl.DataFrame:
+def events(was: FlagState, now: FlagState, *, as_of: date, run_id: str) -> pl.DataFrame:
     """Return what changed between two runs, of flags and of the status of any man of the cohort, and why."""
     flagged_before = was.flags.select("patient_id", had_flag=pl.lit(True))
     compared = (

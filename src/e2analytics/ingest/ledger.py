@@ -12,9 +12,68 @@ from collections.abc import Mapping
 import polars as pl
 
 from e2analytics.errors import ContractError
+from e2analytics.ingest.read_drop import Sources
 from e2analytics.ingest.reconcile import FATES
 from e2analytics.tables.categoricals import TEXT
 from e2analytics.tables.registry import columns_of
+
+
+def feed_of_each_file(before: pl.DataFrame, sources: Sources) -> pl.DataFrame:
+    """Return ``source_file, feed`` of the files read before and now.
+
+    Parameters
+    ----------
+    before
+        The ledger as the last run left it.
+    sources
+        The files read now.
+    """
+    now = pl.DataFrame(
+        [(file.source_file, file.feed) for file in sources.files],
+        schema={"source_file": pl.String, "feed": pl.String},
+        orient="row",
+    )
+    return pl.concat([before.select("source_file", "feed"), now]).unique()
+
+
+def with_files_read_now(before: pl.DataFrame, sources: Sources, run_id: str) -> pl.DataFrame:
+    """Return the ledger with the files read now, without fates.
+
+    Parameters
+    ----------
+    before
+        The ledger as the last run left it.
+    sources
+        The files read now.
+    run_id
+        This run.
+    """
+    new = pl.DataFrame(
+        [
+            {
+                "source_file": file.source_file,
+                "sha256": file.sha256,
+                "feed": file.feed,
+                "table": file.table,
+                "source_order": file.source_order,
+                "run_id": run_id,
+                "described_by": file.described_by,
+                "named": file.named,
+                "refused": file.refused.rule if file.refused else None,
+                "rows_read": file.rows_read,
+            }
+            for file in sources.files
+        ],
+        schema={name: dtype for name, dtype in before.schema.items() if name not in FATES},
+    )
+    # A file refused before may be read now; one read before and refused now keeps its rows.
+    read_before = before.filter(pl.col("refused").is_null())
+    refused_now = new.filter(pl.col("refused").is_not_null())
+    new = new.join(
+        refused_now.join(read_before, on="source_file", how="semi"), on="source_file", how="anti"
+    )
+    kept = before.join(new, on="source_file", how="anti")
+    return pl.concat([kept, new], how="diagonal").sort("source_order")
 
 
 def lines(settled: Mapping[str, pl.DataFrame]) -> pl.DataFrame:

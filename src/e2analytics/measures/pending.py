@@ -1,10 +1,10 @@
-"""Waiting: what came in of a man's care and waits in quarantine until it is mended.
+"""Pending: rows of a man's care that wait in quarantine for a correction.
 
 In    every row of the canonical tables with its fate, the men, the as-of date
-Out   waiting   grain: a row; ``patient_id``, ``what`` it is of (an analyte, a bone scan, the class of a drug,
-                the kind of an event) and the day on which it ``happened_on``
+Out   pending   grain: a row; ``patient_id``, its subject ``what`` (an analyte, a bone scan, the class of a
+                drug, the kind of an event) and the day on which it ``happened_on``
 
-Rows that do not say of whom, of what or of which day they are speak for nobody.
+Rows without a patient, a subject or a day are left out.
 """
 
 from __future__ import annotations
@@ -16,51 +16,75 @@ from typing import Final
 import polars as pl
 
 from e2analytics.tables.categoricals import plain
+from e2analytics.tables.patient_data import BONE_SCAN, BONE_SITES, AsOfRows
 from e2analytics.tables.registry import EVENT_DATE, columns_of
-from e2analytics.tables.vocabulary import FITTED_SITES
+from e2analytics.tables.snapshot import up_to
 
-BONE_SITES: Final = (*FITTED_SITES, "one_third_radius")
-BONE_SCAN: Final = "bone_scan"
-_WAITS: Final = "quarantined"
-# Of a scan whose site cannot be read it may be the bone.
+_PENDING: Final = "quarantined"
+# A scan whose site cannot be read may be one of bone.
 _OF_BONE: Final = pl.col("site").is_in(BONE_SITES) | pl.col("site").is_null()
-_TOLD: Final[Mapping[str, pl.Expr]] = {
+_SUBJECT: Final[Mapping[str, pl.Expr]] = {
     "labs": pl.col("analyte"),
     "dxa": pl.when(_OF_BONE).then(pl.lit(BONE_SCAN)),
     "medications": pl.col("drug_class"),
     "events": pl.col("kind"),
 }
+TABLES: Final = tuple(_SUBJECT)
 
-TABLES: Final = tuple(_TOLD)
 
-
-def waiting(rows: Mapping[str, pl.DataFrame], patients: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Return what waits of each man.
+def as_of_rows(
+    accepted: Mapping[str, pl.DataFrame],
+    patients: pl.DataFrame,
+    with_fate: Mapping[str, pl.DataFrame],
+    as_of: date,
+) -> AsOfRows:
+    """Return the rows that happened on a day or before, accepted and pending.
 
     Parameters
     ----------
-    rows
-        By canonical table: its rows with their ``fate``.
+    accepted
+        By canonical table: its accepted rows.
     patients
         The men.
+    with_fate
+        By table of ``TABLES``: its rows with their ``fate``, at least those in quarantine.
     as_of
-        What happened later is not seen.
+        The day.
     """
-    return pl.concat(
-        _of_men(table, rows[table], patients, as_of)
-        .select("patient_id", what.alias("what"), happened_on=EVENT_DATE[table])
-        .drop_nulls("what")
-        for table, what in _TOLD.items()
+    rows = up_to(accepted, as_of)
+    return AsOfRows(
+        patients=patients,
+        medications=rows["medications"],
+        labs=rows["labs"],
+        dxa=rows["dxa"],
+        events=rows["events"],
+        precision=rows["precision"],
+        pending=pending(with_fate, patients, as_of),
+        pending_e2=pending_e2(with_fate["labs"], patients, as_of),
     )
 
 
-def e2(labs: pl.DataFrame, patients: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Return the E2 results that wait, as rows of ``labs``."""
+def pending(
+    with_fate: Mapping[str, pl.DataFrame], patients: pl.DataFrame, as_of: date
+) -> pl.DataFrame:
+    """Return the subjects and days of the men's rows in quarantine."""
+    return pl.concat(
+        _of_men(table, with_fate[table], patients, as_of)
+        .select("patient_id", what.alias("what"), happened_on=EVENT_DATE[table])
+        .drop_nulls("what")
+        for table, what in _SUBJECT.items()
+    )
+
+
+def pending_e2(labs: pl.DataFrame, patients: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    """Return the E2 results in quarantine, as rows of ``labs``."""
     rows = _of_men("labs", labs, patients, as_of).select(columns_of("labs"))
     return rows.filter(pl.col("analyte") == "estradiol")
 
 
-def _of_men(table: str, rows: pl.DataFrame, patients: pl.DataFrame, as_of: date) -> pl.DataFrame:
+def _of_men(
+    table: str, with_fate: pl.DataFrame, patients: pl.DataFrame, as_of: date
+) -> pl.DataFrame:
     happened = pl.col(EVENT_DATE[table]) <= pl.lit(as_of)
-    waits = plain(rows.filter(pl.col("fate") == _WAITS, happened), table)
-    return waits.join(patients, on="patient_id", how="semi")
+    rows = plain(with_fate.filter(pl.col("fate") == _PENDING, happened), table)
+    return rows.join(patients, on="patient_id", how="semi")

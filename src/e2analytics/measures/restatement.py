@@ -1,55 +1,53 @@
-"""Recount: why the measures of the month before are not what was published then.
+"""Restatement: why last month's measures differ from those that were published then.
 
 In    the tables of this month's run and of the run of the month before
-Out   grain clinic_id, measure: its counts as published, by today's rules, with the rows of then as they are
-      now, and now
+Out   grain clinic_id, measure: counts as published, by today's rules, with prior rows as corrected, and now
 
-What changes from one to the next is due to a changed rule, to corrected data, to new data. No measure rests on
-a model, so that a new model changes none.
+From each count to the next, the difference is due to changed rules, to corrected data, to new data. No measure
+depends on a model.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from typing import Any, Final
 
 import polars as pl
 
-from e2analytics.exposure import densitometry
-from e2analytics.exposure.draws import link_draws
-from e2analytics.exposure.episodes import find_episodes
-from e2analytics.exposure.scan_pairs import pair_scans
-from e2analytics.measures import pending, rates
-from e2analytics.measures.units import Known
+from e2analytics.measures import pending, rates, units
 from e2analytics.settings import FlagSettings, LinkSettings
+from e2analytics.tables.patient_data import AsOfRows, PatientData
 from e2analytics.tables.registry import CANONICAL, key_of
-from e2analytics.tables.snapshot import up_to
 
 STEPS: Final = ("published", "ruled", "corrected", "now")
 _GRAIN: Final = ["clinic_id", "measure"]
 _COUNTS: Final = ("numerator", "denominator")
-WAITING: Final = {name: f"waiting_{name}" for name in pending.TABLES}
-"""By canonical table the name of its rows that wait in quarantine: they count as well."""
-_SAID: Final = {
+PENDING: Final = {name: f"pending_{name}" for name in pending.TABLES}
+"""By canonical table the name of its rows in quarantine: measures use them as well."""
+_LASTING: Final = {
     "patients": ["birth_date", "height_cm"],
     "labs": ["analyte", "collected_on", "value_low", "value_high", "assay"],
     "dxa": ["scanned_on", "scanner_id", "bmd_g_cm2"],
     "medications": ["drug", "started_on", "weekly_dose_mg"],
 }
-"""What a flag is judged on, of what a row said once and for all: a weight, or the end of an order, may follow."""
+"""Columns that flags depend on and that do not change later; a weight, or the end of an order, may."""
 
 Tables = Mapping[str, pl.DataFrame]
+Link = Callable[[AsOfRows, LinkSettings, FlagSettings], PatientData]
+"""Links draws, doses and scans: :func:`e2analytics.exposure.patient_data.linked`."""
 
 
-def between(now: Tables, before: Tables) -> pl.DataFrame:
-    """Count the month of the run before in four ways.
+def between(now: Tables, before: Tables, link: Link) -> pl.DataFrame:
+    """Count the month of the run before in the four ways of ``STEPS``.
 
     Parameters
     ----------
     now, before
-        Tables as published, and what waited then (``WAITING``); ``runs`` holds the run's own row alone.
+        Tables as published, and the rows in quarantine (``PENDING``); ``runs`` holds the run's own row only.
+    link
+        How draws, doses and scans are linked.
 
     Returns
     -------
@@ -65,8 +63,8 @@ def between(now: Tables, before: Tables) -> pl.DataFrame:
     settings = json.loads(run["settings"])
     ruled = published
     if _rules(run) != _rules(run_before):
-        ruled = _counted(before, settings, as_of)
-    corrected = _counted(_known_then(now, before), settings, as_of)
+        ruled = _counted(before, settings, as_of, link)
+    corrected = _counted(_rows_of_then(now, before), settings, as_of, link)
     steps = dict(zip(STEPS, (published, ruled, corrected, today), strict=True))
     found = today.select(_GRAIN)
     for step, counts in steps.items():
@@ -76,7 +74,7 @@ def between(now: Tables, before: Tables) -> pl.DataFrame:
 
 
 def corrected_men(now: Tables, before: Tables) -> frozenset[str]:
-    """Return the men of whom a row that had come then says otherwise now, is gone, or no longer waits.
+    """Return the men with a row of then that was corrected, was removed or left quarantine since.
 
     Parameters
     ----------
@@ -85,27 +83,29 @@ def corrected_men(now: Tables, before: Tables) -> frozenset[str]:
     """
     return frozenset(
         man
-        for name, said in _SAID.items()
-        for rows in _corrected(name, said, now, before)
+        for name, lasting in _LASTING.items()
+        for rows in _corrected(name, lasting, now, before)
         for man in rows["patient_id"]
     )
 
 
-def _corrected(name: str, said: list[str], now: Tables, before: Tables) -> Iterator[pl.DataFrame]:
+def _corrected(
+    name: str, lasting: list[str], now: Tables, before: Tables
+) -> Iterator[pl.DataFrame]:
     key = key_of(name)
-    whole = list(dict.fromkeys([*key, "patient_id", *said]))
+    whole = list(dict.fromkeys([*key, "patient_id", *lasting]))
     yield before[name].join(now[name], on=whole, how="anti", nulls_equal=True)
-    if name in WAITING:
-        waited = before[WAITING[name]].drop_nulls("patient_id")
-        yield waited.join(now[name], on=key, how="semi", nulls_equal=True)
+    if name in PENDING:
+        pending_then = before[PENDING[name]].drop_nulls("patient_id")
+        yield pending_then.join(now[name], on=key, how="semi", nulls_equal=True)
 
 
-def _known_then(now: Tables, before: Tables) -> dict[str, pl.DataFrame]:
-    """Return the rows of now whose keys had come then, whatever became of them."""
+def _rows_of_then(now: Tables, before: Tables) -> dict[str, pl.DataFrame]:
+    """Return today's rows whose keys had come then: prior rows, corrected."""
     rows = {}
     for name in CANONICAL:
         key = key_of(name)
-        names = [name, *([WAITING[name]] if name in WAITING else [])]
+        names = [name, *([PENDING[name]] if name in PENDING else [])]
         had_come = pl.concat(before[each].select(key) for each in names)
         for each in names:
             rows[each] = now[each].join(had_come, on=key, how="semi", nulls_equal=True)
@@ -113,31 +113,19 @@ def _known_then(now: Tables, before: Tables) -> dict[str, pl.DataFrame]:
 
 
 def _rules(run: Mapping[str, Any]) -> tuple[str, str]:
-    """Return what a measure may change with though no row does."""
+    """Return what a measure depends on besides rows: the version and its settings."""
     settings = json.loads(run["settings"])
     own = {name: settings.get(name) for name in ("link", "flag")}
     return run["package_version"], json.dumps(own, sort_keys=True)
 
 
-def _counted(tables: Tables, settings: Mapping[str, Any], as_of: date) -> pl.DataFrame:
+def _counted(tables: Tables, settings: Mapping[str, Any], as_of: date, link: Link) -> pl.DataFrame:
     """Count the month that ended on a day."""
-    seen = up_to({name: tables[name] for name in CANONICAL}, as_of)
-    episodes = find_episodes(seen["medications"])
-    waits = {name: tables[at] for name, at in WAITING.items()}
-    waiting_e2 = pending.e2(waits["labs"], seen["patients"], as_of)
-    flag_settings = FlagSettings(**settings.get("flag", {}))
+    accepted = {name: tables[name] for name in CANONICAL}
+    in_quarantine = {name: tables[at] for name, at in PENDING.items()}
+    rows = pending.as_of_rows(accepted, tables["patients"], in_quarantine, as_of)
     link_settings = LinkSettings(**settings.get("link", {}))
-    known = Known(
-        seen["patients"],
-        seen["medications"],
-        seen["labs"],
-        seen["dxa"],
-        seen["events"],
-        episodes,
-        link_draws(seen["labs"], episodes, flag_settings),
-        pair_scans(seen["dxa"], seen["patients"], seen["precision"], link_settings),
-        densitometry.classify(seen["dxa"], seen["patients"]),
-        pending.waiting(waits, seen["patients"], as_of),
-        link_draws(waiting_e2, episodes, flag_settings),
-    )
-    return rates.measure(known, as_of, n_months=1)
+    flag_settings = FlagSettings(**settings.get("flag", {}))
+    data = link(rows, link_settings, flag_settings)
+    care = units.care_units(data, rates.month_ends(as_of, 1))
+    return rates.measures(data, care, as_of, n_months=1)

@@ -1,63 +1,74 @@
-"""Opportunities: every unit that a quality measure counts, and whether it was met.
+"""Measure units: everything that a quality measure counts, and whether it was met.
 
-In    what is known of the men on the as-of date, and the last days of the months
-Out   opportunities   grain: a unit of a measure; ``counted_on`` says in which month
+In    the men's rows as of a day, and the last days of the months
+Out   measure units   grain: a unit of a measure; ``counted_on`` says in which month
 
-``met`` is null where the unit cannot be judged. A unit that is ``excepted`` and not met does not count.
-``apart`` marks units that are told beside the measure. What each measure counts, and all its numbers, stand
-in ``schemas/reference/measures.yaml``; a unit is counted when its answer was due, so that nothing that came
-later changes it.
+``met`` is null where the unit cannot be assessed. A unit that is ``excepted`` and not met does not count.
+``apart`` marks units that are reported next to the measure. ``schemas/reference/measures.yaml`` defines what
+each measure counts, with all its numbers. A unit is counted when its answer was due: later rows do not change
+it.
 
-What came and waits in quarantine is no lack of care. Where a measure asks whether something was done, it was;
-where it asks what was found, the unit is excepted until the row is mended.
+A row in quarantine is no lack of care. It answers a measure that asks whether something was done; where a
+measure asks for a finding, it excepts the unit until the row is corrected.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final
 
 import polars as pl
 
 from e2analytics.measures import treatment_history
-from e2analytics.measures.pending import BONE_SCAN, BONE_SITES
+from e2analytics.measures.availability import unavailable
 from e2analytics.reference import measures
 from e2analytics.reference.measures import Measure
+from e2analytics.reference.names import BONE_DRUGS, VITAMIN_D
 from e2analytics.tables.censoring import wholly_below
+from e2analytics.tables.patient_data import BONE_SCAN, BONE_SITES, CareUnits, PatientData
 from e2analytics.tables.vocabulary import FITTED_SITES
 
-VITAMIN_D: Final = "vitamin_d_25oh"
-_BONE_DRUGS: Final = ("bisphosphonate", "denosumab")
 _COLUMNS: Final = ["measure", "patient_id", "counted_on", "met", "excepted", "apart"]
 
 
-class Known(NamedTuple):
-    """What is known of the men on the as-of date: canonical rows and what was linked to them.
+def care_units(data: PatientData, days: Iterable[date]) -> CareUnits:
+    """Return the units of all measures, with what clinics do not send, and the courses of treatment.
 
-    ``waiting`` and ``waiting_draws`` are what came and waits in quarantine (``stages.waiting``), the draws as
-    ``draws`` are.
+    Parameters
+    ----------
+    data
+        The men's rows.
+    days
+        Days on which men under treatment are counted: the last days of months.
     """
-
-    patients: pl.DataFrame
-    medications: pl.DataFrame
-    labs: pl.DataFrame
-    dxa: pl.DataFrame
-    events: pl.DataFrame
-    episodes: pl.DataFrame
-    draws: pl.DataFrame
-    pairs: pl.DataFrame
-    densitometry: pl.DataFrame
-    waiting: pl.DataFrame
-    waiting_draws: pl.DataFrame
+    each_day = sorted(set(days))
+    doses = treatment_history.numbered(data.episodes, measures.load().new_start_after_days)
+    courses = treatment_history.courses(doses)
+    return CareUnits(
+        units=measure_units(data, doses, courses, each_day),
+        unavailable=unavailable(data, each_day),
+        doses=doses,
+        courses=courses,
+    )
 
 
-def opportunities(
-    known: Known, month_ends: Sequence[date], of: Collection[str] | None = None
+def measure_units(
+    data: PatientData, doses: pl.DataFrame, courses: pl.DataFrame, days: Sequence[date]
 ) -> pl.DataFrame:
-    """Return the units of all measures, or only of those named in ``of``."""
-    counts = _Counts(known, month_ends)
+    """Return the units of all measures.
+
+    Parameters
+    ----------
+    data
+        The men's rows.
+    doses, courses
+        Of :mod:`e2analytics.measures.treatment_history`.
+    days
+        Days on which men under treatment are counted.
+    """
+    counts = _Counts(data, doses, courses, days)
     rules: Mapping[str, Callable[[Measure], pl.DataFrame]] = {
         "baseline_dxa": counts.baseline_dxa,
         "follow_up_dxa": counts.follow_up_dxa,
@@ -76,9 +87,7 @@ def opportunities(
         "de_escalation": counts.de_escalation,
     }
     return pl.concat(
-        _units(name, rules[name](measure))
-        for name, measure in measures.load().measures.items()
-        if of is None or name in of
+        _units(name, rules[name](measure)) for name, measure in measures.load().measures.items()
     )
 
 
@@ -110,18 +119,18 @@ def _any(units: pl.DataFrame, rows: pl.DataFrame, when: pl.Expr, name: str) -> p
 class _Counts:
     """The rules, one method each, over what several of them share."""
 
-    def __init__(self, known: Known, month_ends: Sequence[date]) -> None:
-        self._known = known
-        self._month_ends = pl.DataFrame({"counted_on": month_ends}, schema={"counted_on": pl.Date})
-        self._away = treatment_history.absences(known.events, known.medications)
-        self._spells = treatment_history.numbered(
-            known.episodes, measures.load().new_start_after_days
-        )
-        self._courses = treatment_history.courses(self._spells)
+    def __init__(
+        self, data: PatientData, doses: pl.DataFrame, courses: pl.DataFrame, days: Sequence[date]
+    ) -> None:
+        self._data = data
+        self._doses = doses
+        self._courses = courses
+        self._month_ends = pl.DataFrame({"counted_on": days}, schema={"counted_on": pl.Date})
+        self._away = treatment_history.absences(data.events, data.medications)
 
     @cached_property
     def _scans(self) -> pl.DataFrame:
-        return self._known.dxa.filter(pl.col("site").is_in(BONE_SITES)).select(
+        return self._data.dxa.filter(pl.col("site").is_in(BONE_SITES)).select(
             "patient_id", "site", "scanner_id", "scanned_on"
         )
 
@@ -129,7 +138,7 @@ class _Counts:
     def _draws(self) -> pl.DataFrame:
         """Every E2; a result that ``waits`` has no value."""
         no_value = pl.lit(None, dtype=pl.Float64)
-        unread = self._known.waiting_draws.with_columns(value_low=no_value, value_high=no_value)
+        unread = self._data.pending_draws.with_columns(value_low=no_value, value_high=no_value)
         columns = [
             *("patient_id", "collected_at", "collected_on", "result_id"),
             *("value_low", "value_high", "assay", "in_transition"),
@@ -137,7 +146,7 @@ class _Counts:
         on_inhibitor = (pl.col("on_drug") | pl.col("on_other")).alias("on_inhibitor")
         return pl.concat(
             draws.select(*columns, on_inhibitor, pl.lit(waits).alias("waits"))
-            for draws, waits in ((self._known.draws, False), (unread, True))
+            for draws, waits in ((self._data.draws, False), (unread, True))
         )
 
     @cached_property
@@ -149,7 +158,7 @@ class _Counts:
         """Men on an inhibitor on the last day of each month."""
         in_force = pl.col("started_on") <= pl.col("counted_on")
         men = (
-            self._spells.join(self._month_ends, how="cross")
+            self._doses.join(self._month_ends, how="cross")
             .filter(in_force, pl.col("ended_on") > pl.col("counted_on"))
             .select("patient_id", "counted_on")
             .unique(maintain_order=True)
@@ -157,12 +166,12 @@ class _Counts:
         return treatment_history.while_present(men, self._away, "counted_on", "counted_on")
 
     def _results(self, analyte: str) -> pl.DataFrame:
-        return self._known.labs.filter(pl.col("analyte") == analyte).select(
+        return self._data.labs.filter(pl.col("analyte") == analyte).select(
             "patient_id", "collected_at", "collected_on", "result_id", "value_low"
         )
 
     def _events(self, kind: str) -> pl.DataFrame:
-        return self._known.events.filter(pl.col("kind") == kind).select("patient_id", "occurred_on")
+        return self._data.events.filter(pl.col("kind") == kind).select("patient_id", "occurred_on")
 
     def _unless_waiting(
         self, units: pl.DataFrame, what: str | Collection[str], day: str, when: pl.Expr
@@ -176,7 +185,7 @@ class _Counts:
     def _waiting(self, what: str | Collection[str], day: str) -> pl.DataFrame:
         """Return the days on which what waits in quarantine happened, named ``day``."""
         kinds = [what] if isinstance(what, str) else list(what)
-        return self._known.waiting.filter(pl.col("what").is_in(kinds)).select(
+        return self._data.pending.filter(pl.col("what").is_in(kinds)).select(
             "patient_id", pl.col("happened_on").alias(day)
         )
 
@@ -185,7 +194,7 @@ class _Counts:
         return pl.concat([rows.select("patient_id", day), self._waiting(what, day)])
 
     def baseline_dxa(self, measure: Measure) -> pl.DataFrame:
-        trt = treatment_history.on_testosterone(self._known.patients, self._known.medications)
+        trt = treatment_history.on_testosterone(self._data.patients, self._data.medications)
         starts = (
             self._courses.join(trt, on="patient_id")
             .filter(pl.col("trt_on") <= pl.col("started_on"))
@@ -227,11 +236,11 @@ class _Counts:
     def e2_after_change(self, measure: Measure) -> pl.DataFrame:
         start = pl.col("started_on")
         first = start + _days(measure, "from")
-        changes = self._spells.filter(
+        changes = self._doses.filter(
             pl.col("is_start") | pl.col("is_change"), pl.col("ended_on") >= first
         ).with_columns(counted_on=start + _days(measure, "until"))
         present = treatment_history.while_present(changes, self._away, "started_on", "counted_on")
-        drawn = self._done(self._known.draws, "estradiol", "collected_on")
+        drawn = self._done(self._data.draws, "estradiol", "collected_on")
         at_this_dose = pl.col("collected_on") < pl.col("ended_on")
         in_time = _within("collected_on", first, pl.col("counted_on")) & at_this_dose
         return _any(present, drawn, in_time, "met")
@@ -267,7 +276,7 @@ class _Counts:
         present = treatment_history.while_present(low, self._away, "drawn_on", "counted_on")
         then = self._in_force(present, "drawn_on")
         asked = present.join(then, on=["patient_id", "drawn_on"], how="semi")
-        drawn = self._done(self._known.draws, "estradiol", "collected_on")
+        drawn = self._done(self._data.draws, "estradiol", "collected_on")
         soon = (pl.col("collected_on") > pl.col("drawn_on")) & (
             pl.col("collected_on") <= pl.col("counted_on")
         )
@@ -281,7 +290,7 @@ class _Counts:
         """Return the inhibitors in force on a day of each unit, one row each."""
         return (
             units.select("patient_id", "drawn_on", pl.col(day).alias("day"))
-            .join(self._spells, on="patient_id")
+            .join(self._doses, on="patient_id")
             .filter(pl.col("started_on") <= pl.col("day"), pl.col("ended_on") > pl.col("day"))
             .select("patient_id", "drawn_on", "drug", "weekly_dose_mg")
         )
@@ -335,11 +344,11 @@ class _Counts:
         return self._unless_waiting(judged, "counselling", "collected_on", _recent(measure))
 
     def bone_loss(self, measure: Measure) -> pl.DataFrame:
-        pairs = self._known.pairs.filter(pl.col("site").is_in(FITTED_SITES))
+        pairs = self._data.pairs.filter(pl.col("site").is_in(FITTED_SITES))
         on_drug_between = (pl.col("started_on") < pl.col("scanned_on_2")) & (
             pl.col("ended_on") > pl.col("scanned_on")
         )
-        spells = self._spells.select("patient_id", "started_on", "ended_on")
+        spells = self._doses.select("patient_id", "started_on", "ended_on")
         comparable = pl.col("why_not").is_null()
         change_pct = 100 * (pl.col("bmd_g_cm2_2") / pl.col("bmd_g_cm2")).log()
         lost = comparable & (change_pct <= -pl.col("lsc_pct"))
@@ -352,7 +361,7 @@ class _Counts:
         )
 
     def t_safety(self, measure: Measure) -> pl.DataFrame:
-        trt = treatment_history.on_testosterone(self._known.patients, self._known.medications)
+        trt = treatment_history.on_testosterone(self._data.patients, self._data.medications)
         men = (
             trt.join(self._month_ends, how="cross")
             .filter(
@@ -370,7 +379,7 @@ class _Counts:
 
     def osteoporosis_action(self, measure: Measure) -> pl.DataFrame:
         first_scan = (
-            self._known.densitometry.filter(
+            self._data.densitometry.filter(
                 pl.col("bone_class") == "osteoporosis", pl.col("site").is_in(FITTED_SITES)
             )
             .group_by("patient_id", maintain_order=True)
@@ -385,7 +394,7 @@ class _Counts:
         present = treatment_history.while_present(findings, self._away, "found_on", "counted_on")
         in_time = _within("occurred_on", pl.col("found_on"), pl.col("counted_on"))
         planned = _any(present, self._events("bone_plan"), in_time, "planned")
-        drugs = self._known.medications.filter(pl.col("drug_class").is_in(_BONE_DRUGS)).select(
+        drugs = self._data.medications.filter(pl.col("drug_class").is_in(BONE_DRUGS)).select(
             "patient_id", "started_on", "stopped_on"
         )
         in_force = (pl.col("started_on") <= pl.col("counted_on")) & (
@@ -394,12 +403,12 @@ class _Counts:
         judged = _any(planned, drugs, in_force, "treated").with_columns(
             met=pl.col("planned") | pl.col("treated")
         )
-        return self._unless_waiting(judged, ("bone_plan", *_BONE_DRUGS), "occurred_on", in_time)
+        return self._unless_waiting(judged, ("bone_plan", *BONE_DRUGS), "occurred_on", in_time)
 
     def de_escalation(self, measure: Measure) -> pl.DataFrame:
         of_scanner = ["patient_id", "scanner_id"]
         scans = (
-            self._known.dxa.drop_nulls(["body_fat_pct", "scanner_id"])
+            self._data.dxa.drop_nulls(["body_fat_pct", "scanner_id"])
             .group_by(*of_scanner, "scanned_on")
             .agg(fat=pl.col("body_fat_pct").mean())
             .sort(*of_scanner, "scanned_on")
@@ -424,7 +433,7 @@ class _Counts:
         on_drug = (pl.col("started_on") <= pl.col("scanned_on")) & (
             pl.col("ended_on") > pl.col("scanned_on")
         )
-        treated = _any(low, self._spells, on_drug, "on_drug").filter("on_drug")
+        treated = _any(low, self._doses, on_drug, "on_drug").filter("on_drug")
         present = treatment_history.while_present(treated, self._away, "scanned_on", "counted_on")
         reviewed = _within("occurred_on", pl.col("scanned_on"), pl.col("counted_on"))
         judged = _any(present, self._events("ai_review"), reviewed, "met")

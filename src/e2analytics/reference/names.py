@@ -9,3 +9,7 @@ AROMATASE_INHIBITOR: Final = "aromatase_inhibitor"
 BODY_MASS_INDEX: Final = "body_mass_index"
 ESTRADIOL: Final = "estradiol"
 TESTOSTERONE: Final = "testosterone_total"
+VITAMIN_D: Final = "vitamin_d_25oh"
+
+BONE_DRUGS: Final = ("bisphosphonate", "denosumab")
+"""Classes of drugs that are given for bone."""

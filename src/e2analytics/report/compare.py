@@ -17,7 +17,7 @@ from typing import Any, Final
 import polars as pl
 
 from e2analytics.flags import rules as flag_rules
-from e2analytics.flags.lifecycle import Judged, events
+from e2analytics.flags.lifecycle import FlagState, events
 from e2analytics.reference import measures as definitions
 from e2analytics.report.content import flat
 from e2analytics.report.formatting import NOTHING, STATUS_NAMES, TIER_NAMES, count, number
@@ -144,7 +144,7 @@ def _measures(table: pl.DataFrame) -> Iterator[tuple[str, str]]:
 def _reasons(here: Tables, there: Tables) -> tuple[Reason, ...]:
     """Count the men whose flag or status differs, by what differs in what they are judged on."""
     run = here["runs"].row(0, named=True)
-    was, now = (Judged(tables["cohort"], tables["flags"]) for tables in (there, here))
+    was, now = (FlagState(tables["cohort"], tables["flags"]) for tables in (there, here))
     changed = events(was, now, as_of=run["as_of"], run_id=run["run_id"])
     by_man = changed.select("patient_id", pl.col("why").str.split("; ")).explode("why").unique()
     counted = Counter(by_man["why"])

@@ -25,12 +25,13 @@ from e2analytics.feeds import drop, formats, recognition
 from e2analytics.feeds.description import TEXT_COLUMNS, Feed, FileDescription, load_feeds
 from e2analytics.feeds.drafting import draft
 from e2analytics.feeds.drop import Found
+from e2analytics.ingest.intake import Intake
 from e2analytics.ingest.read_drop import SourceFile, Sources
 from e2analytics.ingest.reconcile import FATES
-from e2analytics.ingest.take_in import TakenIn, take_in
 from e2analytics.ingest.unrecognised_values import UnknownTexts
 from e2analytics.reference.row_rules import UNKNOWN_PATIENT
 from e2analytics.reference.simulation_marker import MARKER_NAME
+from e2analytics.run.steps import Run, take_in
 from e2analytics.settings import Settings
 from e2analytics.tables.snapshot import Snapshot
 
@@ -152,10 +153,10 @@ def inspect(
         look=seen.look,
         tell=tell,
     )
-    taken = take_in(sources, Snapshot(), settings, "inspection")
-    read = _Read(sources, taken)
+    intake = take_in(sources, Snapshot(), Run(as_of=today, settings=settings, run_id="inspection"))
+    read = _Read(sources, intake)
     inspected = tuple(_inspected(path, feeds, read, seen) for path in files)
-    waits_for_patients = (taken.quarantine["rule"] == UNKNOWN_PATIENT).any()
+    waits_for_patients = (intake.quarantine["rule"] == UNKNOWN_PATIENT).any()
     return Inspection(inspected, waits_for_patients and "patients" not in sources.rows)
 
 
@@ -195,10 +196,10 @@ class _Seen:
 class _Read:
     """What became of files and rows, by file."""
 
-    def __init__(self, sources: Sources, taken: TakenIn) -> None:
+    def __init__(self, sources: Sources, intake: Intake) -> None:
         self._sources = sources
-        self._lines = taken.lines
-        self._quarantine = taken.quarantine
+        self._lines = intake.lines
+        self._quarantine = intake.quarantine
 
     def is_repeated(self, path: Path) -> bool:
         return path in self._sources.known

@@ -1,4 +1,4 @@
-"""One run over a store: read what is new, run the stages, publish. What flows and commands call."""
+"""Jobs: one run over a store, from the drop to the published tables. What flows and commands call."""
 
 from __future__ import annotations
 
@@ -7,45 +7,20 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import polars as pl
 
 from e2analytics import key
 from e2analytics.errors import E2AnalyticsError, UnforeseenError, UnreadableError, is_stop
-from e2analytics.feeds.description import load_feeds
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.reference.simulation_marker import is_simulated
 from e2analytics.run import pipeline
-from e2analytics.run.timing import Step, as_is
+from e2analytics.run.steps import Run, Scope, key_of
+from e2analytics.run.timing import StepWrapper, unwrapped
 from e2analytics.settings import Settings
-from e2analytics.store import crosswalk
 from e2analytics.store.lock import writing
-from e2analytics.store.publish import publish
 from e2analytics.store.store import Store
-from e2analytics.tables.snapshot import Outputs, Snapshot
-
-Part = Literal["all", "ingest", "fit", "flag"]
-
-STEPS: Final = (
-    "snapshot",
-    "read",
-    "take_in",
-    "see",
-    "join",
-    "respond_to_dose",
-    "measure_exposure",
-    "measure_for_curves",
-    "fit",
-    "vary",
-    "flag_men",
-    "count_measures",
-    "account_for",
-    "grade",
-    "keep_crosswalk",
-    "publish",
-)
-"""The steps of a whole run, in order, for a progress bar."""
+from e2analytics.tables.snapshot import Outputs
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,37 +28,48 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Job:
-    """What one run is asked to do.
+    """What one run over a store is asked to do.
 
     Attributes
     ----------
     store
         Address of the store.
     as_of
-        The day on which everything is judged.
+        The day that the run describes.
     settings
         All that a clinic may choose.
     drop
         The folder to read; None reads nothing new.
-    part
-        All of it, or one stage.
+    scope
+        How much of the pipeline runs.
     refit
-        Fit anew, though a model of this month is there.
+        Fit anew, though a model of this month exists.
     adopt
-        Reason for which the fitted limit is taken into use.
+        Reason for which the fitted limit is adopted.
     """
 
     store: str
     as_of: date
     settings: Settings
     drop: Path | None = None
-    part: Part = "all"
+    scope: Scope = "all"
     refit: bool = False
     adopt: str | None = None
 
+    def as_run(self, run_id: str) -> Run:
+        """Return the run that does this job."""
+        return Run(
+            as_of=self.as_of,
+            settings=self.settings,
+            run_id=run_id,
+            scope=self.scope,
+            refit=self.refit or self.scope == "fit",
+            adopt=self.adopt,
+        )
+
 
 @dataclass(frozen=True)
-class Done:
+class JobResult:
     """What a run did: its manifest, what it read, and the tables that it published."""
 
     manifest: dict[str, Any]
@@ -91,99 +77,85 @@ class Done:
     outputs: Outputs
 
 
-class Preview(NamedTuple):
-    """The cohort as it was published, and as it would be."""
+@dataclass(frozen=True)
+class Preview:
+    """The cohort as published, and as it would be."""
 
     was: pl.DataFrame
     would_be: pl.DataFrame
 
 
-def without_values(stage: Callable[P, R], /) -> Callable[P, R]:
-    """Wrap a stage so that an unforeseen error does not carry a patient's value to a log."""
+def without_values(step: Callable[P, R], /) -> Callable[P, R]:
+    """Wrap a step so that an unforeseen error carries no value of a patient to a log."""
 
-    @wraps(stage)
+    @wraps(step)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return stage(*args, **kwargs)
+            return step(*args, **kwargs)
         except E2AnalyticsError:
             raise
         except BaseException as error:  # a panic of polars or Delta Lake is no Exception
             if is_stop(error):
                 raise
-            raise UnforeseenError.at(stage.__name__, error) from None
+            raise UnforeseenError.at(step.__name__, error) from None
 
     return guarded
 
 
 @without_values
-def perform(job: Job, *, step: Step = as_is, tell: Callable[[str], None] = lambda _: None) -> Done:
+def run_job(
+    job: Job,
+    *,
+    wrap: StepWrapper = unwrapped,
+    report_progress: Callable[[str], None] = lambda _: None,
+) -> JobResult:
     """Do a job, from the drop to the published run.
 
     Parameters
     ----------
     job
         What to do.
-    step
+    wrap
         Wraps every step, for example as a Prefect task.
-    tell
+    report_progress
         Called with the name of every step before it begins.
 
     Raises
     ------
     E2AnalyticsError
-        One of the tree of :mod:`e2analytics.errors`; nothing of the run is then visible.
+        One of the tree of :mod:`e2analytics.errors`; the store then shows nothing of the run.
     """
 
-    def careful(stage: Callable[P, R], /) -> Callable[P, R]:
-        wrapped = step(without_values(stage))
+    def guarded_and_reported(step: Callable[P, R], /) -> Callable[P, R]:
+        wrapped: Callable[P, R] = wrap(without_values(step))
 
-        @wraps(stage)
-        def told(*args: P.args, **kwargs: P.kwargs) -> R:
-            tell(stage.__name__)
+        @wraps(step)
+        def reported(*args: P.args, **kwargs: P.kwargs) -> R:
+            report_progress(step.__name__)
             return wrapped(*args, **kwargs)
 
-        return told
+        return reported
 
     started_at = datetime.now(UTC)
     key_check = check(job)
     store = Store(job.store)
     with writing(store.uri):
-        before = careful(store.snapshot)(job.as_of)
-        sources = careful(read)(job, before)
-        run_id = store.next_run_id()
-        outputs = pipeline.run(
-            sources,
-            job.settings,
-            as_of=job.as_of,
-            before=before,
-            run_id=run_id,
-            part=job.part,
-            refit=job.refit or job.part == "fit",
-            adopt=job.adopt,
-            step=careful,
-        )
-        if job.drop is not None:
-            # Before the rows that need it: known files are not read again.
-            careful(keep_crosswalk)(job.drop, store, sources)
-        manifest = careful(publish)(
+        manifest, sources, outputs = pipeline.publish_run(
             store,
-            outputs,
-            run_id=run_id,
-            as_of=job.as_of,
-            part=job.part,
+            job.drop,
+            job.as_run(store.next_run_id()),
             key_check=key_check,
             started_at=started_at,
-            settings=job.settings.model_dump(mode="json"),
-            inputs={file.source_file: file.sha256 for file in sources.files},
+            wrap=guarded_and_reported,
         )
-    return Done(manifest, sources, outputs)
+    return JobResult(manifest, sources, outputs)
 
 
 @without_values
 def preview(job: Job) -> Preview:
-    """Judge the men that the store holds under other settings, or another limit; publish nothing.
+    """Flag the men that the store holds under other settings, or another limit; publish nothing.
 
-    The day is that of the job; without rows that are new, what differs is what was changed.
+    The day is that of the job; without new rows, only what was changed makes a difference.
 
     Raises
     ------
@@ -193,39 +165,8 @@ def preview(job: Job) -> Preview:
     check(job)
     store = Store(job.store)
     before = store.snapshot(job.as_of)
-    outputs = pipeline.run(
-        Sources(),
-        job.settings,
-        as_of=job.as_of,
-        before=before,
-        run_id=store.next_run_id(),
-        part="flag",
-        adopt=job.adopt,
-    )
+    outputs = pipeline.run_steps(Sources(), before, job.as_run(store.next_run_id()))
     return Preview(before.table("cohort"), outputs.tables["cohort"])
-
-
-def read(job: Job, before: Snapshot) -> Sources:
-    """Read the new and the changed files of the job's drop."""
-    if job.drop is None:
-        return Sources()
-    return Sources.from_drop(
-        job.drop,
-        load_feeds(job.settings.feeds_folder),
-        _key_for(job.drop),
-        ledger=before.table("files"),
-        settings=job.settings,
-        today=max(job.as_of, date.today()),
-    )
-
-
-def _key_for(drop: Path) -> bytes:
-    return key.read_key(simulated=is_simulated(drop))
-
-
-def keep_crosswalk(drop: Path, store: Store, sources: Sources) -> None:
-    """Add the patients of a drop to the encrypted crosswalk."""
-    crosswalk.add(store, sources.crosswalk, _key_for(drop))
 
 
 def check(job: Job) -> str | None:
@@ -241,6 +182,6 @@ def check(job: Job) -> str | None:
             f"There is no folder {job.drop}. Give the folder of suppliers' files."
         )
     # Without a drop nothing is read, and no key is needed.
-    key_check = key.key_check(_key_for(job.drop)) if job.drop else None
+    key_check = key.key_check(key_of(job.drop)) if job.drop else None
     Store(job.store).check(key_check)
     return key_check

@@ -18,6 +18,7 @@ from typing import Any, Final
 import polars as pl
 
 from e2analytics.errors import ConfigurationError, TooLittleDataError, UnreadableError
+from e2analytics.exposure.patient_data import linked
 from e2analytics.measures import restatement
 from e2analytics.report.compare import Comparison, compare
 from e2analytics.report.content import Report, build
@@ -108,7 +109,7 @@ def write_reports(
     base = ReportSettings(**settings.get("report", {})).round_to
     before = tables_of_month_before(store, tables)
     external = release_reports(tables, month=month, base=base, before=before)
-    since = None if before is None else restatement.between(tables, before)
+    since = None if before is None else restatement.between(tables, before, linked)
     corrected = None if before is None else restatement.corrected_men(tables, before)
     clinics = [report.clinic for report in external]
     since_then: dict[str, Any] = {"recount": since, "corrected": corrected, "before": before}
@@ -209,7 +210,7 @@ def compare_reports(store: str, month: str, other: str) -> Comparison:
 
 def _tables_of(opened: Store, run: Mapping[str, Any]) -> dict[str, pl.DataFrame]:
     tables = {name: opened.table(name, run) for name in TABLES}
-    tables |= {name: opened.pending(table, run) for table, name in restatement.WAITING.items()}
+    tables |= {name: opened.pending(table, run) for table, name in restatement.PENDING.items()}
     return tables | {"runs": tables["runs"].filter(pl.col("run_id") == run["run_id"])}
 
 

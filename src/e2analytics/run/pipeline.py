@@ -1,26 +1,99 @@
-"""The order of the stages, once. Pure: frames in, frames out; ``store`` keeps them, ``flows`` time them.
+"""The order of everything, once: from suppliers' files to published tables.
 
 ::
 
-    sources -> taken_in -> seen -> linked -> responded -> exposed -> fitted -> flagged
-            -> measured -> accounted -> Outputs
+    publish_run   snapshot -> read -> run -> keep_crosswalk -> publish
+    run           take_in -> analysis -> grade
+    analysis      as_of_view -> link -> respond_to_dose -> measure_exposure
+                  -> measure_for_curves -> fit -> sensitivity       (unless the model is frozen)
+                  -> count_measures -> flag_men -> account_for
 
-``analysis`` holds all that comes after ``taken_in``.
+Each step is a function of frames and a ``Run`` in :mod:`e2analytics.run.steps`. The commands do the same
+order in part: ``ingest`` stops after ``take_in``; ``fit`` and ``flag`` read no drop.
 """
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from e2analytics.ingest import quality
+import polars as pl
+
+from e2analytics.ingest.intake import Intake, counts_of_rows
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.ingest.take_in import counts_of_rows, take_in
 from e2analytics.run import attrition
-from e2analytics.run.timing import Clock, Step, as_is
+from e2analytics.run.steps import (
+    CurveTables,
+    ExposureTables,
+    Run,
+    Scope,
+    account_for,
+    as_of_view,
+    count_measures,
+    fit,
+    flag_men,
+    frames_of,
+    grade,
+    keep_crosswalk,
+    link,
+    measure_exposure,
+    measure_for_curves,
+    publish,
+    read,
+    respond_to_dose,
+    sensitivity,
+    snapshot,
+    take_in,
+)
+from e2analytics.run.timing import StepWrapper, Timer, unwrapped
 from e2analytics.settings import Settings
+from e2analytics.store.store import Store
 from e2analytics.tables.check import check
+from e2analytics.tables.limit_in_use import limit_in_use
+from e2analytics.tables.patient_data import PatientData
 from e2analytics.tables.registry import DERIVED, TABLES
 from e2analytics.tables.snapshot import Outputs, Snapshot
+
+if TYPE_CHECKING:
+    from e2analytics.curve.frozen_model import FrozenModel
+    from e2analytics.exposure.dose_response.fit import DoseResponseResult
+    from e2analytics.flags.criteria import Criteria
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """Everything that follows from the rows: the derived tables, losses, counts, the model's name."""
+
+    tables: Mapping[str, pl.DataFrame]
+    attrition: pl.DataFrame
+    counts: dict[str, int]
+    model_id: str
+
+
+def publish_run(
+    store: Store,
+    drop: Path | None,
+    run: Run,
+    *,
+    key_check: str | None,
+    started_at: datetime,
+    wrap: StepWrapper = unwrapped,
+) -> tuple[dict[str, Any], Sources, Outputs]:
+    """Run every step on what is new in a drop, and publish; return manifest, sources and outputs.
+
+    Must be called while the store is held for writing.
+    """
+    before = wrap(snapshot)(store, run)
+    sources = wrap(read)(drop, before, run)
+    outputs = run_steps(sources, before, run, wrap)
+    if drop is not None:
+        # Before the rows that need it: known files are not read again.
+        wrap(keep_crosswalk)(drop, store, sources)
+    manifest = wrap(publish)(store, outputs, sources, run, key_check, started_at)
+    return manifest, sources, outputs
 
 
 def run(
@@ -30,12 +103,14 @@ def run(
     as_of: date,
     before: Snapshot | None = None,
     run_id: str = "run-000001",
-    part: str = "all",
+    scope: Scope = "all",
     refit: bool = False,
     adopt: str | None = None,
-    step: Step = as_is,
+    wrap: StepWrapper = unwrapped,
 ) -> Outputs:
-    """Run every stage on ``sources``, on top of what was known before.
+    """Run every step on ``sources`` and the published state ``before``; publish nothing.
+
+    This is the door of the library, so it takes by keyword what a :class:`Run` holds.
 
     Parameters
     ----------
@@ -44,69 +119,181 @@ def run(
     settings
         All that a clinic may choose.
     as_of
-        The day on which everything is judged; later events are kept and not seen.
+        The day that the run describes: it keeps later events and does not use them.
     before
         The published state that the sources add to.
     run_id
         Name of this run.
-    part
-        ``ingest`` stops after the rows are taken in; anything else does the rest too.
+    scope
+        ``ingest`` stops after the rows are taken in; anything else does the rest as well.
     refit
-        Fit anew, though a model of this month is there.
+        Fit anew, though a model of this month exists.
     adopt
-        Reason for which the fitted limit is taken into use.
-    step
-        Wraps every stage.
+        Reason for which the fitted limit is adopted.
+    wrap
+        Wraps every step.
 
     Raises
     ------
     ContractError
         If a table does not keep its contract: a defect of e2analytics.
     TooLittleDataError
-        If ``adopt`` finds no limit that may be taken into use.
+        If ``adopt`` finds no limit that may be adopted.
     """
-    before = before or Snapshot()
-    clock = Clock(step)
-    taken = clock(take_in)(sources, before, settings, run_id)
-    if part == "ingest":
-        derived = {name: before.table(name) for name in DERIVED}
-        losses = attrition.table(
-            run_id, {"rows": (len(taken.lines), attrition.row_losses(taken.lines))}
-        )
-        counts = counts_of_rows(taken, sources)
-        model_id = before.table("models").sort("fitted_as_of")["model_id"].last() or "none"
-    else:
-        # Not before: reading alone need not wait for what fitting needs.
-        from e2analytics.run import analysis
+    asked = Run(
+        as_of=as_of, settings=settings, run_id=run_id, scope=scope, refit=refit, adopt=adopt
+    )
+    return run_steps(sources, before or Snapshot(), asked, wrap)
 
-        derived, losses, counts, model_id = analysis.analyse(
-            taken,
-            before,
-            settings,
-            as_of=as_of,
-            run_id=run_id,
-            refit=refit,
-            adopt=adopt,
-            clock=clock,
-        )
-        counts = counts_of_rows(taken, sources) | counts
-    days = dict(before.table("runs").select("run_id", "as_of").iter_rows()) | {run_id: as_of}
+
+def run_steps(
+    sources: Sources, before: Snapshot, run: Run, wrap: StepWrapper = unwrapped
+) -> Outputs:
+    """Run every step between reading and publishing."""
+    timed = Timer(wrap)
+    intake = timed(take_in)(sources, before, run)
+    analysis = (
+        _as_before(intake, before, run)
+        if run.scope == "ingest"
+        else _analyse(intake, before, run, timed)
+    )
+    grades = timed(grade)(intake, before, run)
     others = {
-        "files": taken.files,
-        "quarantine": taken.quarantine,
-        "unit_slips": taken.unit_slips,
-        "quality": clock(quality.grade)(taken.settled, taken.files, read_on=days),
-        "attrition": losses,
-        **derived,
+        "files": intake.files,
+        "quarantine": intake.quarantine,
+        "unit_slips": intake.unit_slips,
+        "quality": grades,
+        "attrition": analysis.attrition,
+        **analysis.tables,
     }
     checked = {
         name: check(frame, TABLES[name], table=name, stage="run") for name, frame in others.items()
     }
     return Outputs(
-        tables=taken.tables(checked),
-        not_accepted=taken.not_accepted(),
+        tables=intake.tables(checked),
+        not_accepted=intake.not_accepted(),
         outcome="incomplete" if any(file.refused for file in sources.files) else "complete",
-        model_id=str(model_id),
-        counts=counts,
-        timings=clock.seconds,
+        model_id=analysis.model_id,
+        counts=counts_of_rows(intake, sources) | analysis.counts,
+        timings=timed.seconds,
+    )
+
+
+def _as_before(intake: Intake, before: Snapshot, run: Run) -> Analysis:
+    """Keep the derived tables of the run before: only rows were taken in."""
+    rows = {"rows": (len(intake.lines), attrition.row_losses(intake.lines))}
+    model_id = before.table("models").sort("fitted_as_of")["model_id"].last()
+    return Analysis(
+        tables={name: before.table(name) for name in DERIVED},
+        attrition=attrition.table(run.run_id, rows),
+        counts={},
+        model_id=str(model_id or "none"),
+    )
+
+
+def _analyse(intake: Intake, before: Snapshot, run: Run, timed: Timer) -> Analysis:
+    """Do everything that follows from the rows."""
+    from e2analytics.curve import frozen_model, limit
+    from e2analytics.flags import cohort
+
+    models, curve_summary = before.table("models"), before.table("curve_summary")
+    frozen = (
+        None if run.refit else frozen_model.in_force(models, curve_summary, run.settings, run.as_of)
+    )
+    data = timed(link)(timed(as_of_view)(intake, run), run)
+    response = timed(respond_to_dose)(data, before, frozen, run)
+    exposure = timed(measure_exposure)(data, response, run)
+    if frozen is None:
+        model, curves = _new_model(data, response, exposure, run, timed)
+    else:
+        model = frozen
+        curves = CurveTables(**{each.name: before.table(each.name) for each in fields(CurveTables)})
+    models = frozen_model.record(models, model, as_of=run.as_of, run_id=run.run_id)
+    limits = limit.adopt(
+        before.table("limits"),
+        curves.curve_summary,
+        run.settings.fit,
+        run.settings.flag,
+        as_of=run.as_of,
+        reason=run.adopt,
+    )
+    measures, care = timed(count_measures)(data, before, run)
+    criteria = _criteria(response, models, limits, model.model_id, run)
+    flagged = timed(flag_men)(data, response, exposure, care, criteria, before, run)
+    losses = timed(account_for)(intake, data, exposure, run)
+    of_model = pl.lit(model.model_id).alias("model_id")
+    tables = {
+        "densitometry": data.densitometry,
+        **frames_of(exposure),
+        "own_levels": response.own_levels.with_columns(of_model),
+        "dose_effects": response.effects.with_columns(of_model),
+        "e2_checks": response.checks.with_columns(of_model),
+        **frames_of(curves),
+        **frames_of(flagged),
+        "limits": limits,
+        "models": models,
+        "measures": measures,
+    }
+    counts = {
+        "men": len(data.patients),
+        "men_on_drug": len(flagged.cohort),
+        "men_on_drug_died_or_left": cohort.men_gone(
+            data.episodes, data.events, run.settings.flag, run.as_of
+        ),
+        "men_flagged": int((flagged.flags["tier"] != "none").sum()),
+    }
+    return Analysis(tables=tables, attrition=losses, counts=counts, model_id=model.model_id)
+
+
+def _new_model(
+    data: PatientData,
+    response: DoseResponseResult,
+    exposure: ExposureTables,
+    run: Run,
+    timed: Timer,
+) -> tuple[FrozenModel, CurveTables]:
+    """Fit the curves to what was measured, and freeze the model for its month."""
+    from e2analytics.curve import frozen_model
+
+    inputs = (exposure.exposures, exposure.levels, response.own_levels)
+    model_id = frozen_model.name(inputs, run.settings, run.as_of)
+    measured = timed(measure_for_curves)(data, response, exposure, run)
+    fitted = timed(fit)(measured, run, model_id)
+    varied, prescribing = timed(sensitivity)(measured, data, run, model_id)
+    model = frozen_model.FrozenModel(
+        model_id,
+        response.response,
+        fitted.limit_quantiles_pg_ml,
+        frozen_model.settings_of_fit(run.settings),
+    )
+    curves = CurveTables(
+        curve=fitted.curve,
+        curve_summary=fitted.summary,
+        curve_sensitivity=varied,
+        prescribing=prescribing,
+    )
+    return model, curves
+
+
+def _criteria(
+    response: DoseResponseResult,
+    models: pl.DataFrame,
+    limits: pl.DataFrame,
+    model_id: str,
+    run: Run,
+) -> Criteria:
+    """Return what the men are assessed by: the limit in use, its uncertainty, the settings."""
+    from e2analytics.curve import frozen_model
+    from e2analytics.exposure.dose_response import predict
+    from e2analytics.flags.criteria import Criteria
+
+    limit = limit_in_use(limits, run.settings.flag, as_of=run.as_of)
+    return Criteria(
+        as_of=run.as_of,
+        limit=limit,
+        limit_quantiles_pg_ml=frozen_model.limit_uncertainty(models, limit.model_id, limit.site),
+        primary_site=run.settings.fit.primary_site,
+        model_id=model_id,
+        sd_of_draw=predict.sd_of_draw(response.response),
+        settings=run.settings.flag,
     )

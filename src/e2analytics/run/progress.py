@@ -1,6 +1,6 @@
-"""Who is told how far a run has come.
+"""Progress listeners.
 
-A flow's parameters are paths and dates; whoever watches cannot be one of them.
+The parameters of a flow are addresses and dates: a listener cannot be one of them.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ _listeners: list[Callable[[str], None]] = []
 
 
 @contextmanager
-def watched_by(listener: Callable[[str], None]) -> Iterator[None]:
-    """Tell ``listener`` the name of every step that begins inside."""
+def listening(listener: Callable[[str], None]) -> Iterator[None]:
+    """Call ``listener`` with the name of every step that begins inside."""
     _listeners.append(listener)
     try:
         yield
@@ -21,7 +21,7 @@ def watched_by(listener: Callable[[str], None]) -> Iterator[None]:
         _listeners.remove(listener)
 
 
-def tell(step: str) -> None:
-    """Tell all who watch that ``step`` begins."""
+def report_progress(step: str) -> None:
+    """Tell every listener that ``step`` begins."""
     for listener in _listeners:
         listener(step)

@@ -1,4 +1,4 @@
-"""How a stage is called: wrapped, and timed."""
+"""Step wrapper and timer."""
 
 from __future__ import annotations
 
@@ -10,33 +10,39 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Step(Protocol):
-    """Wraps a stage: Prefect's task in a flow, nothing at all in a notebook."""
+class StepWrapper(Protocol):
+    """Wraps a step of a run: Prefect's task in a flow, nothing in a notebook."""
 
-    def __call__(self, stage: Callable[P, R], /) -> Callable[P, R]:
-        """Return the stage, wrapped."""
+    def __call__(self, step: Callable[P, R], /) -> Callable[P, R]:
+        """Return the step, wrapped."""
         ...
 
 
-def as_is(stage: Callable[P, R], /) -> Callable[P, R]:
-    """Wrap nothing."""
-    return stage
+def unwrapped(step: Callable[P, R], /) -> Callable[P, R]:
+    """Return a step as it is."""
+    return step
 
 
-class Clock:
-    """Wraps each stage and notes how long it took."""
+class Timer:
+    """Wraps each step and records how long it took.
 
-    def __init__(self, step: Step) -> None:
-        self._step = step
+    Attributes
+    ----------
+    seconds
+        By name of the step, in the order in which the steps ended.
+    """
+
+    def __init__(self, wrap: StepWrapper) -> None:
+        self._wrap = wrap
         self.seconds: dict[str, float] = {}
 
-    def __call__(self, stage: Callable[P, R], /) -> Callable[P, R]:
-        """Return the stage, wrapped and timed."""
+    def __call__(self, step: Callable[P, R], /) -> Callable[P, R]:
+        """Return the step, wrapped and timed."""
 
         def timed(*args: P.args, **kwargs: P.kwargs) -> R:
             started = time.perf_counter()
-            result = self._step(stage)(*args, **kwargs)
-            self.seconds[stage.__name__] = round(time.perf_counter() - started, 3)
+            result = self._wrap(step)(*args, **kwargs)
+            self.seconds[step.__name__] = round(time.perf_counter() - started, 3)
             return result
 
         return timed

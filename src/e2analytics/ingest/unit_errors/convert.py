@@ -15,6 +15,7 @@ from typing import Final
 import polars as pl
 
 from e2analytics import reference
+from e2analytics.ingest.rules.judge import judge_values
 from e2analytics.ingest.unit_errors.sources import (
     CONVERTED,
     conversions,
@@ -31,6 +32,25 @@ _MARK: Final = rf"{CONVERTED}:\S+"
 _DECLARED, _REALLY = 1, 2  # places in a mark
 _DIGITS: Final = 14
 """More than a supplier writes, fewer than arithmetic keeps: a number put back is the same to the bit."""
+
+
+def converted(
+    labs: pl.DataFrame, feeds: pl.DataFrame, clinics: pl.DataFrame, settings: SlipSettings
+) -> pl.DataFrame:
+    """Return every row, converted where a decision says so, with new values validated again.
+
+    Parameters
+    ----------
+    labs, feeds, clinics, settings
+        As for :func:`convert`.
+    """
+    changed = convert(labs, feeds, clinics, settings)
+    if changed.is_empty():
+        return labs
+    judged = compact(judge_values(changed))
+    new = judged.select(AT, "value_low", "value_high", "imputed", "failed_rules", "reject")
+    rows = labs.with_row_index(AT).update(new, on=AT, how="left", include_nulls=True)
+    return rows.drop(AT)
 
 
 def convert(

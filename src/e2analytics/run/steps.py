@@ -1,0 +1,431 @@
+"""The steps of a run: functions of frames and a :class:`Run`, in the order of the pipeline.
+
+The packages do the work; a step connects them. ``STEPS`` names the steps for progress bars; the name of
+its function is also a step's name in timings and in Prefect. A step imports what needs scipy when it
+runs: a command that only ingests does not wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar
+
+import polars as pl
+
+from e2analytics import key
+from e2analytics.exposure import patient_data
+from e2analytics.exposure.episodes import doses_in_interval, find_episodes, present_dose
+from e2analytics.exposure.scan_pairs import pair_scans
+from e2analytics.feeds.description import load_feeds
+from e2analytics.ingest import ledger, quality, quarantine, reconcile, superseded_files
+from e2analytics.ingest.intake import Intake, every_row
+from e2analytics.ingest.read_drop import Sources
+from e2analytics.ingest.unit_errors import convert, find, on_treatment
+from e2analytics.measures import pending
+from e2analytics.reference.simulation_marker import is_simulated
+from e2analytics.run import attrition
+from e2analytics.settings import Settings
+from e2analytics.store import crosswalk
+from e2analytics.store import publish as publishing
+from e2analytics.store.store import Store
+from e2analytics.tables.categoricals import plain
+from e2analytics.tables.patient_data import AsOfRows, CareUnits, Estimates, PatientData
+from e2analytics.tables.registry import CANONICAL
+from e2analytics.tables.snapshot import Outputs, Snapshot
+
+if TYPE_CHECKING:
+    from e2analytics.curve.fit import Fitted
+    from e2analytics.curve.frozen_model import FrozenModel
+    from e2analytics.curve.rows import Measured
+    from e2analytics.exposure.dose_response.fit import DoseResponseResult
+    from e2analytics.flags.criteria import Criteria
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Scope = Literal["all", "ingest", "fit", "flag"]
+"""How much of the order a command does; recorded as ``runs.part``."""
+STEPS: Final[dict[str, str]] = {}
+"""By name, in order, what the terminal shows while a step of a whole run is at work."""
+_PAIR: Final = ["patient_id", "site", "scan_id", "scan_id_2"]
+
+
+def step(message: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Register a function as the next step of a run."""
+
+    def register(function: Callable[P, R]) -> Callable[P, R]:
+        STEPS[function.__name__] = message
+        return function
+
+    return register
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What one run is asked to do.
+
+    Attributes
+    ----------
+    as_of
+        The day that the run describes: it keeps later events and does not use them.
+    settings
+        All that a clinic may choose.
+    run_id
+        Name of the run.
+    scope
+        ``ingest`` stops after the rows are taken in; the others differ by what they are given.
+    refit
+        Fit anew, though a model of this month exists.
+    adopt
+        Reason for which the fitted limit is adopted.
+    """
+
+    as_of: date
+    settings: Settings
+    run_id: str = "run-000001"
+    scope: Scope = "all"
+    refit: bool = False
+    adopt: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExposureTables:
+    """E2 between scans, for each dose held between them, and next to single scans."""
+
+    exposures: pl.DataFrame
+    exposure_episodes: pl.DataFrame
+    levels: pl.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurveTables:
+    """The curves of a model."""
+
+    curve: pl.DataFrame
+    curve_summary: pl.DataFrame
+    curve_sensitivity: pl.DataFrame
+    prescribing: pl.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlagTables:
+    """The men on an aromatase inhibitor, and what is known and said of each."""
+
+    cohort: pl.DataFrame
+    flags: pl.DataFrame
+    flag_events: pl.DataFrame
+    flag_evidence: pl.DataFrame
+    gaps: pl.DataFrame
+    context: pl.DataFrame
+    projections: pl.DataFrame
+
+
+def frames_of(tables: ExposureTables | CurveTables | FlagTables) -> dict[str, pl.DataFrame]:
+    """Return frames by name."""
+    return {field.name: getattr(tables, field.name) for field in fields(tables)}
+
+
+def key_of(drop: Path) -> bytes:
+    """Return the key that a drop's patients are named by; a simulated drop needs none of its own."""
+    return key.read_key(simulated=is_simulated(drop))
+
+
+# --- reading and intake ---------------------------------------------------------------------------
+
+
+@step("Opening the store")
+def snapshot(store: Store, run: Run) -> Snapshot:
+    """Return the published state that the run adds to."""
+    return store.snapshot(run.as_of)
+
+
+@step("Reading the drop")
+def read(drop: Path | None, before: Snapshot, run: Run) -> Sources:
+    """Read the new and the changed files of a drop; None reads nothing."""
+    if drop is None:
+        return Sources()
+    return Sources.from_drop(
+        drop,
+        load_feeds(run.settings.feeds_folder),
+        key_of(drop),
+        ledger=before.table("files"),
+        settings=run.settings,
+        today=max(run.as_of, date.today()),
+    )
+
+
+@step("Normalising and checking rows")
+def take_in(sources: Sources, before: Snapshot, run: Run) -> Intake:
+    """Give every row ever read its one fate, and every file its line in the ledger."""
+    settings = run.settings
+    rows = every_row(sources, before)
+    feeds = ledger.feed_of_each_file(before.table("files"), sources)
+    clinics = plain(rows["patients"].select("patient_id", "clinic_id"), "patients")
+    rows["labs"] = convert.converted(rows["labs"], feeds, clinics, settings.slips)
+    standing = reconcile.standings(rows["patients"], settings.identities_settled)
+    rows = {table: reconcile.settle(table, each, standing) for table, each in rows.items()}
+
+    orders = rows["medications"].filter(pl.col("fate") == "accepted")
+    episodes = find_episodes(plain(orders, "medications"))
+    on_drug = on_treatment.on_drug(rows["labs"], episodes, clinics, settings.flag)
+    mix_ups = find.find(rows["labs"].with_columns(on_drug), feeds, clinics, settings.slips)
+    rows["labs"] = reconcile.suspect(rows["labs"], mix_ups.suspects)
+
+    files = ledger.with_files_read_now(before.table("files"), sources, run.run_id)
+    rows = {table: superseded_files.give_way(table, each, files) for table, each in rows.items()}
+    lines = ledger.lines(rows)
+    files = ledger.ledger(files, lines)
+    now = [quarantine.waiting(table, each, feeds) for table, each in rows.items()]
+    listed = pl.concat([*now, quarantine.refused(files)])
+    return Intake(
+        rows=rows,
+        quarantine=quarantine.listed(listed, before.table("quarantine"), run.run_id),
+        files=files,
+        lines=lines,
+        unit_slips=mix_ups.evidence,
+    )
+
+
+# --- exposure -------------------------------------------------------------------------------------
+
+
+@step("Taking the as-of view")
+def as_of_view(intake: Intake, run: Run) -> AsOfRows:
+    """Return the accepted rows of the as-of date or before, and what is pending of the same men."""
+    return pending.as_of_rows(
+        {table: intake.accepted(table) for table in CANONICAL},
+        reconcile.known_patients(intake.rows["patients"]),
+        intake.rows,
+        run.as_of,
+    )
+
+
+@step("Linking doses, draws and scans")
+def link(rows: AsOfRows, run: Run) -> PatientData:
+    """Find the dosing episodes, the E2 draws under them, the scan pairs and the bone classes."""
+    return patient_data.linked(rows, run.settings.link, run.settings.flag)
+
+
+@step("Estimating each man's estradiol")
+def respond_to_dose(
+    data: PatientData, before: Snapshot, frozen: FrozenModel | None, run: Run
+) -> DoseResponseResult:
+    """Estimate each man's own E2: of all men with a new model, of those with new draws with a frozen one."""
+    from e2analytics.exposure.dose_response import fit as dose_response
+    from e2analytics.exposure.dose_response.tables import TABLES
+
+    estimated = None
+    if frozen:
+        of_model = pl.col("model_id") == frozen.model_id
+        tables = (before.table(name).filter(of_model).drop("model_id") for name in TABLES)
+        estimated = dose_response.DoseResponseResult(frozen.response, *tables)
+    return dose_response.estimate(
+        data.draws, data.patients, data.labs, data.episodes, as_of=run.as_of, before=estimated
+    )
+
+
+@step("Estimating estradiol between scans")
+def measure_exposure(data: PatientData, response: DoseResponseResult, run: Run) -> ExposureTables:
+    """Estimate the E2 of every scan pair from the men's own levels."""
+    from e2analytics.exposure import intervals
+    from e2analytics.exposure.dose_response import predict
+
+    doses = doses_in_interval(data.pairs, data.episodes)
+    interval_e2 = predict.interval_exposure(response.response, response.own_levels, doses)
+    exposures = intervals.exposures(
+        data.pairs,
+        data.draws,
+        data.episodes,
+        interval_e2.pairs,
+        data.patients,
+        data.labs,
+        run.settings.link,
+    )
+    levels = intervals.levels(data.dxa, data.labs, data.patients, run.settings.link)
+    return ExposureTables(
+        exposures=exposures, exposure_episodes=interval_e2.episodes, levels=levels
+    )
+
+
+# --- the curves, when there is no frozen model ----------------------------------------------------
+
+
+@step("Preparing rows for the curves")
+def measure_for_curves(
+    data: PatientData, response: DoseResponseResult, exposure: ExposureTables, run: Run
+) -> Measured:
+    """Add the pairs of the risk form: each scan with the next one at least a year later."""
+    from e2analytics.curve.rows import Measured
+
+    settings = run.settings.link
+    shortest = settings.shortest_years_of_risk
+    of_risk = settings.model_copy(update={"shortest_years": shortest})
+    pairs = pair_scans(data.dxa, data.patients, data.precision, of_risk).filter(
+        pl.col("why_not").is_null()
+    )
+    # Most scans have the same next scan in both forms: their exposures are known already.
+    added = pairs.join(data.pairs.select(_PAIR), on=_PAIR, how="anti", maintain_order="left")
+    more = measure_exposure(replace(data, pairs=added), response, run)
+    long_enough = exposure.exposures.filter(pl.col("years") >= shortest)
+    of_them = exposure.exposure_episodes.join(
+        long_enough, on=["patient_id", "site", "first_scan_id"], how="semi"
+    )
+    return Measured(
+        exposures=exposure.exposures,
+        episodes=exposure.exposure_episodes,
+        levels=exposure.levels,
+        risk_exposures=pl.concat([long_enough, more.exposures]).sort(
+            "patient_id", "site", "first_on"
+        ),
+        risk_episodes=pl.concat([of_them, more.exposure_episodes]),
+    )
+
+
+@step("Fitting the curves with their bootstrap")
+def fit(measured: Measured, run: Run, model_id: str) -> Fitted:
+    """Fit the curves of all sites."""
+    from e2analytics.curve import fit as fitting
+
+    return fitting.fit(measured, run.settings.fit, model_id=model_id)
+
+
+@step("Fitting the curve under other choices")
+def sensitivity(
+    measured: Measured, data: PatientData, run: Run, model_id: str
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Fit the primary curve under other modelling choices; compare the men who are given the drug."""
+    from e2analytics.curve import sensitivity as variants
+
+    beside = variants.Beside(data.draws, data.medications)
+    return (
+        variants.sensitivity(measured, beside, run.settings.fit, model_id=model_id),
+        variants.prescribing(measured, beside, run.settings.fit, model_id=model_id),
+    )
+
+
+# --- measures and flags ---------------------------------------------------------------------------
+
+
+@step("Counting the quality measures")
+def count_measures(data: PatientData, before: Snapshot, run: Run) -> tuple[pl.DataFrame, CareUnits]:
+    """Count the quality measures of the months that have ended; return what they count as well."""
+    from e2analytics.measures import rates, units
+
+    care = units.care_units(data, [*rates.month_ends(run.as_of), run.as_of])
+    measures = rates.measures(data, care, run.as_of)
+    return rates.with_older(measures, before.table("measures")), care
+
+
+@step("Flagging")
+def flag_men(
+    data: PatientData,
+    response: DoseResponseResult,
+    exposure: ExposureTables,
+    care: CareUnits,
+    criteria: Criteria,
+    before: Snapshot,
+    run: Run,
+) -> FlagTables:
+    """Assess every man on the drug by the limit in use; add changes, evidence, gaps and context."""
+    from e2analytics.exposure.dose_response import predict
+    from e2analytics.flags import cohort as cohorts
+    from e2analytics.flags import context, evidence, gaps, lifecycle
+
+    present = present_dose(data.episodes, run.as_of)
+    estimates = Estimates(
+        e2=predict.present_and_off_drug(response.response, response.own_levels, present),
+        exposures=exposure.exposures,
+    )
+    was = lifecycle.FlagState(before.table("cohort"), before.table("flags"))
+    cohort = cohorts.cohort(data, estimates, criteria, before=was.flags)
+    flags = lifecycle.flags(cohort, was.flags, as_of=run.as_of)
+    now = lifecycle.FlagState(cohort, flags)
+    changes = lifecycle.events(was, now, as_of=run.as_of, run_id=run.run_id)
+    estimated = cohort.filter(pl.col("e2_expected_pg_ml").is_not_null()).select("patient_id")
+    projections = predict.projections(response.response, response.own_levels, estimated)
+    return FlagTables(
+        cohort=cohort,
+        flags=flags,
+        flag_events=pl.concat([before.table("flag_events"), changes]),
+        flag_evidence=evidence.evidence(data, estimates, cohort, projections, criteria),
+        gaps=gaps.gaps(data, care, cohort, flags, run.as_of),
+        context=context.context(data, exposure.exposures, cohort),
+        projections=projections,
+    )
+
+
+# --- accounting and publishing --------------------------------------------------------------------
+
+
+@step("Accounting for every row")
+def account_for(
+    intake: Intake, data: PatientData, exposure: ExposureTables, run: Run
+) -> pl.DataFrame:
+    """Return where rows, men and pairs of the primary site went."""
+    from e2analytics.curve import rows
+
+    site = run.settings.fit.primary_site
+    of_primary = rows.Measured(
+        exposures=exposure.exposures,
+        episodes=exposure.exposure_episodes,
+        levels=exposure.levels,
+        risk_exposures=exposure.exposures.clear(),
+        risk_episodes=exposure.exposure_episodes.clear(),
+    )
+    outcome = rows.first_outcome(of_primary, site)
+    used = rows.complete(of_primary, site, outcome, run.settings.fit).rows
+    pairs = exposure.exposures.filter(pl.col("site") == site)
+    if outcome == rows.LEVEL:
+        scans = data.dxa.filter(pl.col("site") == site)
+        beside = exposure.levels.filter(pl.col("site") == site)
+        men = attrition.patient_losses(data.patients, scans, beside, used, what="scan beside an E2")
+        pair_losses: list[attrition.Loss] = []
+    else:
+        men = attrition.patient_losses(
+            data.patients, pairs, pairs.filter("usable"), used, what="scan pair"
+        )
+        pair_losses = attrition.pair_losses(pairs, used)
+    chains = {
+        "rows": (len(intake.lines), attrition.row_losses(intake.lines)),
+        "patients": (len(data.patients), men),
+        "pairs": (len(pairs), pair_losses),
+    }
+    return attrition.table(run.run_id, chains)
+
+
+@step("Grading each feed's data")
+def grade(intake: Intake, before: Snapshot, run: Run) -> pl.DataFrame:
+    """Grade the data of every feed, table and month."""
+    days = dict(before.table("runs").select("run_id", "as_of").iter_rows())
+    return quality.grade(intake.rows, intake.files, read_on=days | {run.run_id: run.as_of})
+
+
+@step("Sealing the crosswalk")
+def keep_crosswalk(drop: Path, store: Store, sources: Sources) -> None:
+    """Add the patients of a drop to the encrypted crosswalk."""
+    crosswalk.add(store, sources.crosswalk, key_of(drop))
+
+
+@step("Publishing")
+def publish(
+    store: Store,
+    outputs: Outputs,
+    sources: Sources,
+    run: Run,
+    key_check: str | None,
+    started_at: datetime,
+) -> dict[str, Any]:
+    """Publish all tables at once; return the manifest."""
+    return publishing.publish(
+        store,
+        outputs,
+        run_id=run.run_id,
+        as_of=run.as_of,
+        part=run.scope,
+        key_check=key_check,
+        started_at=started_at,
+        settings=run.settings.model_dump(mode="json"),
+        inputs={file.source_file: file.sha256 for file in sources.files},
+    )

@@ -1,0 +1,103 @@
+"""The men's rows as of a day: what a run knows when it fits, flags and counts.
+
+Frames travel together under their names, so that no two of them can be exchanged by mistake.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from e2analytics.tables.vocabulary import FITTED_SITES
+
+BONE_SITES: Final = (*FITTED_SITES, "one_third_radius")
+"""Sites whose scans show bone; a scan of the whole body shows fat."""
+BONE_SCAN: Final = "bone_scan"
+"""In ``AsOfRows.pending`` the subject of a scan of one of ``BONE_SITES``, or of an unreadable site."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AsOfRows:
+    """Rows of the canonical tables that happened on the as-of date or before.
+
+    Attributes
+    ----------
+    patients, medications, labs, dxa, events, precision
+        Accepted rows, as their contracts say; patients are men.
+    pending
+        ``patient_id, what, happened_on`` of rows in quarantine.
+    pending_e2
+        E2 results in quarantine, as rows of ``labs``.
+    """
+
+    patients: pl.DataFrame
+    medications: pl.DataFrame
+    labs: pl.DataFrame
+    dxa: pl.DataFrame
+    events: pl.DataFrame
+    precision: pl.DataFrame
+    pending: pl.DataFrame
+    pending_e2: pl.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatientData(AsOfRows):
+    """The rows of a day, with what was linked to them.
+
+    Attributes
+    ----------
+    episodes
+        Aromatase inhibitors: one dose from a day until another.
+    draws, pending_draws
+        E2 results with the drug of their day: accepted ones, and those in quarantine.
+    pairs
+        Each scan with the next one that it can be compared with.
+    densitometry
+        Scans with T-score, Z-score and class.
+    """
+
+    episodes: pl.DataFrame
+    draws: pl.DataFrame
+    pending_draws: pl.DataFrame
+    pairs: pl.DataFrame
+    densitometry: pl.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimates:
+    """What the dose response says of the men on the as-of date.
+
+    Attributes
+    ----------
+    e2
+        Log E2 at the present dose and off the drug, with their uncertainty. Grain: patient_id.
+    exposures
+        E2 between two scans. Grain: patient_id, site, first scan.
+    """
+
+    e2: pl.DataFrame
+    exposures: pl.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class CareUnits:
+    """What the quality measures count, for the measures themselves and for the gaps in care.
+
+    Attributes
+    ----------
+    units
+        Grain: one unit of one measure.
+    unavailable
+        Why a clinic's data do not allow a measure. Grain: month_end, clinic_id, measure.
+    doses
+        Episodes, each marked as a start, a change, or neither.
+    courses
+        Courses of treatment, from a start to the end of the last episode.
+    """
+
+    units: pl.DataFrame
+    unavailable: pl.DataFrame
+    doses: pl.DataFrame
+    courses: pl.DataFrame
