@@ -13,7 +13,7 @@ from e2analytics.errors import UnreadableError
 from e2analytics.feeds import formats
 from e2analytics.feeds.description import load_feeds
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.tables.categoricals import plain
+from e2analytics.tables.categoricals import to_contract_types
 from e2analytics.tables.snapshot import Outputs
 from tests.conftest import KEY
 
@@ -39,7 +39,7 @@ def test_a_file_without_a_required_column_is_refused_and_the_others_are_read(tmp
 def test_patient_numbers_do_not_come_through_the_door(tmp_path: Path):
     (tmp_path / "patients.csv").write_text(PATIENTS)
 
-    rows = plain(read(tmp_path).rows["patients"], "patients")
+    rows = to_contract_types(read(tmp_path).rows["patients"], "patients")
 
     assert "P1" not in rows["patient_id"].to_list()
     assert rows["patient_id"].str.contains(r"^p[0-9a-f]{20}$").all()
@@ -187,7 +187,7 @@ def test_ids_made_of_the_patients_number_are_made_of_his_pseudonym(tmp_path: Pat
     (tmp_path / "drop" / "survey.csv").write_text("N\nP77\n")
 
     read_now = Sources.from_drop(tmp_path / "drop", load_feeds(tmp_path / "feeds"), KEY)
-    rows = plain(read_now.rows["events"], "events")
+    rows = to_contract_types(read_now.rows["events"], "events")
 
     assert rows["event_id"][0] == "E-" + rows["patient_id"][0]
     assert "P77" not in str(rows.rows())

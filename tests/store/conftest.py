@@ -10,7 +10,7 @@ import pytest
 from e2analytics.store.lock import writing
 from e2analytics.store.publish import publish as publish_run
 from e2analytics.store.store import Store
-from e2analytics.tables.categoricals import plain
+from e2analytics.tables.categoricals import to_contract_types
 from e2analytics.tables.snapshot import Outputs
 from tests.conftest import AS_OF
 
@@ -44,4 +44,4 @@ def versions(store: Store) -> dict[str, int]:
 
 
 def labs_of(store: Store) -> pl.DataFrame:
-    return plain(store.snapshot().tables["labs"], "labs")
+    return to_contract_types(store.snapshot().tables["labs"], "labs")

@@ -16,7 +16,7 @@ from e2analytics.run.pipeline import run
 from e2analytics.store.lock import writing
 from e2analytics.store.merge import merge
 from e2analytics.store.store import Store
-from e2analytics.tables.categoricals import plain
+from e2analytics.tables.categoricals import to_contract_types
 from e2analytics.tables.snapshot import Outputs
 from tests.conftest import AS_OF, QUICK
 from tests.store.conftest import labs_of, publish, versions
@@ -92,7 +92,9 @@ def test_a_killed_run_leaves_the_last_published_state(
     assert killed.returncode == -signal.SIGKILL
     # Readers see the run before, though labs were written.
     assert DeltaTable(f"{store.uri}/labs").version() > versions(store)["labs"]
-    assert_frame_equal(labs_of(store), plain(before.tables["labs"], "labs"), check_row_order=False)
+    assert_frame_equal(
+        labs_of(store), to_contract_types(before.tables["labs"], "labs"), check_row_order=False
+    )
     # The lock went with its process, and the next run puts the leftovers back.
     publish(store, outputs)
     for name, frame in before.tables.items():

@@ -11,7 +11,7 @@ from e2analytics.errors import ConfigurationError, StoreError, TooLittleDataErro
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.run.pipeline import run
 from e2analytics.store.store import SCHEMA_VERSION, Store, open_published
-from e2analytics.tables.categoricals import plain
+from e2analytics.tables.categoricals import to_contract_types
 from e2analytics.tables.snapshot import Outputs
 from tests.conftest import AS_OF, QUICK
 from tests.store.conftest import publish
@@ -26,7 +26,7 @@ def test_tables_come_back_as_they_went_in(store: Store, outputs: Outputs):
     back = store.snapshot()
     for name, frame in outputs.not_accepted.items():
         assert_frame_equal(
-            plain(back.not_accepted[name], name),
+            to_contract_types(back.not_accepted[name], name),
             frame,
             check_row_order=False,
             check_column_order=False,

@@ -1,8 +1,20 @@
 """The registry: every table is listed, and its facts name columns that it has."""
 
-import pytest
+from dataclasses import replace
 
-from e2analytics.tables.registry import CANONICAL, DERIVED, TABLES, columns_of, facts_of, order_of
+import pytest
+from pandera.typing.polars import Series
+
+from e2analytics.tables.registry import (
+    CANONICAL,
+    DERIVED,
+    TABLES,
+    columns_of,
+    contracts_digest,
+    facts_of,
+    order_of,
+)
+from e2analytics.tables.runs import Runs
 from e2analytics.tables.snapshot import Outputs
 
 
@@ -22,3 +34,28 @@ def test_the_facts_of_a_table_name_columns_that_it_has(table: str):
 
 def test_a_table_without_facts_of_its_own_has_those_of_its_base():
     assert facts_of("flags") == facts_of("cohort")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"kind": "derived"}, {"key": ("as_of",)}, {"order": ("as_of",)}, {"month_partition": "as_of"}],
+)
+def test_the_digest_of_the_contracts_changes_with_a_fact(
+    change: dict[str, object], monkeypatch: pytest.MonkeyPatch
+):
+    before = contracts_digest()
+
+    monkeypatch.setattr(Runs, "_facts", replace(Runs.facts(), **change))
+
+    assert contracts_digest() != before
+
+
+def test_the_digest_of_the_contracts_changes_with_the_columns(monkeypatch: pytest.MonkeyPatch):
+    class Wider(Runs):
+        another: Series[str]
+
+    before = contracts_digest()
+
+    monkeypatch.setitem(TABLES, "runs", Wider)
+
+    assert contracts_digest() != before

@@ -9,7 +9,7 @@ import polars as pl
 
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.ingest.reconcile import FATES
-from e2analytics.tables.categoricals import compact, plain
+from e2analytics.tables.categoricals import to_categories, to_contract_types
 from e2analytics.tables.check import check
 from e2analytics.tables.registry import CANONICAL, TABLES, columns_of
 from e2analytics.tables.snapshot import Sliced, Snapshot
@@ -37,7 +37,7 @@ class Intake:
 
     def accepted(self, table: str) -> pl.DataFrame:
         """Return the current rows of a canonical table."""
-        return plain(self._accepted(table), table)
+        return to_contract_types(self._accepted(table), table)
 
     def tables(self, others: Mapping[str, pl.DataFrame]) -> Sliced:
         """Return the current rows of the canonical tables, checked, together with ``others``."""
@@ -63,7 +63,7 @@ def every_row(sources: Sources, before: Snapshot) -> dict[str, pl.DataFrame]:
     rows = {}
     for table in CANONICAL:
         old = before.rows(table).filter(~pl.col("source_file").is_in(read_again))
-        new = [compact(sources.rows[table])] if table in sources.rows else []
+        new = [to_categories(sources.rows[table])] if table in sources.rows else []
         rows[table] = pl.concat([old, *new], how="diagonal")
     return rows
 

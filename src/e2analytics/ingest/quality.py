@@ -19,7 +19,7 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.tables.categoricals import compact, distinct
+from e2analytics.tables.categoricals import distinct, to_categories
 from e2analytics.tables.months import month_of
 
 OUR_OWN_RULE: Final = "our own rule"
@@ -99,7 +99,7 @@ def grade(
 
 def _count(table: str, rows: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:
     accepted = pl.col("fate") == "accepted"
-    read_from = distinct(compact(rows.select("source_file")))
+    read_from = distinct(to_categories(rows.select("source_file")))
     known = read_from.rows.select(pl.col("source_file").cast(pl.String)).join(
         files, on="source_file", how="left", maintain_order="left"
     )

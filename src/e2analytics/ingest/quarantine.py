@@ -9,7 +9,7 @@ from __future__ import annotations
 import polars as pl
 
 from e2analytics.reference import row_rules
-from e2analytics.tables.categoricals import plain
+from e2analytics.tables.categoricals import to_contract_types
 from e2analytics.tables.registry import columns_of
 
 _LINE = ["table", "source_file", "source_line", "rule"]
@@ -63,7 +63,9 @@ def waiting(table: str, settled: pl.DataFrame, feeds: pl.DataFrame) -> pl.DataFr
     # A row whose patient is not known breaks no rule of its own.
     settled_by = pl.when(pl.col("why").is_in(list(row_rules.load().reconcile_rules))).then("why")
     lines = (
-        plain(doubtful.select("source_file", "source_line", "failed_rules", "why"), table)
+        to_contract_types(
+            doubtful.select("source_file", "source_line", "failed_rules", "why"), table
+        )
         .select(
             "source_file",
             "source_line",

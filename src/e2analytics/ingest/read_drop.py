@@ -26,8 +26,8 @@ from e2analytics.ingest.normalise.tables import normalise
 from e2analytics.ingest.rules.judge import judge
 from e2analytics.reference import schemas_folder
 from e2analytics.settings import Settings
-from e2analytics.tables.categoricals import compact
-from e2analytics.tables.prefetch import read_ahead
+from e2analytics.tables.categoricals import to_categories
+from e2analytics.tables.prefetch import prefetch
 from e2analytics.tables.source import PROVENANCE
 
 _HASH_DIGITS = 12
@@ -311,7 +311,7 @@ class _Content:
 
     def read(self) -> None:
         feed = self._found.feed
-        for record, rows in read_ahead(formats.read(self._found.path, feed.format)):
+        for record, rows in prefetch(formats.read(self._found.path, feed.format)):
             taking = self._kinds_of(record)
             if not taking:
                 self._other_records[f"all of {record}"] = None
@@ -351,7 +351,7 @@ class _Content:
             source_file=line.source_file,
             source_order=line.source_order,
         )
-        rows_judged = compact(self._judge(self._found, kind, text))
+        rows_judged = to_categories(self._judge(self._found, kind, text))
         self.frames.setdefault(kind.target, []).append(rows_judged)
         self._lines_read[kind.target].append(rows["source_line"])
 

@@ -21,7 +21,7 @@ from e2analytics.reference.row_rules import (
     SUSPECTED_UNIT_SLIP,
     UNKNOWN_PATIENT,
 )
-from e2analytics.tables.categoricals import TEXT, compact, keys, plain, repeated
+from e2analytics.tables.categoricals import TEXT, keys, repeated, to_categories, to_contract_types
 from e2analytics.tables.registry import columns_of, key_of
 from e2analytics.tables.source import PROVENANCE, READING_ORDER, ROW
 
@@ -331,7 +331,7 @@ def suspect(labs: pl.DataFrame, suspects: pl.DataFrame) -> pl.DataFrame:
     found = (
         labs.select(*ROW, "fate")
         .with_row_index(_AT)
-        .join(compact(suspects.select(ROW)), on=ROW, how="semi")
+        .join(to_categories(suspects.select(ROW)), on=ROW, how="semi")
         .filter(pl.col("fate") == "accepted")
     )
     doubted = found.with_columns(fate=pl.lit("quarantined"), why=pl.lit(SUSPECTED_UNIT_SLIP))
@@ -349,7 +349,7 @@ def known_patients(patients: pl.DataFrame) -> pl.DataFrame:
     patients
         Settled rows.
     """
-    ours = plain(
+    ours = to_contract_types(
         patients.filter(pl.col("fate").is_in(["accepted", "superseded", "duplicate"])), "patients"
     )
     made_up = pl.col("imputed").str.contains("clinic_id", literal=True)

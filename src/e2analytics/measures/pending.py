@@ -15,7 +15,7 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.tables.categoricals import plain
+from e2analytics.tables.categoricals import to_contract_types
 from e2analytics.tables.patient_data import BONE_SCAN, BONE_SITES, AsOfRows
 from e2analytics.tables.registry import EVENT_DATE, columns_of
 from e2analytics.tables.snapshot import up_to
@@ -86,5 +86,5 @@ def _of_men(
     table: str, with_fate: pl.DataFrame, patients: pl.DataFrame, as_of: date
 ) -> pl.DataFrame:
     happened = pl.col(EVENT_DATE[table]) <= pl.lit(as_of)
-    rows = plain(with_fate.filter(pl.col("fate") == _PENDING, happened), table)
+    rows = to_contract_types(with_fate.filter(pl.col("fate") == _PENDING, happened), table)
     return rows.join(patients, on="patient_id", how="semi")

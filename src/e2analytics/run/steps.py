@@ -31,7 +31,7 @@ from e2analytics.settings import Settings
 from e2analytics.store import crosswalk
 from e2analytics.store import publish as publishing
 from e2analytics.store.store import Store
-from e2analytics.tables.categoricals import plain
+from e2analytics.tables.categoricals import to_contract_types
 from e2analytics.tables.patient_data import AsOfRows, CareUnits, Estimates, PatientData
 from e2analytics.tables.registry import CANONICAL
 from e2analytics.tables.snapshot import Outputs, Snapshot
@@ -162,13 +162,13 @@ def take_in(sources: Sources, before: Snapshot, run: Run) -> Intake:
     settings = run.settings
     rows = every_row(sources, before)
     feeds = ledger.feed_of_each_file(before.table("files"), sources)
-    clinics = plain(rows["patients"].select("patient_id", "clinic_id"), "patients")
+    clinics = to_contract_types(rows["patients"].select("patient_id", "clinic_id"), "patients")
     rows["labs"] = convert.converted(rows["labs"], feeds, clinics, settings.slips)
     standing = reconcile.standings(rows["patients"], settings.identities_settled)
     rows = {table: reconcile.settle(table, each, standing) for table, each in rows.items()}
 
     orders = rows["medications"].filter(pl.col("fate") == "accepted")
-    episodes = find_episodes(plain(orders, "medications"))
+    episodes = find_episodes(to_contract_types(orders, "medications"))
     on_drug = on_treatment.on_drug(rows["labs"], episodes, clinics, settings.flag)
     mix_ups = find.find(rows["labs"].with_columns(on_drug), feeds, clinics, settings.slips)
     rows["labs"] = reconcile.suspect(rows["labs"], mix_ups.suspects)

@@ -1,6 +1,6 @@
-"""Writes a new Delta table of rows that are kept compact: polars its Parquet files, Delta Lake its log.
+"""Writes a new Delta table of rows with categories: polars its Parquet files, Delta Lake its log.
 
-In    frames of one schema; a text may be a category (``compact``)
+In    frames of one schema; a text may be a category (``categoricals``)
 Out   a table in a folder, in which every category is text again
 
 Delta Lake's own writer takes the rows as plain text: of ten million laboratory results three times the
@@ -20,7 +20,7 @@ from deltalake import DeltaTable, Schema
 from deltalake.transaction import AddAction
 
 from e2analytics.tables.categoricals import TEXT
-from e2analytics.tables.prefetch import read_ahead
+from e2analytics.tables.prefetch import prefetch
 
 _ROWS_OF_A_GROUP: Final = 1 << 20
 
@@ -51,7 +51,7 @@ def write_new(folder: Path, schema: pl.Schema, parts: Iterable[Part], by: str | 
     stored = Schema.from_arrow(none.to_arrow().schema)
     table = DeltaTable.create(folder, stored, mode="overwrite", partition_by=by)
     # The rows of the next file are picked while the last one is written.
-    files = [_added(folder, part, by) for part in read_ahead(iter(parts)) if len(part.rows)]
+    files = [_added(folder, part, by) for part in prefetch(iter(parts)) if len(part.rows)]
     table.create_write_transaction([*files], "overwrite", stored, by)
 
 

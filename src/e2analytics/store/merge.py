@@ -22,10 +22,10 @@ from deltalake.exceptions import CommitFailedError
 from e2analytics.errors import StoreError
 from e2analytics.store.access import DeltaTables
 from e2analytics.store.delta import Part, write_new
-from e2analytics.tables.categoricals import compact, plain
-from e2analytics.tables.months import month_of, spelled
+from e2analytics.tables.categoricals import to_categories, to_contract_types
+from e2analytics.tables.months import month_of, year_month
 from e2analytics.tables.registry import MONTH_PARTITION
-from e2analytics.tables.snapshot import compact_rows, slices
+from e2analytics.tables.snapshot import categorical_rows, slices
 from e2analytics.tables.source import ROW
 
 _MONTH: Final = "month"
@@ -70,10 +70,10 @@ def merge(
     if changed.is_empty() and gone.is_empty():
         return published
     rows = pl.concat(
-        _with_month(name, part).join(plain(changed, table), on=ROW, how="semi")
+        _with_month(name, part).join(to_contract_types(changed, table), on=ROW, how="semi")
         for part in slices(tables, table)
     )
-    leaving = plain(gone.drop(_HASH), table).with_columns(keep=pl.lit(False))
+    leaving = to_contract_types(gone.drop(_HASH), table).with_columns(keep=pl.lit(False))
     _merge_changes(
         delta, name, pl.concat([rows.with_columns(keep=pl.lit(True)), leaving], how="diagonal")
     )
@@ -88,7 +88,7 @@ def write_rows(
         if "://" in delta.uri:
             _write_slices(delta, name, tables, table)
         else:
-            rows = compact_rows(tables, table)
+            rows = categorical_rows(tables, table)
             by = _MONTH if name in MONTH_PARTITION else None
             write_new(Path(delta.path(name)), rows.schema, _parts(name, rows), by)
 
@@ -148,7 +148,7 @@ def _hashes(rows: _Frame) -> _Frame:
     """Return the place of each row, and a hash of all its values."""
     names: list[str] = sorted(rows.collect_schema())
     place = [*ROW, *([_MONTH] if _MONTH in names else [])]
-    return compact(rows.select(*place, pl.struct(names).hash(seed=0).alias(_HASH)))
+    return to_categories(rows.select(*place, pl.struct(names).hash(seed=0).alias(_HASH)))
 
 
 def _parts(name: str, rows: pl.DataFrame) -> Iterator[Part]:
@@ -166,7 +166,7 @@ def _parts(name: str, rows: pl.DataFrame) -> Iterator[Part]:
         .collect()
     )
     for month, at in zip(months["month"], months["at"], strict=True):
-        yield Part(rows[at], spelled(month))
+        yield Part(rows[at], year_month(month))
 
 
 def _with_month(name: str, frame: pl.DataFrame) -> pl.DataFrame:

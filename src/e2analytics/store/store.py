@@ -25,7 +25,7 @@ import polars as pl
 
 from e2analytics.errors import ConfigurationError, StoreError, TooLittleDataError
 from e2analytics.store.access import DeltaTables
-from e2analytics.tables.categoricals import compact
+from e2analytics.tables.categoricals import to_categories
 from e2analytics.tables.registry import (
     CANONICAL,
     CARRIED_OVER,
@@ -129,7 +129,9 @@ class Store:
             return Snapshot()
         versions = self.versions(run)
         not_accepted = {
-            table: self._read_compact(f"not_accepted/{table}", versions[f"not_accepted/{table}"])
+            table: self._read_categorical(
+                f"not_accepted/{table}", versions[f"not_accepted/{table}"]
+            )
             for table in CANONICAL
         }
         tables = {
@@ -138,7 +140,7 @@ class Store:
             if name in CARRIED_OVER and name not in CANONICAL
         }
         tables |= {
-            table: self._read_compact(table, versions[table]).select(columns_of(table))
+            table: self._read_categorical(table, versions[table]).select(columns_of(table))
             for table in CANONICAL
         }
         tables["runs"] = self.runs()
@@ -159,10 +161,10 @@ class Store:
         """Return the Delta version of every table that a published run names."""
         return dict(json.loads(run["table_versions"]))
 
-    def _read_compact(self, name: str, version: int) -> pl.DataFrame:
+    def _read_categorical(self, name: str, version: int) -> pl.DataFrame:
         with self.delta.named_errors(name, "read"):
             scan = pl.scan_delta(self.delta.path(name), version=version)
-            return compact(scan).collect(engine="streaming")
+            return to_categories(scan).collect(engine="streaming")
 
 
 def open_published(uri: str, as_of: date | None = None) -> tuple[Store, dict[str, Any]]:

@@ -1,10 +1,10 @@
-"""Keeps rows small while they are many: repeated texts as categories, 4 bytes each.
+"""Stores repeated texts as categories, 4 bytes each, to keep large tables small in memory.
 
 In    rows of a canonical table
-Out   the same rows; every text but the row's own id is a category (:func:`compact`), or text again as
-      the table's contract says (:func:`plain`)
+Out   the same rows with categories for all texts but the row's own id (:func:`to_categories`), or in
+      the types of the table's contract again (:func:`to_contract_types`)
 
-Ten million laboratory results take 1.5 GB so, and 3 GB as text.
+Ten million laboratory results take 1.5 GB this way, and 3 GB as text.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _OWN_IDS: Final = frozenset({"result_id", "scan_id", "order_id", "event_id"})
 
 
 _MANY: Final = 1 << 20
-"""Codes that are too many to have a place each."""
+"""Above this number of codes, an array with a place for each code would be too large."""
 _Frame = TypeVar("_Frame", pl.DataFrame, pl.LazyFrame)
 
 
-def compact(rows: _Frame, *, but: Collection[str] = _OWN_IDS) -> _Frame:
-    """Return ``rows`` with repeated texts as categories; texts in ``but`` stay as they are."""
+def to_categories(rows: _Frame, *, keep: Collection[str] = _OWN_IDS) -> _Frame:
+    """Return ``rows`` with texts as categories; the columns in ``keep`` stay text."""
     texts = [name for name, dtype in rows.collect_schema().items() if dtype == pl.String]
-    return rows.with_columns(pl.col(name).cast(TEXT) for name in texts if name not in but)
+    return rows.with_columns(pl.col(name).cast(TEXT) for name in texts if name not in keep)
 
 
-def plain(rows: pl.DataFrame, table: str) -> pl.DataFrame:
-    """Return ``rows`` in the types of the table's contract; other columns are text again."""
+def to_contract_types(rows: pl.DataFrame, table: str) -> pl.DataFrame:
+    """Return ``rows`` in the types of the table's contract; its other categories become text."""
     types = schema_of(table)
     return rows.with_columns(
         pl.col(name).cast(types.get(name, pl.String()))
@@ -46,14 +46,14 @@ def plain(rows: pl.DataFrame, table: str) -> pl.DataFrame:
 
 
 class Distinct(NamedTuple):
-    """What rows say, each of it once: ``rows``, and ``of`` which of them each row is."""
+    """The distinct rows of a frame, and for each of its rows the position in ``rows``: ``of``."""
 
     rows: pl.DataFrame
     of: pl.Series
 
 
 def distinct(rows: pl.DataFrame) -> Distinct:
-    """Find the different rows of a frame of texts that repeat: what is done for these is done for all.
+    """Find the distinct rows of a frame, so that work on them serves all rows.
 
     >>> kinds = distinct(pl.DataFrame({"test": ["E2", "T", "E2"], "unit": ["pg/mL", None, "pg/mL"]}))
     >>> kinds.of.to_list(), len(kinds.rows)
@@ -74,25 +74,25 @@ def distinct(rows: pl.DataFrame) -> Distinct:
 
 
 def _numbered(texts: pl.Series) -> tuple[npt.NDArray[Any], int]:
-    """Return a number for each text of a column, and below which number they are."""
+    """Return a code for each text of a column, and an upper bound that all codes lie below."""
     numbered = texts if texts.dtype == TEXT else texts.cast(_none_of(texts.name).dtype)
     physical = numbered.to_physical()
-    # Polars types the largest of any column alike; of category numbers it is one.
+    # Polars types the maximum of every column alike; that of category numbers is a number.
     none = int(physical.max() or 0) + 1  # type: ignore[arg-type]
     return physical.fill_null(none).to_numpy(), none + 1
 
 
 @cache
 def _none_of(column: str) -> pl.Series:
-    """Return no texts of a column that has categories of its own: their numbers are small.
+    """Return an empty column with categories of its own, so that their numbers are small.
 
-    As long as there is a series of them, even an empty one, polars keeps the numbers.
+    Polars keeps the numbers of categories as long as a series of them exists, even an empty one.
     """
     return pl.Series(dtype=pl.Categorical(pl.Categories(column, namespace="e2analytics")))
 
 
 def _renumbered(code: npt.NDArray[Any], n: int) -> tuple[npt.NDArray[np.int64], int]:
-    """Return codes below ``n`` numbered anew, without gaps, and how many there are."""
+    """Renumber codes below ``n`` without gaps; return them and their number."""
     if n > _MANY:
         known, code = np.unique(code, return_inverse=True)
         return code, len(known)
@@ -104,8 +104,8 @@ def _renumbered(code: npt.NDArray[Any], n: int) -> tuple[npt.NDArray[np.int64], 
 def keys(rows: pl.DataFrame, names: Sequence[str]) -> pl.Series:
     """Return a hash of some columns of each row, for comparisons within one process.
 
-    Categories go in by their numbers: as texts they take six times as long. The columns' hashes are put
-    together here: of a structure of columns it takes three times as long.
+    Categories are hashed by their numbers: as texts they take six times as long. The hashes of columns are
+    combined here: polars' hash of a struct takes three times as long.
     """
     numbers = [
         pl.col(name).to_physical() if rows.schema[name] == TEXT else pl.col(name) for name in names
@@ -115,7 +115,7 @@ def keys(rows: pl.DataFrame, names: Sequence[str]) -> pl.Series:
 
 
 def repeated(keys: pl.Series) -> pl.Series:
-    """Return the keys that are there more than once, each of them once."""
-    # Sorted, as nearly all differ: half the time of a table of them.
+    """Return the distinct repeated keys."""
+    # Nearly all keys differ: sorting takes half the time of counting them.
     in_order = np.sort(keys.to_numpy())
     return pl.Series(np.unique(in_order[1:][in_order[1:] == in_order[:-1]]), dtype=keys.dtype)

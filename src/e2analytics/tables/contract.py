@@ -34,7 +34,7 @@ class Facts:
         Whether the contract checks that the key is unique. False where the step that makes the table
         guarantees it.
     order
-        Columns that put the rows in one order, whatever order files are read in; the key unless stated.
+        Columns that sort the rows, whatever order files are read in; the key unless stated.
     event_date
         Column with the day on which a row happened.
     month_partition

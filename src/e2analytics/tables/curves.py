@@ -1,4 +1,4 @@
-"""The risk curve, what follows from it, and the limits taken into use."""
+"""Contracts of the risk curve, its summary and sensitivity, and the limits in use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What scans and E2 say together: scans judged, E2 between scans, the dose response."""
+"""Contracts of classed scans, E2 between scans, and the dose response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The men on an aromatase inhibitor, their flags, and what stands beside these."""
+"""Contracts of the men on an aromatase inhibitor, their flags, and the context of these."""
 
 from __future__ import annotations
 

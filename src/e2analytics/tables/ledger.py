@@ -1,4 +1,4 @@
-"""What became of files and rows: the ledger, the quarantine, and the quality of the data."""
+"""Contracts of the ledger, the quarantine, attrition, unit mix-ups and data quality."""
 
 from __future__ import annotations
 

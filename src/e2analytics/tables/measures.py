@@ -1,4 +1,4 @@
-"""Quality measures by month and clinic."""
+"""Contract of the quality measures by month and clinic."""
 
 from __future__ import annotations
 

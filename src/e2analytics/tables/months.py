@@ -1,4 +1,4 @@
-"""Months as numbers, counted from year 0: small, in order, and quick to group by."""
+"""Months as integers, counted from year 0: small, ordered, and fast to group by."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import polars as pl
 
 
 def month_of(day: pl.Expr) -> pl.Expr:
-    """Return the month of a day."""
+    """Return the month number of a date."""
     return day.dt.year().cast(pl.Int32) * 12 + day.dt.month().cast(pl.Int32) - 1
 
 
-def spelled(month: int) -> str:
+def year_month(month: int) -> str:
     """Write a month as YYYY-MM."""
     return f"{month // 12:04d}-{month % 12 + 1:02d}"

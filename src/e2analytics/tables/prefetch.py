@@ -1,4 +1,4 @@
-"""Makes the next of several things while the last one is worked on, in the same order."""
+"""Prefetches the next batch in a thread."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def read_ahead(batches: Iterator[T]) -> Iterator[T]:
-    """Yield ``batches``; each is made in another thread, by the time that it is asked for if all goes well.
+def prefetch(batches: Iterator[T]) -> Iterator[T]:
+    """Yield ``batches`` in order; a thread makes the next one while the caller works on the last.
 
-    What goes wrong with a batch is raised where that batch would be yielded.
+    An error in a batch is raised where that batch would be yielded.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
-        coming = reader.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = reader.submit(next, batches, None)
+    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as reader:
+        upcoming = reader.submit(next, batches, None)
+        while (batch := upcoming.result()) is not None:
+            upcoming = reader.submit(next, batches, None)
             yield batch

@@ -6,6 +6,7 @@ these. The order of ``TABLES`` is the order of every output that lists tables.
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Final
 
 import polars as pl
@@ -89,6 +90,26 @@ def schema_of(table: str) -> dict[str, pl.DataType]:
 def columns_of(table: str) -> list[str]:
     """Return the names of a table's columns, in order."""
     return list(TABLES[table].to_schema().columns)
+
+
+def contracts_digest() -> str:
+    """Return a digest of all that stored tables depend on.
+
+    It changes with a table's name, kind, key, order or partition, and with a column's name, type or place.
+    A store written under another digest needs a migration.
+    """
+    stored = [
+        (
+            table,
+            facts_of(table).kind,
+            key_of(table),
+            order_of(table),
+            facts_of(table).month_partition,
+            [(name, str(dtype)) for name, dtype in schema_of(table).items()],
+        )
+        for table in TABLES
+    ]
+    return sha256(repr(stored).encode()).hexdigest()
 
 
 def _of_kind(kind: Kind) -> tuple[str, ...]:

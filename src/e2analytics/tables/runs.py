@@ -1,4 +1,4 @@
-"""Manifests of runs, and the models that they fitted."""
+"""Contracts of run manifests and of fitted models."""
 
 from __future__ import annotations
 

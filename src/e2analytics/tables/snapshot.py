@@ -1,4 +1,4 @@
-"""What is known between runs: the tables of a published run, and the rows that were not accepted."""
+"""The state between runs: the tables of a published run, and the rows that were not accepted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.tables.categoricals import compact, plain
+from e2analytics.tables.categoricals import to_categories, to_contract_types
 from e2analytics.tables.registry import EVENT_DATE, schema_of
 
 _SLICE: Final = 500_000
@@ -25,15 +25,15 @@ _NOT_ACCEPTED_COLUMNS: Final = {
 class Snapshot:
     """The tables of a published run; empty before the first.
 
-    ``not_accepted`` holds the rows of the canonical tables that were not accepted: versions that gave way,
-    rows that wait for their supplier or their patient, rows that are none of ours.
+    ``not_accepted`` holds the other rows of the canonical tables: superseded and withdrawn versions,
+    duplicates, quarantined rows, and rows out of scope.
     """
 
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     not_accepted: Mapping[str, pl.DataFrame] = field(default_factory=dict)
 
     def table(self, name: str) -> pl.DataFrame:
-        """Return a table; an empty one with its columns if there is none yet."""
+        """Return a table; without rows if there is none yet."""
         return self.tables[name] if name in self.tables else empty_table(name)
 
     def rows(self, table: str) -> pl.DataFrame:
@@ -45,19 +45,20 @@ class Snapshot:
             self.not_accepted[table] if table in self.not_accepted else empty_not_accepted(table)
         )
         return pl.concat(
-            [compact(accepted), compact(not_accepted.drop("fate", "why"))], how="diagonal"
+            [to_categories(accepted), to_categories(not_accepted.drop("fate", "why"))],
+            how="diagonal",
         )
 
 
 class Sliced(Mapping[str, pl.DataFrame]):
-    """Tables by name, of which the large ones are kept compact and made plain a slice at a time.
+    """Tables by name; the canonical ones keep texts as categories and are converted a slice at a time.
 
     Parameters
     ----------
     rows
-        Compact rows of the canonical tables.
+        Rows of the canonical tables, texts as categories.
     others
-        Tables that are kept as they are.
+        All other tables, in the types of their contracts.
     """
 
     def __init__(
@@ -78,32 +79,32 @@ class Sliced(Mapping[str, pl.DataFrame]):
         return self._others[name] if name in self._others else pl.concat(self.slices(name))
 
     def slices(self, name: str) -> Iterator[pl.DataFrame]:
-        """Yield the rows of a canonical table; at least one slice, perhaps an empty one."""
+        """Yield a canonical table's rows in the types of its contract; at least one slice, which may be empty."""
         rows = self._rows[name]
         for start in range(0, max(len(rows), 1), _SLICE):
-            yield plain(rows.slice(start, _SLICE), name)
+            yield to_contract_types(rows.slice(start, _SLICE), name)
 
-    def compact(self, name: str) -> pl.DataFrame:
-        """Return the rows of a canonical table as they are kept."""
+    def categorical(self, name: str) -> pl.DataFrame:
+        """Return the rows of a canonical table with texts as categories."""
         return self._rows[name]
 
 
 def slices(tables: Mapping[str, pl.DataFrame], name: str) -> Iterator[pl.DataFrame]:
-    """Yield a table slice by slice, or in one where it is kept as it is."""
+    """Yield a table slice by slice; whole if it is not ``Sliced``."""
     if isinstance(tables, Sliced):
         yield from tables.slices(name)
     else:
         yield tables[name]
 
 
-def compact_rows(tables: Mapping[str, pl.DataFrame], name: str) -> pl.DataFrame:
-    """Return a table with its repeated texts as categories."""
-    return tables.compact(name) if isinstance(tables, Sliced) else compact(tables[name])
+def categorical_rows(tables: Mapping[str, pl.DataFrame], name: str) -> pl.DataFrame:
+    """Return a table with texts as categories."""
+    return tables.categorical(name) if isinstance(tables, Sliced) else to_categories(tables[name])
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Everything that a run made.
+    """Everything that a run produced.
 
     Attributes
     ----------
@@ -131,16 +132,16 @@ def empty_table(name: str) -> pl.DataFrame:
 
 
 def empty_not_accepted(table: str) -> pl.DataFrame:
-    """Return no rows of a canonical table's other fates."""
+    """Return the columns of a canonical table's not-accepted rows, without rows."""
     return pl.DataFrame(schema={**schema_of(table), **_NOT_ACCEPTED_COLUMNS})
 
 
 def up_to(tables: Mapping[str, pl.DataFrame], day: date) -> dict[str, pl.DataFrame]:
-    """Return the rows of canonical tables that happened on a day or before."""
+    """Return the rows of canonical tables dated on or before a day."""
     seen = {
         name: rows.filter(pl.col(EVENT_DATE[name]) <= pl.lit(day)) if name in EVENT_DATE else rows
         for name, rows in tables.items()
     }
-    # An end that lies ahead has not happened.
+    # A stop in the future has not happened.
     stopped = pl.when(pl.col("stopped_on") <= pl.lit(day)).then("stopped_on")
     return seen | {"medications": seen["medications"].with_columns(stopped_on=stopped)}

@@ -1,4 +1,4 @@
-"""What suppliers send, row by row: the canonical tables."""
+"""Contracts of the canonical tables: rows of suppliers."""
 
 from __future__ import annotations
 

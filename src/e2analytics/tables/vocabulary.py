@@ -1,4 +1,4 @@
-"""The words that columns of several tables may hold."""
+"""Controlled vocabularies: the values that a column may hold."""
 
 from __future__ import annotations
 

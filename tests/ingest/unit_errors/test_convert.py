@@ -8,7 +8,7 @@ from polars.testing import assert_frame_equal
 
 from e2analytics.ingest.unit_errors import convert
 from e2analytics.settings import SlipDecision, SlipSettings
-from e2analytics.tables.categoricals import compact, plain
+from e2analytics.tables.categoricals import to_categories, to_contract_types
 
 FEEDS = pl.DataFrame({"source_file": ["labs-0"], "feed": ["acme"]})
 CLINICS = pl.DataFrame({"patient_id": ["m1", "m2"], "clinic_id": ["north", "south"]})
@@ -49,7 +49,7 @@ def labs() -> pl.DataFrame:
 
 def changed(rows: pl.DataFrame, *decisions: SlipDecision) -> pl.DataFrame:
     settings = SlipSettings(decisions=decisions)
-    return plain(convert.convert(compact(rows), FEEDS, CLINICS, settings), "labs")
+    return to_contract_types(convert.convert(to_categories(rows), FEEDS, CLINICS, settings), "labs")
 
 
 def applied(rows: pl.DataFrame, *decisions: SlipDecision) -> pl.DataFrame:

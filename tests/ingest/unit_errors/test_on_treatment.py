@@ -6,7 +6,7 @@ import polars as pl
 
 from e2analytics.ingest.unit_errors import on_treatment
 from e2analytics.settings import FlagSettings
-from e2analytics.tables.categoricals import compact
+from e2analytics.tables.categoricals import to_categories
 
 # The clinic in the north sends its orders, the first of March; of the south nobody knows any.
 CLINICS = pl.DataFrame(
@@ -43,7 +43,7 @@ def test_a_draw_is_on_the_drug_off_it_or_nobody_knows():
         table, schema=["patient_id", "analyte", "collected_on", "on"], orient="row"
     )
 
-    told = on_treatment.on_drug(compact(draws.drop("on")), SPELLS, CLINICS, FlagSettings())
+    told = on_treatment.on_drug(to_categories(draws.drop("on")), SPELLS, CLINICS, FlagSettings())
 
     assert told.to_list() == draws["on"].to_list()
 
@@ -53,6 +53,6 @@ def test_without_any_order_nobody_knows():
         {"patient_id": ["on"], "analyte": ["estradiol"], "collected_on": [date(2026, 5, 1)]}
     )
 
-    told = on_treatment.on_drug(compact(draws), SPELLS.clear(), CLINICS, FlagSettings())
+    told = on_treatment.on_drug(to_categories(draws), SPELLS.clear(), CLINICS, FlagSettings())
 
     assert told.to_list() == [None]

@@ -19,7 +19,7 @@ from e2analytics import reference
 from e2analytics.feeds.mapping import NOT_MEASURED
 from e2analytics.feeds.parsing import finite, instant
 from e2analytics.spreadsheet import FORMULA
-from e2analytics.tables.categoricals import TEXT, compact, distinct
+from e2analytics.tables.categoricals import TEXT, distinct, to_categories
 
 OTHER_ANALYTE: Final = "other_analyte"
 
@@ -74,7 +74,7 @@ def understood(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
 def _understood_once(kinds: tuple[tuple[str | None, ...], ...]) -> pl.DataFrame:
     """Understand kinds of laboratory rows; the batches of one file mostly hold the same."""
     named = pl.DataFrame(kinds, schema=dict.fromkeys(_KIND, pl.String()), orient="row")
-    return compact(_understood_kinds(named))
+    return to_categories(_understood_kinds(named))
 
 
 def _understood_kinds(kinds: pl.DataFrame) -> pl.DataFrame:

@@ -25,7 +25,7 @@ from e2analytics.ingest.unit_errors.sources import (
     with_sources,
 )
 from e2analytics.settings import SlipSettings
-from e2analytics.tables.categoricals import compact
+from e2analytics.tables.categoricals import to_categories
 
 AT: Final = "at"
 _MARK: Final = rf"{CONVERTED}:\S+"
@@ -47,7 +47,7 @@ def converted(
     changed = convert(labs, feeds, clinics, settings)
     if changed.is_empty():
         return labs
-    judged = compact(judge_values(changed))
+    judged = to_categories(judge_values(changed))
     new = judged.select(AT, "value_low", "value_high", "imputed", "failed_rules", "reject")
     rows = labs.with_row_index(AT).update(new, on=AT, how="left", include_nulls=True)
     return rows.drop(AT)
@@ -86,7 +86,7 @@ def convert(
         .filter(pl.col("wanted").ne_missing(pl.col("in_force")))
         .collect()
     )
-    return compact(_in_the_unit_wanted(changing).select(AT, *labs.columns))
+    return to_categories(_in_the_unit_wanted(changing).select(AT, *labs.columns))
 
 
 def _in_the_unit_wanted(rows: pl.DataFrame) -> pl.DataFrame:

@@ -36,8 +36,8 @@ from e2analytics.models.threads import one_blas_thread, side_by_side
 from e2analytics.models.unit_errors import search
 from e2analytics.models.unit_errors.arrays import UNKNOWN, Belief, Codes, Results, Slip
 from e2analytics.settings import SlipSettings
-from e2analytics.tables.categoricals import compact
-from e2analytics.tables.months import month_of, spelled
+from e2analytics.tables.categoricals import to_categories
+from e2analytics.tables.months import month_of, year_month
 
 KEY: Final = ("source_file", "source_line", "source_part")
 _PLACE: Final = "place_"
@@ -125,7 +125,7 @@ def find(
     settings
         When a slip is held for real, and what was decided.
     """
-    small = compact(labs)
+    small = to_categories(labs)
     lines = [_converted(small, feeds, clinics, settings)]
     suspects = [pl.DataFrame(schema=_SUSPECT)]
     placed = small.lazy().with_row_index(_PLACE).filter(_stands_or_cannot_be(small))
@@ -248,7 +248,7 @@ def _looked_up(names: list[str], table: pl.DataFrame, key: str, value: str) -> p
     """Return what a table says of each name, as categories."""
     said = table.select(key, value).unique(key, keep="first")
     asked = pl.DataFrame({key: names}, schema={key: pl.String})
-    return compact(asked.join(said, on=key, how="left", maintain_order="left"))[value]
+    return to_categories(asked.join(said, on=key, how="left", maintain_order="left"))[value]
 
 
 def _of_each(code: Codes, value_of_code: Codes) -> Codes:
@@ -397,4 +397,4 @@ def _converted(
 
 
 def _spelled(month: int) -> str:
-    return WITHOUT_MONTH if month < 0 else spelled(month)
+    return WITHOUT_MONTH if month < 0 else year_month(month)

@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 
 from e2analytics.settings import FlagSettings
-from e2analytics.tables.categoricals import compact
+from e2analytics.tables.categoricals import to_categories
 
 _SPELL: Final = ("patient_id", "started_on", "ended_on")
 
@@ -45,7 +45,7 @@ def on_drug(
     first_order = (
         spells.join(clinic, on="patient_id").group_by("clinic_id").agg(pl.col("started_on").min())
     )
-    told_since = compact(clinic.join(first_order, on="clinic_id").drop("clinic_id").lazy())
+    told_since = to_categories(clinic.join(first_order, on="clinic_id").drop("clinic_id").lazy())
     day = pl.col("collected_on")
     told = draws.join(told_since, on="patient_id").filter(day >= pl.col("started_on"))
 
@@ -53,7 +53,7 @@ def on_drug(
     washed_out_on = pl.col("ended_on") + pl.duration(days=settings.washout_days)
     at_work = (day >= steady_on) & (day < pl.col("ended_on")).fill_null(True)
     under = (
-        draws.join(compact(spells.lazy().select(_SPELL)), on="patient_id")
+        draws.join(to_categories(spells.lazy().select(_SPELL)), on="patient_id")
         .filter(day >= pl.col("started_on"), (day < washed_out_on).fill_null(True))
         .group_by("draw")
         .agg(at_work=at_work.any())

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from e2analytics.settings import SlipDecision, SlipSettings
-from e2analytics.tables.categoricals import compact
+from e2analytics.tables.categoricals import to_categories
 from e2analytics.tables.months import month_of
 
 KINDS: Final = ("performing_lab", "clinic", "feed")
@@ -18,7 +18,7 @@ MONTH: Final = "month_"
 
 
 def with_sources(labs: pl.LazyFrame, feeds: pl.DataFrame, clinics: pl.DataFrame) -> pl.LazyFrame:
-    """Add ``clinic``, ``feed`` and the month to compact rows; the laboratory is in them.
+    """Add ``clinic``, ``feed`` and the month to rows with categories; the laboratory is in them.
 
     Parameters
     ----------
@@ -29,8 +29,10 @@ def with_sources(labs: pl.LazyFrame, feeds: pl.DataFrame, clinics: pl.DataFrame)
     clinics
         ``patient_id -> clinic_id``.
     """
-    feed = compact(feeds.lazy().select("source_file", "feed")).unique("source_file", keep="first")
-    clinic = compact(clinics.lazy().select("patient_id", clinic="clinic_id")).unique(
+    feed = to_categories(feeds.lazy().select("source_file", "feed")).unique(
+        "source_file", keep="first"
+    )
+    clinic = to_categories(clinics.lazy().select("patient_id", clinic="clinic_id")).unique(
         "patient_id", keep="first"
     )
     return (
