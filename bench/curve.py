@@ -28,7 +28,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import SplineTransformer
 
 from e2analytics.models import shape, smooth
-from e2analytics.models.curve import CurveData, CurveFit, CurveSettings, agree, fit_curve, fit_parts
+from e2analytics.models.curve import (
+    CurveData,
+    CurveFit,
+    CurveSettings,
+    fit_curve,
+    fit_parts,
+    plan_curve,
+)
 from e2analytics.models.gram_matrices import whole_gram
 from e2analytics.models.threads import one_blas_thread
 
@@ -111,22 +118,22 @@ def fastest(work: Callable[[], object], n_times: int = 5) -> Seconds:
 
 def weigh(fit: CurveFit) -> shape.Evidence:
     """Work out what a verdict rests on."""
-    told = fit.supported
+    supported = fit.supported
     return shape.weigh(
-        np.log(fit.e2_pg_ml[told]),
-        fit.n_effective[told].astype(float),
-        fit.estimate[told],
-        fit.replicates[:, told],
+        np.log(fit.e2_pg_ml[supported]),
+        fit.n_effective[supported].astype(float),
+        fit.estimate[supported],
+        fit.replicates[:, supported],
         CurveSettings().delta,
     )
 
 
 def fit_once(data: CurveData) -> smooth.Point:
     """Fit one curve with REML, without replicates."""
-    agreed = agree([data], CurveSettings())
+    plan = plan_curve([data], CurveSettings())
     with one_blas_thread():
-        gram = whole_gram(data, np.ones(len(data)), agreed)
-        return smooth.fit_point(*gram, agreed.n_fixed)
+        gram = whole_gram(data, np.ones(len(data)), plan)
+        return smooth.fit_point(*gram, plan.n_fixed)
 
 
 def peak_memory_gb(n_rows: int) -> float:

@@ -10,7 +10,7 @@ import pytest
 from e2analytics.curve import rows
 from e2analytics.feeds.description import load_feeds
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.models.curve import CurveSettings, agree
+from e2analytics.models.curve import CurveSettings, plan_curve
 from e2analytics.models.gram_matrices import whole_gram
 from e2analytics.models.reml import decompose
 from e2analytics.run.pipeline import run
@@ -62,11 +62,11 @@ def test_the_cross_sectional_curve_agrees_with_mgcv(nhanes: Outputs):
     settings = CurveSettings(n_basis=QUICK.fit.n_basis)
     exposures, episodes = nhanes.tables["exposures"], nhanes.tables["exposure_episodes"]
     measured = rows.Measured(exposures, episodes, nhanes.tables["levels"], exposures, episodes)
-    data = rows.complete(measured, "femoral_neck", rows.LEVEL, QUICK.fit).data()
-    agreed = agree([data], settings)
-    parts = decompose(*whole_gram(data, np.ones(len(data)), agreed), agreed.n_fixed)
+    data = rows.complete_rows(measured, "femoral_neck", rows.LEVEL, QUICK.fit).data()
+    plan = plan_curve([data], settings)
+    parts = decompose(*whole_gram(data, np.ones(len(data)), plan), plan.n_fixed)
     smoothing = parts.spectrum.reml()
-    at = agreed.at(agreed.basis.evaluate(np.log(REFERENCE["e2_pg_ml"])))
+    at = plan.at(plan.basis.evaluate(np.log(REFERENCE["e2_pg_ml"])))
     estimate = at @ parts.coefficients(smoothing)[0]
     contrast = estimate - estimate[REFERENCE["e2_pg_ml"].index(25)]
 

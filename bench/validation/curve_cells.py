@@ -60,36 +60,38 @@ def judged(cell: Cell, exposed: Exposed) -> dict[str, object]:
 
 def _coverage(fit: CurveFit, true: Vector) -> dict[str, object]:
     """Say where intervals and band hold the truth, and how far off the estimate is."""
-    told = fit.supported
+    supported = fit.supported
     inside = (fit.ci_low <= true) & (true <= fit.ci_high)
     in_band = (fit.band_low <= true) & (true <= fit.band_high)
     off = fit.estimate - true
     region = np.digitize(fit.e2_pg_ml, REGION_ENDS_PG_ML) - 1
     said: dict[str, object] = {
-        "n_supported": int(told.sum()),
-        "lowest": float(fit.e2_pg_ml[told].min()) if told.any() else None,
-        "highest": float(fit.e2_pg_ml[told].max()) if told.any() else None,
-        "pointwise": float(inside[told].mean()) if told.any() else None,
-        "band": bool(in_band[told].all()) if told.any() else None,
-        "rmse": float(np.sqrt(np.mean(off[told] ** 2))) if told.any() else None,
-        "width": float(np.mean(fit.ci_high[told] - fit.ci_low[told])) if told.any() else None,
+        "n_supported": int(supported.sum()),
+        "lowest": float(fit.e2_pg_ml[supported].min()) if supported.any() else None,
+        "highest": float(fit.e2_pg_ml[supported].max()) if supported.any() else None,
+        "pointwise": float(inside[supported].mean()) if supported.any() else None,
+        "band": bool(in_band[supported].all()) if supported.any() else None,
+        "rmse": float(np.sqrt(np.mean(off[supported] ** 2))) if supported.any() else None,
+        "width": float(np.mean(fit.ci_high[supported] - fit.ci_low[supported]))
+        if supported.any()
+        else None,
     }
     for number, name in enumerate(REGIONS):
-        here = told & (region == number)
+        here = supported & (region == number)
         said[f"in {name}"] = float(inside[here].mean()) if here.any() else None
     for level in AT_PG_ML:
         at = int(np.argmin(np.abs(np.log(fit.e2_pg_ml / level))))
-        near = told[at] and abs(np.log(fit.e2_pg_ml[at] / level)) < 0.05
+        near = supported[at] and abs(np.log(fit.e2_pg_ml[at] / level)) < 0.05
         said[f"error {level:g}"] = float(off[at]) if near else None
         said[f"inside {level:g}"] = bool(inside[at]) if near else None
     return said
 
 
 def _limits(fit: CurveFit, true: Vector) -> dict[str, object]:
-    told = fit.supported
-    if told.sum() < 2:
+    supported = fit.supported
+    if supported.sum() < 2:
         return {}
-    log_e2, benefit = np.log(fit.e2_pg_ml[told]), true[None, told]
+    log_e2, benefit = np.log(fit.e2_pg_ml[supported]), true[None, supported]
     spot = sweet_spot.find(log_e2, benefit, SETTINGS.delta, SETTINGS.window_ratio)
     best = _best_levels(log_e2, benefit)
     nadir = fit.nadir

@@ -79,8 +79,8 @@ def repeat(job: Job) -> dict[str, object]:
     rows = np.column_stack([data.patient, measured, data.log_e2, weight, data.covariates])
     for name, values in (("rows", rows), ("grid", grid), ("true", true)):
         values.astype(np.float64).tofile(_file(job, name))
-    told = fit.supported
-    return _row(OURS, np.stack([fit.estimate, fit.ci_low, fit.ci_high])[:, told], true)
+    supported = fit.supported
+    return _row(OURS, np.stack([fit.estimate, fit.ci_low, fit.ci_high])[:, supported], true)
 
 
 def _file(job: Job, name: str) -> Path:

@@ -39,7 +39,9 @@ def test_a_covariate_that_is_missing_in_more_than_a_fifth_is_left_out_and_named(
     patchy = usable.with_columns(
         bmi_kg_m2=pl.when(~few).then("bmi_kg_m2"), years_on_trt=pl.when(~many).then("years_on_trt")
     )
-    complete = rows.complete(measured._replace(exposures=patchy), "lumbar_spine", CHANGE, QUICK)
+    complete = rows.complete_rows(
+        measured._replace(exposures=patchy), "lumbar_spine", CHANGE, QUICK
+    )
 
     assert complete.in_words.startswith(
         "age, BMI, log testosterone; left out: years on TRT (missing in 25%"
@@ -51,7 +53,7 @@ def test_a_covariate_that_is_missing_in_more_than_a_fifth_is_left_out_and_named(
 
 
 def test_pairs_are_weighted_by_precision_and_length(outputs: Outputs):
-    complete = rows.complete(measured_of(outputs), "lumbar_spine", CHANGE, QUICK)
+    complete = rows.complete_rows(measured_of(outputs), "lumbar_spine", CHANGE, QUICK)
 
     data = complete.data()
 
@@ -68,7 +70,7 @@ def test_pairs_are_weighted_by_precision_and_length(outputs: Outputs):
 def test_a_loss_is_a_total_change_of_at_least_the_lsc(
     outputs: Outputs, change_pct: float, lsc_pct: float, lost: float
 ):
-    complete = rows.complete(measured_of(outputs), "lumbar_spine", RISK, QUICK)
+    complete = rows.complete_rows(measured_of(outputs), "lumbar_spine", RISK, QUICK)
     literal = complete.rows.with_columns(change_pct=pl.lit(change_pct), lsc_pct=pl.lit(lsc_pct))
 
     data = rows.CurveRows(
@@ -79,7 +81,7 @@ def test_a_loss_is_a_total_change_of_at_least_the_lsc(
 
 
 def test_all_sites_together_have_a_term_for_each_site_but_the_first(outputs: Outputs):
-    pooled = rows.complete(measured_of(outputs), "pooled", CHANGE, QUICK)
+    pooled = rows.complete_rows(measured_of(outputs), "pooled", CHANGE, QUICK)
 
     terms = pooled.data().covariates[:, len(pooled.covariates) :]
 
@@ -87,7 +89,7 @@ def test_all_sites_together_have_a_term_for_each_site_but_the_first(outputs: Out
     np.testing.assert_array_equal(terms[:, 0], sites == "total_hip")
     np.testing.assert_array_equal(terms[:, 1], sites == "femoral_neck")
     assert terms.shape[1] == 2
-    alone = rows.complete(measured_of(outputs), "total_hip", CHANGE, QUICK)
+    alone = rows.complete_rows(measured_of(outputs), "total_hip", CHANGE, QUICK)
     assert alone.data().covariates.shape[1] == len(alone.covariates)
 
 

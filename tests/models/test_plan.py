@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from e2analytics.models.gram_matrices import whole_gram
-from e2analytics.models.plan import plan, survey
+from e2analytics.models.plan import make_plan, summarise
 from e2analytics.models.rows import CurveData
 
 
@@ -19,7 +19,9 @@ def rows_of(n, n_covariates=3):
 
 
 def planned(*parts):
-    return plan([survey(part) for part in parts], n_basis=8, n_grid=10, central=(0.025, 0.975))
+    return make_plan(
+        [summarise(part) for part in parts], n_basis=8, n_grid=10, central=(0.025, 0.975)
+    )
 
 
 @pytest.mark.parametrize("n", [1, 2, 40, 1023, 5000])

@@ -3,7 +3,7 @@ import pytest
 
 from e2analytics.errors import TooLittleDataError
 from e2analytics.models import risk
-from e2analytics.models.curve import CurveSettings, agree
+from e2analytics.models.curve import CurveSettings, plan_curve
 from e2analytics.models.risk_curve import fit_risk
 from e2analytics.models.rows import CurveData
 from e2analytics.models.shape import Verdict
@@ -67,20 +67,20 @@ def test_replicates_of_one_step_are_spread_as_full_refits_are():
     timed = CurveData.at_points(
         data.log_e2, data.outcome, data.patient, np.column_stack([data.covariates, np.log(years)])
     )
-    agreed = agree([timed], SETTINGS)
-    at_grid = agreed.at(agreed.basis.evaluate(np.log([15.0, 20.0, 30.0])))
-    columns = agreed.columns(timed)[:, :-1]
+    plan = plan_curve([timed], SETTINGS)
+    at_grid = plan.at(plan.basis.evaluate(np.log([15.0, 20.0, 30.0])))
+    columns = plan.columns(timed)[:, :-1]
     rng = np.random.default_rng(1)
 
     full = []
     for _ in range(60):
         drawn = np.concatenate([np.arange(3) + 3 * man for man in rng.integers(0, 300, 300)])
-        resampled = (columns[drawn], timed.outcome[drawn], agreed.n_fixed)
+        resampled = (columns[drawn], timed.outcome[drawn], plan.n_fixed)
         rough = risk.fit(*resampled)
         again = risk.refit(*resampled, rough, rough.smoothing / 20)
         full.append(at_grid @ again.coefficients)
     one_step = fit_risk(data, years, SETTINGS).replicates
-    at_points = [np.argmin(np.abs(agreed.grid - np.log(e2))) for e2 in (15.0, 20.0, 30.0)]
+    at_points = [np.argmin(np.abs(plan.grid - np.log(e2))) for e2 in (15.0, 20.0, 30.0)]
     spread = np.std(np.log(-np.log1p(-one_step[:, at_points])), axis=0)
 
     # Each replicate of one step chooses its own smoothing, which adds a little.

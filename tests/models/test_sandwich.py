@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from e2analytics.models.gram_matrices import ClusterGrams
-from e2analytics.models.sandwich import pull
+from e2analytics.models.sandwich import influence
 
 N_MEN, ROWS_EACH = 60, 4
 
@@ -29,7 +29,7 @@ def test_errors_are_those_of_leaving_out_one_man_at_a_time(regression):
     without = np.stack([np.linalg.lstsq(x[man != one], y[man != one])[0] for one in range(N_MEN)])
     jackknife = (N_MEN - 1) / N_MEN * ((without - coefficients) ** 2).sum(axis=0)
 
-    found = pull(grams_of(man, np.column_stack([x, y])), coefficients, np.linalg.inv(x.T @ x))
+    found = influence(grams_of(man, np.column_stack([x, y])), coefficients, np.linalg.inv(x.T @ x))
 
     np.testing.assert_allclose((found.of_coefficients**2).sum(axis=0), jackknife, rtol=1e-3)
 
@@ -41,7 +41,7 @@ def test_degrees_of_freedom_count_the_men_that_a_contrast_rests_on(regression):
         [[(x[man == one] @ bread)[:, 0] @ (x[man == one] @ bread)[:, 0]] for one in range(N_MEN)]
     )
 
-    found = pull(grams_of(man, np.column_stack([x, y])), np.zeros(2), bread)
+    found = influence(grams_of(man, np.column_stack([x, y])), np.zeros(2), bread)
 
     # Of the intercept; nearly all sixty men tell it alike.
     expected = share.sum() ** 2 / (share**2).sum()

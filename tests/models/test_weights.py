@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from e2analytics.models import weights
-from e2analytics.models.curve import CurveSettings, agree
+from e2analytics.models.curve import CurveSettings, plan_curve
 from e2analytics.models.gram_matrices import whole_gram
 from e2analytics.models.rows import CurveData
 from e2analytics.models.smooth import fit_point
-from e2analytics.models.weights import Precision
+from e2analytics.models.weights import Weighting
 
 SETTINGS = CurveSettings(delta=0.5, n_basis=20)
 
@@ -17,9 +17,9 @@ def rows(outcome, sampling_variance, seed=0):
     return CurveData.at_points(log_e2, outcome, men, sampling_variance=sampling_variance)
 
 
-def estimated(outcome, sampling_variance) -> Precision:
+def estimated(outcome, sampling_variance) -> Weighting:
     table = rows(outcome, sampling_variance)
-    return weights.estimate([table], agree([table], SETTINGS))
+    return weights.estimate([table], plan_curve([table], SETTINGS))
 
 
 def noise(tau, sampling_variance, seed=1):
@@ -49,13 +49,13 @@ def test_recovers_the_spread_between_intervals(tau):
 def test_weighted_residuals_equal_their_degrees_of_freedom():
     variance = np.random.default_rng(3).uniform(0.2, 6, 500)
     table = rows(noise(1.5, variance), variance)
-    agreed = agree([table], SETTINGS)
+    plan = plan_curve([table], SETTINGS)
 
-    known = weights.estimate([table], agreed)
+    known = weights.estimate([table], plan)
 
     weight = known.weights(variance)
-    fit = fit_point(*whole_gram(table, weight, agreed), agreed.n_fixed)
-    columns = agreed.columns(table)
+    fit = fit_point(*whole_gram(table, weight, plan), plan.n_fixed)
+    columns = plan.columns(table)
     residual = columns[:, -1] - columns[:, :-1] @ fit.coefficients
     assert np.sum(weight * residual**2) == pytest.approx(500 - fit.edf - 1, rel=5e-3)
 

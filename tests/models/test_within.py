@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from e2analytics.errors import TooLittleDataError
-from e2analytics.models.contrast import effect
-from e2analytics.models.curve import CurveSettings, agree, fit_curve
+from e2analytics.models.contrast import contrast
+from e2analytics.models.curve import CurveSettings, fit_curve, plan_curve
 from e2analytics.models.rows import CurveData
 from e2analytics.models.within import fit_between, fit_within, split
 
@@ -29,7 +29,7 @@ def cohort(n_men: int, *, of_man: float, rows: int = 3) -> CurveData:
 def test_the_two_parts_of_a_mans_matrix_are_those_of_his_deviations_and_his_means():
     data = cohort(40, of_man=0.0)
     weight = np.random.default_rng(2).uniform(0.5, 2, len(data))
-    plan = agree([data], SETTINGS)
+    plan = plan_curve([data], SETTINGS)
 
     within, between = split(data, weight, plan)
 
@@ -51,7 +51,7 @@ def _men(n_men: int) -> list[slice]:
 
 def test_men_are_taken_apart_before_they_are_resampled_in_groups(monkeypatch: pytest.MonkeyPatch):
     data = cohort(40, of_man=0.0)
-    plan = agree([data], SETTINGS)
+    plan = plan_curve([data], SETTINGS)
     one_by_one = split(data, np.ones(len(data)), plan)
 
     monkeypatch.setattr("e2analytics.models.plan.MAX_CLUSTERS", 20)
@@ -68,7 +68,7 @@ def test_what_belongs_to_the_man_and_not_to_e2_cancels_within_him():
     data = cohort(2000, of_man=2.0)
 
     crude, within, between = (
-        effect(fit(data, SETTINGS), 12, 25) for fit in (fit_curve, fit_within, fit_between)
+        contrast(fit(data, SETTINGS), 12, 25) for fit in (fit_curve, fit_within, fit_between)
     )
 
     assert within is not None
@@ -83,7 +83,7 @@ def test_without_such_men_all_three_agree_with_the_truth():
     data = cohort(2000, of_man=0.0)
 
     for fit in (fit_curve, fit_within, fit_between):
-        found = effect(fit(data, SETTINGS), 12, 25)
+        found = contrast(fit(data, SETTINGS), 12, 25)
         assert found is not None
         assert found.ci_low[0] < TRUE_EFFECT < found.ci_high[0]
 
@@ -96,5 +96,5 @@ def test_men_with_one_interval_say_nothing_within_themselves():
 def test_there_is_no_effect_where_one_of_the_levels_is_not_supported():
     fitted = fit_curve(cohort(300, of_man=0.0), SETTINGS)
 
-    assert effect(fitted, 3, 25) is None
-    assert effect(fitted, 20, 25) is not None
+    assert contrast(fitted, 3, 25) is None
+    assert contrast(fitted, 20, 25) is not None

@@ -1,10 +1,10 @@
-"""Fit: the curve of bone against E2, site by site and of all sites together, and what it says.
+"""Fits the curve of bone against E2: each site alone, and all sites together.
 
 In    exposures (or levels, where nothing can be paired)
 Out   curve           grain site, outcome, e2_pg_ml
       curve_summary   grain site, outcome
 
-Which rows a curve uses is decided in ``curve_rows``, how it is told in ``curve_tables``.
+Which rows a curve uses: ``rows``. How it becomes a table: ``tables``.
 """
 
 from __future__ import annotations
@@ -14,9 +14,16 @@ from typing import NamedTuple
 
 import polars as pl
 
-from e2analytics.curve import rows as curve_rows
 from e2analytics.curve import tables
-from e2analytics.curve.rows import CHANGE, LEVEL, RISK, CurveRows, Measured
+from e2analytics.curve.rows import (
+    CHANGE,
+    LEVEL,
+    RISK,
+    CurveRows,
+    Measured,
+    complete_rows,
+    curves,
+)
 from e2analytics.errors import TooLittleDataError
 from e2analytics.models.curve import CurveFit, CurveSettings, fit_curve
 from e2analytics.models.risk_curve import fit_risk
@@ -26,7 +33,7 @@ from e2analytics.tables.vocabulary import POOLED
 
 
 class Fitted(NamedTuple):
-    """What was learnt of every site, with equally probable values of its lower limit."""
+    """The curves of every site, with equally probable values of its lower limit."""
 
     curve: pl.DataFrame
     summary: pl.DataFrame
@@ -41,15 +48,15 @@ def fit(measured: Measured, settings: FitSettings, *, model_id: str) -> Fitted:
     measured
         What curves are fitted to.
     settings
-        How to fit.
+        Settings of the fit.
     model_id
         Name of this fit.
     """
     points = [pl.DataFrame(schema=schema_of("curve"))]
     summaries: list[dict[str, object]] = []
     quantiles: dict[str, tuple[float, ...]] = {}
-    for site, outcome in curve_rows.curves(measured):
-        rows = curve_rows.complete(measured, site, outcome, settings)
+    for site, outcome in curves(measured):
+        rows = complete_rows(measured, site, outcome, settings)
         how = how_to_fit(outcome, settings)
         try:
             fitted = fit_rows(rows, how)

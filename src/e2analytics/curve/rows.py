@@ -1,10 +1,10 @@
-"""Curve rows: which curves there are, and which men, pairs and covariates each of them uses.
+"""Rows of curves: which curves there are, and which men, pairs and covariates each uses.
 
-In    what was measured: exposures, episodes, levels, and the pairs of the risk form
+In    exposures, episodes, levels, and the pairs of the risk form
 Out   ``CurveRows`` of a site and outcome, as a frame and as the arrays that models take
 
-Covariates were chosen beforehand: age, BMI, log testosterone, years on TRT. One that no feed supplies,
-or that is missing in too many rows, is left out and named; of the others only complete rows are used.
+Covariates were chosen beforehand: age, BMI, log testosterone, years on TRT. A covariate that is missing
+in too many rows is left out and named; rows must be complete in the others.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class CurveRows:
 
     @property
     def in_words(self) -> str:
-        """Say what the curve is adjusted for."""
+        """Describe what the curve is adjusted for."""
         used = ", ".join(NAMES[name] for name in self.covariates) or "none"
         site = ", site" if self.site == POOLED else ""
         missing = f"; left out: {', '.join(self.left_out)}" if self.left_out else ""
@@ -101,7 +101,7 @@ class CurveRows:
         if self.outcome == LEVEL:
             bmd = self.rows["bmd_g_cm2"].to_numpy()
             return CurveData.at_points(log_e2, bmd, patient, covariates)
-        mean, sd, share = _along(self.rows, self.episodes)
+        mean, sd, share = _episode_arrays(self.rows, self.episodes)
         return CurveData(
             log_e2=log_e2,
             log_e2_mean=mean,
@@ -129,10 +129,9 @@ class CurveRows:
 
 
 def curves(measured: Measured) -> list[tuple[str, str]]:
-    """Name the curves that are wanted: site and outcome.
+    """Return the curves to fit: site and outcome.
 
-    Both outcomes of each site and of all sites together; of a site whose scans cannot be paired, the
-    level in their place.
+    Both outcomes of each site and of all sites together; the level for a site whose scans cannot be paired.
     """
     wanted = []
     for site in FITTED_SITES:
@@ -149,7 +148,7 @@ def first_outcome(measured: Measured, site: str) -> str:
     return LEVEL if unpaired and not measured.levels.filter(at_site).is_empty() else CHANGE
 
 
-def complete(measured: Measured, site: str, outcome: str, settings: FitSettings) -> CurveRows:
+def complete_rows(measured: Measured, site: str, outcome: str, settings: FitSettings) -> CurveRows:
     """Return the rows that a curve can use: usable, with every covariate in use."""
     at_site = pl.lit(True) if site == POOLED else pl.col("site") == site
     at_site &= pl.col("site").is_in(FITTED_SITES)
@@ -179,7 +178,7 @@ def _site_terms(rows: pl.DataFrame, site: str) -> Array:
     return np.column_stack(terms) if terms else np.empty((len(rows), 0))
 
 
-def _along(rows: pl.DataFrame, episodes: pl.DataFrame) -> tuple[Array, Array, Array]:
+def _episode_arrays(rows: pl.DataFrame, episodes: pl.DataFrame) -> tuple[Array, Array, Array]:
     """Return mean and SD of log E2 and the share of the days of each row's episodes, (n, k) each."""
     of_rows = (
         rows.select(_OF_A_PAIR)

@@ -1,11 +1,11 @@
-"""Sensitivity: what becomes of the primary curve when one choice is made otherwise.
+"""Sensitivity of the primary curve to modelling choices.
 
 In    what curves are fitted to, E2 draws and orders of drugs
 Out   curve_sensitivity   grain site, outcome, variant
-      prescribing         grain characteristic: men given the drug beside the others
+      prescribing         grain characteristic: men given the drug, compared with the others
 
-One choice is varied at a time. Nothing here gives a limit in use: it shows how far the primary curve
-leans on its choices. Textbook tests of shape stand beside it (``textbook_rows``).
+One choice is varied at a time. No variant gives a limit in use. Textbook tests of shape are added
+(``textbook``).
 """
 
 from __future__ import annotations
@@ -18,12 +18,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from e2analytics.curve import rows as curve_rows
 from e2analytics.curve import tables, textbook
 from e2analytics.curve.fit import how_to_fit
-from e2analytics.curve.rows import CHANGE, LEVEL, CurveRows, Measured
+from e2analytics.curve.rows import CHANGE, LEVEL, CurveRows, Measured, complete_rows, first_outcome
 from e2analytics.errors import TooLittleDataError
-from e2analytics.models.contrast import effect
+from e2analytics.models.contrast import contrast
 from e2analytics.models.curve import CurveFit, CurveSettings, fit_curve
 from e2analytics.models.curve_comparison import p_of_same_shape
 from e2analytics.models.pspline import Array
@@ -32,16 +31,16 @@ from e2analytics.models.within import fit_between, fit_within
 from e2analytics.settings import FitSettings
 from e2analytics.tables.registry import schema_of
 
-EFFECT_PG_ML: Final = (12.0, 25.0)
-"""The outcome at the first less that at the second is what all variants are compared by."""
+CONTRAST_PG_ML: Final = (12.0, 25.0)
+"""All variants are compared by the outcome at the first less that at the second."""
 DELTAS_PCT_PER_YEAR: Final = (0.25, 0.5, 1.0)
 BONE_DRUGS: Final = ("bisphosphonate", "denosumab", "glucocorticoid")
 _SPLIT_AGE_YEARS: Final = 50
 _SPLIT_BMI: Final = 30
 
 
-class Beside(NamedTuple):
-    """What is looked at beside the rows of the curve: ``link.draws`` and ``medications``."""
+class Sources(NamedTuple):
+    """Tables that variants need besides the rows of the curve: E2 draws with their dose, and orders."""
 
     draws: pl.DataFrame
     medications: pl.DataFrame
@@ -49,16 +48,16 @@ class Beside(NamedTuple):
 
 @dataclass(frozen=True)
 class Variant:
-    """One choice made otherwise.
+    """The curve with one choice changed.
 
     Attributes
     ----------
     name, varies
-        Its name, and in words what is varied.
+        Its name, and a description of what is varied.
     data, how, fit
-        What is fitted, and how.
+        Rows, settings and function of the fit.
     p_value
-        Of no difference from the other group; None where there is none.
+        Of no difference from the other group; None without another group.
     """
 
     name: str
@@ -70,7 +69,7 @@ class Variant:
 
 
 def sensitivity(
-    measured: Measured, beside: Beside, settings: FitSettings, *, model_id: str
+    measured: Measured, sources: Sources, settings: FitSettings, *, model_id: str
 ) -> pl.DataFrame:
     """Fit the primary curve again under each variant.
 
@@ -81,19 +80,19 @@ def sensitivity(
     """
     site = settings.primary_site
     empty = pl.DataFrame(schema=schema_of("curve_sensitivity"))
-    if curve_rows.first_outcome(measured, site) == LEVEL:
+    if first_outcome(measured, site) == LEVEL:
         return empty
-    primary = curve_rows.complete(measured, site, CHANGE, settings)
+    primary = complete_rows(measured, site, CHANGE, settings)
     if primary.rows.is_empty():
         return empty
     about = {"site": site, "outcome": CHANGE, "model_id": model_id}
     how = how_to_fit(CHANGE, settings)
-    rows = [_row(variant) for variant in _variants(primary, beside, how)]
+    rows = [_row(variant) for variant in _variants(primary, sources, how)]
     rows += textbook.rows(primary.data(), how)
     return pl.DataFrame([{**about, **row} for row in rows], schema=schema_of("curve_sensitivity"))
 
 
-def _variants(primary: CurveRows, beside: Beside, how: CurveSettings) -> Iterator[Variant]:
+def _variants(primary: CurveRows, sources: Sources, how: CurveSettings) -> Iterator[Variant]:
     data = primary.data()
     yield Variant("primary", "nothing: the curve as chosen beforehand", data, how)
     yield Variant("crude", "no covariates", primary.adjusted_for(()).data(), how)
@@ -101,14 +100,14 @@ def _variants(primary: CurveRows, beside: Beside, how: CurveSettings) -> Iterato
     yield Variant(
         "naive_exposure",
         "E2 as the plain mean of the results between the scans, not the calibrated exposure",
-        *_naive(primary, beside.draws, how),
+        *_naive(primary, sources.draws, how),
     )
     yield Variant("within_men", "each man against himself (fixed effects)", data, how, fit_within)
     yield Variant("between_men", "men against each other, by their means", data, how, fit_between)
     yield Variant(
         "without_bone_drugs",
         "without men on bisphosphonates, denosumab or glucocorticoids",
-        primary.where(~_on_bone_drugs(primary.rows, beside.medications)).data(),
+        primary.where(~_on_bone_drugs(primary.rows, sources.medications)).data(),
         how,
     )
     for delta in DELTAS_PCT_PER_YEAR:
@@ -118,7 +117,7 @@ def _variants(primary: CurveRows, beside: Beside, how: CurveSettings) -> Iterato
             data,
             replace(how, delta=delta),
         )
-    for names, words, member in _groups(primary.rows, beside.draws):
+    for names, words, member in _groups(primary.rows, sources.draws):
         yield from _both(names, words, member, data, how)
 
 
@@ -145,8 +144,8 @@ def _covariates(primary: CurveRows, how: CurveSettings) -> Iterator[Variant]:
 def _naive(
     primary: CurveRows, draws: pl.DataFrame, how: CurveSettings
 ) -> tuple[CurveData, CurveSettings]:
-    known = _between_scans(primary.rows, draws).drop_nulls("e2_pg_ml")
-    mean = known.group_by("row", maintain_order=True).agg(pl.col("e2_pg_ml").mean())
+    draws_between = _between_scans(primary.rows, draws).drop_nulls("e2_pg_ml")
+    mean = draws_between.group_by("row", maintain_order=True).agg(pl.col("e2_pg_ml").mean())
     rows = (
         primary.rows.drop("e2_pg_ml")
         .with_row_index("row")
@@ -178,7 +177,7 @@ def _between_scans(rows: pl.DataFrame, draws: pl.DataFrame) -> pl.DataFrame:
 
 
 def _on_bone_drugs(rows: pl.DataFrame, medications: pl.DataFrame) -> pl.Expr:
-    """Tell the pairs of men who were ordered such a drug before the second scan: it works for years."""
+    """Return which pairs are of men who were ordered such a drug before the second scan: it works for years."""
     ordered = medications.filter(pl.col("drug_class").is_in(BONE_DRUGS)).select(
         "patient_id", "started_on"
     )
@@ -236,7 +235,7 @@ def _row(variant: Variant) -> dict[str, object]:
         fitted = variant.fit(variant.data, variant.how)
     except TooLittleDataError as error:
         return {**counted, "why_not": str(error)}
-    between = effect(fitted, *EFFECT_PG_ML)
+    between = contrast(fitted, *CONTRAST_PG_ML)
     return {
         **counted,
         "verdict": fitted.verdict,
@@ -254,7 +253,7 @@ def _only(value: Array) -> float:
 
 
 def prescribing(
-    measured: Measured, beside: Beside, settings: FitSettings, *, model_id: str
+    measured: Measured, sources: Sources, settings: FitSettings, *, model_id: str
 ) -> pl.DataFrame:
     """Compare the men of the primary curve who were given the drug with those who were not.
 
@@ -271,7 +270,7 @@ def prescribing(
     low, high = pl.col("value_low"), pl.col("value_high")
     value = pl.when(low == 0).then(high / 2**0.5).otherwise((low * high).sqrt())
     e2_off = (
-        beside.draws.filter(off)
+        sources.draws.filter(off)
         .sort("patient_id", "collected_on", "result_id")
         .group_by("patient_id", maintain_order=True)
         .agg(e2_off_drug=value.log().mean())
@@ -309,13 +308,13 @@ def _compared(
         return {"n_given": 0, "n_others": 0}
     spread = np.sqrt((given.var() + others.var()) / 2)
     difference = float((given.mean() - others.mean()) / spread) if spread > 0 else None
-    said = np.exp if logarithm else np.asarray
+    scale = np.exp if logarithm else np.asarray
     return {
         "characteristic": words,
         "unit": unit,
         "n_given": len(given),
-        "mean_given": float(said(given.mean())),
+        "mean_given": float(scale(given.mean())),
         "n_others": len(others),
-        "mean_others": float(said(others.mean())),
+        "mean_others": float(scale(others.mean())),
         "standardised_difference": difference,
     }

@@ -1,4 +1,4 @@
-"""Curve tables: a fitted curve as rows of ``curve`` and ``curve_summary``.
+"""A fitted curve as rows of ``curve`` and ``curve_summary``.
 
 In    a fitted curve (or why there is none), and what it was fitted to
 Out   rows of the two tables; limits for changes and risks only
@@ -39,7 +39,7 @@ def points(fitted: CurveFit, of: CurveRows, model_id: str) -> pl.DataFrame:
 
 
 def summary(fitted: CurveFit, of: CurveRows, delta: float, model_id: str) -> dict[str, object]:
-    """Return what a curve says."""
+    """Return verdict, limits and fit of a curve, as a row of ``curve_summary``."""
     # A level is no change: it shows a shape, but never a limit (docs/methods.md).
     limits_count = of.outcome != LEVEL
     lower = fitted.lower_limit if limits_count else None
@@ -59,7 +59,7 @@ def summary(fitted: CurveFit, of: CurveRows, delta: float, model_id: str) -> dic
 
 
 def not_fitted(why_not: str, of: CurveRows, delta: float, model_id: str) -> dict[str, object]:
-    """Say why there is no curve."""
+    """Return the row of a curve that could not be fitted, with the reason."""
     return {
         **_about(of, delta, model_id),
         "explanation": "Not fitted: too little data.",

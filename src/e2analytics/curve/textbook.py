@@ -1,4 +1,4 @@
-"""Textbook rows: what a textbook would say of the same men, as rows of ``curve_sensitivity``.
+"""Textbook tests of the same rows, as rows of ``curve_sensitivity``.
 
 In    the primary curve's arrays
 Out   rows of two lines, a parabola, and four shapes compared in men they were not fitted to
@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from e2analytics.models import textbook, weights
-from e2analytics.models.curve import MIN_PATIENTS, CurveSettings, agree
+from e2analytics.models.curve import MIN_PATIENTS, CurveSettings, plan_curve
 from e2analytics.models.rows import CurveData
 from e2analytics.models.shape import ALPHA
 from e2analytics.models.textbook import Prediction, Quadratic, Slope, TwoLines
@@ -35,15 +35,15 @@ def rows(data: CurveData, how: CurveSettings) -> list[dict[str, object]]:
     n_men = len(np.unique(data.patient))
     if n_men < MIN_PATIENTS or len(np.unique(data.log_e2)) < _LEAST_LEVELS:
         return []
-    weight = weights.estimate([data], agree([data], how)).weights(data.sampling_variance)
-    known = textbook.Rows(data.log_e2, data.outcome, data.covariates, weight, data.patient)
+    weight = weights.estimate([data], plan_curve([data], how)).weights(data.sampling_variance)
+    table = textbook.Rows(data.log_e2, data.outcome, data.covariates, weight, data.patient)
     about: dict[str, object] = {
         "n_men": n_men,
         "n_intervals": len(data),
         "why_not": NO_LIMIT,
     }
-    found = [_two_lines(textbook.two_lines(known)), _quadratic(textbook.quadratic(known))]
-    found += [_shape(name, each) for name, each in textbook.out_of_sample(known).items()]
+    found = [_two_lines(textbook.two_lines(table)), _quadratic(textbook.quadratic(table))]
+    found += [_shape(name, each) for name, each in textbook.out_of_sample(table).items()]
     return [{**about, **row} for row in found]
 
 
@@ -92,7 +92,7 @@ def _optimum(p: float) -> str:
 
 
 def _shape(name: str, found: Prediction) -> dict[str, object]:
-    told = (
+    rank = (
         "Predicts best of the four"
         if found.p_as_good is None
         else f"Predicts no better than the best ({_p(found.p_as_good)} of predicting as well)"
@@ -100,7 +100,7 @@ def _shape(name: str, found: Prediction) -> dict[str, object]:
     return {
         "variant": f"shape_{name}",
         "varies": f"{_SHAPES[name]}, by what it predicts of men it was not fitted to",
-        "finding": f"{told}: off by {found.error:.3f} %/year.",
+        "finding": f"{rank}: off by {found.error:.3f} %/year.",
         "p_value": found.p_as_good,
         "prediction_error": found.error,
     }

@@ -19,7 +19,7 @@ from e2analytics.models.intervals import Interval
 _NEAR = 0.1
 
 
-def effect(fitted: CurveFit, low_pg_ml: float, enough_pg_ml: float) -> Interval | None:
+def contrast(fitted: CurveFit, low_pg_ml: float, enough_pg_ml: float) -> Interval | None:
     """Return the outcome at ``low_pg_ml`` less that at ``enough_pg_ml``; arrays of shape (1,)."""
     supported = np.flatnonzero(fitted.supported)
     if not len(supported):
@@ -30,6 +30,6 @@ def effect(fitted: CurveFit, low_pg_ml: float, enough_pg_ml: float) -> Interval 
     if np.any(away.min(axis=1) > _NEAR):
         return None
     low, enough = supported[away.argmin(axis=1)]
-    contrast = (fitted.gradient[low] - fitted.gradient[enough])[None]
+    gradient = (fitted.gradient[low] - fitted.gradient[enough])[None]
     difference = np.array([fitted.estimate[low] - fitted.estimate[enough]])
-    return intervals.around(difference, fitted.pull, contrast, np.ones(1, dtype=np.bool_))
+    return intervals.around(difference, fitted.influence, gradient, np.ones(1, dtype=np.bool_))

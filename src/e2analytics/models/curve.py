@@ -17,21 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2analytics.errors import TooLittleDataError
-from e2analytics.models import intervals, smooth
-from e2analytics.models import weights as precision
+from e2analytics.models import intervals, smooth, weights
 from e2analytics.models.gram_matrices import ClusterGrams, collect
 from e2analytics.models.intervals import Interval
 from e2analytics.models.judgement import Curves, judge
-from e2analytics.models.plan import Plan, plan, survey
+from e2analytics.models.plan import Plan, make_plan, summarise
 from e2analytics.models.pspline import Array
 from e2analytics.models.rows import CurveData, distinct
-from e2analytics.models.sandwich import Pull
+from e2analytics.models.sandwich import Influence
 from e2analytics.models.shape import Verdict
 from e2analytics.models.smooth import Point
 from e2analytics.models.support import Support, men_near, supported_points
 from e2analytics.models.sweet_spot import Limit
 from e2analytics.models.threads import one_blas_thread
-from e2analytics.models.weights import Precision
+from e2analytics.models.weights import Weighting
 
 __all__ = ["MIN_PATIENTS", "CurveData", "CurveFit", "CurveSettings", "fit_curve", "fit_parts"]
 
@@ -105,7 +104,7 @@ class CurveFit:
     replicates : array of shape (R, g)
     gradient : array of shape (g, p)
         Derivative of the estimate in the coefficients.
-    pull : Pull
+    influence : Influence
         Of each cluster of men on the coefficients.
     """
 
@@ -131,7 +130,7 @@ class CurveFit:
     upper_limit: Limit
     replicates: Array
     gradient: Array
-    pull: Pull
+    influence: Influence
 
 
 def fit_curve(data: CurveData, settings: CurveSettings) -> CurveFit:
@@ -148,12 +147,12 @@ def fit_curve(data: CurveData, settings: CurveSettings) -> CurveFit:
 def fit_parts(parts: Sequence[CurveData], settings: CurveSettings) -> CurveFit:
     """Do what ``fit_curve`` does for rows that come in parts; a man's rows are all in one part."""
     refuse_few(parts)
-    agreed = agree(parts, settings)
+    plan = plan_curve(parts, settings)
     # Small matrices: a second thread costs more than it brings.
     with one_blas_thread():
-        known = precision.estimate(parts, agreed)
-        weights = [known.weights(part.sampling_variance) for part in parts]
-        return describe(parts, weights, settings, agreed, known)
+        weighting = weights.estimate(parts, plan)
+        row_weights = [weighting.weights(part.sampling_variance) for part in parts]
+        return describe(parts, row_weights, settings, plan, weighting)
 
 
 def refuse_few(parts: Sequence[CurveData]) -> None:
@@ -166,74 +165,77 @@ def refuse_few(parts: Sequence[CurveData]) -> None:
         )
 
 
-def agree(parts: Sequence[CurveData], settings: CurveSettings) -> Plan:
-    """Look at all parts and agree on knots, grid and clusters."""
-    surveys = [survey(part) for part in parts]
-    return plan(surveys, settings.n_basis, settings.n_grid, settings.central_range)
+def plan_curve(parts: Sequence[CurveData], settings: CurveSettings) -> Plan:
+    """Plan knots, grid and clusters from all parts."""
+    summaries = [summarise(part) for part in parts]
+    return make_plan(summaries, settings.n_basis, settings.n_grid, settings.central_range)
 
 
 def describe(
     parts: Sequence[CurveData],
-    weights: Sequence[Array],
+    row_weights: Sequence[Array],
     settings: CurveSettings,
-    agreed: Plan,
-    known: Precision,
+    plan: Plan,
+    weighting: Weighting,
 ) -> CurveFit:
     """Do the work of ``fit_parts`` on rows whose weights are known, however few the men."""
-    collected = [collect(part, each, agreed) for part, each in zip(parts, weights, strict=True)]
+    collected = [collect(part, each, plan) for part, each in zip(parts, row_weights, strict=True)]
     grams = sum(collected[1:], start=collected[0])
-    return describe_grams(parts, grams, settings, agreed, known)
+    return describe_grams(parts, grams, settings, plan, weighting)
 
 
 def describe_grams(
     parts: Sequence[CurveData],
     grams: ClusterGrams,
     settings: CurveSettings,
-    agreed: Plan,
-    known: Precision,
+    plan: Plan,
+    weighting: Weighting,
 ) -> CurveFit:
-    """Fit to what is known of each cluster of men, and describe it."""
+    """Do the work of ``describe`` on the Gram matrices of the clusters."""
     fitted = smooth.fit(
         grams,
-        agreed.n_fixed,
+        plan.n_fixed,
         settings.n_replicates,
         settings.seed,
     )
-    support = find_support(parts, settings, agreed)
-    at_grid = agreed.at(agreed.basis.evaluate(agreed.grid))
-    along = agreed.at(agreed.basis.slopes(agreed.grid))
-    coefficients, pull = fitted.point.coefficients, fitted.pull
+    support = find_support(parts, settings, plan)
+    at_grid = plan.at(plan.basis.evaluate(plan.grid))
+    slopes_at_grid = plan.at(plan.basis.slopes(plan.grid))
+    coefficients, influence = fitted.point.coefficients, fitted.influence
     curves = Curves(
-        estimate=agreed.outcome_mean + at_grid @ coefficients,
-        replicates=agreed.outcome_mean + fitted.replicates @ at_grid.T,
+        estimate=plan.outcome_mean + at_grid @ coefficients,
+        replicates=plan.outcome_mean + fitted.replicates @ at_grid.T,
         gradient=at_grid,
-        pull=pull,
+        influence=influence,
     )
-    return conclude(
+    return assemble(
         settings,
-        agreed,
+        plan,
         support,
         curves,
-        level=intervals.around(curves.estimate, pull, at_grid, support.supported),
-        slope=intervals.around(along @ coefficients, pull, along, support.supported),
+        level=intervals.around(curves.estimate, influence, at_grid, support.supported),
+        slope=intervals.around(
+            slopes_at_grid @ coefficients, influence, slopes_at_grid, support.supported
+        ),
         point=fitted.point,
-        tau=known.tau,
+        tau=weighting.tau,
     )
 
 
-def find_support(parts: Sequence[CurveData], settings: CurveSettings, agreed: Plan) -> Support:
-    """Count men near each grid point, and say which points they support."""
+def find_support(parts: Sequence[CurveData], settings: CurveSettings, plan: Plan) -> Support:
+    """Count men near each grid point, and return which points they support."""
     half_width = settings.support_half_width
     men = np.sum(
-        [men_near(each.log_e2, each.patient, agreed.grid, half_width) for each in parts], axis=0
+        [men_near(each.log_e2, each.patient, plan.grid, half_width) for each in parts], axis=0
     )
-    supported = supported_points(agreed.grid, men, settings.min_effective, agreed.central)
+    supported = supported_points(plan.grid, men, settings.min_effective, plan.central)
     return Support(men, supported, sum(len(each) for each in parts))
 
 
-def conclude(
+# Eight parameters: the parts of the result, which come from four computations that do not share one.
+def assemble(
     settings: CurveSettings,
-    agreed: Plan,
+    plan: Plan,
     support: Support,
     curves: Curves,
     *,
@@ -242,9 +244,9 @@ def conclude(
     point: Point,
     tau: float,
 ) -> CurveFit:
-    """Judge the curves and put everything together."""
+    """Judge the curves and assemble the result."""
     judgement = judge(
-        agreed.grid,
+        plan.grid,
         support.men,
         support.supported,
         curves,
@@ -253,7 +255,7 @@ def conclude(
         higher_is_better=settings.higher_is_better,
     )
     return CurveFit(
-        e2_pg_ml=np.exp(agreed.grid),
+        e2_pg_ml=np.exp(plan.grid),
         estimate=level.estimate,
         ci_low=level.ci_low,
         ci_high=level.ci_high,
@@ -266,7 +268,7 @@ def conclude(
         smoothing=point.smoothing,
         scale=point.scale,
         tau=tau,
-        n_patients=len(agreed.patients),
+        n_patients=len(plan.patients),
         n_intervals=support.n_rows,
         verdict=judgement.verdict,
         explanation=judgement.explanation,
@@ -275,5 +277,5 @@ def conclude(
         upper_limit=judgement.upper_limit,
         replicates=curves.replicates,
         gradient=curves.gradient,
-        pull=curves.pull,
+        influence=curves.influence,
     )

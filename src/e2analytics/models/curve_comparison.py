@@ -13,15 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import fdtrc
 
-from e2analytics.models import sandwich, smooth
-from e2analytics.models import weights as precision
-from e2analytics.models.curve import CurveSettings, agree, find_support, refuse_few
+from e2analytics.models import sandwich, smooth, weights
+from e2analytics.models.curve import CurveSettings, find_support, plan_curve, refuse_few
 from e2analytics.models.gram_matrices import collect
 from e2analytics.models.plan import Plan
 from e2analytics.models.pspline import Array
 from e2analytics.models.reml import decompose
 from e2analytics.models.rows import CurveData
-from e2analytics.models.sandwich import Pull
+from e2analytics.models.sandwich import Influence
 from e2analytics.models.threads import one_blas_thread
 
 # Highest over lowest E2 that both groups must support: less has no low, middle and high part.
@@ -53,20 +52,22 @@ def p_of_same_shape(
     groups = [data.take(in_group), data.take(~in_group)]
     for group in groups:
         refuse_few([group])
-    agreed = agree([data], settings)
+    plan = plan_curve([data], settings)
     with one_blas_thread():
-        known = precision.estimate([data], agreed)
-        supports = [find_support([group], settings, agreed).supported for group in groups]
+        weighting = weights.estimate([data], plan)
+        supports = [find_support([group], settings, plan).supported for group in groups]
         both = np.flatnonzero(supports[0] & supports[1])
-        if not len(both) or np.ptp(agreed.grid[both]) < np.log(_LEAST_RATIO):
+        if not len(both) or np.ptp(plan.grid[both]) < np.log(_LEAST_RATIO):
             return None
-        contrasts = _thirds(len(agreed.grid), both) @ agreed.at(agreed.basis.evaluate(agreed.grid))
-        fits = [_fit(group, known.weights(group.sampling_variance), agreed) for group in groups]
-    (first, first_pull), (second, second_pull) = fits
-    pulls = (first_pull.of_coefficients - second_pull.of_coefficients) @ contrasts.T
+        contrasts = _thirds(len(plan.grid), both) @ plan.at(plan.basis.evaluate(plan.grid))
+        fits = [_fit(group, weighting.weights(group.sampling_variance), plan) for group in groups]
+    (first, first_influence), (second, second_influence) = fits
+    influences = (first_influence.of_coefficients - second_influence.of_coefficients) @ contrasts.T
     difference = contrasts @ (first - second)
-    wald = float(difference @ np.linalg.pinv(pulls.T @ pulls) @ difference)
-    dof = min(float(pull.dof(contrasts).min()) for pull in (first_pull, second_pull))
+    wald = float(difference @ np.linalg.pinv(influences.T @ influences) @ difference)
+    dof = min(
+        float(influence.dof(contrasts).min()) for influence in (first_influence, second_influence)
+    )
     # Hotelling's T^2, whose two contrasts cost a degree of freedom.
     return float(fdtrc(2, max(dof - 1, 1.0), wald / 2 * (dof - 1) / dof))
 
@@ -81,9 +82,9 @@ def _thirds(n_points: int, both: NDArray[np.intp]) -> Array:
     return weights
 
 
-def _fit(data: CurveData, weight: Array, agreed: Plan) -> tuple[Array, Pull]:
-    grams = collect(data, weight, agreed)
-    parts = decompose(*grams.whole(), agreed.n_fixed)
-    point = smooth.fit_point(*grams.whole(), agreed.n_fixed)
+def _fit(data: CurveData, weight: Array, plan: Plan) -> tuple[Array, Influence]:
+    grams = collect(data, weight, plan)
+    parts = decompose(*grams.whole(), plan.n_fixed)
+    point = smooth.fit_point(*grams.whole(), plan.n_fixed)
     bread = parts.covariance(np.array([point.smoothing]))[0]
-    return point.coefficients, sandwich.pull(grams, point.coefficients, bread)
+    return point.coefficients, sandwich.influence(grams, point.coefficients, bread)

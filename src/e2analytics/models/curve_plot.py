@@ -29,12 +29,14 @@ def plot(fit: CurveFit, outcome: str) -> alt.LayerChart:
     x = alt.X("e2_pg_ml:Q", title="E2, pg/mL").scale(type="log", nice=False)
     y = alt.Y("estimate:Q", title=outcome).scale(zero=False)
     points = alt.Chart(alt.InlineData(values=_points(fit)))
-    told = points.transform_filter("datum.supported")
+    supported = points.transform_filter("datum.supported")
     layers = [
-        told.mark_area(opacity=0.12, color=_COLOUR).encode(x=x, y="band_low:Q", y2="band_high:Q"),
-        told.mark_area(opacity=0.25, color=_COLOUR).encode(x=x, y="ci_low:Q", y2="ci_high:Q"),
+        supported.mark_area(opacity=0.12, color=_COLOUR).encode(
+            x=x, y="band_low:Q", y2="band_high:Q"
+        ),
+        supported.mark_area(opacity=0.25, color=_COLOUR).encode(x=x, y="ci_low:Q", y2="ci_high:Q"),
         points.mark_line(color=_UNSUPPORTED, strokeDash=[4, 4]).encode(x=x, y=y),
-        told.mark_line(color=_COLOUR).encode(x=x, y=y),
+        supported.mark_line(color=_COLOUR).encode(x=x, y=y),
     ]
     limits = _limits(fit)
     if limits:

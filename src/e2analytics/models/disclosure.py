@@ -69,7 +69,7 @@ class Released:
     shown : array of shape (r, c)
         Rounded counts; NaN where hidden or not printed, so that nobody takes a hidden count for 0.
     hidden : boolean array of shape (r, c)
-        Printed cells whose count must not be shown, small or not: the reader is not told which.
+        Printed cells whose count must not be shown, small or not: the reader does not learn which.
     """
 
     shown: Array

@@ -31,7 +31,7 @@ WARNING: Final = 0.95
 ALARM: Final = 0.998
 WINSORISED_SHARE: Final = 0.1
 LEAST_CLINICS: Final = 10
-"""Our own rule: with fewer, over-dispersion cannot be told from one outlier."""
+"""Our own rule: with fewer, over-dispersion cannot be distinguished from one outlier."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 In    rows with weights, and the plan that all parts share
 Out   ``ClusterGrams``: a Gram matrix of each cluster, which parts add up to the whole
 
-Nothing else of the rows is needed to fit, to resample men or to know how each man pulls at the
+Nothing else of the rows is needed to fit, to resample men or to know the influence of each man on the
 curve. Rows are worked through in blocks that fit the processor's cache, so that memory grows with
 clusters and not with rows.
 """
@@ -60,7 +60,7 @@ class ClusterGrams:
         rows, columns = np.triu_indices(self.n_columns)
         place = np.empty((self.n_columns, self.n_columns), np.intp)
         place[rows, columns] = place[columns, rows] = np.arange(len(rows))
-        # No place is out of range; only where told to clip does numpy write straight to its result.
+        # No place is out of range; only in clip mode does numpy write straight to its result.
         squares: Array = np.take(upper, place, axis=1, mode="clip")
         return squares
 
@@ -167,7 +167,7 @@ def _grams_of_intervals(data: CurveData, weight: Array | None, plan: Plan) -> Ar
     columns = (*splines, *data.covariates.T, data.outcome)
     in_order = np.empty((len(columns), len(data)))
     for column, place in zip(columns, in_order, strict=True):
-        # No row is out of range; only where told to clip does numpy write straight to the place.
+        # No row is out of range; only in clip mode does numpy write straight to the place.
         column.take(order, out=place, mode="clip")
     in_order[_N_NEAR:-1] -= plan.covariate_means[:, None]
     in_order[-1] -= plan.outcome_mean

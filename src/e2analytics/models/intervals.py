@@ -1,6 +1,6 @@
 """Pointwise intervals and a simultaneous band of a curve, clustered by man.
 
-In    an estimate on a grid, and the pull of each cluster of men on it
+In    an estimate on a grid, and the influence of each cluster of men on it
 Out   95 % intervals for one point, and a 95 % band for many points at once
 
 They cover because the curve is undersmoothed (see ``smooth``) and because few men are paid for:
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
 from e2analytics.models.pspline import Array
-from e2analytics.models.sandwich import Pull
+from e2analytics.models.sandwich import Influence
 
 LEVEL = 0.95
 _N_DRAWS = 5_000
@@ -46,20 +46,22 @@ class Interval:
     band_high: Array
 
 
-def around(estimate: Array, pull: Pull, contrasts: Array, among: NDArray[np.bool_]) -> Interval:
+def around(
+    estimate: Array, influence: Influence, contrasts: Array, among: NDArray[np.bool_]
+) -> Interval:
     """Give intervals of contrasts of coefficients, and a band of those ``among``.
 
     Parameters
     ----------
     estimate : array of shape (g,)
-    pull : Pull
+    influence : Influence
     contrasts : array of shape (g, p)
     among : boolean array of shape (g,)
         The band is drawn at the other points too, with the same confidence.
     """
-    roots = contrasts @ _root(pull.covariance)
+    roots = contrasts @ _root(influence.covariance)
     error = np.sqrt((roots**2).sum(axis=1))
-    dof = np.maximum(pull.dof(contrasts), 1.0)
+    dof = np.maximum(influence.dof(contrasts), 1.0)
     alone = -error * stdtrit(dof, (1 - LEVEL) / 2)
     together = -error * stdtrit(dof, ndtr(-_multiple(roots, error, among)))
     return Interval(
@@ -78,11 +80,11 @@ def _multiple(roots: Array, error: Array, among: NDArray[np.bool_]) -> float:
 
     ``roots`` of shape (g, p) turn independent deviates into the errors of g values.
     """
-    told = among & (error > 0)
+    uncertain = among & (error > 0)
     least = float(ndtri((1 + LEVEL) / 2))
-    if not told.any():
+    if not uncertain.any():
         return least
-    standard = (roots[told] / error[told, None]).astype(np.float32)
+    standard = (roots[uncertain] / error[uncertain, None]).astype(np.float32)
     largest = np.abs(standard @ _deviates(roots.shape[1])).max(axis=0)
     return max(float(np.quantile(largest, LEVEL)), least)
 

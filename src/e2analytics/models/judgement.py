@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from e2analytics.models import intervals, shape, sweet_spot
 from e2analytics.models.pspline import Array
-from e2analytics.models.sandwich import Pull
+from e2analytics.models.sandwich import Influence
 from e2analytics.models.shape import Verdict
 from e2analytics.models.sweet_spot import Limit, SweetSpots
 
@@ -35,14 +35,14 @@ class Curves:
         Of resampled cohorts.
     gradient : array of shape (g, p)
         Derivative of the estimate in the coefficients.
-    pull : Pull
+    influence : Influence
         Of each cluster of men on the coefficients.
     """
 
     estimate: Array
     replicates: Array
     gradient: Array
-    pull: Pull
+    influence: Influence
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class _Benefit:
     estimate: Array
     replicates: Array
     gradient: Array
-    pull: Pull
+    influence: Influence
 
 
 def judge(
@@ -123,7 +123,7 @@ def _turned(
         estimate=sign * curves.estimate[supported],
         replicates=sign * curves.replicates[:, supported],
         gradient=sign * curves.gradient[supported],
-        pull=curves.pull,
+        influence=curves.influence,
     )
 
 
@@ -132,7 +132,7 @@ def _stays_within(benefit: _Benefit, in_window: NDArray[np.bool_], delta: float)
     contrast = np.eye(len(in_window)) - in_window / in_window.sum()
     everywhere = np.ones(len(in_window), dtype=np.bool_)
     difference = intervals.around(
-        contrast @ benefit.estimate, benefit.pull, contrast @ benefit.gradient, everywhere
+        contrast @ benefit.estimate, benefit.influence, contrast @ benefit.gradient, everywhere
     )
     return bool(np.all(difference.band_low >= -delta) and np.all(difference.band_high <= delta))
 

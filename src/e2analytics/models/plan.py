@@ -1,9 +1,9 @@
-"""What must be known of all rows before parts of them can be summed apart.
+"""What must be known of all rows before parts of them can be summed separately.
 
-In    a ``Survey`` of each part (a man's rows are all in one part)
+In    a ``PartSummary`` of each part (a man's rows are all in one part)
 Out   ``Plan``: knots, grid, clusters of men, and the means that columns are centred by
 
-A survey carries one number per row, its E2, because quantiles do not add up; everything else in
+A summary carries one number per row, its E2, because quantiles do not add up; everything else in
 it is a sum.
 """
 
@@ -36,7 +36,7 @@ _ABREAST = 1_024
 
 
 @dataclass(frozen=True)
-class Survey:
+class PartSummary:
     """What a part of the rows contributes to the plan.
 
     Attributes
@@ -46,7 +46,7 @@ class Survey:
         Codes of the part's men, ascending.
     covariate_sums : array of shape (c,)
     outcome_sum : float
-    doubt_sum, n_episodes : float
+    log_e2_sd_sum, n_episodes : float
         Standard deviations of log E2 over episodes that are present, and how many these are.
     """
 
@@ -54,7 +54,7 @@ class Survey:
     patients: Codes
     covariate_sums: Array
     outcome_sum: float
-    doubt_sum: float
+    log_e2_sd_sum: float
     n_episodes: int
 
 
@@ -157,15 +157,15 @@ def _fill(columns: Array, basis: Basis, basis_rows: Array) -> None:
     columns[:, N_STRAIGHT - 1 - basis.n_basis : -1] = basis_rows @ basis.to_mixed[:, N_STRAIGHT:]
 
 
-def survey(data: CurveData) -> Survey:
-    """Look at one part of the rows."""
+def summarise(data: CurveData) -> PartSummary:
+    """Summarise one part of the rows."""
     present = data.episode_weight > 0
-    return Survey(
+    return PartSummary(
         log_e2=data.log_e2,
         patients=distinct(data.patient),
         covariate_sums=_column_sums(data.covariates),
         outcome_sum=float(data.outcome.sum()),
-        doubt_sum=float(data.log_e2_sd.sum(where=present)),
+        log_e2_sd_sum=float(data.log_e2_sd.sum(where=present)),
         n_episodes=int(present.sum()),
     )
 
@@ -190,32 +190,34 @@ def _quantiles(ascending: Array, shares: Array) -> Array:
     return np.asarray(ascending[below] + (place - below) * (ascending[above] - ascending[below]))
 
 
-def plan(
-    surveys: Sequence[Survey], n_basis: int, n_grid: int, central: tuple[float, float]
+def make_plan(
+    summaries: Sequence[PartSummary], n_basis: int, n_grid: int, central: tuple[float, float]
 ) -> Plan:
-    """Agree on what the parts share.
+    """Plan what the parts share.
 
     Parameters
     ----------
-    surveys : sequence of Survey
+    summaries : sequence of PartSummary
         One per part.
     n_basis, n_grid : int
     central : pair of float
         Quantiles of E2 between which points may be supported.
     """
-    log_e2 = np.concatenate([each.log_e2 for each in surveys])
+    log_e2 = np.concatenate([each.log_e2 for each in summaries])
     log_e2.sort()
     lower, low, high, upper = _quantiles(log_e2, np.array([_BULK[0], *central, _BULK[1]])).tolist()
     least = _LEAST_RANGE * max(1.0, abs(upper))
     if upper - lower < least:
         lower, upper = lower - least, upper + least
     # A basis is constant beyond its ends. Posteriors that reach beyond would pull the end flat.
-    doubt = sum(each.doubt_sum for each in surveys) / sum(each.n_episodes for each in surveys)
+    margin = sum(each.log_e2_sd_sum for each in summaries) / sum(
+        each.n_episodes for each in summaries
+    )
     return Plan(
-        basis=Basis(lower - doubt, upper + doubt, n_basis),
+        basis=Basis(lower - margin, upper + margin, n_basis),
         grid=np.linspace(lower, upper, n_grid),
         central=(low, high),
-        patients=distinct(np.concatenate([each.patients for each in surveys])),
-        covariate_means=np.sum([each.covariate_sums for each in surveys], axis=0) / len(log_e2),
-        outcome_mean=sum(each.outcome_sum for each in surveys) / len(log_e2),
+        patients=distinct(np.concatenate([each.patients for each in summaries])),
+        covariate_means=np.sum([each.covariate_sums for each in summaries], axis=0) / len(log_e2),
+        outcome_mean=sum(each.outcome_sum for each in summaries) / len(log_e2),
     )

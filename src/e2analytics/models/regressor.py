@@ -22,7 +22,13 @@ from sklearn.utils.validation import (
 
 from e2analytics.errors import TooLittleDataError
 from e2analytics.models import intervals, sandwich, smooth
-from e2analytics.models.curve import MIN_PATIENTS, CurveFit, CurveSettings, agree, describe_grams
+from e2analytics.models.curve import (
+    MIN_PATIENTS,
+    CurveFit,
+    CurveSettings,
+    describe_grams,
+    plan_curve,
+)
 from e2analytics.models.gram_matrices import collect, whole_gram
 from e2analytics.models.plan import Plan, design
 from e2analytics.models.pspline import Array
@@ -30,7 +36,7 @@ from e2analytics.models.reml import decompose
 from e2analytics.models.rows import CurveData
 from e2analytics.models.shape import Verdict
 from e2analytics.models.threads import one_blas_thread
-from e2analytics.models.weights import Precision
+from e2analytics.models.weights import Weighting
 
 if TYPE_CHECKING:
     import altair as alt
@@ -158,12 +164,12 @@ class SweetSpotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
             sample_weight, rows, dtype=np.float64, ensure_non_negative=True
         )
         patient = _codes(groups, len(rows))
-        told = weight > 0
+        weighed = weight > 0
         data = CurveData.at_points(
-            log_e2=rows[told, 0],
-            outcome=outcome.astype(np.float64)[told],
-            patient=patient[told],
-            covariates=rows[told, 1:],
+            log_e2=rows[weighed, 0],
+            outcome=outcome.astype(np.float64)[weighed],
+            patient=patient[weighed],
+            covariates=rows[weighed, 1:],
         )
         settings = CurveSettings(
             delta=self.delta,
@@ -172,10 +178,10 @@ class SweetSpotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
             n_basis=self.n_basis,
             n_replicates=self.n_replicates,
         )
-        agreed = agree([data], settings)
+        plan = plan_curve([data], settings)
         with one_blas_thread():
-            self._fit_points(data, agreed, weight[told])
-            self._judge(data, settings, agreed, weight[told])
+            self._fit_points(data, plan, weight[weighed])
+            self._judge(data, settings, plan, weight[weighed])
         return self
 
     def predict(self, X: ArrayLike) -> Array:
@@ -202,7 +208,7 @@ class SweetSpotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
         self._claims()
         everywhere = np.ones(len(columns), dtype=np.bool_)
         expected = self.level_ + columns @ self.coef_
-        interval = intervals.around(expected, self._pull, columns, everywhere)
+        interval = intervals.around(expected, self._influence, columns, everywhere)
         return np.column_stack([interval.ci_low, interval.ci_high])
 
     def plot(self, outcome: str = "outcome") -> alt.LayerChart:
@@ -238,25 +244,25 @@ class SweetSpotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
             )
         return self.curve_
 
-    def _fit_points(self, data: CurveData, agreed: Plan, weight: Array) -> None:
-        point = smooth.fit_point(*whole_gram(data, weight, agreed), agreed.n_fixed)
-        self.basis_, self.level_ = agreed.basis, agreed.outcome_mean
-        self.covariate_means_ = agreed.covariate_means
+    def _fit_points(self, data: CurveData, plan: Plan, weight: Array) -> None:
+        point = smooth.fit_point(*whole_gram(data, weight, plan), plan.n_fixed)
+        self.basis_, self.level_ = plan.basis, plan.outcome_mean
+        self.covariate_means_ = plan.covariate_means
         self.coef_, self.edf_ = point.coefficients, point.edf
         self.smoothing_, self.scale_ = point.smoothing, point.scale
 
-    def _judge(self, data: CurveData, settings: CurveSettings, agreed: Plan, weight: Array) -> None:
+    def _judge(self, data: CurveData, settings: CurveSettings, plan: Plan, weight: Array) -> None:
         self.curve_: CurveFit | None = None
         self.verdict_ = Verdict.INCONCLUSIVE
         self.nadir_ = self.lower_limit_ = self.upper_limit_ = None
-        if len(agreed.patients) < MIN_PATIENTS:
+        if len(plan.patients) < MIN_PATIENTS:
             return
-        every_row_alike = Precision(np.inf, 0.0)
-        grams = collect(data, weight, agreed)
-        self.curve_ = describe_grams([data], grams, settings, agreed, every_row_alike)
-        parts = decompose(*grams.whole(), agreed.n_fixed)
+        every_row_alike = Weighting(np.inf, 0.0)
+        grams = collect(data, weight, plan)
+        self.curve_ = describe_grams([data], grams, settings, plan, every_row_alike)
+        parts = decompose(*grams.whole(), plan.n_fixed)
         bread = parts.covariance(np.array([self.smoothing_]))[0]
-        self._pull = sandwich.pull(grams, self.coef_, bread)
+        self._influence = sandwich.influence(grams, self.coef_, bread)
         self.verdict_ = self.curve_.verdict
         self.nadir_ = self.curve_.nadir.value_pg_ml
         self.lower_limit_ = self.curve_.lower_limit.value_pg_ml

@@ -20,9 +20,9 @@ from e2analytics.models import intervals, risk, smooth
 from e2analytics.models.curve import (
     CurveFit,
     CurveSettings,
-    agree,
-    conclude,
+    assemble,
     find_support,
+    plan_curve,
     refuse_few,
 )
 from e2analytics.models.gram_matrices import collect, whole_gram
@@ -59,7 +59,7 @@ def fit_risk(data: CurveData, years: Array, settings: CurveSettings) -> CurveFit
     refuse_few([data])
     timed = replace(data, covariates=np.column_stack([data.covariates, np.log(years)]))
     # What least squares is to fit has no mean that is known beforehand.
-    agreed = replace(agree([timed], settings), outcome_mean=0.0)
+    plan = replace(plan_curve([timed], settings), outcome_mean=0.0)
     events = int(data.outcome.sum())
     if min(events, len(data) - events) < MIN_EVENTS:
         raise TooLittleDataError(
@@ -67,23 +67,23 @@ def fit_risk(data: CurveData, years: Array, settings: CurveSettings) -> CurveFit
             f"there are {events} and {len(data) - events}. Supply more men or a longer period."
         )
     with one_blas_thread():
-        return _described(timed, settings, agreed)
+        return _described(timed, settings, plan)
 
 
-def _described(data: CurveData, settings: CurveSettings, agreed: Plan) -> CurveFit:
-    point, eta = _fit_point(data, agreed)
+def _described(data: CurveData, settings: CurveSettings, plan: Plan) -> CurveFit:
+    point, eta = _fit_point(data, plan)
     rows = risk.working(eta, data.outcome)
     fitted = smooth.fit(
-        collect(replace(data, outcome=rows.outcome), rows.weight, agreed),
-        agreed.n_fixed,
+        collect(replace(data, outcome=rows.outcome), rows.weight, plan),
+        plan.n_fixed,
         settings.n_replicates,
         settings.seed,
         known=point,
     )
-    support = find_support([data], settings, agreed)
-    at_grid = agreed.at(agreed.basis.evaluate(agreed.grid))
-    at_grid[:, agreed.n_fixed - 1] = np.log(HORIZON_YEARS) - agreed.covariate_means[-1]
-    along = agreed.at(agreed.basis.slopes(agreed.grid))
+    support = find_support([data], settings, plan)
+    at_grid = plan.at(plan.basis.evaluate(plan.grid))
+    at_grid[:, plan.n_fixed - 1] = np.log(HORIZON_YEARS) - plan.covariate_means[-1]
+    along = plan.at(plan.basis.slopes(plan.grid))
     predictor, rise = at_grid @ point.coefficients, along @ point.coefficients
     hazard = np.exp(predictor)
     # First and second derivative of the probability in the linear predictor.
@@ -94,30 +94,30 @@ def _described(data: CurveData, settings: CurveSettings, agreed: Plan) -> CurveF
         estimate=risk.probability(predictor),
         replicates=risk.probability(fitted.replicates @ at_grid.T),
         gradient=first[:, None] * at_grid,
-        pull=fitted.pull,
+        influence=fitted.influence,
     )
-    level = intervals.around(predictor, fitted.pull, at_grid, support.supported)
-    return conclude(
+    level = intervals.around(predictor, fitted.influence, at_grid, support.supported)
+    return assemble(
         settings,
-        agreed,
+        plan,
         support,
         curves,
         level=_as_probabilities(level),
-        slope=intervals.around(first * rise, fitted.pull, slope_gradient, support.supported),
+        slope=intervals.around(first * rise, fitted.influence, slope_gradient, support.supported),
         point=point,
         tau=0.0,
     )
 
 
-def _fit_point(data: CurveData, agreed: Plan) -> tuple[Point, Array]:
+def _fit_point(data: CurveData, plan: Plan) -> tuple[Point, Array]:
     """Fit to all rows, less smoothed than REML would; also the linear predictor of each row."""
-    design = agreed.columns(data)[:, :-1]
-    rough = risk.fit(design, data.outcome, agreed.n_fixed)
+    design = plan.columns(data)[:, :-1]
+    rough = risk.fit(design, data.outcome, plan.n_fixed)
     rows = risk.working(rough.eta, data.outcome)
-    gram = whole_gram(replace(data, outcome=rows.outcome), rows.weight, agreed)
-    parts = decompose(*gram, agreed.n_fixed, known_scale=1.0)
+    gram = whole_gram(replace(data, outcome=rows.outcome), rows.weight, plan)
+    parts = decompose(*gram, plan.n_fixed, known_scale=1.0)
     smoothing = smooth.undersmoothed(parts, np.array([rough.smoothing]))
-    fine = risk.refit(design, data.outcome, agreed.n_fixed, rough, float(smoothing[0]))
+    fine = risk.refit(design, data.outcome, plan.n_fixed, rough, float(smoothing[0]))
     edf = float(1 + parts.spectrum.edf(smoothing)[0])
     return Point(fine.coefficients, edf, fine.smoothing, scale=1.0), fine.eta
 

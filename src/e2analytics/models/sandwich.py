@@ -1,7 +1,7 @@
-"""How each man pulls at the curve: the cluster sandwich, corrected for few men.
+"""The influence of each man on the curve: the cluster sandwich, corrected for few men.
 
 In    Gram matrices of clusters, the coefficients and their covariance for a scale of one
-Out   ``Pull``: what each cluster adds to the error of any contrast of the coefficients
+Out   ``Influence``: what each cluster adds to the error of any contrast of the coefficients
 
 A man's own rows draw the curve towards them, so that his residuals are too small; each is enlarged
 by his leverage, as leaving him out would do. The degrees of freedom of a contrast say how many men
@@ -27,7 +27,7 @@ _BLOCK_CLUSTERS = 128
 
 
 @dataclass(frozen=True)
-class Pull:
+class Influence:
     """What each of n clusters adds to the errors of coefficients.
 
     Attributes
@@ -36,7 +36,7 @@ class Pull:
         Their cross-product is the covariance of the coefficients.
     upper : array of shape (n, p (p + 1) / 2), single precision
         Upper triangle of each cluster's Gram matrix, without the outcome. It says how many
-        clusters count, of which nobody needs seven digits.
+        clusters count, which needs no seven digits.
     bread : array of shape (p, p)
     """
 
@@ -67,8 +67,8 @@ class Pull:
         return effective
 
 
-def pull(grams: ClusterGrams, coefficients: Array, bread: Array) -> Pull:
-    """Work out what each cluster adds to the errors.
+def influence(grams: ClusterGrams, coefficients: Array, bread: Array) -> Influence:
+    """Compute what each cluster adds to the errors of the coefficients.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def pull(grams: ClusterGrams, coefficients: Array, bread: Array) -> Pull:
     n = len(grams.upper)
     blocks = [slice(start, start + _BLOCK_CLUSTERS) for start in range(0, n, _BLOCK_CLUSTERS)]
     of_designs = np.flatnonzero(np.triu_indices(grams.n_columns)[1] < grams.n_columns - 1)
-    return Pull(
+    return Influence(
         of_coefficients=np.sqrt((n - 1) / n)
         * np.concatenate([enlarged(block) for block in blocks])
         @ bread,

@@ -1,7 +1,7 @@
 """From Gram matrices to the curve: its coefficients, how each man moves them, and replicates.
 
 In    Gram matrices of clusters of men
-Out   ``Smooth``: coefficients, the pull of each cluster at them, bootstrap replicates
+Out   ``Smooth``: coefficients, the influence of each cluster at them, bootstrap replicates
 
 Does not judge anything. Each replicate has its own REML smoothing.
 """
@@ -19,7 +19,7 @@ from e2analytics.models.gram_matrices import ClusterGrams
 from e2analytics.models.plan import N_STRAIGHT
 from e2analytics.models.pspline import Array, Basis
 from e2analytics.models.reml import Decomposition, decompose
-from e2analytics.models.sandwich import Pull
+from e2analytics.models.sandwich import Influence
 from e2analytics.models.threads import side_by_side
 
 # The curve is smoothed so much less than REML would that its sampling variance grows by this factor:
@@ -65,14 +65,14 @@ class Smooth:
     Attributes
     ----------
     point : Point
-    pull : Pull
+    influence : Influence
         How each cluster of men moves the coefficients.
     replicates : array of shape (R, q - 1)
         Coefficients of each resampled cohort.
     """
 
     point: Point
-    pull: Pull
+    influence: Influence
     replicates: Array
 
 
@@ -131,7 +131,7 @@ def fit(
     bread = parts.covariance(np.array([point.smoothing]))[0]
     return Smooth(
         point=point,
-        pull=sandwich.pull(grams, point.coefficients, bread),
+        influence=sandwich.influence(grams, point.coefficients, bread),
         replicates=_replicates(grams, parts, n_replicates, seed),
     )
 

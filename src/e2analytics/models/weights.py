@@ -26,7 +26,7 @@ _LEAST_SHARE = 1e-6
 
 
 @dataclass(frozen=True)
-class Precision:
+class Weighting:
     """How rows are weighed.
 
     Attributes
@@ -53,7 +53,7 @@ class Precision:
         return np.asarray(1 / np.maximum(total, _LEAST_SHARE * (self.largest + self.between)))
 
 
-def estimate(parts: Sequence[CurveData], plan: Plan) -> Precision:
+def estimate(parts: Sequence[CurveData], plan: Plan) -> Weighting:
     """Weigh each row by its precision; tau by Paule and Mandel, in turn with the fit.
 
     Where no sampling variance is known (all zero) every row weighs the same.
@@ -70,24 +70,24 @@ def estimate(parts: Sequence[CurveData], plan: Plan) -> Precision:
     freedom take the place of the one that a mean costs.
     """
     largest = max(float(part.sampling_variance.max()) for part in parts)
-    precision = Precision(np.inf, largest)
+    weighting = Weighting(np.inf, largest)
     if largest == 0.0:
-        return precision
+        return weighting
     # The columns are the same in every round.
     columns = [blocks_of_columns(part, plan) for part in parts]
     for _ in range(_MAX_ROUNDS):
-        previous, precision = precision, _improved(parts, columns, plan, precision)
-        if abs(precision.between - previous.between) <= _ENOUGH * precision.between:
+        previous, weighting = weighting, _improved(parts, columns, plan, weighting)
+        if abs(weighting.between - previous.between) <= _ENOUGH * weighting.between:
             break
-    return precision
+    return weighting
 
 
 def _improved(
     parts: Sequence[CurveData],
     columns: Sequence[Sequence[Array]],
     plan: Plan,
-    precision: Precision,
-) -> Precision:
+    weighting: Weighting,
+) -> Weighting:
     """Equate the weighted squared residuals of a fit with their expectation in tau^2.
 
     Where it changes nothing, these squares equal their degrees of freedom: Paule and Mandel's
@@ -96,11 +96,11 @@ def _improved(
     gram, n_rows = np.zeros((1, plan.n_columns, plan.n_columns)), np.zeros(1)
     total, by_scanner = 0.0, 0.0
     for part, blocks in zip(parts, columns, strict=True):
-        weight = precision.weights(part.sampling_variance)
+        weight = weighting.weights(part.sampling_variance)
         added, n_added = gram_of_blocks(blocks, weight, plan)
         gram, n_rows = gram + added, n_rows + n_added
         total += float(weight.sum())
         by_scanner += float(weight @ part.sampling_variance)
     # The scale is the mean square of what is left, per degree of freedom.
     squares = float(n_rows[0]) * fit_point(gram, n_rows, plan.n_fixed).scale
-    return Precision(max(squares - by_scanner, 0.0) / total, precision.largest)
+    return Weighting(max(squares - by_scanner, 0.0) / total, weighting.largest)

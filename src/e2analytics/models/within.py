@@ -16,7 +16,7 @@ from dataclasses import replace
 import numpy as np
 
 from e2analytics.models import weights
-from e2analytics.models.curve import CurveFit, CurveSettings, agree, describe_grams, refuse_few
+from e2analytics.models.curve import CurveFit, CurveSettings, describe_grams, plan_curve, refuse_few
 from e2analytics.models.gram_matrices import ClusterGrams, collect
 from e2analytics.models.plan import MAX_CLUSTERS, Plan
 from e2analytics.models.pspline import Array
@@ -54,13 +54,13 @@ def fit_between(data: CurveData, settings: CurveSettings) -> CurveFit:
 
 def _fit(data: CurveData, settings: CurveSettings, *, within: bool) -> CurveFit:
     refuse_few([data])
-    agreed = agree([data], settings)
+    plan = plan_curve([data], settings)
     with one_blas_thread():
-        known = weights.estimate([data], agreed)
-        weight = known.weights(data.sampling_variance)
-        inside, outside = split(data, weight, agreed)
+        weighting = weights.estimate([data], plan)
+        weight = weighting.weights(data.sampling_variance)
+        inside, outside = split(data, weight, plan)
         grams = inside if within else outside
-        return describe_grams([data], grams, settings, agreed, known)
+        return describe_grams([data], grams, settings, plan, weighting)
 
 
 def split(data: CurveData, weight: Array, plan: Plan) -> tuple[ClusterGrams, ClusterGrams]:

@@ -298,10 +298,10 @@ def sensitivity(
     """Fit the primary curve under other modelling choices; compare the men who are given the drug."""
     from e2analytics.curve import sensitivity as variants
 
-    beside = variants.Beside(data.draws, data.medications)
+    records = variants.Sources(data.draws, data.medications)
     return (
-        variants.sensitivity(measured, beside, run.settings.fit, model_id=model_id),
-        variants.prescribing(measured, beside, run.settings.fit, model_id=model_id),
+        variants.sensitivity(measured, records, run.settings.fit, model_id=model_id),
+        variants.prescribing(measured, records, run.settings.fit, model_id=model_id),
     )
 
 
@@ -375,7 +375,7 @@ def account_for(
         risk_episodes=exposure.exposure_episodes.clear(),
     )
     outcome = rows.first_outcome(of_primary, site)
-    used = rows.complete(of_primary, site, outcome, run.settings.fit).rows
+    used = rows.complete_rows(of_primary, site, outcome, run.settings.fit).rows
     pairs = exposure.exposures.filter(pl.col("site") == site)
     if outcome == rows.LEVEL:
         scans = data.dxa.filter(pl.col("site") == site)
