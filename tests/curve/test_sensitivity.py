@@ -7,7 +7,7 @@ import pytest
 
 from e2analytics.curve import sensitivity
 from e2analytics.curve.rows import CHANGE, Measured
-from e2analytics.curve.sensitivity import Sources
+from e2analytics.curve.sensitivity import DrawsAndOrders
 from e2analytics.exposure.draws import link_draws
 from e2analytics.exposure.episodes import find_episodes
 from e2analytics.settings import FitSettings, FlagSettings
@@ -20,9 +20,9 @@ PAIR |= {"first_on": date(2020, 1, 1), "second_on": date(2021, 1, 1)}
 
 
 @pytest.fixture(scope="module")
-def sources(outputs: Outputs) -> Sources:
+def records(outputs: Outputs) -> DrawsAndOrders:
     labs, medications = outputs.tables["labs"], outputs.tables["medications"]
-    return Sources(link_draws(labs, find_episodes(medications), FlagSettings()), medications)
+    return DrawsAndOrders(link_draws(labs, find_episodes(medications), FlagSettings()), medications)
 
 
 def varied(outputs: Outputs) -> dict[str, dict[str, object]]:
@@ -164,27 +164,29 @@ def test_a_standardised_difference_is_in_standard_deviations_of_men(
     assert row["standardised_difference"] == difference
 
 
-def test_without_pairs_nothing_is_varied(outputs: Outputs, sources: Sources):
+def test_without_pairs_nothing_is_varied(outputs: Outputs, records: DrawsAndOrders):
     nothing = Measured(*(table.clear() for table in measured_of(outputs)))
     levels = nothing._replace(levels=outputs.tables["levels"])
 
     for measured in (nothing, levels):
-        assert sensitivity.sensitivity(measured, sources, QUICK, model_id="m").is_empty()
-        assert sensitivity.prescribing(measured, sources, QUICK, model_id="m").is_empty()
+        assert sensitivity.sensitivity(measured, records, QUICK, model_id="m").is_empty()
+        assert sensitivity.prescribing(measured, records, QUICK, model_id="m").is_empty()
 
 
-def test_too_few_men_in_a_group_are_a_reason(outputs: Outputs, sources: Sources):
+def test_too_few_men_in_a_group_are_a_reason(outputs: Outputs, records: DrawsAndOrders):
     measured = measured_of(outputs)
     old = measured.exposures.with_columns(age_years=pl.lit(70.0))
 
-    table = sensitivity.sensitivity(measured._replace(exposures=old), sources, QUICK, model_id="m")
+    table = sensitivity.sensitivity(measured._replace(exposures=old), records, QUICK, model_id="m")
 
     young = table.filter(pl.col("variant") == "age_under_50").row(0, named=True)
     assert (young["n_men"], young["verdict"], young["p_value"]) == (0, None, None)
     assert "at least 30 men" in young["why_not"]
 
 
-def test_an_unknown_time_on_trt_is_added_where_it_is_known(outputs: Outputs, sources: Sources):
+def test_an_unknown_time_on_trt_is_added_where_it_is_known(
+    outputs: Outputs, records: DrawsAndOrders
+):
     measured = measured_of(outputs)
     number = pl.int_range(pl.len())
     patchy = measured.exposures.with_columns(
@@ -192,7 +194,7 @@ def test_an_unknown_time_on_trt_is_added_where_it_is_known(outputs: Outputs, sou
     )
 
     table = sensitivity.sensitivity(
-        measured._replace(exposures=patchy), sources, QUICK, model_id="m"
+        measured._replace(exposures=patchy), records, QUICK, model_id="m"
     )
 
     rows = {row["variant"]: row for row in table.iter_rows(named=True)}
@@ -215,14 +217,14 @@ def test_the_textbook_stands_beside_it_without_verdict_or_limit(outputs: Outputs
     assert [row["p_value"] is None for row in shapes].count(True) == 1
 
 
-def test_too_few_levels_of_e2_have_no_textbook_rows(outputs: Outputs, sources: Sources):
+def test_too_few_levels_of_e2_have_no_textbook_rows(outputs: Outputs, records: DrawsAndOrders):
     measured = measured_of(outputs)
     two_levels = measured.exposures.with_columns(
         e2_pg_ml=pl.when(pl.col("age_years") < 50).then(15.0).otherwise(40.0)
     )
 
     table = sensitivity.sensitivity(
-        measured._replace(exposures=two_levels), sources, QUICK, model_id="m"
+        measured._replace(exposures=two_levels), records, QUICK, model_id="m"
     )
 
     assert "crude" in table["variant"]

@@ -39,7 +39,7 @@ _SPLIT_AGE_YEARS: Final = 50
 _SPLIT_BMI: Final = 30
 
 
-class Sources(NamedTuple):
+class DrawsAndOrders(NamedTuple):
     """Tables that variants need besides the rows of the curve: E2 draws with their dose, and orders."""
 
     draws: pl.DataFrame
@@ -69,7 +69,7 @@ class Variant:
 
 
 def sensitivity(
-    measured: Measured, sources: Sources, settings: FitSettings, *, model_id: str
+    measured: Measured, records: DrawsAndOrders, settings: FitSettings, *, model_id: str
 ) -> pl.DataFrame:
     """Fit the primary curve again under each variant.
 
@@ -87,12 +87,12 @@ def sensitivity(
         return empty
     about = {"site": site, "outcome": CHANGE, "model_id": model_id}
     how = how_to_fit(CHANGE, settings)
-    rows = [_row(variant) for variant in _variants(primary, sources, how)]
+    rows = [_row(variant) for variant in _variants(primary, records, how)]
     rows += textbook.rows(primary.data(), how)
     return pl.DataFrame([{**about, **row} for row in rows], schema=schema_of("curve_sensitivity"))
 
 
-def _variants(primary: CurveRows, sources: Sources, how: CurveSettings) -> Iterator[Variant]:
+def _variants(primary: CurveRows, records: DrawsAndOrders, how: CurveSettings) -> Iterator[Variant]:
     data = primary.data()
     yield Variant("primary", "nothing: the curve as chosen beforehand", data, how)
     yield Variant("crude", "no covariates", primary.adjusted_for(()).data(), how)
@@ -100,14 +100,14 @@ def _variants(primary: CurveRows, sources: Sources, how: CurveSettings) -> Itera
     yield Variant(
         "naive_exposure",
         "E2 as the plain mean of the results between the scans, not the calibrated exposure",
-        *_naive(primary, sources.draws, how),
+        *_naive(primary, records.draws, how),
     )
     yield Variant("within_men", "each man against himself (fixed effects)", data, how, fit_within)
     yield Variant("between_men", "men against each other, by their means", data, how, fit_between)
     yield Variant(
         "without_bone_drugs",
         "without men on bisphosphonates, denosumab or glucocorticoids",
-        primary.where(~_on_bone_drugs(primary.rows, sources.medications)).data(),
+        primary.where(~_on_bone_drugs(primary.rows, records.medications)).data(),
         how,
     )
     for delta in DELTAS_PCT_PER_YEAR:
@@ -117,7 +117,7 @@ def _variants(primary: CurveRows, sources: Sources, how: CurveSettings) -> Itera
             data,
             replace(how, delta=delta),
         )
-    for names, words, member in _groups(primary.rows, sources.draws):
+    for names, words, member in _groups(primary.rows, records.draws):
         yield from _both(names, words, member, data, how)
 
 
@@ -253,7 +253,7 @@ def _only(value: Array) -> float:
 
 
 def prescribing(
-    measured: Measured, sources: Sources, settings: FitSettings, *, model_id: str
+    measured: Measured, records: DrawsAndOrders, settings: FitSettings, *, model_id: str
 ) -> pl.DataFrame:
     """Compare the men of the primary curve who were given the drug with those who were not.
 
@@ -270,7 +270,7 @@ def prescribing(
     low, high = pl.col("value_low"), pl.col("value_high")
     value = pl.when(low == 0).then(high / 2**0.5).otherwise((low * high).sqrt())
     e2_off = (
-        sources.draws.filter(off)
+        records.draws.filter(off)
         .sort("patient_id", "collected_on", "result_id")
         .group_by("patient_id", maintain_order=True)
         .agg(e2_off_drug=value.log().mean())

@@ -298,7 +298,7 @@ def sensitivity(
     """Fit the primary curve under other modelling choices; compare the men who are given the drug."""
     from e2analytics.curve import sensitivity as variants
 
-    records = variants.Sources(data.draws, data.medications)
+    records = variants.DrawsAndOrders(data.draws, data.medications)
     return (
         variants.sensitivity(measured, records, run.settings.fit, model_id=model_id),
         variants.prescribing(measured, records, run.settings.fit, model_id=model_id),
