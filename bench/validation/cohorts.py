@@ -18,7 +18,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from e2analytics.exposure.dose_response import COVARIATE_PRIORS, COVARIATES
+from e2analytics.exposure.dose_response.covariates import COVARIATE_PRIORS, COVARIATES
 from e2analytics.models.curve import CurveData
 from e2analytics.models.dose_response import fit, predict
 from e2analytics.models.dose_response.types import Draws

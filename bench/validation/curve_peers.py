@@ -24,8 +24,9 @@ import polars as pl
 
 from bench.validation import cohorts
 from bench.validation.cohorts import Vector
-from bench.validation.curve import STRONG, binomial, mean_share
 from bench.validation.curve_cells import SETTINGS
+from bench.validation.curve_shares import binomial, mean_share
+from bench.validation.curve_tables import STRONG
 from bench.validation.section import Section, in_parallel
 from e2analytics.models.curve import fit_curve
 from e2analytics.simulate import parameters as world

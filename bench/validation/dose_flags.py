@@ -1,7 +1,7 @@
-"""Whom the drug pushes below the range: the model's probabilities beside naive rules and an oracle.
+"""Whom the drug pushes below the range: the model's probabilities compared with naive rules and an oracle.
 
 In    clinics of ``e2analytics.simulate``: men, orders, draws and true paths, without the detour by files
-Out   how well each rule tells, cohort by cohort
+Out   how well each rule identifies them, cohort by cohort
 
 What is scored is what a run does: draws with their dose, the dose response, then the probabilities.
 """
@@ -49,7 +49,7 @@ _NOT_TAKEN: Final = 0.2
 _NO_SPANS: Final = Spans(*(np.zeros(0, np.int64),) * 3)
 
 
-class Told(NamedTuple):
+class RuleScore(NamedTuple):
     """How one rule did in one cohort; NaN where it gives no probability."""
 
     scenario: str
@@ -63,9 +63,9 @@ class Told(NamedTuple):
 
 
 class Cohort(NamedTuple):
-    """What the rules told of one cohort, and the model's probabilities in bins: p, so, men."""
+    """Scores of the rules in one cohort, and the model's probabilities in bins: p, so, men."""
 
-    told: list[Told]
+    scores: list[RuleScore]
     bins: np.ndarray
 
 
@@ -80,7 +80,7 @@ class World(NamedTuple):
     true_model: np.ndarray
 
 
-def tell(job: tuple[str, int]) -> Cohort:
+def score_rules(job: tuple[str, int]) -> Cohort:
     """Simulate a clinic and ask every rule about its men on the drug."""
     scenario, seed = job
     settings = SimulationSettings(patients=N_MEN, seed=seed, defects=False)
@@ -93,14 +93,14 @@ def tell(job: tuple[str, int]) -> Cohort:
     for name, found in (("model", responded), ("oracle", oracle)):
         men = men.join(attributable(found, present).rename({"p": name}), on="patient_id")
     is_so = men["is_so"].to_numpy()
-    told = [rated(scenario, rule, men[rule].to_numpy(), is_so) for rule in RULES]
+    scores = [rated(scenario, rule, men[rule].to_numpy(), is_so) for rule in RULES]
     p = men["model"].to_numpy()
     at = np.digitize(p, BINS[1:-1])
     bins = np.array([np.bincount(at, each, len(BINS) - 1) for each in (p, is_so, np.ones(len(p)))])
-    return Cohort(told, bins)
+    return Cohort(scores, bins)
 
 
-def rated(scenario: str, rule: str, score: np.ndarray, is_so: np.ndarray) -> Told:
+def rated(scenario: str, rule: str, score: np.ndarray, is_so: np.ndarray) -> RuleScore:
     """Rate a rule; a naive one ranks by its value, and says 1 below the limit and else 0."""
     ranked = average_precision(score, is_so)
     p, slope, intercept = score, np.nan, np.nan
@@ -109,7 +109,7 @@ def rated(scenario: str, rule: str, score: np.ndarray, is_so: np.ndarray) -> Tol
     else:
         slope, intercept = calibration(score, is_so)
     brier = float(np.mean((p - is_so) ** 2))
-    return Told(scenario, rule, len(is_so), int(is_so.sum()), ranked, brier, slope, intercept)
+    return RuleScore(scenario, rule, len(is_so), int(is_so.sum()), ranked, brier, slope, intercept)
 
 
 def attributable(found: DoseResponseResult, present: pl.DataFrame) -> pl.DataFrame:

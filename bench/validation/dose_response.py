@@ -36,7 +36,9 @@ def run(replicates: int, seed: int) -> Section:
     recovered = in_parallel(dose_recovery.recover, plans, "recovery")
     bent = in_parallel(dose_recovery.bend, _jobs(WORLDS, replicates, first), "other worlds")
     early = in_parallel(dose_recovery.settle, _jobs(STARTS, replicates, first), "transition")
-    told = in_parallel(dose_flags.tell, _jobs(SCENARIOS, replicates, first), "probabilities")
+    scores = in_parallel(
+        dose_flags.score_rules, _jobs(SCENARIOS, replicates, first), "probabilities"
+    )
     return Section(
         (
             _WORLD,
@@ -45,7 +47,7 @@ def run(replicates: int, seed: int) -> Section:
             "### Men's intervals\n\n" + _INTERVALS,
             *coverage(pl.concat([each.men for each in recovered])),
             "### Whom the drug pushes below 16 pg/mL\n\n" + _PROBABILITIES,
-            *probabilities(told),
+            *probabilities(scores),
             "### Worlds that the model does not know\n\n" + _OTHER_WORLDS,
             *other_worlds(bent),
             "### Setting draws aside\n\n" + _ASIDE,
@@ -123,13 +125,13 @@ def _covered(men: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
 
 def probabilities(cohorts: list[Cohort]) -> tuple[pl.DataFrame | Chart | str, ...]:
     """Lay out how well each rule tells, and draw what becomes of the model's probabilities."""
-    told = pl.DataFrame([each for cohort in cohorts for each in cohort.told], orient="row")
-    told.columns = dose_flags.Told._fields
+    scores = pl.DataFrame([each for cohort in cohorts for each in cohort.scores], orient="row")
+    scores.columns = dose_flags.RuleScore._fields
     measures = ("average_precision", "brier", "slope", "intercept")
     rows = []
     for scenario in SCENARIOS:
         for rule in RULES:
-            own = told.filter(scenario=scenario, rule=rule)
+            own = scores.filter(scenario=scenario, rule=rule)
             said = {measure: _with_error(own[measure].to_numpy()) for measure in measures}
             men, so = own["men"].mean(), own["pushed_below"].mean()
             rows.append(
@@ -144,12 +146,12 @@ def probabilities(cohorts: list[Cohort]) -> tuple[pl.DataFrame | Chart | str, ..
                     "intercept": said["intercept"],
                 }
             )
-    return pl.DataFrame(rows), _reliability(cohorts), _told_in_words(told)
+    return pl.DataFrame(rows), _reliability(cohorts), _scores_in_words(scores)
 
 
-def _told_in_words(told: pl.DataFrame) -> str:
+def _scores_in_words(scores: pl.DataFrame) -> str:
     def mean(scenario: str, rule: str, measure: str) -> float:
-        return float(told.filter(scenario=scenario, rule=rule)[measure].mean())
+        return float(scores.filter(scenario=scenario, rule=rule)[measure].mean())
 
     sentences = []
     for scenario in SCENARIOS:
@@ -168,7 +170,7 @@ def _told_in_words(told: pl.DataFrame) -> str:
 def _reliability(cohorts: list[Cohort]) -> Chart:
     rows = []
     for scenario in SCENARIOS:
-        p, so, n = sum(c.bins for c in cohorts if c.told[0].scenario == scenario)
+        p, so, n = sum(c.bins for c in cohorts if c.scores[0].scenario == scenario)
         rows += [
             {"scenario": scenario, "said": said / men, "so": really / men, "men": int(men)}
             for said, really, men in zip(p, so, n, strict=True)

@@ -197,10 +197,10 @@ def sensitivity(cells: pl.DataFrame) -> pl.DataFrame:
     rows = []
     for factor, size in product(FACTORS, SIZES):
         own = {share: cells.filter(factor=factor, size=size, share=share) for share in columns}
-        told = {
+        detected = {
             share: f"{_percent(each['found'].mean())} of {len(each)}" for share, each in own.items()
         }
-        rows.append({"slip": factor, "results a month": size, **told})
+        rows.append({"slip": factor, "results a month": size, **detected})
     return pl.DataFrame(rows)
 
 
@@ -230,14 +230,14 @@ def picture(cells: pl.DataFrame) -> Chart:
 
 
 def overlap(replicates: int, seed: int) -> pl.DataFrame:
-    """Ask how often 3 % of a month's E2 could be told at all: by who knows more, and by the detector."""
+    """Ask how often 3 % of a month's E2 could be detected at all: with more knowledge, and by the detector."""
     rng = np.random.default_rng(seed)
     needed = np.log(LEAST_ODDS / SLIP_PRIOR) + np.log([1, len(E2_SHIFTS), len(E2_SHIFTS)])
     rows = []
     for n in (40, 110, 280):
         k = max(1, round(0.03 * n))
-        told = np.array([_told(_month_of_e2(n, k, rng), k / n) for _ in range(replicates)])
-        share = (told >= needed).mean(axis=0)
+        detected = np.array([_detected(_month_of_e2(n, k, rng), k / n) for _ in range(replicates)])
+        share = (detected >= needed).mean(axis=0)
         rows.append(
             {
                 "results": n,
@@ -260,7 +260,7 @@ def _month_of_e2(n: int, k: int, rng: np.random.Generator) -> Vector:
     return deviation
 
 
-def _told(deviation: Vector, share: float) -> tuple[float, float, float]:
+def _detected(deviation: Vector, share: float) -> tuple[float, float, float]:
     """Return the log Bayes factors of who knows factor and share, and of the detector's two."""
     n = len(deviation)
     sd = np.full(n, RESULT_SD)

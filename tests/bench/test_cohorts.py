@@ -4,7 +4,7 @@ import pytest
 
 from bench.validation import cohorts
 from bench.validation.curve import Job as CurveJob
-from bench.validation.curve import cells, repeat, tell
+from bench.validation.curve import cells, describe, repeat
 from e2analytics.models.curve import CurveSettings, fit_curve
 from e2analytics.simulate import parameters as world
 
@@ -62,10 +62,10 @@ def test_the_curve_recovers_the_truth_of_a_cohort_whose_e2_is_known():
     assert fit.verdict == "u_shaped"
 
 
-def test_the_section_tells_what_held_even_of_one_cohort():
+def test_the_section_reports_even_one_cohort():
     rows = repeat(CurveJob(300, 1, extras=False))
 
-    section = tell(pl.DataFrame(rows, infer_schema_length=None))
+    section = describe(pl.DataFrame(rows, infer_schema_length=None))
     tables = [part for part in section.parts if isinstance(part, pl.DataFrame)]
 
     assert len(rows) == len(cells(300, extras=False))

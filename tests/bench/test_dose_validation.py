@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from bench.validation import dose_flags, dose_recovery
-from bench.validation.dose_flags import SCENARIOS, tell
+from bench.validation.dose_flags import SCENARIOS, score_rules
 from bench.validation.dose_recovery import average_precision, calibration
 
 RNG = np.random.default_rng(0)
@@ -28,14 +28,14 @@ def test_calibration_finds_how_probabilities_were_bent(power, shift):
         assert intercept == pytest.approx(shift, abs=0.06)
 
 
-def told(scenario: str, seed: int) -> dict[str, dose_flags.Told]:
-    return {each.rule: each for each in tell((scenario, seed)).told}
+def scores(scenario: str, seed: int) -> dict[str, dose_flags.RuleScore]:
+    return {each.rule: each for each in score_rules((scenario, seed)).scores}
 
 
 def test_the_model_tells_whom_the_drug_pushes_below_better_than_single_values(monkeypatch):
     monkeypatch.setattr(dose_flags, "N_MEN", 1_000)
 
-    found = told(SCENARIOS[1], 3)
+    found = scores(SCENARIOS[1], 3)
 
     assert found["model"].average_precision > 0.9
     assert found["model"].average_precision > found["last value"].average_precision + 0.08
@@ -48,7 +48,7 @@ def test_the_model_tells_whom_the_drug_pushes_below_better_than_single_values(mo
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_the_model_is_nearly_as_good_as_one_who_knows_the_parameters(scenario):
-    cohorts = [told(scenario, seed) for seed in range(500, 505)]
+    cohorts = [scores(scenario, seed) for seed in range(500, 505)]
 
     def mean(rule: str, measure: str) -> float:
         return float(np.mean([getattr(each[rule], measure) for each in cohorts]))

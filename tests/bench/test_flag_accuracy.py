@@ -1,6 +1,5 @@
-"""The section on flags: its figures on men made by hand, and a small version of what it shows."""
+"""Accuracy of flags: its figures on men made by hand, and on a small clinic."""
 
-from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +7,10 @@ import polars as pl
 import pytest
 from scipy.special import expit
 
-from bench.validation import flags
+from bench.validation import flag_accuracy
 from e2analytics.ingest.pseudonyms import pseudonym
-from e2analytics.ingest.read_drop import Sources
-from e2analytics.run.pipeline import run as run_pipeline
-from e2analytics.tables.snapshot import Outputs, Snapshot
-from tests.conftest import AS_OF, KEY, QUICK
-
-FLIPS = {"new", "reopened", "resolved", "tier_changed", "status_changed"}
+from e2analytics.tables.snapshot import Outputs
+from tests.conftest import KEY
 
 
 def test_figures_of_eight_men_are_those_counted_by_hand():
@@ -33,7 +28,7 @@ def test_figures_of_eight_men_are_those_counted_by_hand():
         }
     )
 
-    found = flags.measures(men)
+    found = flag_accuracy.measures(men)
 
     assert found["precision"] == pytest.approx(2 / 3)
     assert found["recall"] == pytest.approx(2 / 3)
@@ -51,8 +46,8 @@ def test_the_slope_of_calibrated_probabilities_is_one_and_that_of_timid_ones_mor
     odds = rng.normal(0, 2, 40_000)
     happened = rng.random(len(odds)) < expit(odds)
 
-    assert flags.calibration_slope(expit(odds), happened) == pytest.approx(1, abs=0.04)
-    assert flags.calibration_slope(expit(odds / 2), happened) == pytest.approx(2, abs=0.08)
+    assert flag_accuracy.calibration_slope(expit(odds), happened) == pytest.approx(1, abs=0.04)
+    assert flag_accuracy.calibration_slope(expit(odds / 2), happened) == pytest.approx(2, abs=0.08)
 
 
 def test_the_probability_tells_better_than_the_last_value_whom_the_drug_pushes_low(
@@ -73,45 +68,9 @@ def test_the_probability_tells_better_than_the_last_value_whom_the_drug_pushes_l
         )
     )
 
-    found = flags.measures(men)
+    found = flag_accuracy.measures(men)
 
     assert found["men"] > 150
     assert found["average precision"] > 0.9 > found["that of last value"]
     assert found["precision"] > 0.8
     assert found["recall"] > 0.8
-
-
-def test_nights_change_nothing_without_a_reason(sources: Sources):
-    first = AS_OF - timedelta(days=5)
-    outputs = run_pipeline(sources, QUICK, as_of=first)
-    was = outputs.tables["cohort"]
-    for night in range(1, 4):
-        outputs = run_pipeline(
-            Sources(),
-            QUICK,
-            as_of=first + timedelta(days=night),
-            before=Snapshot(outputs.tables, outputs.not_accepted),
-            run_id=f"night-{night}",
-        )
-    events = outputs.tables["flag_events"].filter(pl.col("run_id").str.starts_with("night"))
-
-    assert set(events["event"]) <= FLIPS
-    assert not events["why"].str.contains("unexplained").any()
-    # Nothing was fitted between, and no limit or rule changed.
-    assert not events["why"].str.contains("model|limit|rule").any()
-    # Whoever is judged otherwise than three nights before has an event that says so.
-    now = outputs.tables["cohort"].join(was, on="patient_id", suffix="_was")
-    changed = now.filter(
-        (pl.col("tier") != pl.col("tier_was")) | (pl.col("status") != pl.col("status_was"))
-    )
-    assert set(changed["patient_id"]) <= set(events["patient_id"])
-
-
-def test_the_days_of_the_runs_are_weeks_and_then_nights():
-    days = flags.days()
-
-    assert days[-1] == date(2026, 9, 30)
-    assert {
-        (later - earlier).days for earlier, later in zip(days[-30:-1], days[-29:], strict=True)
-    } == {1}
-    assert (days[1] - days[0]).days == 7
