@@ -373,7 +373,7 @@ def test_grounds_name_the_rows_they_rest_on_and_no_unknown_is_lost():
         "2024-03-06, last ordered on 2024-03-06 [orders line 2]."
     )
     assert "No E2 on record." in judge(draws=[])["rationale"][0]
-    assert "Anastrozole unknown mg" in judge([order(weekly_dose_mg=None)])["rationale"][0]
+    assert "Anastrozole, dose unknown, since" in judge([order(weekly_dose_mg=None)])["rationale"][0]
 
 
 def test_a_flag_is_new_then_open_then_resolved_then_reopened():

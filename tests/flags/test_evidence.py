@@ -172,7 +172,7 @@ def test_the_paragraph_says_it_in_words():
         "drug: 1%; below the red line of 10 pg/mL: below 1%. “Dose changed too recently for a steady state” changes "
         "with an E2 drawn 14 days or more after the change. “No E2 at the present dose yet” changes with an E2 "
         "drawn 14 days or more after the change to the present dose. “MS result below red line” changes with "
-        "time; that result counts for its days, whatever comes later."
+        "time; it keeps the flag open until 2025-04-30."
     )
 
 

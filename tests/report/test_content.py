@@ -165,7 +165,7 @@ def test_resolved_flags_are_told_even_where_none_is_open(tables: Tables) -> None
 def test_where_nobody_could_be_assessed_no_all_clear_is_given(tables: Tables) -> None:
     unassessed = tables["cohort"].with_columns(status=pl.lit("not_assessable"))
     headline = build({**tables, "cohort": unassessed}, month=MONTH).headlines[1]
-    assert headline.title == "Nobody could be assessed"
+    assert headline.title == "No man could be assessed"
     assert "none is called low or in range: that is no all-clear" in headline.sentence
 
 

@@ -209,6 +209,7 @@ class _Pieces:
             yield self._result_that_clears(man), man["clears"]
         for name in reasons:
             if (by := self._rules.reasons[name].changes_with) is not None:
+                by = by.format(until=self._counts_until(man))
                 yield f"“{_capital(self._rules.reasons[name].words)}” changes with {by}.", None
 
     def _result_that_clears(self, man: Row) -> str:
@@ -238,18 +239,27 @@ class _Pieces:
         ]
         return " ".join(sentence for sentence in sentences if sentence)
 
-    def _result_below_red_line(self, man: Row) -> str:
-        """Name the result that makes him critical, where it is not the last one."""
-        settings = self._criteria.settings
-        oldest = man["as_of"] - timedelta(days=settings.informative_days)
+    def _last_below_red_line(self, man: Row) -> Row | None:
+        """Return the last result that makes him critical; None if none does."""
+        oldest = man["as_of"] - timedelta(days=self._criteria.settings.informative_days)
         below = [
             draw
             for draw in self._draws.get(man["patient_id"], [])
             if draw["ms_below_red_line"] and draw["collected_on"] >= oldest
         ]
-        if not below or below[-1]["collected_on"] == man["last_e2_on"]:
+        return below[-1] if below else None
+
+    def _counts_until(self, man: Row) -> date | None:
+        """Return the last day on which a result below the red line counts."""
+        last = self._last_below_red_line(man)
+        days = timedelta(days=self._criteria.settings.informative_days)
+        return None if last is None else last["collected_on"] + days
+
+    def _result_below_red_line(self, man: Row) -> str:
+        """Name the result that makes him critical, where it is not the last one."""
+        last = self._last_below_red_line(man)
+        if last is None or last["collected_on"] == man["last_e2_on"]:
             return ""
-        last = below[-1]
         return (
             f"Below the red line: {_measured(last['value_low'], last['value_high'])} pg/mL by mass "
             f"spectrometry on {last['collected_on']}, {_state_of(last)}."

@@ -45,9 +45,8 @@ def in_words() -> pl.Expr:
         pl.when("takes_anastrozole")
         .then(
             pl.format(
-                " {} mg a week",
-                pl.col("weekly_anastrozole_mg").round(2).cast(pl.String).fill_null("unknown"),
-            )
+                " {} mg a week", pl.col("weekly_anastrozole_mg").round(2).cast(pl.String)
+            ).fill_null(", dose unknown,")
         )
         .otherwise(pl.lit("")),
         "spell_started_on",

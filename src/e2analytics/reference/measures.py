@@ -31,6 +31,14 @@ Source = Literal[
 Text = Annotated[str, Field(min_length=1)]
 
 
+class ReportedSeparately(BaseModel, frozen=True, extra="forbid"):
+    """Units that are counted, and not in the measure's share: their name for one and for many, and what they did."""
+
+    one: Text
+    many: Text
+    what: Text
+
+
 class Measure(BaseModel, frozen=True, extra="forbid"):
     """One measure: what is counted, and by whose rule."""
 
@@ -41,7 +49,7 @@ class Measure(BaseModel, frozen=True, extra="forbid"):
     numerator: Text
     exclusions: Text
     exceptions: Text
-    apart: Text
+    reported_separately: ReportedSeparately | None = None
     direction: Literal["high", "low"]
     unit: Text
     months: Literal["disjoint", "overlapping"]

@@ -95,7 +95,7 @@ def build(
     *,
     month: str,
     clinic: str | None = None,
-    recount: pl.DataFrame | None = None,
+    restated: pl.DataFrame | None = None,
     corrected: Collection[str] | None = None,
     before: Mapping[str, pl.DataFrame] | None = None,
 ) -> Report:
@@ -114,7 +114,7 @@ def build(
         as-of date.
     clinic : str, optional
         Whose report it is; by default that of all clinics together.
-    recount : polars.DataFrame, optional
+    restated : polars.DataFrame, optional
         How the month before is counted now, of :func:`e2analytics.measures.restatement.between`; None if it has no run.
     corrected : collection of str, optional
         Of whom its rows were corrected, of :func:`e2analytics.measures.restatement.corrected_men`; None if it has no run.
@@ -192,7 +192,7 @@ def build(
         changes=changes.describe(
             tables["flags"],
             tables["flag_events"],
-            recount,
+            restated,
             as_of=run["as_of"],
             clinic=clinic,
             corrected=corrected,

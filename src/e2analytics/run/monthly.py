@@ -112,7 +112,7 @@ def write_reports(
     since = None if before is None else restatement.between(tables, before, linked)
     corrected = None if before is None else restatement.corrected_men(tables, before)
     clinics = [report.clinic for report in external]
-    since_then: dict[str, Any] = {"recount": since, "corrected": corrected, "before": before}
+    since_then: dict[str, Any] = {"restated": since, "corrected": corrected, "before": before}
     whole = build(tables, month=month, **since_then)
     inside = (
         whole if clinic is None else build(tables, month=month, clinic=clinic, **since_then)

@@ -1,4 +1,4 @@
-"""What changed: flags that opened and closed with their cause, measures that are counted otherwise now."""
+"""What changed: flags that opened and closed with their cause, measures that are restated."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def event(patient_id: str, name: str, was: str, now: str, **changes: Any) -> dic
 def changes(
     flags: list[dict[str, Any]],
     events: list[dict[str, Any]],
-    recount: pl.DataFrame | None = None,
+    restated: pl.DataFrame | None = None,
     clinic: str | None = None,
     corrected: set[str] | None = None,
 ) -> Changes:
@@ -43,7 +43,7 @@ def changes(
     return describe(
         pl.DataFrame(flags, schema=schema),
         of_events,
-        recount,
+        restated,
         as_of=AS_OF,
         clinic=clinic,
         corrected=corrected,
@@ -116,14 +116,14 @@ def test_a_measure_counted_otherwise_is_told_step_by_step() -> None:
         row |= {f"{step}_numerator": met, f"{step}_denominator": of}
     frame = pl.DataFrame([row], schema_overrides={"clinic_id": pl.String})
 
-    (found,) = changes([], [], frame).recounted
+    (found,) = changes([], [], frame).restated
 
     assert (found.published, found.now) == ("3 of 10 (30 %)", "5 of 13 (38 %)")
     assert (found.by_rule, found.by_corrected, found.by_new) == ("–", "+1 of 0", "+1 of +3")
 
 
 def test_a_month_without_a_run_before_it_says_so() -> None:
-    assert changes([], []).why_no_recount.startswith("No run was published for the last day of")
+    assert changes([], []).why_none_restated.startswith("No run was published for the last day of")
 
 
 def test_new_data_are_told_apart_from_corrected_ones() -> None:

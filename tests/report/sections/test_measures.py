@@ -193,10 +193,14 @@ def test_another_clinics_entry_leaves_the_chart_of_all_alone() -> None:
     assert red(table(*rows), rebased=(entry,)).months == red(table(*rows)).months
 
 
-def test_months_counted_after_they_ended_are_said_to_be_counted_again() -> None:
+def test_months_counted_after_they_ended_are_said_to_be_restated() -> None:
     rows = [row(month, None, 3, 30) for month in months_back(3)]
 
-    assert [month.counted for month in red(table(*rows)).months.all] == ["again", "again", "then"]
+    assert [month.counted for month in red(table(*rows)).months.all] == [
+        "restated",
+        "restated",
+        "as first reported",
+    ]
 
 
 def test_no_signal_is_drawn_from_months_that_share_their_men(tables: Tables) -> None:
@@ -230,7 +234,7 @@ def test_no_data_in_a_month_is_nobody_and_no_share() -> None:
 
     measure = red(table(*rows))
 
-    assert measure.this.words == "nobody counts"
+    assert measure.this.words == "no eligible patients"
     assert measure.months.drawn[-1].figure.value is None
     assert "aria-label" in render_of(table(*rows))
 

@@ -15,8 +15,8 @@ def test_each_feed_of_the_month_stands_with_its_shares_and_its_grade_in_words(
     found = describe(tables["quality"], tables["unit_slips"], month="2026-09")
 
     assert [(feed.feed, feed.n_rows, feed.grade) for feed in found.feeds] == [
-        ("dxa", 12, "C, third of four"),
-        ("labs", 1900, "B, second of four"),
+        ("dxa", 12, "Grade C (A best, D worst)"),
+        ("labs", 1900, "Grade B (A best, D worst)"),
     ]
     assert found.feeds[0].completeness == "9 of 10 (90 %)"
 
@@ -28,7 +28,7 @@ def test_slips_of_unit_are_listed_with_source_month_and_what_became_of_them(
 
     assert (
         found.alarm
-        == "No slip of unit was found in September 2026; 1 slip of other months is listed."
+        == "No unit mix-up detected in September 2026; 1 unit mix-up of other months is listed."
     )
     (slip,) = found.slips
     assert (slip.source, slip.month, slip.done) == ("laboratory LAB-B", "April 2026", "quarantined")
@@ -37,11 +37,11 @@ def test_slips_of_unit_are_listed_with_source_month_and_what_became_of_them(
 def test_a_slip_of_the_month_is_said_first(tables: Tables) -> None:
     found = describe(tables["quality"], tables["unit_slips"], month="2026-04")
 
-    assert found.alarm == "1 slip of unit found in April 2026."
+    assert found.alarm == "1 unit mix-up found in April 2026."
     assert found.feeds == ()
 
 
 def test_a_slip_after_the_month_is_not_known_in_it(tables: Tables) -> None:
     found = describe(tables["quality"], tables["unit_slips"], month="2026-03")
 
-    assert (found.slips, found.alarm) == ((), "No slip of unit was found.")
+    assert (found.slips, found.alarm) == ((), "No unit mix-up detected.")

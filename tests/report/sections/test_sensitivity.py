@@ -64,7 +64,7 @@ def test_without_any_limit_the_sum_says_so(tables: Tables) -> None:
             "lower 17.2 (14.1 to 20.6)",
             "−1.7",
             "−2.2 to −1.2",
-            "nobody was on them",
+            "no man was on them",
         ),
         (
             "Only men under 50",

@@ -115,7 +115,7 @@ def _months_spec(with_limits: bool) -> dict[str, Any]:
 def _funnel_spec() -> dict[str, Any]:
     x = alt.X(
         "denominator:Q",
-        title="how many were counted",
+        title="patients (or results)",
         scale=alt.Scale(domainMin=0, nice=False),
         axis=alt.Axis(tickCount=6, format="d", grid=False),
     )

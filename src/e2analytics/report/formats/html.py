@@ -18,7 +18,7 @@ from e2analytics.report.charts import curve as charts
 from e2analytics.report.content import Report
 from e2analytics.report.external import men
 from e2analytics.report.external.report import ExternalReport
-from e2analytics.report.formatting import HIDDEN
+from e2analytics.report.formatting import HIDDEN, count
 from e2analytics.report.sections import ingest, methods
 from e2analytics.report.sections.curves import Curve, Limit
 from e2analytics.report.sections.measure_clinics import Funnel
@@ -33,6 +33,7 @@ ENVIRONMENT: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+ENVIRONMENT.globals["count"] = count
 ENVIRONMENT.filters["grouped"] = "{:,}".format
 
 

@@ -1,6 +1,6 @@
-"""What changed since the last month: flags opened and closed, and measures that are counted otherwise now.
+"""What changed since the last month: flags opened and closed, and measures that are restated.
 
-In    flags, flag_events of one run; how the month before is counted now, and of whom its rows were corrected
+In    flags, flag_events of one run; the month before, restated, and the men whose rows of it were corrected
       (``e2analytics.measures.restatement``)
 Out   Changes, ready to be set
 
@@ -24,9 +24,9 @@ from e2analytics.report.sections.men import OPEN_TIERS, still_open
 
 TOGETHER: Final = "all clinics"
 OPENED: Final = ("new", "reopened")
-DATA: Final = "Data: a result, a dose, a scan or the man himself came, was corrected or went"
-NEW: Final = "New data: a result, a dose, a scan or the man himself came or went"
-CORRECTED: Final = "Corrected data: a row of last month or before says otherwise, or is gone"
+DATA: Final = "New, corrected or withdrawn data"
+NEW: Final = "New data: results, doses or scans, or the man came or left"
+CORRECTED: Final = "Corrected data: a row of last month or earlier was changed or withdrawn"
 CAUSES: Final[Mapping[str, tuple[str, ...]]] = {
     DATA: ("joined", "left", "new_result", "dose_changed", "new_scan"),
     "Changed rule: a threshold or the limit in use": ("limit_changed", "rule_changed"),
@@ -58,8 +58,8 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class Recounted:
-    """A measure of the month before that is counted otherwise now, and by how many units for which reason."""
+class Restated:
+    """A measure of the month before that is restated, with the change by reason."""
 
     name: str
     published: str
@@ -75,21 +75,21 @@ class Changes:
 
     Attributes
     ----------
-    why_no_recount
+    why_none_restated
         Said where no measure of the month before changed, or where there is none to compare with.
     """
 
     clinics: tuple[Flags, ...]
     total: Flags
     causes: tuple[Cause, ...]
-    recounted: tuple[Recounted, ...]
-    why_no_recount: str
+    restated: tuple[Restated, ...]
+    why_none_restated: str
 
 
 def describe(
     flags: pl.DataFrame,
     events: pl.DataFrame,
-    recount: pl.DataFrame | None,
+    restatement: pl.DataFrame | None,
     *,
     as_of: date,
     clinic: str | None,
@@ -101,7 +101,7 @@ def describe(
     ----------
     flags, events
         As in ``contracts``; of one clinic if it is its report.
-    recount
+    restatement
         As :func:`e2analytics.measures.restatement.between` returns it; None if the month before has no run.
     corrected
         The men of whom :func:`e2analytics.measures.restatement.corrected_men` tells; None if the month before has no run.
@@ -110,13 +110,13 @@ def describe(
     happened = events.filter(pl.col("as_of").is_between(first, as_of))
     fates = _fates(flags, happened)
     names = sorted({*fates["clinic_id"]})
-    recounted = () if recount is None else _recounted(recount, clinic)
+    restated = () if restatement is None else _restated(restatement, clinic)
     return Changes(
         clinics=tuple(_flags(name, fates.filter(pl.col("clinic_id") == name)) for name in names),
         total=_flags(TOGETHER, fates),
         causes=_causes(happened, corrected),
-        recounted=recounted,
-        why_no_recount=_why_none(recount, recounted),
+        restated=restated,
+        why_none_restated=_why_none(restatement, restated),
     )
 
 
@@ -172,8 +172,8 @@ def _cause(names: Iterable[str]) -> str:
     return kinds.pop() if len(kinds) == 1 else SEVERAL
 
 
-def _recounted(recount: pl.DataFrame, clinic: str | None) -> tuple[Recounted, ...]:
-    own = recount.filter(pl.col("clinic_id").eq_missing(pl.lit(clinic, dtype=pl.String)))
+def _restated(restatement: pl.DataFrame, clinic: str | None) -> tuple[Restated, ...]:
+    own = restatement.filter(pl.col("clinic_id").eq_missing(pl.lit(clinic, dtype=pl.String)))
     rows = {row["measure"]: row for row in own.to_dicts()}
     found = []
     for key, definition in definitions.load().measures.items():
@@ -181,7 +181,7 @@ def _recounted(recount: pl.DataFrame, clinic: str | None) -> tuple[Recounted, ..
         if row is None or _counts(row, "published") == _counts(row, "now"):
             continue
         found.append(
-            Recounted(
+            Restated(
                 name=f"{definition.id} {definition.name}",
                 published=_said(row, "published"),
                 now=_said(row, "now"),
@@ -212,9 +212,9 @@ def _difference(row: Mapping[str, Any], earlier: str, later: str) -> str:
     return f"{signed(met - met_then, 0)} of {signed(of - of_then, 0)}"
 
 
-def _why_none(recount: pl.DataFrame | None, recounted: tuple[Recounted, ...]) -> str:
-    if recount is None:
+def _why_none(restatement: pl.DataFrame | None, restated: tuple[Restated, ...]) -> str:
+    if restatement is None:
         return "No run was published for the last day of the month before: there is nothing to compare with."
-    if not recounted:
+    if not restated:
         return "Every measure of the month before is what it was when it was published."
     return ""

@@ -77,7 +77,7 @@ def _sentence(rows: list[dict[str, float]]) -> str:
     one = next(row for row in rows if row["weekly_anastrozole_mg"] == 1.0)
     said = (
         f"On average 1 mg of anastrozole a week takes away {one['suppression_pct']:.0f} % "
-        f"(95 % {one['ci_low_pct']:.0f} to {one['ci_high_pct']:.0f}) of a man's E2. Single men respond "
+        f"(95 % {one['ci_low_pct']:.0f} to {one['ci_high_pct']:.0f}) of a man's E2. Individual men respond "
         "more or less than that: each man's own response is estimated from his own results."
     )
     if one["prior_share"] >= BY_PRIOR:

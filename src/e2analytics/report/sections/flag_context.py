@@ -24,7 +24,7 @@ _PIECES: Final = {
     "scan_pair": "two scans",
     "scan": "scan",
     "tier": "rule of the tier",
-    "would_change": "would change it",
+    "would_change": "What would clear this flag",
 }
 _LAST_RESULTS: Final = 3
 _LSC: Final = {

@@ -106,9 +106,9 @@ def _who_is_low(counts: Counts, curves: Curves) -> Headline:
     on_drug = f"On anastrozole: {share(counts.n_anastrozole, counts.n_known)} men known."
     if not counts.n_assessed:
         return Headline(
-            "Nobody could be assessed",
+            "No man could be assessed",
             f"{on_drug} None of them could be assessed, so none is called low or in range: that is no "
-            f"all-clear, and flags stand beside it.{_other(counts)}",
+            f"all-clear, and flags are listed all the same.{_other(counts)}",
         )
     return Headline(
         f"{counts.n_below_range:,} probably low because of the drug",

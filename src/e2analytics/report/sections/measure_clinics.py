@@ -105,7 +105,7 @@ def pool(definition: definitions.Measure, rows: pl.DataFrame, month: str) -> pl.
 
 
 def with_shares(counts: pl.DataFrame) -> pl.DataFrame:
-    """Add the share of ``numerator`` in ``denominator`` and its interval; null where nobody counts."""
+    """Add the share of ``numerator`` in ``denominator`` and its interval; null where no unit is eligible."""
     share = wilson(
         *(counts[name].cast(pl.Float64).to_numpy() for name in ("numerator", "denominator"))
     )
@@ -142,7 +142,7 @@ def compare_clinics(
         each = each.filter(pl.col("clinic_id") == clinic)
         counted = counted.filter(pl.col("clinic_id") == clinic)
         if counted.is_empty():
-            return None, "Nobody counts here."
+            return None, "No eligible patients here."
     beyond = dict(zip(counted["clinic_id"], _beyond(fitted, counted), strict=True))
     clinics = tuple(
         replace(told, verdict="not compared", compared=False) if told.clinic_id in unlike else told

@@ -22,7 +22,7 @@ class Figure:
     """A share with its counts; shares in per cent.
 
     ``numerator`` is None where the measure was not measured or its counts are hidden; ``value`` also where
-    nobody counts. ``words`` says it whatever it is.
+    no unit is eligible. ``words`` says it whatever it is.
     """
 
     numerator: int | None
@@ -57,7 +57,7 @@ def figure_of(row: Mapping[str, Any]) -> Figure:
         return Figure(None, None, None, None, None, why, "–", "–")
     counts = row["numerator"], row["denominator"]
     if row["value"] is None:
-        return Figure(*counts, None, None, None, "nobody counts", "–", "–")
+        return Figure(*counts, None, None, None, "no eligible patients", "–", "–")
     shares = tuple(100 * row[name] for name in ("value", "ci_low", "ci_high"))
     share = f"{percent_of(shares[0])} %"
     words = f"{counts[0]:,} of {counts[1]:,} ({share})"

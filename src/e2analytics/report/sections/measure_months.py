@@ -82,13 +82,13 @@ def chart_months(
     too_rare = _too_rare(definition, figures)
     with_limits = definition.months == "disjoint" and not why_not and not too_rare
     drawn = xmr.chart(values if with_limits else np.full(len(values), np.nan), starts)
-    recounted = (own["counted_as_of"] > _ends(own["month"])).to_list()
+    restated = (own["counted_as_of"] > _ends(own["month"])).to_list()
     months = tuple(
         Month(
             month=name,
             name=short_name_of(name),
             figure=figures[place],
-            counted="again" if recounted[place] else "then",
+            counted="restated" if restated[place] else "as first reported",
             centre=_finite(drawn.centre[place]),
             lower=_finite(drawn.lower[place]),
             upper=_finite(drawn.upper[place]),

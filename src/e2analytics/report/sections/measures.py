@@ -242,8 +242,9 @@ def _notes(definition: definitions.Measure, row: Mapping[str, Any]) -> str:
     if row["suppressed"]:
         return ""
     said = []
-    if row["n_reported_separately"]:
-        said.append(f"Beside it: {row['n_reported_separately']:,} {definition.apart}.")
+    if row["n_reported_separately"] and definition.reported_separately:
+        units = definition.reported_separately
+        said.append(f"{count(row['n_reported_separately'], units.one, units.many)} {units.what}.")
     if row["n_excepted"]:
         said.append(f"Excepted: {row['n_excepted']:,} ({definition.exceptions}).")
     return " ".join(said)

@@ -16,8 +16,8 @@ INTENDED_USE: Final = (
     "prescribe, and is not for patients."
 )
 SIMULATED: Final = (
-    "Simulated patients: no row here describes a person. By assumption about a third of the men take "
-    "anastrozole, as in a specialised clinic (in practice about 3 %), so that few men can teach something."
+    "Simulated patients: no row here describes a person. About a third of the men take anastrozole, by "
+    "assumption, as in a specialised clinic (in practice about 3 %), so that a small sample is informative."
 )
 SURROGATE: Final = (
     "BMD is a surrogate for fracture. In the TRAVERSE trial (Snyder 2024, 5,204 men, 3.2 years) "
@@ -26,12 +26,12 @@ SURROGATE: Final = (
     "fracture prevented."
 )
 MEASURES: Final = (
-    "A share is how many met the measure of how many count, with its 95 % interval. A unit counts in the "
-    "month in which its answer was due. A chart of months signals (diamond) by four rules: a month outside "
+    "Each share is met / eligible, with its 95 % interval. A unit counts in the month in which its answer "
+    "was due. A chart of months signals (diamond) by four rules: a month outside "
     "the limits; seven or more in a row on one side of the mean; seven or more that each rise or each fall; "
     "two of three near a limit. A clinic signals beyond the 99.8 % limit of its funnel. A signal asks for a "
-    "look at why; it is not a verdict on anybody. Months before this one are counted again with what is known "
-    "today, so that they may differ from what was reported then."
+    "look at why; it is not a verdict on a person. Earlier months are restated with what is known today, so "
+    "that they may differ from what was first reported."
 )
 OTHERS_HIDDEN: Final = (
     "The share of all clinics is not shown where too few men elsewhere met the measure or did not: their "
@@ -49,7 +49,7 @@ LEGEND: Final = (
     ("BMD", "change at the primary site in % per year, and whether the loss between two scans at any site exceeds the least significant change (LSC); below, his lowest T- and Z-score."),
     ("Flag", "new, open or reopened, with the day he was first flagged; whether a clinician has reviewed it. A flag closes at a lower probability than it opens."),
     ("Missing", "what is open in his care, and when it was due."),
-    ("Beside", "what stands beside his E2: descriptive, without a cut-off of its own: no T/E2 is known that bone needs."),
+    ("Context", "his other findings: descriptive, without a cut-off of their own: no T/E2 is known that bone needs."),
     ("Expected E2", "what the model expects at common weekly doses, with 95 % intervals: information for a clinician, never an order."),
 )  # fmt: skip
 LAST_RESULTS: Final = "three"

@@ -17,12 +17,7 @@ import polars as pl
 from e2analytics.report.formatting import MONTHS, NOTHING, count, number, plain, share
 
 SOURCE_KINDS: Final = {"performing_lab": "laboratory", "clinic": "clinic", "feed": "feed"}
-GRADE_WORDS: Final = {
-    "A": "A, best of four",
-    "B": "B, second of four",
-    "C": "C, third of four",
-    "D": "D, worst of four",
-}
+GRADE_WORDS: Final = {grade: f"Grade {grade} (A best, D worst)" for grade in "ABCD"}
 ALL_MONTHS: Final = "all"
 
 
@@ -109,11 +104,11 @@ def _alarm(slips: pl.DataFrame, month: str) -> str:
     n_now = slips.filter(pl.col("month") == month).height
     n_before = slips.height - n_now
     if not slips.height:
-        return "No slip of unit was found."
-    before = f"{count(n_before, 'slip')} of other months {'is' if n_before == 1 else 'are'} listed."
+        return "No unit mix-up detected."
+    before = f"{count(n_before, 'unit mix-up')} of other months {'is' if n_before == 1 else 'are'} listed."
     if not n_now:
-        return f"No slip of unit was found in {_month_name(month)}; {before}"
-    found = f"{count(n_now, 'slip')} of unit found in {_month_name(month)}."
+        return f"No unit mix-up detected in {_month_name(month)}; {before}"
+    found = f"{count(n_now, 'unit mix-up')} found in {_month_name(month)}."
     return f"{found} {before}" if n_before else found
 
 

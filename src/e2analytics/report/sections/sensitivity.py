@@ -171,7 +171,7 @@ def _note(row: Mapping[str, Any], n_primary: int) -> str:
         differs = "differs from" if row["p_value"] <= ALPHA else "is not shown to differ from"
         return f"the shape {differs} that of the other group ({_p(row['p_value'])})"
     if row["variant"] == "without_bone_drugs" and row["n_intervals"] == n_primary:
-        return "nobody was on them"
+        return "no man was on them"
     return str(row["why_not"]) if not row["verdict"] else ""
 
 
