@@ -87,8 +87,8 @@ def month_ends(as_of: date, n_months: int = N_MONTHS) -> list[date]:
 
 def _counted(units: pl.DataFrame, clinics: pl.DataFrame, ends: Sequence[date]) -> pl.DataFrame:
     met = pl.col("met").fill_null(False)
-    spared = pl.col("excepted") & ~met
-    counts = pl.col("met").is_not_null() & ~spared
+    excepted = pl.col("excepted") & ~met
+    counts = pl.col("met").is_not_null() & ~excepted
     return (
         units.with_columns(month_end=pl.col("counted_on").dt.month_end())
         .filter(pl.col("month_end").is_in(ends))
@@ -97,8 +97,8 @@ def _counted(units: pl.DataFrame, clinics: pl.DataFrame, ends: Sequence[date]) -
         .agg(
             numerator=met.sum().cast(pl.Int64),
             denominator=counts.sum().cast(pl.Int64),
-            n_excepted=spared.sum().cast(pl.Int64),
-            n_reported_separately=pl.col("apart").sum().cast(pl.Int64),
+            n_excepted=excepted.sum().cast(pl.Int64),
+            n_reported_separately=pl.col("reported_separately").sum().cast(pl.Int64),
         )
     )
 

@@ -1,7 +1,7 @@
-"""Courses: when a man was on an aromatase inhibitor, on testosterone, and when he was not there at all.
+"""Treatment history: courses of aromatase inhibitors, time on testosterone, absences from the clinic.
 
 In    dosing episodes, orders and events
-Out   courses, new starts and changes, first days on testosterone, absences
+Out   starts, changes and courses; first and last days on testosterone; absences
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _FOREVER: Final = date(9999, 12, 31)
 _SPELL: Final = ["patient_id", "started_on", "drug"]
 
 
-def numbered(episodes: pl.DataFrame, new_start_after_days: int) -> pl.DataFrame:
+def with_starts_and_changes(episodes: pl.DataFrame, new_start_after_days: int) -> pl.DataFrame:
     """Return the spells with ``is_start`` and ``is_change``; ``ended_on`` is far ahead if still in force.
 
     A spell is a start if the man was on no inhibitor for more than ``new_start_after_days``. Any other

@@ -1,0 +1,123 @@
+"""Measure units of estradiol: results after a change, assays, low results, indicated starts.
+
+Each function returns the units of one measure of ``schemas/reference/measures.yaml``.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from e2analytics.measures import treatment_history
+from e2analytics.measures.unit_rows import UnitRows, days_of, with_any, within
+from e2analytics.reference.measures import Measure
+from e2analytics.reference.names import ESTRADIOL
+from e2analytics.tables.censoring import wholly_below
+
+
+def e2_after_change(rows: UnitRows, measure: Measure) -> pl.DataFrame:
+    """Count starts and changes of dose: met with an E2 result at the new dose."""
+    start = pl.col("started_on")
+    first = start + days_of(measure, "from")
+    changes = rows.doses.filter(
+        pl.col("is_start") | pl.col("is_change"), pl.col("ended_on") >= first
+    ).with_columns(counted_on=start + days_of(measure, "until"))
+    present = treatment_history.while_present(changes, rows.away, "started_on", "counted_on")
+    drawn = rows.done(rows.data.draws, ESTRADIOL, "collected_on")
+    at_this_dose = pl.col("collected_on") < pl.col("ended_on")
+    in_time = within("collected_on", first, pl.col("counted_on")) & at_this_dose
+    return with_any(present, drawn, in_time, "met")
+
+
+def ms_share(rows: UnitRows, measure: Measure) -> pl.DataFrame:
+    """Count E2 results on treatment: met by mass spectrometry."""
+    return rows.draws_on_drug.select(
+        "patient_id", counted_on="collected_on", met=pl.col("assay") == "ms"
+    )
+
+
+def e2_below(rows: UnitRows, measure: Measure) -> pl.DataFrame:
+    """Count men on treatment with an E2 result in the month: met below the measure's line."""
+    line = measure.limits["e2_pg_ml"]
+    last_of_month = (
+        rows.draws_on_drug.filter(~pl.col("in_transition"))
+        .with_columns(month=pl.col("collected_on").dt.truncate("1mo"))
+        .sort(~pl.col("pending"), "collected_at", "result_id")
+        .unique(["patient_id", "month"], keep="last", maintain_order=True)
+    )
+    # 16 by immunoassay may be 10 or 25: only mass spectrometry tells the side of the line.
+    by_ms = pl.col("assay") == "ms"
+    not_below = pl.col("value_low") >= line
+    met = pl.when(by_ms & wholly_below(line)).then(True).when(by_ms & not_below).then(False)
+    return last_of_month.select(
+        "patient_id", counted_on="collected_on", met=met, reported_separately=met.is_null()
+    )
+
+
+def response_to_low_e2(rows: UnitRows, measure: Measure) -> pl.DataFrame:
+    """Count low E2 results on treatment: met with a repeat, or a lower dose."""
+    low = (
+        rows.draws_on_drug.filter(wholly_below(measure.limits["e2_pg_ml"]))
+        .select("patient_id", drawn_on="collected_on")
+        .unique(maintain_order=True)
+        .with_columns(counted_on=pl.col("drawn_on") + days_of(measure, "until"))
+    )
+    present = treatment_history.while_present(low, rows.away, "drawn_on", "counted_on")
+    then = _in_force(rows, present, "drawn_on")
+    asked = present.join(then, on=["patient_id", "drawn_on"], how="semi")
+    drawn = rows.done(rows.data.draws, ESTRADIOL, "collected_on")
+    soon = (pl.col("collected_on") > pl.col("drawn_on")) & (
+        pl.col("collected_on") <= pl.col("counted_on")
+    )
+    repeated = with_any(asked, drawn, soon, "repeated")
+    lowered = _lowered(then, _in_force(rows, present, "counted_on"))
+    return repeated.join(lowered, on=["patient_id", "drawn_on"], how="left").with_columns(
+        met=pl.col("repeated") | pl.col("lowered").fill_null(False)
+    )
+
+
+def indicated_start(rows: UnitRows, measure: Measure) -> pl.DataFrame:
+    """Count starts of treatment: met with a high E2 before, or a raised one and a symptom."""
+    first = pl.col("started_on") - days_of(measure, "before")
+    high, with_symptom = (
+        measure.limits[name] for name in ("high_e2_pg_ml", "symptomatic_e2_pg_ml")
+    )
+    starts = rows.courses.select("patient_id", "started_on", counted_on="started_on")
+    # Same-day ties: a result with a value last.
+    last = (
+        starts.join(rows.draws, on="patient_id")
+        .filter(within("collected_on", first, pl.col("started_on")))
+        .sort("collected_on", ~pl.col("pending"), "collected_at", "result_id")
+        .group_by("patient_id", "started_on", maintain_order=True)
+        .agg(e2=pl.col("value_low").last(), excepted=pl.col("pending").last())
+    )
+    tested = starts.join(last, on=["patient_id", "started_on"], how="left")
+    in_time = within("occurred_on", first, pl.col("started_on"))
+    e2 = pl.col("e2")
+    return with_any(tested, rows.events("symptom"), in_time, "symptom").with_columns(
+        met=((e2 > high) | ((e2 >= with_symptom) & pl.col("symptom"))).fill_null(False),
+        excepted=pl.col("excepted").fill_null(False),
+        reported_separately=pl.col("excepted").is_null(),
+    )
+
+
+def _in_force(rows: UnitRows, units: pl.DataFrame, day: str) -> pl.DataFrame:
+    """Return the inhibitors in force on a day of each unit, one row each."""
+    return (
+        units.select("patient_id", "drawn_on", pl.col(day).alias("day"))
+        .join(rows.doses, on="patient_id")
+        .filter(pl.col("started_on") <= pl.col("day"), pl.col("ended_on") > pl.col("day"))
+        .select("patient_id", "drawn_on", "drug", "weekly_dose_mg")
+    )
+
+
+def _lowered(then: pl.DataFrame, due: pl.DataFrame) -> pl.DataFrame:
+    """Tell for each unit whether an inhibitor was stopped or cut, and none raised or begun."""
+    unit = ["patient_id", "drawn_on"]
+    doses = then.with_columns(then=True).join(
+        due.with_columns(due=True), on=[*unit, "drug"], how="full", coalesce=True, suffix="_due"
+    )
+    stopped = pl.col("due").is_null()
+    cut = (pl.col("weekly_dose_mg_due") < pl.col("weekly_dose_mg")).fill_null(False)
+    begun = pl.col("then").is_null()
+    raised = (pl.col("weekly_dose_mg_due") > pl.col("weekly_dose_mg")).fill_null(False)
+    return doses.group_by(unit).agg(lowered=(stopped | cut).any() & ~(begun | raised).any())
