@@ -19,7 +19,8 @@ import polars as pl
 from scipy.stats import chi2
 
 from bench.validation.section import Chart, Section, in_parallel
-from e2analytics.ingest.unit_errors.find import KEY, NOT_ENOUGH, Found, find
+from e2analytics.ingest.unit_errors.evidence import NOT_ENOUGH
+from e2analytics.ingest.unit_errors.find import KEY, Found, find
 from e2analytics.models.unit_errors.slip_evidence import Group, Vector, log_density
 from e2analytics.models.unit_errors.slip_evidence import judge as judged_group
 from e2analytics.settings import SlipSettings

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from e2analytics.ingest.unit_errors import find
+from e2analytics.ingest.unit_errors.evidence import EVIDENCE_SCHEMA
 from e2analytics.settings import SlipDecision, SlipSettings
 from e2analytics.simulate.slips import Plan, Planted, Slipping, simulate
 from e2analytics.tables.registry import columns_of
@@ -36,7 +37,7 @@ def test_where_nothing_slipped_there_is_no_evidence_and_no_suspect():
 
     assert evidence.is_empty()
     assert suspects.is_empty()
-    assert evidence.schema == find.EVIDENCE_SCHEMA
+    assert evidence.schema == EVIDENCE_SCHEMA
     assert suspects.schema == find.SUSPECTS_SCHEMA
 
 
