@@ -14,7 +14,8 @@ from polars.testing import assert_frame_equal
 from e2analytics.errors import ConfigurationError, TooLittleDataError, UnreadableError
 from e2analytics.key import key_check
 from e2analytics.store import crosswalk
-from e2analytics.store.store import SCHEMA_VERSION, Store
+from e2analytics.store.migrations import SCHEMA_VERSION
+from e2analytics.store.store import Store
 from tests.conftest import KEY
 
 OTHER_KEY = b"another key, long enough as well"
@@ -45,7 +46,7 @@ def test_what_was_sealed_is_opened_in_the_order_of_the_pseudonyms():
     sealed = crosswalk.seal(NAMES, KEY)
 
     assert sealed.columns == ["patient_id", "sealed"]
-    assert_frame_equal(crosswalk.opened(sealed, KEY), NAMES.sort("patient_id"))
+    assert_frame_equal(crosswalk.unseal(sealed, KEY), NAMES.sort("patient_id"))
 
 
 def test_nothing_of_a_patient_is_readable_and_no_two_sealings_are_alike():
@@ -63,12 +64,12 @@ def test_any_number_of_any_supplier_comes_back(behind: list[tuple[str, str]]):
         orient="row",
     )
 
-    assert_frame_equal(crosswalk.opened(crosswalk.seal(names, KEY), KEY), names)
+    assert_frame_equal(crosswalk.unseal(crosswalk.seal(names, KEY), KEY), names)
 
 
 def test_another_key_opens_nothing_and_the_message_says_how_many_but_not_who():
     with pytest.raises(ConfigurationError, match="2 of 2 rows") as wrong:
-        crosswalk.opened(crosswalk.seal(NAMES, KEY), OTHER_KEY)
+        crosswalk.unseal(crosswalk.seal(NAMES, KEY), OTHER_KEY)
 
     assert "p1" not in str(wrong.value)
     assert "MRN" not in str(wrong.value)
@@ -90,7 +91,7 @@ def test_a_row_that_was_changed_or_moved_is_refused(tamper: object):
     changed = pl.Series("sealed", tamper(*sealed["sealed"].to_list()), dtype=pl.Binary)
 
     with pytest.raises(ConfigurationError, match="of 2 rows"):
-        crosswalk.opened(sealed.with_columns(changed), KEY)
+        crosswalk.unseal(sealed.with_columns(changed), KEY)
 
 
 def test_only_pseudonyms_that_are_new_are_added(store: Store):

@@ -10,7 +10,8 @@ from polars.testing import assert_frame_equal
 from e2analytics.errors import ConfigurationError, StoreError, TooLittleDataError
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.run.pipeline import run
-from e2analytics.store.store import SCHEMA_VERSION, Store, open_published
+from e2analytics.store.migrations import SCHEMA_VERSION
+from e2analytics.store.store import Store, open_published
 from e2analytics.tables.categoricals import to_contract_types
 from e2analytics.tables.snapshot import Outputs
 from tests.conftest import AS_OF, QUICK

@@ -28,6 +28,7 @@ VERBS: Final = (
     "crosswalk",
     "returns",
     "status",
+    "store",
     "simulate",
     "schemas",
     "limits",

@@ -48,10 +48,24 @@ class DeltaTables:
         with self.named_errors(name, "read"):
             return pl.read_delta(self.path(name), version=version)
 
+    def scan(self, name: str, version: int) -> pl.LazyFrame:
+        """Return a table as it was at a version, to be collected inside :meth:`named_errors`."""
+        return pl.scan_delta(self.path(name), version=version)
+
+    def n_rows(self, name: str, version: int) -> int:
+        """Return how many rows a table had at a version."""
+        with self.named_errors(name, "read"):
+            return int(self.scan(name, version).select(pl.len()).collect().item())
+
     def write(self, name: str, frame: pl.DataFrame, mode: Literal["append", "overwrite"]) -> None:
-        """Add to a table, or replace it."""
+        """Add to a table, or replace it and its columns; columns that it did not have are null before."""
         with self.named_errors(name, "written"):
-            write_deltalake(self.path(name), frame, mode=mode)
+            write_deltalake(
+                self.path(name),
+                frame,
+                mode=mode,
+                schema_mode="merge" if mode == "append" else "overwrite",
+            )
 
     def put_back(self, name: str, version: int) -> None:
         """Undo what a run wrote that was killed before it published."""

@@ -1,12 +1,12 @@
-"""Crosswalk: whose pseudonym is whose, sealed and apart from the tables.
+"""Crosswalk: the patient number behind each pseudonym, encrypted and separate from the tables.
 
 In    ``patient_id`` (pseudonym), ``source_patient_id`` and ``namespace`` of the patients of a drop
-Out   STORE/crosswalk   grain patient_id: ``sealed``, what is behind it, encrypted
-      STORE/audit       who opened it when, and how many rows; never whom
+Out   STORE/crosswalk   grain patient_id: ``sealed``, number and namespace, encrypted
+      STORE/audit       who opened it, when, and how many rows; no pseudonym
 
-AES-256-GCM under a key that HKDF-SHA256 derives from the clinic's key, a random nonce a row, bound to
-its pseudonym: a changed row and one put under another pseudonym are refused when it is opened. A row
-that somebody deletes is not missed. The verb ``crosswalk`` alone opens it; no stage reads it.
+AES-256-GCM under a key that HKDF-SHA256 derives from the clinic's key, with a random nonce for each row. A row
+is bound to its pseudonym: opening refuses a row that was changed or moved to another pseudonym. It does not
+notice a deleted row. Only the verb ``crosswalk`` opens it; no stage reads it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _OF_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 def seal(names: pl.DataFrame, key: bytes) -> pl.DataFrame:
-    """Encrypt who is behind each pseudonym.
+    """Encrypt the patient number behind each pseudonym.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def seal(names: pl.DataFrame, key: bytes) -> pl.DataFrame:
     Returns
     -------
     pl.DataFrame
-        ``patient_id`` and ``sealed``, in the order of the pseudonyms, not of the file.
+        ``patient_id`` and ``sealed``, in the order of the pseudonyms, which does not show the order of the file.
     """
     cipher = _cipher(key)
     rows = names.select(COLUMNS).sort("patient_id").rows()
@@ -71,7 +71,7 @@ def _seal(cipher: AESGCM, pseudonym: str, source_patient_id: str, namespace: str
     return nonce + cipher.encrypt(nonce, behind, pseudonym.encode())
 
 
-def opened(sealed: pl.DataFrame, key: bytes) -> pl.DataFrame:
+def unseal(sealed: pl.DataFrame, key: bytes) -> pl.DataFrame:
     """Decrypt what :func:`seal` made.
 
     Raises
@@ -102,7 +102,7 @@ def _cipher(key: bytes) -> AESGCM:
 
 
 def add(store: Store, names: pl.DataFrame, key: bytes) -> int:
-    """Keep the pseudonyms that the store does not know yet; return how many they are.
+    """Add the pseudonyms that the store does not have yet; return their number.
 
     Must be called while :func:`e2analytics.store.lock.writing` holds the store, and before the run is published: a
     pseudonym of a published table can then always be opened.
@@ -110,9 +110,9 @@ def add(store: Store, names: pl.DataFrame, key: bytes) -> int:
     Parameters
     ----------
     store
-        Where to.
+        The store to add to.
     names
-        ``patient_id``, ``source_patient_id``, ``namespace``; a row without a patient says nothing.
+        ``patient_id``, ``source_patient_id``, ``namespace``; rows without a patient are left out.
     key
         The clinic's key, already checked against the store.
     """
@@ -128,9 +128,9 @@ def add(store: Store, names: pl.DataFrame, key: bytes) -> int:
 def export(store: Store, key: bytes, file: Path) -> int:
     """Write the opened crosswalk to a new file that its owner alone can read; return its rows.
 
-    A line of the audit is written first, so that nothing is opened without one. An identifier that a
-    spreadsheet would take for a formula has an apostrophe in front, and so has one that begins with an
-    apostrophe: take the first one away to get it back.
+    The audit line is written first, so that every opening has one. An identifier that a spreadsheet would
+    take for a formula gets an apostrophe in front, and so does one that begins with an apostrophe: remove
+    the first apostrophe to get the identifier back.
 
     Raises
     ------
@@ -148,7 +148,7 @@ def export(store: Store, key: bytes, file: Path) -> int:
             f"The store {store.uri} has no crosswalk: nothing with a patient was read into it since "
             "it keeps one. Run e2analytics with --drop first."
         )
-    names = opened(sealed, key)
+    names = unseal(sealed, key)
     try:
         _write_for_owner(store, names, file)
     except FileExistsError:
@@ -184,7 +184,7 @@ def _note(store: Store, what: str, rows: int) -> None:
 
 
 def _who() -> str:
-    # Of the process, not of the environment, where anybody can write a name.
+    # The user of the process: the environment could name any other.
     number = os.getuid()
     try:
         return pwd.getpwuid(number).pw_name

@@ -1,10 +1,10 @@
-"""Writes a new Delta table of rows with categories: polars its Parquet files, Delta Lake its log.
+"""Writes a new Delta table of rows with categories: polars writes the Parquet files, Delta Lake the log.
 
 In    frames of one schema; a text may be a category (``categoricals``)
 Out   a table in a folder, in which every category is text again
 
-Delta Lake's own writer takes the rows as plain text: of ten million laboratory results three times the
-time and the memory. Parquet keeps repeated texts as a dictionary anyway, so nothing is spelled out.
+Delta Lake's own writer takes the rows as plain text, which for ten million laboratory results needs three times
+the time and the memory. Parquet keeps repeated texts as a dictionary, so the categories are never spelled out.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ROWS_OF_A_GROUP: Final = 1 << 20
 
 
 class Part(NamedTuple):
-    """Rows of one file; ``key`` is their value of the column that the table is divided by."""
+    """Rows of one file; ``key`` is their value of the partition column."""
 
     rows: pl.DataFrame
     key: str | None = None
@@ -40,17 +40,17 @@ def write_new(folder: Path, schema: pl.Schema, parts: Iterable[Part], by: str | 
     folder
         Of the table; made if it is not there.
     schema
-        Of the rows, without the column that divides them.
+        Of the rows, without the partition column.
     parts
         The rows, file by file.
     by
-        Name of the column that divides the table; no column of the rows.
+        Name of the partition column, which the rows do not have; None writes no partitions.
     """
     columns = {name: pl.String() if dtype == TEXT else dtype for name, dtype in schema.items()}
     none = pl.DataFrame(schema=columns | ({by: pl.String()} if by else {}))
     stored = Schema.from_arrow(none.to_arrow().schema)
     table = DeltaTable.create(folder, stored, mode="overwrite", partition_by=by)
-    # The rows of the next file are picked while the last one is written.
+    # Selects the rows of the next file while the last one is written.
     files = [_added(folder, part, by) for part in prefetch(iter(parts)) if len(part.rows)]
     table.create_write_transaction([*files], "overwrite", stored, by)
 

@@ -1,7 +1,7 @@
 """Brings tables of source rows up to date: writes them new, or merges what changed.
 
-In    all rows of a canonical table after a run, compact or plain, slice by slice
-Out   a Delta version of its table; ``labs`` divided by the month of the draw
+In    all rows of a canonical table after a run, slice by slice
+Out   a Delta version of its table; ``labs`` is partitioned by the month of the draw
 
 What changed is found from a hash of every row, so that neither the rows that are stored nor those that are
 new need to be in memory at once.
@@ -112,8 +112,7 @@ def _write_slices(
 
 def _stored_hashes(delta: DeltaTables, name: str, version: int) -> pl.DataFrame:
     with delta.named_errors(name, "read"):
-        scan = pl.scan_delta(delta.path(name), version=version)
-        return _hashes(scan).collect(engine="streaming")
+        return _hashes(delta.scan(name, version)).collect(engine="streaming")
 
 
 def _merge_changes(delta: DeltaTables, name: str, changes: pl.DataFrame) -> None:

@@ -18,9 +18,11 @@ from typing import Any
 import polars as pl
 
 from e2analytics.key import is_of_simulated_patients
+from e2analytics.store import history
 from e2analytics.store.access import DeltaTables
 from e2analytics.store.merge import merge
-from e2analytics.store.store import SCHEMA_VERSION, Store
+from e2analytics.store.migrations import NOT_ACCEPTED
+from e2analytics.store.store import Store
 from e2analytics.tables.registry import CANONICAL, order_of, schema_of
 from e2analytics.tables.snapshot import Outputs
 
@@ -43,7 +45,8 @@ def publish(
     ``key_check`` is None where nothing was read, so that no key was needed.
     """
     before = store.published()
-    versions = _write_tables(store.delta, outputs, store.versions(before) if before else {})
+    published = {name: at.version for name, at in store.tables(before).items()} if before else {}
+    versions = _write_tables(store.delta, outputs, published)
     manifest = {
         "run_id": run_id,
         "as_of": as_of,
@@ -61,8 +64,7 @@ def publish(
         "table_versions": json.dumps(versions, sort_keys=True),
     }
     if not before:
-        info = {"schema_version": [SCHEMA_VERSION], "key_check": [key_check or ""]}
-        store.delta.write("store_info", pl.DataFrame(info), "overwrite")
+        history.begin(store.delta, key_check or "")
     store.delta.write("runs", pl.DataFrame([manifest], schema=schema_of("runs")), "append")
     return manifest
 
@@ -72,7 +74,7 @@ def _write_tables(
 ) -> dict[str, int]:
     versions = {}
     for table in CANONICAL:
-        name = f"not_accepted/{table}"
+        name = f"{NOT_ACCEPTED}/{table}"
         versions[name] = merge(delta, name, outputs.not_accepted, table, published.get(name))
     for table in CANONICAL:
         versions[table] = merge(delta, table, outputs.tables, table, published.get(table))

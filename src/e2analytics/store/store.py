@@ -7,24 +7,25 @@ nothing visible.
 ::
 
     STORE/runs                  the manifests
-    STORE/store_info            schema version, check of the key
+    STORE/store_info            schema versions, check of the key (``history``)
     STORE/<table>               as in schemas/contracts; labs by month of the draw
     STORE/not_accepted/<table>  rows that were read and not accepted, with their fate
-    STORE/crosswalk             whose pseudonym is whose, encrypted row by row (``crosswalk``)
-    STORE/audit                 who opened it
+    STORE/crosswalk             the patient number behind each pseudonym, encrypted (``crosswalk``)
+    STORE/audit                 who opened the crosswalk
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
 
 from e2analytics.errors import ConfigurationError, StoreError, TooLittleDataError
 from e2analytics.store.access import DeltaTables
+from e2analytics.store.history import STORE_INFO, StoredTable, history, stored_tables
+from e2analytics.store.migrations import NOT_ACCEPTED, SCHEMA_VERSION, upgrade
 from e2analytics.tables.categoricals import to_categories
 from e2analytics.tables.registry import (
     CANONICAL,
@@ -35,8 +36,6 @@ from e2analytics.tables.registry import (
     schema_of,
 )
 from e2analytics.tables.snapshot import Snapshot
-
-SCHEMA_VERSION: Final = 1
 
 
 class Store:
@@ -62,34 +61,69 @@ class Store:
         Raises
         ------
         StoreError
-            If the store was written by a newer or incompatible e2analytics, or cannot be read.
+            If the store must be migrated first, is newer than this e2analytics, or cannot be read.
         ConfigurationError
             If it was written under another key.
         """
         if not self.exists():
             return
-        if not self.delta.is_table("store_info"):
+        version = self.schema_version()
+        if version < SCHEMA_VERSION:
             raise StoreError(
-                f"The store {self.uri} has lost its table store_info, which tells its key and version. "
-                "Restore it from a backup."
+                f"The store {self.uri} has schema version {version}; this e2analytics reads version "
+                f"{SCHEMA_VERSION}. Migrate it: e2analytics store migrate --store {self.uri}"
             )
-        info = self.delta.read("store_info").row(0, named=True)
-        if info["schema_version"] != SCHEMA_VERSION:
-            raise StoreError(
-                f"The store {self.uri} has schema version {info['schema_version']}; this e2analytics "
-                f"reads version {SCHEMA_VERSION}. Use the e2analytics that wrote it."
-            )
-        if key_check is not None and info["key_check"] != key_check:
+        if key_check is not None and self.key_check() != key_check:
             raise ConfigurationError(
                 f"The store {self.uri} was written under another key. Set the key it was written "
                 "with, or give another --store; nothing was read or written."
             )
 
+    def check_exists(self) -> None:
+        """Refuse an address without a store.
+
+        Raises
+        ------
+        StoreError
+            If nothing was ever published here.
+        """
+        if not self.exists():
+            raise StoreError(
+                f"There is no store at {self.uri}. "
+                f"Make one: e2analytics run --drop DIR --store {self.uri}"
+            )
+
+    def schema_version(self) -> int:
+        """Return the schema version of the store.
+
+        Raises
+        ------
+        StoreError
+            If it is newer than this e2analytics, or lost.
+        """
+        if not self.delta.is_table(STORE_INFO):
+            raise StoreError(
+                f"The store {self.uri} has lost its table {STORE_INFO}, which holds its key check and "
+                "version. Restore it from a backup."
+            )
+        version = int(history(self.delta)["schema_version"][-1])
+        if version > SCHEMA_VERSION:
+            raise StoreError(
+                f"The store {self.uri} has schema version {version}; this e2analytics reads version "
+                f"{SCHEMA_VERSION}. Use a newer e2analytics."
+            )
+        return version
+
+    def key_check(self) -> str:
+        """Return the check of the key that the store was written under; empty if there is no store."""
+        return str(history(self.delta)["key_check"][-1]) if self.exists() else ""
+
     def runs(self) -> pl.DataFrame:
         """Return the published runs, oldest first; none if there is no store yet."""
         if not self.exists():
             return pl.DataFrame(schema=schema_of("runs"))
-        return self.delta.read("runs").sort("run_id")
+        runs = [pl.DataFrame(schema=schema_of("runs")), self.delta.read("runs")]
+        return pl.concat(runs, how="diagonal").sort("run_id")
 
     def published(self, as_of: date | None = None) -> dict[str, Any] | None:
         """Return the manifest of the last published run, or of the last one as of a day."""
@@ -107,15 +141,15 @@ class Store:
         """Return a table as a published run left it."""
         if name == "runs":
             return self.runs().filter(pl.col("run_id") <= run["run_id"])
-        version = self.versions(run).get(name)
-        if version is None:
+        at = self.tables(run).get(name)
+        if at is None:
             return pl.DataFrame(schema=schema_of(name))
-        return self.delta.read(name, version).select(columns_of(name)).sort(order_of(name))
+        return self.rows(name, at).sort(order_of(name))
 
     def pending(self, table: str, run: Mapping[str, Any]) -> pl.DataFrame:
         """Return the rows of a canonical table that a published run left in quarantine."""
-        not_accepted = f"not_accepted/{table}"
-        rows = self.delta.read(not_accepted, self.versions(run)[not_accepted])
+        name = f"{NOT_ACCEPTED}/{table}"
+        rows = self.rows(name, self.tables(run)[name])
         return rows.filter(pl.col("fate") == "quarantined").sort(order_of(table))
 
     def snapshot(self, as_of: date | None = None) -> Snapshot:
@@ -127,25 +161,22 @@ class Store:
         run = self.published()
         if run is None:
             return Snapshot()
-        versions = self.versions(run)
+        stored = self.tables(run)
         not_accepted = {
-            table: self._read_categorical(
-                f"not_accepted/{table}", versions[f"not_accepted/{table}"]
+            table: self.categorical_rows(
+                f"{NOT_ACCEPTED}/{table}", stored[f"{NOT_ACCEPTED}/{table}"]
             )
             for table in CANONICAL
         }
         tables = {
             name: self.table(name, run)
-            for name in versions
+            for name in stored
             if name in CARRIED_OVER and name not in CANONICAL
         }
-        tables |= {
-            table: self._read_categorical(table, versions[table]).select(columns_of(table))
-            for table in CANONICAL
-        }
+        tables |= {table: self.categorical_rows(table, stored[table]) for table in CANONICAL}
         tables["runs"] = self.runs()
         if that_day := self.published(as_of):
-            of_a_day = [name for name in versions if name in TABLES and name not in tables]
+            of_a_day = [name for name in stored if name in TABLES and name not in tables]
             tables |= {name: self.table(name, that_day) for name in of_a_day}
         return Snapshot(tables, not_accepted)
 
@@ -153,18 +184,24 @@ class Store:
         """Return the name of the next run."""
         return f"run-{len(self.runs()) + 1:06d}"
 
-    def key_check(self) -> str:
-        """Return the check of the key that the store was written under; empty if there is no store."""
-        return str(self.delta.read("store_info")["key_check"][0]) if self.exists() else ""
+    def tables(self, run: Mapping[str, Any]) -> dict[str, StoredTable]:
+        """Return where the tables of a published run are stored."""
+        return stored_tables(run, history(self.delta))
 
-    def versions(self, run: Mapping[str, Any]) -> dict[str, int]:
-        """Return the Delta version of every table that a published run names."""
-        return dict(json.loads(run["table_versions"]))
-
-    def _read_categorical(self, name: str, version: int) -> pl.DataFrame:
+    def rows(self, name: str, at: StoredTable) -> pl.DataFrame:
+        """Return a stored table with the columns of today."""
         with self.delta.named_errors(name, "read"):
-            scan = pl.scan_delta(self.delta.path(name), version=version)
-            return to_categories(scan).collect(engine="streaming")
+            return self._scan(name, at).collect()
+
+    def categorical_rows(self, name: str, at: StoredTable) -> pl.DataFrame:
+        """Return a stored table with the columns of today, its repeated texts as categories."""
+        with self.delta.named_errors(name, "read"):
+            return to_categories(self._scan(name, at)).collect(engine="streaming")
+
+    def _scan(self, name: str, at: StoredTable) -> pl.LazyFrame:
+        rows = upgrade(name, self.delta.scan(at.folder, at.version), at.schema_version)
+        # Rows that were not accepted have no contract of their own.
+        return rows.select(columns_of(name)) if name in TABLES else rows
 
 
 def open_published(uri: str, as_of: date | None = None) -> tuple[Store, dict[str, Any]]:
@@ -178,10 +215,7 @@ def open_published(uri: str, as_of: date | None = None) -> tuple[Store, dict[str
         If no run was published up to ``as_of``.
     """
     store = Store(uri)
-    if not store.exists():
-        raise StoreError(
-            f"There is no store at {uri}. Make one: e2analytics run --drop DIR --store {uri}"
-        )
+    store.check_exists()
     store.check()
     run = store.published(as_of)
     if run is None:

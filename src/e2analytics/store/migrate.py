@@ -1,0 +1,104 @@
+"""Migrates a store to the schema version of today.
+
+In    a store of an earlier schema version
+Out   its current tables in new Delta versions with today's columns, and a row in ``store_info``
+
+The tables are written first, and no run names them yet; the row in ``store_info`` then makes the switch in one
+commit. A migration that is killed leaves the old store, and running it again completes it. Old versions stay
+on disk: earlier runs are read from them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from e2analytics.store import history
+from e2analytics.store.history import StoredTable
+from e2analytics.store.lock import writing
+from e2analytics.store.merge import write_rows
+from e2analytics.store.migrations import SCHEMA_VERSION, is_changed
+from e2analytics.store.store import Store
+from e2analytics.tables.registry import CANONICAL
+from e2analytics.tables.snapshot import Sliced
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a migration will write.
+
+    Attributes
+    ----------
+    from_version, to_version
+        Schema versions.
+    rows
+        By table: how many rows are written anew. Other tables are the same in both versions.
+    """
+
+    from_version: int
+    to_version: int
+    rows: dict[str, int]
+
+
+def migrate(
+    store: Store,
+    *,
+    announce: Callable[[Plan], None],
+    report_progress: Callable[[str], None],
+) -> bool:
+    """Migrate a store to today's schema version; return False if it has that version already.
+
+    Parameters
+    ----------
+    store
+        The store, which is held meanwhile.
+    announce
+        Called with the plan before anything is written.
+    report_progress
+        Called with the name of each table before it is written.
+
+    Raises
+    ------
+    StoreError
+        If there is no store, it is newer than this e2analytics, in use, or cannot be read or written.
+    """
+    store.check_exists()
+    with writing(store.uri):
+        from_version = store.schema_version()
+        if from_version == SCHEMA_VERSION:
+            return False
+        run = store.runs().row(-1, named=True)
+        tables = store.tables(run)
+        changed = {name: at for name, at in tables.items() if is_changed(at.folder, from_version)}
+        announce(Plan(from_version, SCHEMA_VERSION, _rows(store, changed)))
+        versions = {name: at.version for name, at in tables.items()}
+        for name, at in changed.items():
+            report_progress(name)
+            versions[name] = _rewrite(store, name, at)
+        history.add(
+            store.delta,
+            {
+                "schema_version": SCHEMA_VERSION,
+                "key_check": store.key_check(),
+                "migrated_at": datetime.now(UTC),
+                "migrated_run_id": run["run_id"],
+                "table_versions": json.dumps(versions, sort_keys=True),
+            },
+        )
+    return True
+
+
+def _rows(store: Store, tables: dict[str, StoredTable]) -> dict[str, int]:
+    return {name: store.delta.n_rows(at.folder, at.version) for name, at in tables.items()}
+
+
+def _rewrite(store: Store, name: str, at: StoredTable) -> int:
+    """Write a table with today's columns; return its Delta version."""
+    table = name.rpartition("/")[2]
+    if table in CANONICAL:
+        write_rows(store.delta, name, Sliced({table: store.categorical_rows(name, at)}), table)
+    else:
+        store.delta.write(name, store.rows(name, at), "overwrite")
+    return store.delta.version(name)

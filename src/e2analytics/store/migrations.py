@@ -1,0 +1,159 @@
+"""The schema versions of a store: what each one changed, and how an older table becomes one of today.
+
+In    a table with the columns of an earlier schema version
+Out   the same rows with the columns of :data:`SCHEMA_VERSION`
+
+A contract that changes takes a new step at the end of :data:`STEPS`: one line for a renamed column or for a
+new one, which must be nullable. A step adds and renames; it never drops a row and estimates nothing.
+Applied to a table that has it already, it changes nothing. The table ``runs`` has no steps: it is the
+history of the store, its columns are never renamed, and new ones are null in older rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+import polars as pl
+
+from e2analytics.tables.registry import CANONICAL
+
+NOT_ACCEPTED: Final = "not_accepted"
+"""Folder of the tables of rows that were read and not accepted."""
+Change: TypeAlias = Callable[[pl.LazyFrame], pl.LazyFrame]
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a schema version changed.
+
+    Attributes
+    ----------
+    version
+        The schema version.
+    tables
+        By table: the changes of its columns. Those of a canonical table also apply to its rows that were
+        not accepted.
+    not_accepted
+        Further changes of all tables of rows that were not accepted.
+    folders
+        Old name of a folder of tables -> new name.
+    """
+
+    version: int
+    tables: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
+    not_accepted: tuple[Change, ...] = ()
+    folders: Mapping[str, str] = field(default_factory=dict)
+
+    def changes_of(self, name: str) -> tuple[Change, ...]:
+        """Return the changes of a stored table, by its name in this version."""
+        folder, _, table = name.rpartition("/")
+        return (*self.tables.get(table, ()), *(self.not_accepted if folder == NOT_ACCEPTED else ()))
+
+    def name_of(self, name: str) -> str:
+        """Return the name that a stored table has from this version on."""
+        folder, _, table = name.rpartition("/")
+        return f"{self.folders[folder]}/{table}" if folder in self.folders else name
+
+
+def renamed(old: str, new: str) -> Change:
+    """Rename a column."""
+    return lambda rows: rows.rename({old: new}, strict=False)
+
+
+def with_null(column: str, dtype: pl.DataType) -> Change:
+    """Add a column, which is null in the rows of older versions."""
+
+    def add(rows: pl.LazyFrame) -> pl.LazyFrame:
+        if column in rows.collect_schema():
+            return rows
+        return rows.with_columns(pl.lit(None, dtype=dtype).alias(column))
+
+    return add
+
+
+def renamed_in_json(column: str, section: str, old: str, new: str) -> Change:
+    """Rename a field of a section of JSON text; a section may be missing or null."""
+
+    def rename(text: str) -> str:
+        content: dict[str, Any] = json.loads(text)
+        fields = content.get(section)
+        if not fields or old not in fields:
+            return text
+        names = {old: new}
+        content[section] = {names.get(name, name): value for name, value in fields.items()}
+        return json.dumps(content)
+
+    return lambda rows: rows.with_columns(
+        pl.col(column).map_elements(rename, return_dtype=pl.String)
+    )
+
+
+FIRST_VERSION: Final = 1
+STEPS: Final = (
+    Step(
+        2,
+        tables={
+            **dict.fromkeys(CANONICAL, (renamed("broken", "failed_rules"),)),
+            **dict.fromkeys(("files", "quarantine", "quality"), (renamed("target", "table"),)),
+            **dict.fromkeys(("cohort", "flags"), (renamed("grounds", "rationale"),)),
+            "own_levels": (renamed("n_set_aside", "n_outliers"),),
+            "dose_effects": (renamed("known_before_the_data", "prior_share"),),
+            "measures": (renamed("n_apart", "n_reported_separately"),),
+            "models": (
+                renamed_in_json(
+                    "parameters", "dose_response", "known_before_the_data", "prior_share"
+                ),
+            ),
+        },
+        not_accepted=(renamed("apart", "excluded"),),
+        folders={"aside": NOT_ACCEPTED},
+    ),
+)
+SCHEMA_VERSION: Final = STEPS[-1].version
+"""Of the stores that this e2analytics writes."""
+
+
+def name_today(name: str, from_version: int, steps: tuple[Step, ...] = STEPS) -> str:
+    """Return today's name of a table that was stored under a schema version.
+
+    >>> name_today("aside/labs", 1), name_today("labs", 1)
+    ('not_accepted/labs', 'labs')
+    """
+    for step in _after(from_version, steps):
+        name = step.name_of(name)
+    return name
+
+
+def upgrade(
+    name: str, rows: pl.LazyFrame, from_version: int, steps: tuple[Step, ...] = STEPS
+) -> pl.LazyFrame:
+    """Return a table with the columns of today.
+
+    Parameters
+    ----------
+    name
+        Today's name of the stored table.
+    rows
+        Its rows.
+    from_version
+        The schema version that they were written under.
+    steps
+        What each later version changed.
+    """
+    for step in _after(from_version, steps):
+        for change in step.changes_of(name):
+            rows = change(rows)
+    return rows
+
+
+def is_changed(name: str, from_version: int, steps: tuple[Step, ...] = STEPS) -> bool:
+    """Tell whether a table, by its name under a schema version, is stored otherwise today."""
+    today = name_today(name, from_version, steps)
+    return today != name or any(step.changes_of(today) for step in _after(from_version, steps))
+
+
+def _after(version: int, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    return tuple(step for step in steps if step.version > version)

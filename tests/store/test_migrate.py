@@ -1,0 +1,348 @@
+"""Migration of a store that the code of schema version 1 wrote: ``v1/``."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import tarfile
+import time
+from collections.abc import Callable
+from datetime import date
+from hashlib import sha256
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from e2analytics.errors import StoreError
+from e2analytics.run.job import Job, run_job
+from e2analytics.run.monthly import pinned_tables
+from e2analytics.settings import Settings
+from e2analytics.store import history
+from e2analytics.store.migrate import Plan, migrate
+from e2analytics.store.migrations import SCHEMA_VERSION, is_changed
+from e2analytics.store.store import Store
+from e2analytics.tables.registry import CANONICAL, TABLES
+from tests.cli.command_line import call
+from tests.store.killed import killed_at_write, killed_between_files, migrate_store
+
+V1 = Path(__file__).parent / "v1"
+RUNS = ("run-000001", "run-000002")
+OLDER_MONTH = "2026-08"
+
+# Said again, so that a step of ``migrations`` that renames something else is noticed.
+RENAMED = {
+    **{table: {"broken": "failed_rules"} for table in CANONICAL},
+    **{table: {"target": "table"} for table in ("files", "quarantine", "quality")},
+    **{table: {"grounds": "rationale"} for table in ("cohort", "flags")},
+    "own_levels": {"n_set_aside": "n_outliers"},
+    "dose_effects": {"known_before_the_data": "prior_share"},
+    "measures": {"n_apart": "n_reported_separately"},
+}
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of version 1 and its exports, not to be written to."""
+    folder = tmp_path_factory.mktemp("v1")
+    for name in ("store", "exports"):
+        with tarfile.open(V1 / f"{name}.tar.xz") as archive:
+            archive.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture
+def old(before: Path, tmp_path: Path) -> Store:
+    """A store of version 1."""
+    shutil.copytree(before / "store", tmp_path / "store")
+    return Store(str(tmp_path / "store"))
+
+
+@pytest.fixture(scope="module")
+def migrated(before: Path, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The same store, migrated; not to be written to."""
+    folder = tmp_path_factory.mktemp("migrated") / "store"
+    shutil.copytree(before / "store", folder)
+    migrate_store(str(folder))
+    return Store(str(folder))
+
+
+def exported(before: Path, run_id: str, table: str) -> pl.DataFrame:
+    """Return a table as the code of version 1 exported it, by the names of today."""
+    rows = pl.read_parquet(before / "exports" / run_id / f"{table}.parquet")
+    return rows.rename(RENAMED.get(table, {}))
+
+
+def without_json(table: str, rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.drop("parameters") if table == "models" else rows
+
+
+def assert_holds_what_it_held(store: Store, before: Path) -> None:
+    """Compare every table of both runs with what the code of version 1 exported."""
+    store.check()
+    runs = {run["run_id"]: run for run in store.runs().iter_rows(named=True)}
+    for run_id in RUNS:
+        for table in TABLES:
+            now, then = store.table(table, runs[run_id]), exported(before, run_id, table)
+            assert_frame_equal(without_json(table, now), without_json(table, then))
+
+
+# --- before -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ("status",),
+        ("limits", "show"),
+        ("limits", "adopt", "--reason", "a test"),
+        ("export", "flags", "-o", "flags.csv"),
+        ("worklist", "-o", "men.csv"),
+        ("crosswalk", "-o", "names.csv"),
+        ("returns", "--out", "returns"),
+        ("report", "--month", OLDER_MONTH, "--out", "report"),
+        ("fit",),
+        ("flag",),
+        ("flag", "--preview"),
+        ("ingest", str(V1 / "drop")),
+        ("run", "--drop", str(V1 / "drop")),
+    ],
+    ids=" ".join,
+)
+def test_every_other_verb_says_how_to_migrate(
+    capsys: pytest.CaptureFixture[str], before: Path, verb: tuple[str, ...]
+):
+    uri = str(before / "store")
+
+    code, _, err = call(capsys, *verb, "--store", uri)
+
+    assert code == 13
+    assert err.strip().endswith(
+        f"StoreError: The store {uri} has schema version 1; this e2analytics reads version "
+        f"{SCHEMA_VERSION}. Migrate it: e2analytics store migrate --store {uri}"
+    )
+
+
+# --- the migration ----------------------------------------------------------------------------
+
+
+def test_every_table_of_every_run_is_as_it_was_but_for_its_names(migrated: Store, before: Path):
+    assert_holds_what_it_held(migrated, before)
+
+
+def test_frozen_models_keep_their_parameters(migrated: Store, before: Path):
+    newest = migrated.published()
+    assert newest is not None
+
+    now = migrated.table("models", newest)["parameters"].to_list()
+
+    for text, of_then in zip(now, exported(before, RUNS[1], "models")["parameters"], strict=True):
+        then = json.loads(of_then)
+        then["dose_response"]["prior_share"] = then["dose_response"].pop("known_before_the_data")
+        assert json.loads(text) == then
+
+
+@pytest.mark.parametrize("table", CANONICAL)
+def test_rows_in_quarantine_are_those_of_then(migrated: Store, before: Path, table: str):
+    for run in migrated.runs().iter_rows(named=True):
+        version = json.loads(run["table_versions"])[f"aside/{table}"]
+        then = pl.read_delta(str(before / "store" / "aside" / table), version=version)
+
+        now = migrated.pending(table, run)
+
+        renamed = then.rename({"broken": "failed_rules", "apart": "excluded"})
+        assert_frame_equal(
+            now, renamed.filter(pl.col("fate") == "quarantined"), check_row_order=False
+        )
+
+
+def test_the_report_of_an_older_month_is_made_from_the_same_figures(
+    capsys: pytest.CaptureFixture[str], migrated: Store, before: Path, tmp_path: Path
+):
+    pinned = pinned_tables(migrated.uri, OLDER_MONTH)
+
+    assert pinned["runs"]["run_id"].to_list() == [RUNS[0]]
+    for table in TABLES:
+        then = exported(before, RUNS[0], table)
+        assert_frame_equal(without_json(table, pinned[table]), without_json(table, then))
+    code, _, err = call(
+        capsys, "report", "--month", OLDER_MONTH, "--out", str(tmp_path), "--store", migrated.uri
+    )
+    assert code == 0, err
+    assert (tmp_path / f"e2-report-{OLDER_MONTH}-internal.html").stat().st_size > 0
+
+
+def test_a_migrated_store_takes_the_next_night(old: Store, before: Path):
+    migrate_store(old.uri)
+    job = Job(store=old.uri, as_of=date(2026, 9, 20), settings=Settings(), drop=V1 / "drop")
+
+    done = run_job(job)
+
+    assert done.manifest["run_id"] == "run-000003"
+    # The model of the month goes on, and so do flags.
+    assert done.manifest["model_id"] == old.runs()["model_id"][1]
+    then = exported(before, RUNS[1], "flags").select("patient_id", "first_flagged_on")
+    now = old.table("flags", done.manifest).select("patient_id", "first_flagged_on")
+    assert then.join(now, on="patient_id", how="anti").is_empty()
+    assert then.join(now, on=["patient_id", "first_flagged_on"], how="anti").is_empty()
+    read = done.manifest["counts"]
+    assert json.loads(read)["rows_read"] == 1_997 + json.loads(read)["rows_read_now"]
+    assert_holds_what_it_held(old, before)
+
+
+def test_the_plan_is_announced_before_anything_is_written(old: Store):
+    files = contents(old)
+    plans: list[Plan] = []
+    written: list[str] = []
+
+    def announce(plan: Plan) -> None:
+        assert contents(old) == files
+        plans.append(plan)
+
+    migrate(old, announce=announce, report_progress=written.append)
+
+    assert (plans[0].from_version, plans[0].to_version) == (1, SCHEMA_VERSION)
+    assert list(plans[0].rows) == written
+    assert {*RENAMED, "models"} <= set(written)
+    assert plans[0].rows["patients"] == 50
+
+
+def test_a_second_time_nothing_is_written(
+    capsys: pytest.CaptureFixture[str], migrated: Store, before: Path
+):
+    files = contents(migrated)
+
+    code, out, _ = call(capsys, "store", "migrate", "--store", migrated.uri)
+
+    assert code == 0
+    assert f"is already of version {SCHEMA_VERSION}; nothing was written." in out
+    assert contents(migrated) == files
+
+
+def test_the_verb_says_what_it_will_do_and_what_it_did(
+    capsys: pytest.CaptureFixture[str], old: Store
+):
+    code, out, err = call(capsys, "store", "migrate", "--store", old.uri)
+
+    assert code == 0
+    assert err.startswith(
+        f"The store {old.uri} has schema version 1. Migrating it to version {SCHEMA_VERSION} writes"
+    )
+    assert "Writing not_accepted/labs ..." in err
+    assert f"now has schema version {SCHEMA_VERSION}" in out
+    assert "A vacuum may remove them" in out
+
+
+# --- what else may be there -------------------------------------------------------------------
+
+
+def test_the_code_of_version_1_refuses_a_migrated_store(migrated: Store):
+    # It looks at the first row only.
+    first = pl.read_delta(f"{migrated.uri}/store_info").row(0, named=True)
+
+    assert first["schema_version"] == SCHEMA_VERSION
+    assert history.history(migrated.delta)["schema_version"].to_list() == [1, SCHEMA_VERSION]
+
+
+def test_a_newer_store_is_refused(capsys: pytest.CaptureFixture[str], old: Store):
+    history.add(old.delta, {"schema_version": SCHEMA_VERSION + 1, "key_check": "check"})
+
+    for verb in (("status",), ("store", "migrate")):
+        code, _, err = call(capsys, *verb, "--store", old.uri)
+
+        assert code == 13
+        assert err.strip() == (
+            f"StoreError: The store {old.uri} has schema version {SCHEMA_VERSION + 1}; this e2analytics "
+            f"reads version {SCHEMA_VERSION}. Use a newer e2analytics."
+        )
+
+
+def test_no_store_is_none_to_migrate(tmp_path: Path):
+    with pytest.raises(StoreError, match="There is no store at"):
+        migrate_store(str(tmp_path / "nothing"))
+    assert not (tmp_path / "nothing").exists()
+
+
+# --- killed -----------------------------------------------------------------------------------
+
+
+def contents(store: Store) -> dict[str, str]:
+    """Return a digest of every file of a store's tables."""
+    folder = Path(store.uri)
+    return {
+        str(file.relative_to(folder)): sha256(file.read_bytes()).hexdigest()
+        for file in folder.rglob("*")
+        if file.is_file() and file.parent != folder
+    }
+
+
+def is_old(store: Store, files: dict[str, str]) -> bool:
+    """Tell whether readers of version 1 find all that they found; else the store is the new one.
+
+    Delta Lake changes no file: with all of them there and no new commit of ``runs`` and ``store_info``, the
+    versions that a run names are what they were.
+    """
+    now = contents(store)
+    assert files.items() <= now.items()
+    commits = [name for name in now.keys() - files.keys() if name.endswith(".json")]
+    assert not [name for name in commits if name.startswith("runs/")]
+    old = not [name for name in commits if name.startswith("store_info/")]
+    assert store.schema_version() == (1 if old else SCHEMA_VERSION)
+    return old
+
+
+def in_a_process(target: Callable[..., None], *arguments: Any) -> Any:
+    """Start a process that has imported everything already."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["tests.store.killed"])
+    process = context.Process(target=target, args=arguments)
+    process.start()
+    return process
+
+
+def test_killed_at_any_write_it_is_the_old_store_or_the_new_one(old: Store, before: Path):
+    files = contents(old)
+    tables = old.tables(old.runs().row(-1, named=True))
+    last = 1 + sum(is_changed(at.folder, 1) for at in tables.values())  # store_info
+
+    # Again and again on the same store, so that each one finds what the ones before left.
+    for number in range(1, last + 1):
+        after = number % 2 == 0 and number < last
+        process = in_a_process(killed_at_write, old.uri, number, after)
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        assert is_old(old, files), f"killed at write {number}"
+    for number in (1, 30):
+        process = in_a_process(killed_between_files, old.uri, number)
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        assert is_old(old, files)
+    process = in_a_process(killed_at_write, old.uri, last, True)
+    process.join()
+
+    assert process.exitcode == -signal.SIGKILL
+    assert not is_old(old, files)
+    assert_holds_what_it_held(old, before)
+
+
+def test_killed_at_any_time_it_is_the_old_store_or_the_new_one(old: Store, before: Path):
+    files = contents(old)
+    moments = random.Random(7)  # noqa: S311 - no secret
+
+    for _ in range(4):
+        process = in_a_process(migrate_store, old.uri)
+        time.sleep(moments.uniform(0.1, 0.8))
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        if not is_old(old, files):
+            break
+    migrate_store(old.uri)
+
+    assert not is_old(old, files)
+    assert_holds_what_it_held(old, before)
