@@ -17,8 +17,9 @@ from prefect.utilities.asyncutils import run_coro_as_sync
 
 from e2analytics.errors import ConfigurationError
 from e2analytics.run.job import without_values
-from e2analytics.run.monthly import Written, month_before, write_reports
+from e2analytics.run.monthly import Written, write_reports
 from e2analytics.settings import read_settings
+from e2analytics.tables.months import last_complete_month
 from flows.nightly import as_task
 
 
@@ -39,7 +40,7 @@ def monthly(
     config
         A TOML file; by default ``e2analytics.toml`` of the working directory.
     """
-    wanted = month or month_before(date.today())
+    wanted = month or last_complete_month(date.today())
     block = read_settings(Path(config) if config else None).report.notify_block
     # An unknown name stops the flow before anything is written.
     notifier = _notifier(block) if block else None

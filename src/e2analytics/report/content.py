@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import re
-from calendar import monthrange
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -21,7 +20,7 @@ from typing import Any, Final
 import polars as pl
 
 from e2analytics.errors import ConfigurationError, ContractError, TooLittleDataError
-from e2analytics.report.formatting import MONTHS, NOTHING, count, day
+from e2analytics.report.formatting import NOTHING, count, day, month_name
 from e2analytics.report.sections import (
     changes,
     curves,
@@ -35,6 +34,7 @@ from e2analytics.report.sections import (
 )
 from e2analytics.report.sections import methods as prose
 from e2analytics.report.sections.methods import Rules
+from e2analytics.tables.months import last_day
 
 MOST_IN_FULL: Final = 500
 """Our own rule: of more men the report of all clinics lists each in a line, and their clinics' what flags rest on."""
@@ -246,8 +246,7 @@ def _of_clinic(
 def _last_day(month: str) -> date:
     if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", month):
         raise ConfigurationError("report: the month must be written YYYY-MM, for example 2026-09.")
-    year, of_year = (int(part) for part in month.split("-"))
-    return date(year, of_year, monthrange(year, of_year)[1])
+    return last_day(month)
 
 
 def _run_of(runs: pl.DataFrame, as_of: date) -> dict[str, Any]:
@@ -272,13 +271,12 @@ def _same_day(tables: Mapping[str, pl.DataFrame], as_of: date) -> None:
 def _header(
     run: dict[str, Any], tables: Mapping[str, pl.DataFrame], came_in: ingest.Intake, month: str
 ) -> Header:
-    year, of_year = month.split("-")
     fitted = (
         tables["models"].filter(pl.col("model_id") == run["model_id"])["fitted_as_of"].to_list()
     )
     model = f"{run['model_id']}, fitted as of {day(fitted[0])}" if fitted else run["model_id"]
     return Header(
-        month_name=f"{MONTHS[int(of_year) - 1]} {year}",
+        month_name=month_name(month),
         as_of=day(run["as_of"]),
         as_of_day=run["as_of"],
         run_id=run["run_id"],

@@ -13,6 +13,7 @@ from typing import Final
 
 NOTHING: Final = "–"
 HIDDEN: Final = "hidden"
+ALL_CLINICS: Final = "all clinics"
 MONTHS: Final = (
     *("January", "February", "March", "April", "May", "June", "July"),
     *("August", "September", "October", "November", "December"),
@@ -135,6 +136,20 @@ def chance(probability: float | None) -> str:
 def day(when: date | None) -> str:
     """Say a date: ``30 September 2026``."""
     return NOTHING if when is None else f"{when.day} {MONTHS[when.month - 1]} {when.year}"
+
+
+def month_name(month: str) -> str:
+    """Write a month YYYY-MM as it is read.
+
+    >>> month_name("2026-09"), short_month_name("2026-09")
+    ('September 2026', 'Sep 2026')
+    """
+    return f"{MONTHS[int(month[5:]) - 1]} {month[:4]}"
+
+
+def short_month_name(month: str) -> str:
+    """Write a month YYYY-MM as it fits into a table."""
+    return f"{MONTHS[int(month[5:]) - 1][:3]} {month[:4]}"
 
 
 def plain(name: str) -> str:

@@ -26,6 +26,7 @@ from e2analytics.report.external.report import ExternalReport, release_reports
 from e2analytics.report.formats import render
 from e2analytics.settings import ReportSettings
 from e2analytics.store.store import Store, open_published
+from e2analytics.tables.months import last_day
 from e2analytics.tables.registry import TABLES
 
 _LONGEST_NAME: Final = 40
@@ -33,30 +34,6 @@ _MONTH: Final = re.compile(r"\d{4}-\d{2}")
 _FEW_VERSIONS: Final = 12
 """So many are written before other processes have started."""
 Version = Report | ExternalReport
-
-
-def last_day(month: str) -> date:
-    """Return the last day of a month ``YYYY-MM``.
-
-    >>> last_day("2024-02")
-    datetime.date(2024, 2, 29)
-
-    Raises
-    ------
-    ValueError
-        If it is not a month.
-    """
-    first = date.fromisoformat(f"{month}-01")
-    return (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
-
-
-def month_before(day: date) -> str:
-    """Return the month that was complete on ``day``.
-
-    >>> month_before(date(2026, 1, 1))
-    '2025-12'
-    """
-    return f"{day.replace(day=1) - timedelta(days=1):%Y-%m}"
 
 
 @dataclass(frozen=True, slots=True)

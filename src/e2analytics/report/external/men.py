@@ -14,10 +14,9 @@ from typing import Final
 import polars as pl
 
 from e2analytics.report.external.disclosure import Level, Shown, release
-from e2analytics.report.formatting import HIDDEN, share_of
+from e2analytics.report.formatting import ALL_CLINICS, HIDDEN, share_of
 from e2analytics.report.sections.men import OPEN_TIERS, still_open
 
-TOGETHER: Final = "all clinics"
 LEVELS: Final = (
     Level(("known",), {}),
     Level(("on_drug", "off_drug"), {}, whole="known", silent=("off_drug",)),
@@ -96,7 +95,9 @@ class Men:
     def by_clinic(self) -> tuple[ClinicLine, ...]:
         """Return the counts that are told of every clinic, all together last."""
         return tuple(
-            ClinicLine(clinic or TOGETHER, tuple(self.said(name, clinic) for name in _OF_CLINICS))
+            ClinicLine(
+                clinic or ALL_CLINICS, tuple(self.said(name, clinic) for name in _OF_CLINICS)
+            )
             for clinic in (*self.clinics, None)
         )
 

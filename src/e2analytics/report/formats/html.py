@@ -18,7 +18,7 @@ from e2analytics.report.charts import curve as charts
 from e2analytics.report.content import Report
 from e2analytics.report.external import men
 from e2analytics.report.external.report import ExternalReport
-from e2analytics.report.formatting import HIDDEN, count
+from e2analytics.report.formatting import ALL_CLINICS, HIDDEN, count
 from e2analytics.report.sections import ingest, methods
 from e2analytics.report.sections.curves import Curve, Limit
 from e2analytics.report.sections.measure_clinics import Funnel
@@ -77,7 +77,7 @@ def _external_page(report: ExternalReport) -> str:
     return ENVIRONMENT.get_template("external.html.j2").render(
         report=report,
         prose=methods,
-        whose=report.clinic or men.TOGETHER,
+        whose=report.clinic or ALL_CLINICS,
         lines=lines,
         together=report.men.lines(),
         all_hidden=all(line.men in (HIDDEN, "0") for line in lines),

@@ -19,10 +19,9 @@ from typing import Any, Final
 import polars as pl
 
 from e2analytics.reference import measures as definitions
-from e2analytics.report.formatting import share, signed
+from e2analytics.report.formatting import ALL_CLINICS, share, signed
 from e2analytics.report.sections.men import OPEN_TIERS, still_open
 
-TOGETHER: Final = "all clinics"
 OPENED: Final = ("new", "reopened")
 DATA: Final = "New, corrected or withdrawn data"
 NEW: Final = "New data: results, doses or scans, or the man came or left"
@@ -113,7 +112,7 @@ def describe(
     restated = () if restatement is None else _restated(restatement, clinic)
     return Changes(
         clinics=tuple(_flags(name, fates.filter(pl.col("clinic_id") == name)) for name in names),
-        total=_flags(TOGETHER, fates),
+        total=_flags(ALL_CLINICS, fates),
         causes=_causes(happened, corrected),
         restated=restated,
         why_none_restated=_why_none(restatement, restated),

@@ -17,16 +17,15 @@ from e2analytics.models import funnel as funnels
 from e2analytics.models.disclosure import LARGEST
 from e2analytics.models.proportion import wilson
 from e2analytics.reference import measures as definitions
-from e2analytics.report.formatting import count, listing, percent_of
+from e2analytics.report.formatting import count, listing, month_name, percent_of
 from e2analytics.report.sections.measure_figures import (
     Figure,
     Signal,
     figure_of,
-    month_before,
-    month_name_of,
     of_clinic,
 )
 from e2analytics.report.sections.measure_months import chart_months, since
+from e2analytics.tables.months import month_before
 
 MONTHS_OF_A_FUNNEL: Final = 12
 ALARM: Final = 2
@@ -217,11 +216,11 @@ def _lines(fitted: funnels.Funnel, denominators: pl.Series) -> tuple[Line, ...]:
 def period_of(definition: definitions.Measure, month: str) -> str:
     """Say which months are added up."""
     if definition.months == "overlapping":
-        return f"on the last day of {month_name_of(month)}"
+        return f"on the last day of {month_name(month)}"
     first = month
     for _ in range(MONTHS_OF_A_FUNNEL - 1):
         first = month_before(first)
-    return f"{month_name_of(first)} to {month_name_of(month)}"
+    return f"{month_name(first)} to {month_name(month)}"
 
 
 def _about_limits(fitted: funnels.Funnel, n_clinics: int) -> str:

@@ -1,4 +1,4 @@
-"""The figures of a measure as they are printed, and the names of months.
+"""The figures of a measure as they are printed.
 
 In    rows of the table ``measures``, or sums of them
 Out   Figure: a share with its counts in per cent, or why there is none
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from e2analytics.report.formatting import MONTHS, listing, percent_of
+from e2analytics.report.formatting import listing, percent_of
 
 HIDDEN_FIGURE: Final = "hidden: few men"
 
@@ -105,23 +105,3 @@ def _one_reason(name: str) -> str:
 def of_clinic(clinic: str | None) -> pl.Expr:
     """Keep the rows of a clinic, or of all together."""
     return pl.col("clinic_id").eq_missing(pl.lit(clinic, dtype=pl.String))
-
-
-def month_name_of(month: str) -> str:
-    """Write a month as it is read.
-
-    >>> month_name_of("2026-09"), short_name_of("2026-09"), month_before("2026-01")
-    ('September 2026', 'Sep 2026', '2025-12')
-    """
-    return f"{MONTHS[int(month[5:]) - 1]} {month[:4]}"
-
-
-def short_name_of(month: str) -> str:
-    """Write a month as it fits into a table."""
-    return f"{MONTHS[int(month[5:]) - 1][:3]} {month[:4]}"
-
-
-def month_before(month: str) -> str:
-    """Return the month before one."""
-    year, of_year = int(month[:4]), int(month[5:])
-    return f"{year - 1}-12" if of_year == 1 else f"{year}-{of_year - 1:02d}"

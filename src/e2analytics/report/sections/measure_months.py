@@ -17,13 +17,11 @@ import polars as pl
 from e2analytics.models import xmr
 from e2analytics.models.pspline import Array
 from e2analytics.reference import measures as definitions
-from e2analytics.report.formatting import listing, percent_of
+from e2analytics.report.formatting import listing, month_name, percent_of, short_month_name
 from e2analytics.report.sections.measure_figures import (
     Figure,
     Signal,
     figure_of,
-    month_name_of,
-    short_name_of,
 )
 
 MONTHS_IN_A_TABLE: Final = 6
@@ -86,7 +84,7 @@ def chart_months(
     months = tuple(
         Month(
             month=name,
-            name=short_name_of(name),
+            name=short_month_name(name),
             figure=figures[place],
             counted="restated" if restated[place] else "as first reported",
             centre=_finite(drawn.centre[place]),
@@ -184,7 +182,7 @@ def _explanation(
         else f"the months so far; they settle with {xmr.BASELINE_POINTS}"
     )
     anew = "".join(
-        f" Baseline begun anew in {month_name_of(month)}: {why}." for month, why in restarts.items()
+        f" Baseline begun anew in {month_name(month)}: {why}." for month, why in restarts.items()
     )
     return f"Mean and limits are those of {baseline}.{anew}"
 

@@ -17,7 +17,7 @@ import polars as pl
 
 from e2analytics.models import funnel as funnels
 from e2analytics.reference import measures as definitions
-from e2analytics.report.formatting import count
+from e2analytics.report.formatting import ALL_CLINICS, count, month_name
 from e2analytics.report.sections.measure_clinics import (
     Funnel,
     compare_clinics,
@@ -32,15 +32,13 @@ from e2analytics.report.sections.measure_figures import (
     Figure,
     Signal,
     figure_of,
-    month_before,
-    month_name_of,
     of_clinic,
     reason,
 )
 from e2analytics.report.sections.measure_months import Months, chart_months, signals_of_months
 from e2analytics.settings import Rebase
+from e2analytics.tables.months import month_before
 
-TOGETHER: Final = "all clinics"
 BY_LSC: Final = "bone_loss"
 """The measure that counts by the LSC of each clinic's scanners."""
 
@@ -148,11 +146,11 @@ def describe(
         What may leave of the sums of :func:`pool`, by measure; else they are made of ``table``.
     """
     known = table.filter(pl.col("month") <= month).sort("month", "clinic_id", "measure")
-    month_name = month_name_of(month)
+    named = month_name(month)
     of_month = known.filter(pl.col("month") == month, of_clinic(clinic))
     if of_month.is_empty():
-        why = f"This run counted no measures of {month_name}."
-        return Measures(month_name, why, (), (), (), (), (), "")
+        why = f"This run counted no measures of {named}."
+        return Measures(named, why, (), (), (), (), (), "")
     told = []
     unmeasured = []
     for key, definition in definitions.load().measures.items():
@@ -172,8 +170,8 @@ def describe(
     signals.sort(key=lambda signal: not signal.worse)
     clinics = _clinics(told) if clinic is None else ()
     return Measures(
-        month_name=month_name,
-        why_none="" if told else f"Nothing was measured in {month_name}.",
+        month_name=named,
+        why_none="" if told else f"Nothing was measured in {named}.",
         measured=tuple(told),
         unmeasured=tuple(unmeasured),
         signals=tuple(signals),
@@ -212,7 +210,7 @@ def _measure(
     months = chart_months(definition, own, restarts)
     together = pooled.filter(pl.col("clinic_id").is_null()).row(0, named=True)
     funnel, why_no_funnel = compare_clinics(definition, pooled, month, clinic, unlike)
-    where = TOGETHER if clinic is None else clinic
+    where = ALL_CLINICS if clinic is None else clinic
     signals = [
         *signals_of_months(definition, months, where),
         *signals_of_clinics(definition, funnel, rows),

@@ -15,6 +15,7 @@ from typing import Any, Final
 import polars as pl
 
 from e2analytics.report.formatting import (
+    ALL_CLINICS,
     ASSAY_SHORT,
     NOTHING,
     STATUS_NAMES,
@@ -180,7 +181,7 @@ def flagged(
             _clinic_tiers(part, str(clinic[0]))
             for clinic, part in listed.sort("clinic_id").group_by("clinic_id", maintain_order=True)
         ),
-        total=_clinic_tiers(listed, "all clinics"),
+        total=_clinic_tiers(listed, ALL_CLINICS),
         n_first_flagged=int(first_flagged.sum()),
         n_not_reviewed=int((listed["review_state"] == "not_reviewed").sum()),
         n_resolved=flags.height - listed.height,

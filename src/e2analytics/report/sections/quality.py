@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from e2analytics.report.formatting import MONTHS, NOTHING, count, number, plain, share
+from e2analytics.report.formatting import NOTHING, count, month_name, number, plain, share
 
 SOURCE_KINDS: Final = {"performing_lab": "laboratory", "clinic": "clinic", "feed": "feed"}
 GRADE_WORDS: Final = {grade: f"Grade {grade} (A best, D worst)" for grade in "ABCD"}
@@ -115,4 +115,4 @@ def _alarm(slips: pl.DataFrame, month: str) -> str:
 def _month_name(month: str) -> str:
     if month == ALL_MONTHS:
         return "all months"
-    return f"{MONTHS[int(month[5:]) - 1]} {month[:4]}"
+    return month_name(month)
