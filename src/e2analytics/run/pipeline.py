@@ -237,7 +237,7 @@ def _analyse(intake: Intake, before: Snapshot, run: Run, timed: Timer) -> Analys
     counts = {
         "men": len(data.patients),
         "men_on_drug": len(flagged.cohort),
-        "men_on_drug_died_or_left": cohort.men_gone(
+        "men_on_drug_died_or_left": cohort.count_died_or_left(
             data.episodes, data.events, run.settings.flag, run.as_of
         ),
         "men_flagged": int((flagged.flags["tier"] != "none").sum()),
