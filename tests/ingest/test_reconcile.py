@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e2analytics.ingest.normalise.tables import normalise
-from e2analytics.ingest.reconcile import FATES, settle, standings
+from e2analytics.ingest.reconcile import FATES, identity_status, reconcile
 from e2analytics.ingest.rules.judge import judge
 from tests.conftest import text_rows
 
@@ -31,7 +31,7 @@ def rows(table: str, *changes: dict[str, str | None]) -> pl.DataFrame:
 
 def fates(*results: dict[str, str | None], patients: pl.DataFrame | None = None) -> list[str]:
     people = rows("patients", {}) if patients is None else patients
-    return settle("labs", rows("labs", *results), standings(people))["fate"].to_list()
+    return reconcile("labs", rows("labs", *results), identity_status(people))["fate"].to_list()
 
 
 @pytest.mark.parametrize(
@@ -159,9 +159,9 @@ def test_of_another_file_a_newer_row_that_is_none_of_ours_takes_the_place_of_an_
         source_file=pl.Series(["file-1", "file-2"]), source_order=pl.Series([0, 1])
     )
 
-    settled = settle("labs", results, standings(rows("patients", {})))
+    reconciled = reconcile("labs", results, identity_status(rows("patients", {})))
 
-    assert settled["fate"].to_list() == ["superseded", "set_apart"]
+    assert reconciled["fate"].to_list() == ["superseded", "set_apart"]
 
 
 def test_a_number_of_several_tests_takes_nothing_away_that_came_before():
@@ -169,9 +169,9 @@ def test_a_number_of_several_tests_takes_nothing_away_that_came_before():
         source_file=pl.Series(["file-1", "file-2", "file-2"]), source_order=pl.Series([0, 1, 1])
     )
 
-    settled = settle("labs", results, standings(rows("patients", {})))
+    reconciled = reconcile("labs", results, identity_status(rows("patients", {})))
 
-    assert settled["fate"].to_list() == ["accepted", "quarantined", "set_apart"]
+    assert reconciled["fate"].to_list() == ["accepted", "quarantined", "set_apart"]
 
 
 def test_a_womans_rows_are_set_apart_even_if_they_break_a_rule():
@@ -183,16 +183,16 @@ def test_a_womans_rows_are_set_apart_even_if_they_break_a_rule():
 @pytest.mark.parametrize("other", [{"birth_date": "1971-01-01"}, {"sex": "F"}])
 def test_one_number_with_two_identities_keeps_all_its_rows_out(other: dict[str, str | None]):
     people = rows("patients", {}, other)
-    standing = standings(people)
+    identities = identity_status(people)
 
     assert fates({}, patients=people) == ["quarantined"]
-    assert settle("patients", people, standing)["fate"].to_list() == ["quarantined"] * 2
+    assert reconcile("patients", people, identities)["fate"].to_list() == ["quarantined"] * 2
 
 
 def test_a_new_weight_replaces_the_old_one():
     people = rows("patients", {"weight_kg": "90"}, {"weight_kg": "80"})
 
-    assert settle("patients", people, standings(people))["fate"].to_list() == [
+    assert reconcile("patients", people, identity_status(people))["fate"].to_list() == [
         "superseded",
         "accepted",
     ]
@@ -219,11 +219,11 @@ def test_every_row_has_exactly_one_fate_and_every_key_at_most_one_version(
 ):
     people = rows("patients", {}, {"patient_id": "p2", "sex": "F"})
 
-    settled = settle("labs", rows("labs", *results), standings(people))
+    reconciled = reconcile("labs", rows("labs", *results), identity_status(people))
 
-    assert sorted(settled["source_line"]) == list(range(2, len(results) + 2))
-    assert settled["fate"].is_in(FATES).all()
-    accepted = settled.filter(pl.col("fate") == "accepted")
+    assert sorted(reconciled["source_line"]) == list(range(2, len(results) + 2))
+    assert reconciled["fate"].is_in(FATES).all()
+    accepted = reconciled.filter(pl.col("fate") == "accepted")
     assert not accepted.select("namespace", "result_id").is_duplicated().any()
     assert accepted["status"].is_in(["F", "C", "P"]).all()
 
@@ -235,10 +235,10 @@ def test_times_of_report_are_compared_as_instants():
         {"value": "21", "reported_at": "2024-03-02T09:00Z"},
     )
 
-    settled = settle("labs", results, standings(rows("patients", {})))
+    reconciled = reconcile("labs", results, identity_status(rows("patients", {})))
 
-    assert settled["reported_at"].to_list() == [
+    assert reconciled["reported_at"].to_list() == [
         datetime(2024, 3, 2, 8, tzinfo=UTC),
         datetime(2024, 3, 2, 9, tzinfo=UTC),
     ]
-    assert settled["fate"].to_list() == ["superseded", "accepted"]
+    assert reconciled["fate"].to_list() == ["superseded", "accepted"]

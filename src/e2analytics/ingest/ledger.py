@@ -76,20 +76,20 @@ def with_files_read_now(before: pl.DataFrame, sources: Sources, run_id: str) -> 
     return pl.concat([kept, new], how="diagonal").sort("source_order")
 
 
-def lines(settled: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """Return one row a source line with its one fate.
+def line_fates(reconciled: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Return one row for each source line, with its one fate.
 
     A line that holds several results has the fate of its best one: accepted before all others.
     """
     return pl.concat(
-        _one_fate_a_line(
+        _best_fate_of_each_line(
             rows.select("source_file", "source_line", "source_part", "fate", "why")
         ).with_columns(table=pl.lit(table, dtype=TEXT))
-        for table, rows in settled.items()
+        for table, rows in reconciled.items()
     )
 
 
-def _one_fate_a_line(rows: pl.DataFrame) -> pl.DataFrame:
+def _best_fate_of_each_line(rows: pl.DataFrame) -> pl.DataFrame:
     line = ["source_file", "source_line"]
     if not (rows["source_part"] > 0).any():
         return rows.drop("source_part")
@@ -97,7 +97,7 @@ def _one_fate_a_line(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.sort(best).unique(line, keep="first", maintain_order=True).drop("source_part")
 
 
-def ledger(files: pl.DataFrame, every_line: pl.DataFrame) -> pl.DataFrame:
+def count_fates(files: pl.DataFrame, every_line: pl.DataFrame) -> pl.DataFrame:
     """Return the ledger with today's fates.
 
     Raises

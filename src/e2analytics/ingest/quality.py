@@ -1,6 +1,6 @@
 """Quality: how good each supplier's data are, table by table and month by month.
 
-In    the settled rows of every table, the ledger of files, the day of each run
+In    the reconciled rows of every table, the ledger of files, the day of each run
 Out   quality   grain feed, table, month: shares with numerator and denominator, and grades A to D
 
 Completeness, conformance and plausibility are the categories of Kahn et al., eGEMs 2016;4(1):1244,
@@ -71,13 +71,13 @@ _GRAIN: Final = ("feed", "table", "month")
 
 
 def grade(
-    settled: Mapping[str, pl.DataFrame], files: pl.DataFrame, *, read_on: Mapping[str, date]
+    reconciled: Mapping[str, pl.DataFrame], files: pl.DataFrame, *, read_on: Mapping[str, date]
 ) -> pl.DataFrame:
     """Grade every feed, table and month of the event.
 
     Parameters
     ----------
-    settled
+    reconciled
         By table: every row ever read, with ``fate``, ``failed_rules`` and ``source_file``.
     files
         The ledger: ``source_file``, ``feed``, ``run_id``.
@@ -93,7 +93,7 @@ def grade(
         list(read_on.items()), schema={"run_id": pl.String, "read_on": pl.Date}, orient="row"
     )
     known = files.join(days, on="run_id", how="left").select("source_file", "feed", "read_on")
-    counted = pl.concat(_count(table, rows, known) for table, rows in settled.items())
+    counted = pl.concat(_count(table, rows, known) for table, rows in reconciled.items())
     return _graded(counted).sort(_GRAIN)
 
 

@@ -1,6 +1,6 @@
-"""Quarantine: the list of rows and files that wait, or came in with a doubt, and what to do about each.
+"""Lists the rows and files that need a correction, or were accepted with a doubt, and what to do.
 
-In    the settled rows of each table, the ledger, and the list as it was
+In    the reconciled rows of each table, the ledger, and the list as it was
 Out   quarantine   grain source_file, source_line, rule: ``open``, or ``resolved`` once its cause is gone
 """
 
@@ -16,12 +16,12 @@ _LINE = ["table", "source_file", "source_line", "rule"]
 
 
 def listed(now: pl.DataFrame, before: pl.DataFrame, run_id: str) -> pl.DataFrame:
-    """Return the list of today: what waits now, and what waited before and is resolved.
+    """Return today's list: what is open now, and what was open before and is resolved.
 
     Parameters
     ----------
     now
-        What waits now, of :func:`waiting` and :func:`refused`.
+        What is open now, of :func:`pending` and :func:`refused`.
     before
         The list as the last run left it.
     run_id
@@ -44,24 +44,26 @@ def listed(now: pl.DataFrame, before: pl.DataFrame, run_id: str) -> pl.DataFrame
     )
 
 
-def waiting(table: str, settled: pl.DataFrame, feeds: pl.DataFrame) -> pl.DataFrame:
-    """List why rows wait outside, or came in with a doubt; one line a row and rule.
+def pending(table: str, reconciled: pl.DataFrame, feeds: pl.DataFrame) -> pl.DataFrame:
+    """List why rows are in quarantine, or accepted with a doubt; one line for each row and rule.
 
     Parameters
     ----------
     table
         Name of the table.
-    settled
+    reconciled
         Its rows with their fate.
     feeds
         ``source_file -> feed``.
     """
-    doubtful = settled.filter(
+    doubtful = reconciled.filter(
         (pl.col("fate") == "quarantined")
         | ((pl.col("fate") == "accepted") & (pl.col("failed_rules") != ""))
     )
     # A row whose patient is not known breaks no rule of its own.
-    settled_by = pl.when(pl.col("why").is_in(list(row_rules.load().reconcile_rules))).then("why")
+    reconcile_rule = pl.when(pl.col("why").is_in(list(row_rules.load().reconcile_rules))).then(
+        "why"
+    )
     lines = (
         to_contract_types(
             doubtful.select("source_file", "source_line", "failed_rules", "why"), table
@@ -69,7 +71,7 @@ def waiting(table: str, settled: pl.DataFrame, feeds: pl.DataFrame) -> pl.DataFr
         .select(
             "source_file",
             "source_line",
-            rule=pl.concat_str("failed_rules", settled_by, separator=" ", ignore_nulls=True)
+            rule=pl.concat_str("failed_rules", reconcile_rule, separator=" ", ignore_nulls=True)
             .str.strip_chars()
             .str.split(" "),
         )
@@ -78,7 +80,7 @@ def waiting(table: str, settled: pl.DataFrame, feeds: pl.DataFrame) -> pl.DataFr
     )
     return (
         lines.join(feeds, on="source_file", how="left", maintain_order="left")
-        .join(_facts(table), on="rule", how="left", maintain_order="left")
+        .join(_rules_of(table), on="rule", how="left", maintain_order="left")
         .select(
             "feed",
             pl.lit(table).alias("table"),
@@ -95,16 +97,16 @@ def waiting(table: str, settled: pl.DataFrame, feeds: pl.DataFrame) -> pl.DataFr
 def refused(files: pl.DataFrame) -> pl.DataFrame:
     """List the refused files of the ledger, a line each without a line number.
 
-    One that came again under its name, and was read, is mended.
+    One that was resent under its name, and was read, is corrected.
     """
-    mended = files.filter(pl.col("refused").is_null())["named"].unique().to_list()
+    corrected = files.filter(pl.col("refused").is_null())["named"].unique().to_list()
     advice = pl.DataFrame(
         list(row_rules.load().file_rules.items()),
         schema={"refused": pl.String, "advice": pl.String},
         orient="row",
     )
     return (
-        files.filter(pl.col("refused").is_not_null() & ~pl.col("named").is_in(mended))
+        files.filter(pl.col("refused").is_not_null() & ~pl.col("named").is_in(corrected))
         .join(advice, on="refused", how="left", maintain_order="left")
         .select(
             "feed",
@@ -119,7 +121,7 @@ def refused(files: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _facts(table: str) -> pl.DataFrame:
+def _rules_of(table: str) -> pl.DataFrame:
     own = [
         (rule.name, rule.severity, rule.column, rule.advice) for rule in row_rules.of_table(table)
     ]

@@ -1,11 +1,14 @@
-"""Settle: give every source row its one fate.
+"""Reconciles versions and duplicates: every source row gets its one fate.
 
-In    every row ever read of a table, judged; and where each patient stands
+In    every row ever read of a table, judged; and the identity status of each patient
 Out   the same rows, same grain, with ``fate`` and ``why``
 
-``accepted`` is the one current version of its key; ``duplicate`` says the same again; ``superseded``
-gave way to a newer version; ``withdrawn`` was cancelled by its supplier; ``set_apart`` is none of ours
-(women, other analytes); ``quarantined`` waits for its supplier or for its patient.
+``accepted``      the one current version of its key
+``duplicate``     repeats it
+``superseded``    a newer version has replaced it
+``withdrawn``     its supplier has cancelled it
+``set_apart``     excluded from analysis (women, other analytes)
+``quarantined``   needs a correction by its supplier, or the row of its patient
 """
 
 from __future__ import annotations
@@ -38,14 +41,14 @@ CONFLICT: Final = "conflict"
 MENDED: Final = "mended"
 SAME_RESULT: Final = "same_result"
 SAME_RESULT_RATIO: Final = 0.01
-"""How far two results of one draw may be apart and be one: what a change of unit and rounding do."""
+"""Relative difference within which two results of one draw are the same result: conversion and rounding."""
 
-_MAY_BE_UNSAID: Final = ("height_cm", "weight_kg", "trt_started_on")
+_CARRIED_FORWARD: Final = ("height_cm", "weight_kg", "trt_started_on")
 _CANCELLED: Final = ("labs", "dxa", "medications")
-"""Tables whose rows can be cancelled, or taken back as entered in error."""
+"""Tables whose rows can be cancelled, or withdrawn as entered in error."""
 _FATE: Final = ("fate", "why")
 _AT: Final = "at"
-"""Name of a column that tells where among all rows a row stands."""
+"""Name of a column: the place of a row among all rows."""
 _ABOUT_THE_FILE: Final = (
     *PROVENANCE,
     "failed_rules",
@@ -55,22 +58,22 @@ _ABOUT_THE_FILE: Final = (
 )
 
 
-def standings(patients: pl.DataFrame, settled: Collection[str] = ()) -> pl.DataFrame:
-    """Tell where each patient stands: ``man``, ``woman`` or ``conflict``.
+def identity_status(patients: pl.DataFrame, confirmed: Collection[str] = ()) -> pl.DataFrame:
+    """Return the identity status of each patient: ``man``, ``woman`` or ``conflict``.
 
     Two dates of birth or two sexes under one number may be two people: ``conflict``, unless the clinic
-    has found out (``settled``) that the newest row is right.
+    has confirmed that the newest row is right.
     """
     known = patients.filter(pl.col("reject").is_null() & pl.col("excluded").is_null())
     conflict = (pl.col("birth_date").n_unique() > 1) | (pl.col("sex").n_unique() > 1)
-    found_out = pl.col("patient_id").is_in(list(settled))
+    is_confirmed = pl.col("patient_id").is_in(list(confirmed))
     return (
         known.sort(READING_ORDER)
         .group_by("patient_id", maintain_order=True)
         .agg(conflict=conflict, sex=pl.col("sex").last())
         .select(
             "patient_id",
-            standing=pl.when(pl.col("conflict") & ~found_out)
+            identity_status=pl.when(pl.col("conflict") & ~is_confirmed)
             .then(pl.lit(CONFLICT))
             .when(pl.col("sex") == "F")
             .then(pl.lit(WOMAN))
@@ -79,40 +82,49 @@ def standings(patients: pl.DataFrame, settled: Collection[str] = ()) -> pl.DataF
     )
 
 
-def settle(table: str, rows: pl.DataFrame, standing: pl.DataFrame) -> pl.DataFrame:
+def reconcile(table: str, rows: pl.DataFrame, identities: pl.DataFrame) -> pl.DataFrame:
     """Return ``rows`` of ``table`` with ``fate`` and ``why``.
 
-    Most rows are the only one of their key: all that is done for them is to see that. Only the others
-    are taken out, put in order and compared.
+    Most rows are the only one of their key and need no more than that check. Only the others are sorted
+    and compared.
+
+    Parameters
+    ----------
+    table
+        Name of the table.
+    rows
+        Every row ever read of it, judged.
+    identities
+        ``patient_id -> identity_status``.
     """
-    placed = _before_versions(table, rows, standing)
-    # A newer row that is none of ours takes the place of an older one that was; a row that waits in
-    # quarantine takes nobody's: bad input must not harm what is there.
+    placed = _fates_of_single_rows(table, rows, identities)
+    # A newer row that is excluded supersedes an older one that was not; a row in quarantine supersedes
+    # none: bad input must not harm accepted rows.
     versions = _choose_versions(table, rows, placed)
     if table == "labs":
         versions = _count_once(rows, versions)
-    return rows.hstack(_give_way_to_mended(table, rows, versions).select(*_FATE))
+    return rows.hstack(_superseded_by_correction(table, rows, versions).select(*_FATE))
 
 
-def _before_versions(table: str, rows: pl.DataFrame, standing: pl.DataFrame) -> pl.DataFrame:
-    """Return ``fate`` and ``why`` of the rows that have one by themselves, null for the others."""
+def _fates_of_single_rows(table: str, rows: pl.DataFrame, identities: pl.DataFrame) -> pl.DataFrame:
+    """Return ``fate`` and ``why`` of rows whose fate no other row decides, null for the others."""
     if "patient_id" not in rows.columns:
-        stands = pl.lit("man")
+        status = pl.lit("man")
         known = rows.select("excluded", "reject")
     else:
         known = rows.select("excluded", "reject", "patient_id", *_status(table)).join(
-            standing, on="patient_id", how="left", maintain_order="left"
+            identities, on="patient_id", how="left", maintain_order="left"
         )
-        stands = pl.col("standing")
+        status = pl.col("identity_status")
     # A cancellation needs no more than the number of what it cancels.
     bare = pl.lit(False)
     if table in _CANCELLED:
         bare = (pl.col("status") == "X") & pl.col("patient_id").is_null()
-    set_apart = pl.coalesce("excluded", pl.when(stands == WOMAN).then(_word(WOMAN)))
+    set_apart = pl.coalesce("excluded", pl.when(status == WOMAN).then(_word(WOMAN)))
     quarantined = pl.coalesce(
         "reject",
-        pl.when(stands.is_null() & ~bare).then(_word(UNKNOWN_PATIENT)),
-        pl.when(stands == CONFLICT).then(_word(CONFLICTING_IDENTITY)),
+        pl.when(status.is_null() & ~bare).then(_word(UNKNOWN_PATIENT)),
+        pl.when(status == CONFLICT).then(_word(CONFLICTING_IDENTITY)),
     )
     return known.select(
         fate=pl.when(set_apart.is_not_null())
@@ -128,7 +140,7 @@ def _status(table: str) -> list[str]:
 
 
 def _have(fates: pl.DataFrame, fate: str) -> pl.Series:
-    # In a query: only there is a category compared by its number.
+    # In a query: only queries compare categories by their numbers.
     return fates.select((pl.col("fate") == fate).fill_null(False)).to_series()
 
 
@@ -138,7 +150,7 @@ def _word(text: str | None) -> pl.Expr:
 
 def _choose_versions(table: str, rows: pl.DataFrame, placed: pl.DataFrame) -> pl.DataFrame:
     key = key_of(table)
-    waiting = _have(placed, "quarantined")
+    quarantined = _have(placed, "quarantined")
     cancelled = pl.col("status") == "X" if table in _CANCELLED else pl.lit(False)
     alone = placed.hstack(rows.select(_status(table))).select(
         fate=pl.when(pl.col("fate").is_not_null())
@@ -148,14 +160,14 @@ def _choose_versions(table: str, rows: pl.DataFrame, placed: pl.DataFrame) -> pl
         .otherwise(_word("accepted")),
         why="why",
     )
-    several = _shared(keys(rows, key), ~waiting)
+    several = _shared(keys(rows, key), ~quarantined)
     if several.is_empty():
         return alone
     versions = _picked(rows, placed, several)
     if table == "labs":
-        confused = versions.filter(_number_of_several_tests(key))
+        ambiguous = versions.filter(_number_of_several_tests(key))
         versions = versions.filter(~_number_of_several_tests(key))
-        alone = _with_fates(alone, _quarantined_unless_excluded(confused))
+        alone = _with_fates(alone, _quarantined_unless_excluded(ambiguous))
     return _with_fates(alone, _among_versions(table, versions))
 
 
@@ -166,15 +178,15 @@ def _number_of_several_tests(key: list[str]) -> pl.Expr:
 
 
 def _quarantined_unless_excluded(rows: pl.DataFrame) -> pl.DataFrame:
-    ours = pl.col("fate").is_null()
+    undecided = pl.col("fate").is_null()
     return rows.with_columns(
-        fate=pl.when(ours).then(_word("quarantined")).otherwise("fate"),
-        why=pl.when(ours).then(_word(NUMBER_OF_SEVERAL_TESTS)).otherwise("why"),
+        fate=pl.when(undecided).then(_word("quarantined")).otherwise("fate"),
+        why=pl.when(undecided).then(_word(NUMBER_OF_SEVERAL_TESTS)).otherwise("why"),
     )
 
 
 def _shared(keys: pl.Series, counted: pl.Series) -> pl.Series:
-    """Tell where the ``counted`` rows stand that share their key with another of them."""
+    """Return the places of the ``counted`` rows that share their key with another of them."""
     shared = repeated(keys.filter(counted))
     if shared.is_empty():
         return pl.Series(dtype=pl.get_index_type())
@@ -186,7 +198,7 @@ def _picked(rows: pl.DataFrame, fates: pl.DataFrame, where: pl.Series) -> pl.Dat
 
 
 def _with_fates(fates: pl.DataFrame, some: pl.DataFrame) -> pl.DataFrame:
-    """Return ``fates`` with those of ``some`` rows, which know where they stand, written over."""
+    """Return ``fates`` with those of ``some`` rows, which have their places, written over."""
     kinds = some.select(_FATE).unique(maintain_order=True).with_row_index("kind")
     kind_of_some = some.select(_AT, *_FATE).join(
         kinds, on=_FATE, nulls_equal=True, maintain_order="left"
@@ -210,16 +222,16 @@ def _among_versions(table: str, rows: pl.DataFrame) -> pl.DataFrame:
     rows = _oldest_report_first(rows, key) if table == "labs" else rows.sort(READING_ORDER)
     if table in _CANCELLED:
         cancelled = pl.col("status").last().over(key) == "X"
-    said = [name for name in columns_of(table) if name not in _ABOUT_THE_FILE]
-    ordered = rows.with_columns(said=pl.struct(said).hash(seed=0))
-    as_newest = pl.col("said") == pl.col("said").last().over(key)
-    newest_is_apart = pl.col("fate").last().over(key) == "set_apart"
-    # The first row that says what the newest says is the one kept: a file that repeats it moves nothing.
-    first_read = pl.col("source_order").cum_count().over([*key, "said"]) == 1
+    names = [name for name in columns_of(table) if name not in _ABOUT_THE_FILE]
+    ordered = rows.with_columns(content=pl.struct(names).hash(seed=0))
+    as_newest = pl.col("content") == pl.col("content").last().over(key)
+    newest_is_excluded = pl.col("fate").last().over(key) == "set_apart"
+    # Of rows with the content of the newest, the first is kept: a file that repeats it changes nothing.
+    first_read = pl.col("source_order").cum_count().over([*key, "content"]) == 1
     return ordered.with_columns(
         fate=pl.when(pl.col("fate").is_not_null())
         .then("fate")
-        .when(newest_is_apart.fill_null(False))
+        .when(newest_is_excluded.fill_null(False))
         .then(_word("superseded"))
         .when(cancelled)
         .then(_word("withdrawn"))
@@ -294,35 +306,37 @@ def _assays_agree() -> pl.Expr:
     return (assay == other) | (assay == "unknown") | (other == "unknown")
 
 
-def _give_way_to_mended(table: str, rows: pl.DataFrame, fates: pl.DataFrame) -> pl.DataFrame:
-    """Let a row that waits give way to a later one of its key that came in."""
+def _superseded_by_correction(table: str, rows: pl.DataFrame, fates: pl.DataFrame) -> pl.DataFrame:
+    """Supersede a quarantined row by a later accepted one of its key."""
     key = key_of(table)
-    waits = _have(fates, "quarantined").arg_true()
-    if waits.is_empty():
+    places = _have(fates, "quarantined").arg_true()
+    if places.is_empty():
         return fates
-    waiting = _picked(rows, fates, waits)
+    pending = _picked(rows, fates, places)
     accepted = _have(fates, "accepted").arg_true()
-    mended = (
+    corrected = (
         rows.select(*key, "source_order", "source_line")[accepted]
-        .join(waiting.select(key).unique(), on=key, how="semi")
-        .rename({"source_order": "mended_by_order", "source_line": "mended_by_line"})
+        .join(pending.select(key).unique(), on=key, how="semi")
+        .rename({"source_order": "corrected_by_order", "source_line": "corrected_by_line"})
     )
-    later_file = pl.col("mended_by_order") > pl.col("source_order")
-    same_file = pl.col("mended_by_order") == pl.col("source_order")
-    later_line = pl.col("mended_by_line") > pl.col("source_line")
-    gone = waiting.join(mended, on=key, how="inner", validate="m:1").filter(
+    later_file = pl.col("corrected_by_order") > pl.col("source_order")
+    same_file = pl.col("corrected_by_order") == pl.col("source_order")
+    later_line = pl.col("corrected_by_line") > pl.col("source_line")
+    superseded = pending.join(corrected, on=key, how="inner", validate="m:1").filter(
         later_file | (same_file & later_line)
     )
-    return _with_fates(fates, gone.with_columns(fate=pl.lit("superseded"), why=pl.lit(MENDED)))
+    return _with_fates(
+        fates, superseded.with_columns(fate=pl.lit("superseded"), why=pl.lit(MENDED))
+    )
 
 
-def suspect(labs: pl.DataFrame, suspects: pl.DataFrame) -> pl.DataFrame:
-    """Set accepted results aside that are suspected to be in another unit than declared.
+def quarantine_suspects(labs: pl.DataFrame, suspects: pl.DataFrame) -> pl.DataFrame:
+    """Quarantine accepted results that are suspected to be in another unit than declared.
 
     Parameters
     ----------
     labs
-        Settled rows.
+        Reconciled rows.
     suspects
         ``source_file, source_line, source_part`` of the suspects.
     """
@@ -334,38 +348,39 @@ def suspect(labs: pl.DataFrame, suspects: pl.DataFrame) -> pl.DataFrame:
         .join(to_categories(suspects.select(ROW)), on=ROW, how="semi")
         .filter(pl.col("fate") == "accepted")
     )
-    doubted = found.with_columns(fate=pl.lit("quarantined"), why=pl.lit(SUSPECTED_UNIT_SLIP))
-    return labs.drop(_FATE).hstack(_with_fates(labs.select(_FATE), doubted))
+    quarantined = found.with_columns(fate=pl.lit("quarantined"), why=pl.lit(SUSPECTED_UNIT_SLIP))
+    return labs.drop(_FATE).hstack(_with_fates(labs.select(_FATE), quarantined))
 
 
 def known_patients(patients: pl.DataFrame) -> pl.DataFrame:
     """Return the accepted patients; what the newest row leaves empty is filled from older ones.
 
-    Messages name a patient without his height; what a drop does not mention is unchanged. A clinic
-    that a feed made up (``imputed``) does not replace one that was read.
+    Messages name a patient without his height; what a drop does not mention is unchanged. An imputed
+    clinic does not replace one that was read.
 
     Parameters
     ----------
     patients
-        Settled rows.
+        Reconciled rows.
     """
     ours = to_contract_types(
         patients.filter(pl.col("fate").is_in(["accepted", "superseded", "duplicate"])), "patients"
     )
-    made_up = pl.col("imputed").str.contains("clinic_id", literal=True)
-    said = {"clinic_id": pl.when(~made_up).then("clinic_id")} | {
-        name: pl.col(name) for name in _MAY_BE_UNSAID
+    imputed_clinic = pl.col("imputed").str.contains("clinic_id", literal=True)
+    carried = {"clinic_id": pl.when(~imputed_clinic).then("clinic_id")} | {
+        name: pl.col(name) for name in _CARRIED_FORWARD
     }
     known = (
         ours.sort(READING_ORDER)
         .group_by("patient_id")
-        .agg(column.drop_nulls().last().alias(f"known_{name}") for name, column in said.items())
+        .agg(column.drop_nulls().last().alias(f"known_{name}") for name, column in carried.items())
     )
     return (
         ours.filter(pl.col("fate") == "accepted")
         .join(known, on="patient_id", how="left", maintain_order="left")
         .with_columns(
-            pl.coalesce(column, f"known_{name}", name).alias(name) for name, column in said.items()
+            pl.coalesce(column, f"known_{name}", name).alias(name)
+            for name, column in carried.items()
         )
         .select(columns_of("patients"))
     )

@@ -1,13 +1,13 @@
-"""Resent: lines without a number give way once their whole file has come again.
+"""A resent file supersedes its unnumbered lines.
 
-In    the settled rows of a table, and the ledger
-Out   the same rows, same grain; lines that nobody could find again by a number are ``superseded``
+In    the reconciled rows of a table, and the ledger
+Out   the same rows, same grain; quarantined lines without a number of a resent file are ``superseded``
 
-A row that waits gives way to a later one of its number (``settle``). One whose number is missing or wrong
-has none to be found by, and neither has a line that cannot be read. It gives way where its file was sent
-again: under the same name, with every row that had a number, and with no fewer rows. What is still wrong
-there is listed under the new file. Most drops use the same names every night, so the name alone proves
-nothing; and of a file without any numbered row nobody can tell: its lines stay listed.
+A quarantined row with a number is superseded by a later one of the same number (``reconcile``). A line
+whose number is missing or wrong, or that cannot be read, has none to match. It is superseded where its
+file was resent: under the same name, with every row that had a number, and with no fewer rows. What is
+still wrong there is listed under the new file. Most drops use the same names every night, so the name
+alone proves nothing; a file without any numbered row proves nothing either, and its lines stay listed.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ from e2analytics.tables.categoricals import TEXT
 from e2analytics.tables.registry import key_of
 
 _SENT_AS: Final = ["feed", "table", "named"]
-_WAITS: Final = pl.col("fate") == "quarantined"
+_QUARANTINED: Final = pl.col("fate") == "quarantined"
 
 
-def give_way(table: str, settled: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:
-    """Let the lines without a number of ``table`` give way to their file sent again.
+def supersede(table: str, reconciled: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:
+    """Supersede the unnumbered lines of a table whose file was resent.
 
     Parameters
     ----------
     table
         Name of the table.
-    settled
+    reconciled
         Its rows with ``fate`` and ``why``.
     files
         The ledger: ``source_file, feed, table, named, source_order, refused, rows_read``.
     """
-    waiting = settled.filter(_WAITS).filter(_has_no_number(table))
-    if waiting.is_empty():
-        return settled
-    candidates = _sent_again(files, waiting["source_file"].unique().cast(pl.String))
-    replaced = _replaced(table, settled, candidates)
-    of_them = _WAITS & pl.col("source_file").cast(pl.String).is_in(replaced)
-    gives_way = pl.when(of_them).then(_has_no_number(table))
-    return settled.with_columns(
-        fate=pl.when(gives_way).then(pl.lit("superseded", TEXT)).otherwise("fate"),
-        why=pl.when(gives_way).then(pl.lit(MENDED, TEXT)).otherwise("why"),
+    pending = reconciled.filter(_QUARANTINED).filter(_has_no_number(table))
+    if pending.is_empty():
+        return reconciled
+    candidates = _resent_as(files, pending["source_file"].unique().cast(pl.String))
+    replaced = _replaced(table, reconciled, candidates)
+    of_resent_file = _QUARANTINED & pl.col("source_file").cast(pl.String).is_in(replaced)
+    is_superseded = pl.when(of_resent_file).then(_has_no_number(table))
+    return reconciled.with_columns(
+        fate=pl.when(is_superseded).then(pl.lit("superseded", TEXT)).otherwise("fate"),
+        why=pl.when(is_superseded).then(pl.lit(MENDED, TEXT)).otherwise("why"),
     )
 
 
@@ -60,7 +60,7 @@ def _has_no_number(table: str) -> pl.Expr:
     )
 
 
-def _sent_again(files: pl.DataFrame, old: pl.Series) -> pl.DataFrame:
+def _resent_as(files: pl.DataFrame, old: pl.Series) -> pl.DataFrame:
     """Return ``source_file`` and ``again``: later files of the same name with no fewer rows."""
     read = files.filter(pl.col("refused").is_null())
     later = read.select(*_SENT_AS, "source_order", "rows_read", again="source_file")
@@ -75,17 +75,17 @@ def _sent_again(files: pl.DataFrame, old: pl.Series) -> pl.DataFrame:
     )
 
 
-def _replaced(table: str, settled: pl.DataFrame, sent_again: pl.DataFrame) -> list[str]:
-    """Return the files all of whose numbered rows stand in one of those that were sent again."""
+def _replaced(table: str, reconciled: pl.DataFrame, resent: pl.DataFrame) -> list[str]:
+    """Return the files all of whose numbered rows are in a file that was sent in their place."""
     key = key_of(table)
-    meant = {*sent_again["source_file"], *sent_again["again"]}
+    concerned = {*resent["source_file"], *resent["again"]}
     numbered = (
-        settled.filter(pl.col("source_file").cast(pl.String).is_in(sorted(meant)))
+        reconciled.filter(pl.col("source_file").cast(pl.String).is_in(sorted(concerned)))
         .filter(~_has_no_number(table))
         .select(pl.col("source_file").cast(pl.String), *key)
     )
     replaced = set()
-    for old, again in sent_again.iter_rows():
+    for old, again in resent.iter_rows():
         before, after = (numbered.filter(pl.col("source_file") == file) for file in (old, again))
         if len(before) and before.join(after, on=key, how="anti").is_empty():
             replaced.add(old)

@@ -164,20 +164,20 @@ def take_in(sources: Sources, before: Snapshot, run: Run) -> Intake:
     feeds = ledger.feed_of_each_file(before.table("files"), sources)
     clinics = to_contract_types(rows["patients"].select("patient_id", "clinic_id"), "patients")
     rows["labs"] = convert.converted(rows["labs"], feeds, clinics, settings.slips)
-    standing = reconcile.standings(rows["patients"], settings.identities_settled)
-    rows = {table: reconcile.settle(table, each, standing) for table, each in rows.items()}
+    identities = reconcile.identity_status(rows["patients"], settings.identities_settled)
+    rows = {table: reconcile.reconcile(table, each, identities) for table, each in rows.items()}
 
     orders = rows["medications"].filter(pl.col("fate") == "accepted")
     episodes = find_episodes(to_contract_types(orders, "medications"))
     on_drug = on_treatment.on_drug(rows["labs"], episodes, clinics, settings.flag)
     mix_ups = find.find(rows["labs"].with_columns(on_drug), feeds, clinics, settings.slips)
-    rows["labs"] = reconcile.suspect(rows["labs"], mix_ups.suspects)
+    rows["labs"] = reconcile.quarantine_suspects(rows["labs"], mix_ups.suspects)
 
     files = ledger.with_files_read_now(before.table("files"), sources, run.run_id)
-    rows = {table: superseded_files.give_way(table, each, files) for table, each in rows.items()}
-    lines = ledger.lines(rows)
-    files = ledger.ledger(files, lines)
-    now = [quarantine.waiting(table, each, feeds) for table, each in rows.items()]
+    rows = {table: superseded_files.supersede(table, each, files) for table, each in rows.items()}
+    lines = ledger.line_fates(rows)
+    files = ledger.count_fates(files, lines)
+    now = [quarantine.pending(table, each, feeds) for table, each in rows.items()]
     listed = pl.concat([*now, quarantine.refused(files)])
     return Intake(
         rows=rows,
