@@ -42,7 +42,7 @@ class ReportedSeparately(BaseModel, frozen=True, extra="forbid"):
 class Measure(BaseModel, frozen=True, extra="forbid"):
     """One measure: what is counted, and by whose rule."""
 
-    id: Annotated[str, Field(pattern=r"^M([1-9]|1[0-4])[ab]?$")]
+    id: Annotated[str, Field(pattern=r"^M[1-9][0-9]?[ab]?$")]
     name: Text
     definition: Text
     denominator: Text

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, get_args
 
-SITES: Final = ("lumbar_spine", "total_hip", "femoral_neck", "one_third_radius", "total_body")
-FITTED_SITES: Final = ("lumbar_spine", "total_hip", "femoral_neck")
+from e2analytics.settings import FittedSite, Site
+
+FITTED_SITES: Final[tuple[str, ...]] = get_args(FittedSite)
+SITES: Final[tuple[str, ...]] = tuple(name for each in get_args(Site) for name in get_args(each))
 POOLED: Final = "pooled"
 """All fitted sites in one curve, with a term for each site."""
 CURVES_OF: Final = (*FITTED_SITES, POOLED)
