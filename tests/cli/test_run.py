@@ -13,11 +13,11 @@ from e2analytics.store.store import Store
 def test_a_prefect_server_that_is_not_there_is_said_so_before_anything_is_read(
     clinic: Path, tmp_path: Path
 ):
-    nobody = {**os.environ, "PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    unreachable = {**os.environ, "PREFECT_API_URL": "http://127.0.0.1:9/api"}
     command = [sys.executable, "-m", "e2analytics", "run", "--drop", str(clinic / "drop")]
     command += ["--store", str(tmp_path / "store")]
 
-    done = subprocess.run(command, env=nobody, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, env=unreachable, capture_output=True, text=True, check=False)  # noqa: S603
 
     assert done.returncode == 14
     assert "No Prefect server answers at the address in PREFECT_API_URL." in done.stderr
@@ -25,7 +25,7 @@ def test_a_prefect_server_that_is_not_there_is_said_so_before_anything_is_read(
 
 
 @pytest.mark.slow
-def test_a_run_that_a_scheduler_ends_publishes_nothing_and_blames_nobody(
+def test_a_run_that_a_scheduler_ends_publishes_nothing_and_shows_no_error(
     clinic: Path, tmp_path: Path
 ):
     store = tmp_path / "store"
@@ -36,10 +36,10 @@ def test_a_run_that_a_scheduler_ends_publishes_nothing_and_blames_nobody(
 
     with subprocess.Popen(command, env=own_server, stderr=subprocess.PIPE, text=True) as started:  # noqa: S603
         assert started.stderr is not None
-        told = "".join(iter(started.stderr.readline, "Reading the drop ...\n"))
+        printed = "".join(iter(started.stderr.readline, "Reading the drop ...\n"))
         started.terminate()
-        told += started.stderr.read()
+        printed += started.stderr.read()
 
     assert started.returncode == 143
-    assert "Error" not in told
+    assert "Error" not in printed
     assert not Store(str(store)).exists()

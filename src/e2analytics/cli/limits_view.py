@@ -29,7 +29,7 @@ def print_limit_in_use(store: Store, published: dict[str, Any], settings: Settin
 
 
 def print_limits(store: Store, published: dict[str, Any], settings: Settings) -> None:
-    """Show the fitted limits beside the one in use."""
+    """Show the fitted limits and the one in use."""
     print_limit_in_use(store, published, settings)
     table = Table(
         "site", "lower limit, pg/mL (95 %)", "supported", "verdict", "why not", title="Fitted"

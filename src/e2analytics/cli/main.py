@@ -1,7 +1,7 @@
 """The command line: parses, calls one function, prints one summary.
 
-Each verb is a function of its own name in a module of its own name, which ``VERBS`` lists; beside it, in
-``<verb>_view``, is what it prints. Progress and messages go to standard error, results to standard
+Each verb is a function of its own name in a module of its own name, which ``VERBS`` lists; ``<verb>_view``
+prints its results. Progress and messages go to standard error, results to standard
 output. The terminal may name the files that its user gave; nothing here names a patient. What a verb
 needs is imported when it runs, so that ``--help`` does not wait for it.
 """
