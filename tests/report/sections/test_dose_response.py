@@ -2,7 +2,8 @@
 
 from e2analytics.report.sections import dose_response
 from e2analytics.tables.snapshot import empty_table
-from tests.report.conftest import dose_effect, e2_check, frame
+from tests.report.builders.common import frame
+from tests.report.builders.curves import dose_effect, e2_check
 
 EFFECTS = frame("dose_effects", [dose_effect(0.5, 48.0, 70), dose_effect(1.0, 60.0, 1400)])
 
