@@ -1,4 +1,4 @@
-"""Time what has to be fast beside what others need for the same.
+"""Time what has to be fast, compared with what others need for the same.
 
 In    the simulated cohorts of ``bench.curve``; a laboratory export of 1 GB (``bench.intake``); 1 M draws of
       100,000 men (``bench.dose_response``)

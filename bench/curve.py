@@ -1,7 +1,7 @@
 """The curve with 1,000 patient-cluster replicates, each with its own smoothing, and its limits.
 
 In    simulated cohorts: 10 rows per man, 8 covariates
-Out   seconds by number of rows beside the peers that are installed; one fit, memory, partitions
+Out   seconds by number of rows, compared with the peers that are installed; one fit, memory, partitions
 
 Ours does more than the peers are timed for: grid, intervals, band, verdict and limits are included. A
 peer's 1,000 replicates are extrapolated from a few refits of resampled men. R's packages are found by
@@ -58,15 +58,15 @@ def measured() -> dict:
         print(line(sizes[-1]), flush=True)
     most = simulated(SIZES[-1])
     one_fit = fastest(lambda: fit_once(most))
-    apart = differences_of_partitions()
+    differences = differences_of_partitions()
     print(f"one fit at {SIZES[-1]} rows {one_fit.wall:.3f} s; memory {memory:.2f} GB")
-    print(f"curve over {PARTITIONS} partitions differs by at most {max(apart):.1e}")
+    print(f"curve over {PARTITIONS} partitions differs by at most {max(differences):.1e}")
     return {
         "replicates": N_REPLICATES,
         "sizes": sizes,
         "one_fit_seconds": one_fit.wall,
         "peak_memory_gb": memory,
-        "partitions": dict(zip(map(str, PARTITIONS), apart, strict=True)),
+        "partitions": dict(zip(map(str, PARTITIONS), differences, strict=True)),
     }
 
 

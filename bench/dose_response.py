@@ -2,7 +2,7 @@
 
 In    simulated men (``e2analytics.simulate.dose_cohorts``): 100,000 with 1 M draws, a tenth of them censored; and the
       linear special case that the peers can fit: one dose, exact results of mass spectrometry
-Out   wall and processor seconds and the peak of memory; seconds of maximum likelihood beside the peers'
+Out   wall and processor seconds and the peak of memory; seconds of maximum likelihood, compared with the peers'
 
 Run alone: ``python -m bench dose_response``. A peer that is not installed is left out.
 """
@@ -26,7 +26,7 @@ import numpy as np
 from e2analytics.models.dose_response.fit import PRIORS, Prior, fit
 from e2analytics.models.dose_response.predict import predict, random_effects
 from e2analytics.models.dose_response.types import Draws
-from e2analytics.simulate.dose_cohorts import COVARIATES, Plan, simulate
+from e2analytics.simulate.dose_cohorts import COVARIATES, CohortDesign, simulate
 
 N_MEN, N_CHANGED = 100_000, 1_000
 DRAWS_OF_A_MAN = (2, 6, 10, 14, 18)
@@ -51,7 +51,7 @@ def measured() -> dict[str, Any]:
 
 def large() -> dict[str, Any]:
     """Fit 1 M draws, find all men's posteriors, and those of a night's changed men at fixed parameters."""
-    men = simulate(Plan(N_MEN, DRAWS_OF_A_MAN, MS_SHARE))
+    men = simulate(CohortDesign(N_MEN, DRAWS_OF_A_MAN, MS_SHARE))
     doses = np.column_stack([men.dose_mg_per_week, np.zeros(N_MEN)])
     model, of_fit = timed(lambda: fit(men.draws, COVARIATES))
 
@@ -81,7 +81,7 @@ def timed(work: Callable[[], Any]) -> tuple[Any, tuple[float, float]]:
 
 def linear(n_men: int) -> dict[str, Any]:
     """Time maximum likelihood of the linear special case, ours and the peers'."""
-    men = simulate(Plan(n_men, (2, 4, 6, 8), ms_share=1.0))
+    men = simulate(CohortDesign(n_men, (2, 4, 6, 8), ms_share=1.0))
     exact = men.draws.take(men.draws.is_exact)
     draws = replace(exact, dose_mg_per_week=(exact.dose_mg_per_week > 0).astype(float))
     model, (ours, _) = timed(lambda: fit(draws, COVARIATES, priors=HELD))

@@ -1,4 +1,4 @@
-"""Time taking in a large laboratory export beside polars reading and writing the same file.
+"""Time taking in a large laboratory export, compared with polars reading and writing the same file.
 
 In    a file of :mod:`bench.large_export`: mixed units and comparators, 100 results a man
 Out   wall time, processor time and peak memory of two processes on the same file: ``e2analytics ingest``, which reads,

@@ -1,4 +1,4 @@
-"""One fit of the curve beside its truth, and what many such fits come to.
+"""One fit of the curve compared with its truth, and the summary of many such fits.
 
 In    a cohort (``cohorts``), shape, effect, idea of the exposure
 Out   ``Judged``: a flat row of what held; ``summary`` sums up the rows of a cell

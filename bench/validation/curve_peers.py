@@ -1,4 +1,4 @@
-"""The curve beside what others say of the same cohorts.
+"""The curve compared with its peers on the same cohorts.
 
 In    cohorts of ``cohorts``, shape ``threshold``, strong effect, 1,000 men; the same rows for all
 Out   coverage, error and width of each peer that is installed

@@ -20,15 +20,23 @@ from e2analytics.models.dose_response.predict import predict, random_effects
 from e2analytics.models.dose_response.types import Draws
 from e2analytics.models.normal import Z95
 from e2analytics.simulate import parameters as world
-from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, Drawn, Plan, fall, read, simulate
+from e2analytics.simulate.dose_cohorts import (
+    COVARIATES,
+    TRUE,
+    CohortDesign,
+    DoseCohort,
+    fall,
+    read,
+    simulate,
+)
 
 N_MEN: Final = 800
 WITHIN_50, WITHIN_95 = 0.6744897501960817, Z95
 WORLDS: Final = {
-    "as the model has it": Plan(N_MEN),
-    "log-linear dose": Plan(N_MEN, dose_law="log_linear"),
-    "heavy tails (t with 3 degrees of freedom)": Plan(N_MEN, tails="heavy"),
-    "2 % of results in a wrong unit": Plan(N_MEN, wrong_unit_share=0.02),
+    "as the model has it": CohortDesign(N_MEN),
+    "log-linear dose": CohortDesign(N_MEN, dose_law="log_linear"),
+    "heavy tails (t with 3 degrees of freedom)": CohortDesign(N_MEN, tails="heavy"),
+    "2 % of results in a wrong unit": CohortDesign(N_MEN, wrong_unit_share=0.02),
 }
 PROJECTED: Final = (0.25, 1.0, 3.5, 7.0)
 TRANSITION_DAYS: Final = 14
@@ -42,16 +50,16 @@ class Recovered(NamedTuple):
     men: pl.DataFrame
 
 
-def recover(plan: Plan) -> Recovered:
-    """Fit a cohort and lay its men's E2 beside the truth."""
+def recover(plan: CohortDesign) -> Recovered:
+    """Fit a cohort and compare its men's E2 with the truth."""
     drawn = simulate(plan)
     model = fit(drawn.draws, COVARIATES)
     men = judged(model, drawn, drawn.draws)
     return Recovered(model.vector, model.standard_error, summed(men))
 
 
-def judged(model: DoseResponse, drawn: Drawn, draws: Draws) -> pl.DataFrame:
-    """Return every man's E2 off the drug and now, estimated from ``draws``, beside the truth."""
+def judged(model: DoseResponse, drawn: DoseCohort, draws: Draws) -> pl.DataFrame:
+    """Return every man's E2 off the drug and now, estimated from ``draws``, with the truth."""
     dose = drawn.dose_mg_per_week
     found = predict(
         model,
@@ -167,7 +175,7 @@ def settle(job: tuple[str, int]) -> list[Settled]:
     """Give every man on the drug one more draw, 0-14 days after his order, and use it in three ways."""
     starts, seed = job
     rng = np.random.default_rng(seed)
-    drawn = simulate(Plan(N_MEN, seed=seed))
+    drawn = simulate(CohortDesign(N_MEN, seed=seed))
     more, days = early_draws(drawn, STARTS[starts], rng)
     left_out = fit(drawn.draws, COVARIATES)
     ways = {"left_out": judged(left_out, drawn, drawn.draws)}
@@ -187,7 +195,7 @@ def settle(job: tuple[str, int]) -> list[Settled]:
 
 
 def early_draws(
-    drawn: Drawn, longest_wait: float, rng: np.random.Generator
+    drawn: DoseCohort, longest_wait: float, rng: np.random.Generator
 ) -> tuple[Draws, np.ndarray]:
     """Draw every man on the drug once within the days to steady state; return days since the order."""
     man = np.flatnonzero(drawn.dose_mg_per_week > 0)
@@ -197,7 +205,7 @@ def early_draws(
     off, now = drawn.off_log_e2[man], drawn.now_log_e2[man]
     swing = rng.normal(0, world.TESTOSTERONE_WITHIN_SD, len(man))
     log_e2 = off + felt * (now - off) + TRUE.coefficients[1] * swing
-    reading = read(log_e2, drawn.is_ms[man], Plan(), rng)
+    reading = read(log_e2, drawn.is_ms[man], CohortDesign(), rng)
     limit = np.where(drawn.is_ms[man], 5.0, 24.0)
     below = reading < limit
     return (

@@ -17,7 +17,7 @@ from bench.validation.dose_flags import BINS, RULES, SCENARIOS, Cohort
 from bench.validation.dose_recovery import N_MEN, PROJECTED, STARTS, WORLDS, Recovered
 from bench.validation.section import Chart, Section, in_parallel
 from e2analytics.models.dose_response.types import PARAMETERS
-from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, Plan
+from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, CohortDesign
 
 NAME: Final = "dose_response"
 TITLE: Final = "Dose response"
@@ -30,9 +30,9 @@ _SEEDS_OF_A_RUN: Final = 100_000
 
 
 def run(replicates: int, seed: int) -> Section:
-    """Simulate all worlds and lay estimates beside truths."""
+    """Simulate all worlds and compare estimates with truths."""
     first = seed * _SEEDS_OF_A_RUN
-    plans = [Plan(N_MEN, seed=first + each) for each in range(10 * replicates)]
+    plans = [CohortDesign(N_MEN, seed=first + each) for each in range(10 * replicates)]
     recovered = in_parallel(dose_recovery.recover, plans, "recovery")
     bent = in_parallel(dose_recovery.bend, _jobs(WORLDS, replicates, first), "other worlds")
     early = in_parallel(dose_recovery.settle, _jobs(STARTS, replicates, first), "transition")

@@ -24,7 +24,14 @@ from e2analytics.ingest.unit_errors.find import KEY, Found, find
 from e2analytics.models.unit_errors.slip_evidence import Group, Vector, log_density
 from e2analytics.models.unit_errors.slip_evidence import judge as judged_group
 from e2analytics.settings import SlipSettings
-from e2analytics.simulate.slips import TROUBLES, Plan, Planted, Slipping, Trouble, simulate
+from e2analytics.simulate.slips import (
+    TROUBLES,
+    PlantedSlip,
+    SimulatedLabs,
+    SlipDesign,
+    Trouble,
+    simulate,
+)
 
 NAME: Final = "unit_slips"
 TITLE: Final = "Slips of unit"
@@ -130,17 +137,17 @@ def repeat(scenario: Scenario) -> Judged:
         case "first":
             return planted_from_the_first(scenario)
         case "quiet":
-            plan = Plan(trouble=scenario.world, seed=scenario.seed)
+            plan = SlipDesign(trouble=scenario.world, seed=scenario.seed)
             return judge(plan, (), "", "", WORLDS[scenario.world])
 
 
 def planted_months(scenario: Scenario) -> Judged:
     """Plant one slip of one month in every laboratory."""
-    plan = Plan(seed=scenario.seed)
+    plan = SlipDesign(seed=scenario.seed)
     analyte, by = FACTORS[scenario.factor]
     month = np.random.default_rng(scenario.seed).integers(4, plan.n_months, plan.n_laboratories)
     planted = tuple(
-        Planted(analyte, laboratory, int(at), int(at), scenario.share, by)
+        PlantedSlip(analyte, laboratory, int(at), int(at), scenario.share, by)
         for laboratory, at in enumerate(month)
     )
     return judge(plan, planted, scenario.factor, _percent(scenario.share), "beside planted slips")
@@ -148,16 +155,18 @@ def planted_months(scenario: Scenario) -> Judged:
 
 def planted_from_the_first(scenario: Scenario) -> Judged:
     """Plant a slip of all results from the first month on, in one laboratory of each size."""
-    plan = Plan(seed=scenario.seed, n_months=12)
+    plan = SlipDesign(seed=scenario.seed, n_months=12)
     analyte, by = FACTORS[scenario.factor]
     planted = tuple(
-        Planted(analyte, low + scenario.seed % 4, 0, plan.n_months - 1, 1.0, by)
+        PlantedSlip(analyte, low + scenario.seed % 4, 0, plan.n_months - 1, 1.0, by)
         for low, _ in SIZES.values()
     )
     return judge(plan, planted, scenario.factor, FROM_THE_FIRST, "beside planted slips")
 
 
-def judge(plan: Plan, planted: tuple[Planted, ...], factor: str, share: str, world: str) -> Judged:
+def judge(
+    plan: SlipDesign, planted: tuple[PlantedSlip, ...], factor: str, share: str, world: str
+) -> Judged:
     """Say of every planted slip whether at least half of its results are under suspicion."""
     simulated = simulate(plan, planted)
     evidence, suspects = search(simulated)
@@ -186,7 +195,7 @@ def size_of(laboratory: int) -> str:
     return next(name for name, (low, high) in SIZES.items() if low <= laboratory < high)
 
 
-def search(simulated: Slipping) -> Found:
+def search(simulated: SimulatedLabs) -> Found:
     """Run the detector as a night would."""
     labs = simulated.labs.drop("slipped")
     return find(labs, simulated.feeds, simulated.clinics, SlipSettings())

@@ -1,11 +1,11 @@
-"""Densitometry: what one scan says by itself, before it is compared with another.
+"""Densitometry: the class of each scan, by the score that it rests on.
 
 In    the accepted rows of dxa and patients
 Out   densitometry   grain namespace, scan_id, site (``tables.exposure.Densitometry``): every row of dxa
 
 Men of 50 and over are judged by the T-score, younger men by the Z-score alone (ISCD): a man who turns 50
 between two scans changes the system, so compare his BMD, not his classes. Classes rest on the score that
-was reported; the recomputed T stands beside it as a check. Never classes a total body, and drops no scan.
+was reported; the recomputed T is a check of it. Never classes a total body, and drops no scan.
 """
 
 from __future__ import annotations
@@ -24,6 +24,23 @@ LOW_FOR_AGE_UP_TO_Z: Final = -2.0
 
 _CLASSED_SITES: Final = ("lumbar_spine", "total_hip", "femoral_neck", "one_third_radius")
 _ROUNDING: Final = 1e-9
+_COLUMNS: Final = (
+    "namespace",
+    "scan_id",
+    "site",
+    "patient_id",
+    "scanned_on",
+    "age_years",
+    "bone_class",
+    "score_used",
+    "why_not",
+    "t_score",
+    "z_score",
+    "t_score_recomputed",
+    "t_score_agrees",
+    "reference_db",
+    "doubts",
+)
 
 
 def classify(dxa: pl.DataFrame, patients: pl.DataFrame) -> pl.DataFrame:
@@ -70,23 +87,7 @@ def classify(dxa: pl.DataFrame, patients: pl.DataFrame) -> pl.DataFrame:
         )
         .with_columns(doubts=_doubts(), t_score_recomputed=pl.col("t_score_recomputed").round(2))
         .sort("patient_id", "site", "scanned_on", "namespace", "scan_id")
-        .select(
-            "namespace",
-            "scan_id",
-            "site",
-            "patient_id",
-            "scanned_on",
-            "age_years",
-            "bone_class",
-            "score_used",
-            "why_not",
-            "t_score",
-            "z_score",
-            "t_score_recomputed",
-            "t_score_agrees",
-            "reference_db",
-            "doubts",
-        )
+        .select(_COLUMNS)
     )
 
 

@@ -1,8 +1,8 @@
-"""Expose: what E2 a man had between two scans, and how sure that is.
+"""Exposure of scan intervals: the E2 between two scans, with its uncertainty.
 
 In    pairs, E2 draws, episodes, E2 over the pairs (``dose_response.predict``), patients, laboratory results
 Out   exposures   grain patient_id, site, first scan (``tables.exposure.Exposures``)
-      levels      grain patient_id, site: one scan beside one E2, where nothing can be paired
+      levels      grain patient_id, site: one scan with the nearest E2, where no scans can be paired
 
 A man's E2 between two scans is the posterior of the dose response along the doses that he held, not the
 mean of a few noisy draws: noise would flatten the curve.
@@ -23,20 +23,20 @@ def exposures(
     pairs: pl.DataFrame,
     draws: pl.DataFrame,
     episodes: pl.DataFrame,
-    along: pl.DataFrame,
+    pair_e2: pl.DataFrame,
     patients: pl.DataFrame,
     labs: pl.DataFrame,
     settings: LinkSettings,
 ) -> pl.DataFrame:
     """Return the pairs with their exposure, their covariates, and why one cannot be used.
 
-    ``along`` has mean and SD of the time-weighted log E2 by ``pair``, the row of ``pairs``.
+    ``pair_e2`` has mean and SD of the time-weighted log E2 by ``pair``, the row of ``pairs``.
     """
     indexed = pairs.with_row_index("pair")
     together = (
         indexed.join(_covered(indexed, draws, settings), on="pair", how="left")
         .join(_treated(indexed, episodes), on="pair", how="left")
-        .join(along.select("pair", "log_e2", "log_e2_sd"), on="pair", how="left")
+        .join(pair_e2.select("pair", "log_e2", "log_e2_sd"), on="pair", how="left")
         .join(_background(indexed, patients, labs), on="pair", how="left")
         .with_columns(
             pl.col("n_draws_between", "days_other").fill_null(0),
@@ -49,6 +49,11 @@ def exposures(
             )
         )
     )
+    return _as_exposures(together, settings)
+
+
+def _as_exposures(together: pl.DataFrame, settings: LinkSettings) -> pl.DataFrame:
+    """Return the columns of ``exposures``, with change, LSC verdict and usability."""
     change = 100 * (pl.col("bmd_g_cm2_2") / pl.col("bmd_g_cm2")).log()
     return (
         together.with_columns(change_pct=change)
@@ -94,7 +99,7 @@ def exposures(
 
 
 def _covered(pairs: pl.DataFrame, draws: pl.DataFrame, settings: LinkSettings) -> pl.DataFrame:
-    """Count the draws of each pair's interval and the share of it that they speak for."""
+    """Count the draws of each pair's interval, and the share of its days that they cover."""
     inside = (
         pairs.select("pair", "patient_id", "scanned_on", "scanned_on_2")
         .join(draws.select("patient_id", "collected_on"), on="patient_id")
@@ -203,7 +208,7 @@ def _not_usable(settings: LinkSettings) -> pl.Expr:
 def levels(
     dxa: pl.DataFrame, labs: pl.DataFrame, patients: pl.DataFrame, settings: LinkSettings
 ) -> pl.DataFrame:
-    """Return every man's last scan of a site beside his nearest E2: cross-sectional.
+    """Return every man's last scan of a site with his nearest E2: cross-sectional.
 
     An E2 below detection stands at ``limit / sqrt(2)``, as NHANES itself fills it.
     """

@@ -61,8 +61,8 @@ def pair_scans(
     """Return each scan with the next one it can be compared with, and why it cannot.
 
     ``why_not`` is null where the two scans are of one man, site, scanner, side and set of vertebrae, and
-    lie ``shortest_years`` to ``longest_years`` apart. Where no later scan is so, the next one stands with
-    the reason. A scan that nothing follows makes no pair.
+    lie ``shortest_years`` to ``longest_years`` apart. Where no later scan is comparable, the next one is
+    returned with the reason. A scan that nothing follows makes no pair.
 
     Two scanners are compared by an equation that the clinic entered, and only where the scan's own
     scanner has no later scan to offer: ``cross_calibrated``. BMD and ``scanner_id`` of such a pair are on
@@ -178,7 +178,7 @@ def _not_comparable(settings: LinkSettings) -> pl.Expr:
         & ~pl.col("cross_calibrated"),
         "side_changed": sided & (pl.col("side") != pl.col("side_2")),
         "vertebrae_changed": spine & (pl.col("vertebrae") != pl.col("vertebrae_2")),
-        # Left out, they are taken for the same; written and not understood, nobody knows.
+        # Missing: the same; unparseable: unknown.
         "side_unreadable": sided & (pl.col("side_unreadable") | pl.col("side_unreadable_2")),
         "vertebrae_unreadable": spine
         & (pl.col("vertebrae_unreadable") | pl.col("vertebrae_unreadable_2")),

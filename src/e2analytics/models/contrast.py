@@ -1,10 +1,10 @@
-"""One number that tells curves apart: the outcome at a low E2 less that at a sufficient one.
+"""One number to compare curves by: the outcome at a low E2 less that at a sufficient one.
 
 In    a fitted curve
 Out   the difference with its 95 % interval, clustered by man; none where a point is not supported
 
-Curves whose limits are null can still be compared by it, and so can those that know no level, such as
-the curve within men.
+Curves whose limits are null can still be compared by it, and so can curves without a level, such
+as the curve within men.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ agrees with everything shown and has 1 there, another has 10 or more. That is mo
 other: where two hidden counts can only add up to 5, neither is protected. Of a sum of seven counts that are
 not zero the least is 7, whatever is hidden.
 
-What to hide beside the small counts is searched one small count at a time, for the cheapest change of the
+Which further counts to hide is searched one small count at a time, for the cheapest change of the
 table that moves it as far as it must and leaves all sums right (Kelly, Golden and Assad, Networks
 1992;22:397); the cells that the change needs are hidden. Larger cells cost more, so totals go last. It
 always ends: with everything but the zeros hidden, any multiple of the table agrees.
@@ -19,7 +19,7 @@ A clinic that is sent the table knows its own row, and could subtract it: where 
 would learn the other. ``readers`` names such rows; every count is protected from each of them alone, not
 from two that put their rows together.
 
-Percentages, intervals and charts of a hidden count must be hidden by whoever prints them.
+Percentages, intervals and charts of a hidden count must be hidden by the caller that prints them.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Released:
     Attributes
     ----------
     shown : array of shape (r, c)
-        Rounded counts; NaN where hidden or not printed, so that nobody takes a hidden count for 0.
+        Rounded counts; NaN where hidden or not printed, so that a hidden count is not read as 0.
     hidden : boolean array of shape (r, c)
         Printed cells whose count must not be shown, small or not: the reader does not learn which.
     """

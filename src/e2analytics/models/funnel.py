@@ -41,7 +41,7 @@ class Funnel:
     Attributes
     ----------
     centre : float
-        The share of all clinics together; NaN if nobody counts.
+        The share of all clinics together; NaN without eligible patients.
     tau : float
         Standard deviation between clinics on the scale of the arcsine of the root; 0 if they differ no
         more than chance.

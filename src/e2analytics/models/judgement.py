@@ -1,4 +1,4 @@
-"""What may be claimed from a fitted curve: its verdict, and the limits that the verdict allows.
+"""Verdict of a fitted curve, and the limits that the verdict allows.
 
 In    curves on a grid with their replicates, and which points are supported
 Out   ``Judgement``: verdict, explanation, nadir and limits, each with a reason where it is null

@@ -20,7 +20,7 @@ from e2analytics.models.pspline import Array
 
 @dataclass(frozen=True)
 class Proportion:
-    """Shares and their 95 % intervals, shape (n,) each; NaN where nobody counts."""
+    """Shares and their 95 % intervals, shape (n,) each; NaN where the denominator is 0."""
 
     value: Array
     ci_low: Array

@@ -56,7 +56,7 @@ class SweetSpotRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
     .. math:: \sum_i w_i (y_i - f(x_i) - z_i'\gamma)^2 + \lambda \sum_k (\Delta^2 \beta_k)^2,
 
     with :math:`\lambda` by REML, then lowered until the curve's standard error has doubled, so that
-    its bias is small beside its intervals. Errors :math:`e_i` of one man may depend on each other in
+    its bias is small relative to its intervals. Errors :math:`e_i` of one man may depend on each other in
     any way: intervals come from the sandwich over men, bands from its sup-t quantile, limits and
     verdict from resampled men, each resample with its own :math:`\lambda`. *Best* is the best mean
     of :math:`f` over a window of E2 with ratio 1.5; a limit is where :math:`f` has fallen by

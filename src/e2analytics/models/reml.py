@@ -25,7 +25,7 @@ _COLLINEAR = 1e-7
 
 @dataclass(frozen=True)
 class Decomposition:
-    """Gram matrices taken apart so that smoothing acts on each direction alone.
+    """Gram matrices decomposed so that smoothing acts on each direction alone.
 
     The leading axis r runs over data sets (replicates); p penalised and m fixed columns.
 

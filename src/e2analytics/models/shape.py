@@ -147,7 +147,7 @@ def _slope(log_e2: Array, weight: Array) -> Array:
 def _gain(slopes: Array, splits: Array, bend: int, end: float) -> Array:
     """Gain from the bend to ``end``, at the slope of the half that is farther from the bend.
 
-    The bend is known roughly; right beside it a plateau still carries a little of the slope.
+    The bend is known roughly; close to it a plateau still carries a little of the slope.
     """
     half = int(np.argmin(np.abs(splits - (splits[bend] + end) / 2)))
     gain: Array = (end - splits[bend]) * slopes[half : half + 1]

@@ -1,4 +1,4 @@
-"""Where the data can carry a claim: how many men stand behind each E2.
+"""Support: how many men lie near each E2, and where that is enough for a claim.
 
 In    exposures, men, a grid of E2
 Out   men near each grid point, and the points that are supported
@@ -74,7 +74,7 @@ def supported_points(
 ) -> NDArray[np.bool_]:
     """Points with enough men inside the central range of E2: the longest unbroken run of them.
 
-    A claim about an E2 between two islands of data would rest on nobody, so only one island
+    A claim about an E2 between two islands of data would rest on no man, so only one island
     counts.
 
     Parameters

@@ -1,9 +1,9 @@
-"""What a textbook would do with the same rows: a quadratic, two lines, and shapes compared by prediction.
+"""Textbook tests of the same rows: a quadratic, two lines, and shapes compared by prediction.
 
 In    log E2, benefit (larger is better), covariates, weights, men
 Out   Lind and Mehlum's test with Fieller's interval, Simonsohn's two lines, errors out of sample
 
-Shown beside the verdict, which never rests on them: a quadratic finds an optimum in every threshold,
+Shown with the verdict, which never rests on them: a quadratic finds an optimum in every threshold,
 and all take E2 as known exactly. Standard errors are clustered by man.
 """
 
@@ -290,11 +290,11 @@ def _plateau(known: Rows, asked: Rows) -> Array:
 
 
 def _gains(rows: Rows, columns: Array) -> Array:
-    """By how much each column, shape (n, k), lessens the squared residuals beside the covariates."""
+    """By how much each column, shape (n, k), lessens the squared residuals, given the covariates."""
     root = np.sqrt(rows.weight)[:, None]
-    beside = orth(np.column_stack([_ones(rows.log_e2), rows.covariates]) * root)
+    given = orth(np.column_stack([_ones(rows.log_e2), rows.covariates]) * root)
     table = np.column_stack([rows.benefit, columns]) * root
-    left = table - beside @ (beside.T @ table)
+    left = table - given @ (given.T @ table)
     explained = left[:, 1:].T @ left[:, 0]
     size, spread = (table[:, 1:] ** 2).sum(axis=0), (left[:, 1:] ** 2).sum(axis=0)
     # A column that the others hold already gains nothing; what is left of it is rounding.

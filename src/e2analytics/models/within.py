@@ -64,14 +64,14 @@ def _fit(data: CurveData, settings: CurveSettings, *, within: bool) -> CurveFit:
 
 
 def split(data: CurveData, weight: Array, plan: Plan) -> tuple[ClusterGrams, ClusterGrams]:
-    """Take the Gram matrix of each man apart: within him, and of his means.
+    """Split the Gram matrix of each man: within him, and of his means.
 
     Parameters
     ----------
     data : CurveData
     weight : array of shape (n,)
     plan : Plan
-        Its clusters may hold several men; their matrices are added after they are taken apart.
+        Its clusters may hold several men; their matrices are added after the split.
     """
     n_entries = plan.n_columns * (plan.n_columns + 1) // 2
     inside, outside = np.zeros((2, plan.n_clusters, n_entries))

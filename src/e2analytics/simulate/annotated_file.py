@@ -1,8 +1,8 @@
-"""A file of the drop while defects are planted in it: its rows as text, with what is to become of each.
+"""A file of the drop while defects are planted in it: its rows as text, each with its expected fate.
 
 A row carries its place (rows are sorted by it at the end, so that line numbers are known last), the
 defect it stands for, the fate that a correct ingestion gives it, the rule that explains the fate and
-the place of the row that takes its stead.
+the place of the row that replaces it.
 """
 
 from typing import Final, Literal
@@ -11,7 +11,7 @@ import polars as pl
 
 Fate = Literal["accepted", "duplicate", "superseded", "withdrawn", "set_apart", "quarantined"]
 
-# Neighbouring rows are this far apart, so that a planted row has places beside any of them.
+# Distance between neighbouring rows: room for planted rows next to any of them.
 STEP: Final = 10
 NOTES: Final = ("_place", "_kind", "_fate", "_rule", "_twin")
 
@@ -48,11 +48,11 @@ def planted(
     rows : DataFrame
         Annotated rows, already changed to what is wrong with them.
     kind, fate, rule : str
-        What they are, what becomes of them, and why.
+        Kind of the defect, expected fate, and the rule that explains it.
     offset : int
         Place relative to the row they were copied from, less than `STEP` either way; 0 replaces that row.
     twin : int, optional
-        Place, relative to the same row, of the row that takes their stead.
+        Place, relative to the same row, of the row that replaces them.
     """
     return rows.with_columns(
         _place=pl.col("_place") + offset,
@@ -63,12 +63,12 @@ def planted(
     )
 
 
-def settled(name: str, sheet: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the file as written and its answer key: one row per line that has something to answer for.
+def file_and_answers(name: str, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the file as written and its answer key: one row per defective line.
 
     Line 1 is the header, so the first row is line 2.
     """
-    ordered = sheet.sort("_place").with_row_index("line", offset=2)
+    ordered = rows.sort("_place").with_row_index("line", offset=2)
     twins = ordered.select(pl.col("_place").alias("_twin"), pl.col("line").alias("twin_line"))
     answers = (
         ordered.filter(pl.col("_kind").is_not_null())

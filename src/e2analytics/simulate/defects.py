@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from e2analytics.simulate.annotated_file import Fate, annotated, planted, settled
+from e2analytics.simulate.annotated_file import Fate, annotated, file_and_answers, planted
 from e2analytics.simulate.parameters import AS_DIRECTED
-from e2analytics.simulate.row_sampler import KEYS, Picker
+from e2analytics.simulate.row_sampler import KEYS, RowSampler
 from e2analytics.simulate.settings import SimulationSettings
 
 # Shares of a file's rows per kind of defect; strangers per man. All assumptions.
@@ -36,7 +36,7 @@ IS_NUMBER: Final = ~pl.col("value").str.contains("[<>]")
 
 
 @dataclass(frozen=True)
-class Planted:
+class DefectiveDrop:
     """A drop with its defects.
 
     Attributes
@@ -44,7 +44,7 @@ class Planted:
     drop : dict of str to DataFrame
         Every file as text, in the order of its lines.
     answers : DataFrame
-        `file`, `line`, `kind`, `expected_fate`, `rule`, and `twin_line`: the row that takes its stead.
+        `file`, `line`, `kind`, `expected_fate`, `rule`, and `twin_line`: the row that replaces it.
     rows : dict of str to dict of str to int
         Expected rows per file and fate.
     """
@@ -54,9 +54,9 @@ class Planted:
     rows: dict[str, dict[str, int]]
 
 
-def spoil(
+def plant_defects(
     tables: dict[str, pl.DataFrame], settings: SimulationSettings, rng: np.random.Generator
-) -> Planted:
+) -> DefectiveDrop:
     """Plant defects in a clean drop, or none where the settings say so.
 
     Parameters
@@ -68,47 +68,53 @@ def spoil(
     rng : numpy.random.Generator
         Chooses the rows.
     """
-    sheets = {name: annotated(table) for name, table in tables.items()}
+    annotated_files = {name: annotated(table) for name, table in tables.items()}
     if settings.defects:
-        sheets = _with(sheets, _all_defects(sheets, Picker(sheets, rng)))
-    files = {name: settled(name, sheet) for name, sheet in sheets.items()}
-    return Planted(
+        annotated_files = _with(
+            annotated_files, _all_defects(annotated_files, RowSampler(annotated_files, rng))
+        )
+    files = {name: file_and_answers(name, rows) for name, rows in annotated_files.items()}
+    return DefectiveDrop(
         drop={name: table for name, (table, _) in files.items()},
         answers=pl.concat([answers for _, answers in files.values()]),
-        rows={name: _count_fates(sheet) for name, sheet in sheets.items()},
+        rows={name: _count_fates(rows) for name, rows in annotated_files.items()},
     )
 
 
 def _with(
-    sheets: dict[str, pl.DataFrame], defects: Iterator[tuple[str, pl.DataFrame]]
+    annotated_files: dict[str, pl.DataFrame], defects: Iterator[tuple[str, pl.DataFrame]]
 ) -> dict[str, pl.DataFrame]:
-    """Return the sheets with planted rows; one at the place of a clean row replaces it."""
+    """Return the annotated_files with planted rows; one at the place of a clean row replaces it."""
     extra: dict[str, list[pl.DataFrame]] = defaultdict(list)
     for name, rows in defects:
         extra[name].append(rows)
-    return sheets | {
-        name: pl.concat([sheets[name].join(pl.concat(rows), on="_place", how="anti"), *rows])
+    return annotated_files | {
+        name: pl.concat(
+            [annotated_files[name].join(pl.concat(rows), on="_place", how="anti"), *rows]
+        )
         for name, rows in extra.items()
     }
 
 
-def _count_fates(sheet: pl.DataFrame) -> dict[str, int]:
-    counts = sheet["_fate"].value_counts().sort("_fate")
+def _count_fates(rows: pl.DataFrame) -> dict[str, int]:
+    counts = rows["_fate"].value_counts().sort("_fate")
     return dict(counts.iter_rows())
 
 
 def _all_defects(
-    sheets: dict[str, pl.DataFrame], pick: Picker
+    annotated_files: dict[str, pl.DataFrame], sampler: RowSampler
 ) -> Iterator[tuple[str, pl.DataFrame]]:
     for name in KEYS:
-        rows = pick.share(name, DUPLICATE_SHARE)
+        rows = sampler.share(name, DUPLICATE_SHARE)
         yield name, planted(rows, "exact_duplicate", "duplicate", "identical", twin=0)
-    yield from _strangers(pick)
-    yield from (("labs.csv", rows) for rows in _laboratory_versions(pick))
-    yield from (("labs.csv", rows) for rows in _unusable_results(pick))
-    yield from (("dxa.csv", rows) for rows in _scans(pick))
-    yield from (("medications.csv", rows) for rows in _orders(sheets["medications.csv"], pick))
-    yield from (("patients.csv", rows) for rows in _patients(pick))
+    yield from _strangers(sampler)
+    yield from (("labs.csv", rows) for rows in _laboratory_versions(sampler))
+    yield from (("labs.csv", rows) for rows in _unusable_results(sampler))
+    yield from (("dxa.csv", rows) for rows in _scans(sampler))
+    yield from (
+        ("medications.csv", rows) for rows in _orders(annotated_files["medications.csv"], sampler)
+    )
+    yield from (("patients.csv", rows) for rows in _patients(sampler))
 
 
 def _older(rows: pl.DataFrame, *, offset: int = -1) -> pl.DataFrame:
@@ -125,34 +131,34 @@ def _hours_after(column: str, hours: int) -> pl.Expr:
     return later.dt.to_string("%Y-%m-%dT%H:%M:%S")
 
 
-def _with_new_keys(name: str, rows: pl.DataFrame, pick: Picker) -> pl.DataFrame:
-    return rows.with_columns(pick.keys(name, len(rows)))
+def _with_new_keys(name: str, rows: pl.DataFrame, sampler: RowSampler) -> pl.DataFrame:
+    return rows.with_columns(sampler.keys(name, len(rows)))
 
 
-def _laboratory_versions(pick: Picker) -> Iterator[pl.DataFrame]:
+def _laboratory_versions(sampler: RowSampler) -> Iterator[pl.DataFrame]:
     """Corrected, preliminary and cancelled results."""
     other_value = _scaled("value", 0.8, 1)
     before = _hours_after("collected_at", 3).alias("reported_at")
     after = _hours_after("reported_at", 5).alias("reported_at")
     # In half of the corrections the older version stands on the later line: the time of report decides.
     for offset in (-1, 1):
-        rows = pick.share("labs.csv", VERSION_SHARE, IS_NUMBER)
+        rows = sampler.share("labs.csv", VERSION_SHARE, IS_NUMBER)
         yield _older(rows.with_columns(before, value=other_value), offset=offset)
         corrected = rows.with_columns(status=pl.lit("C"))
         yield planted(corrected, "corrected", "accepted", "newest_version", offset=0)
-    rows = pick.share("labs.csv", VERSION_SHARE, IS_NUMBER)
+    rows = sampler.share("labs.csv", VERSION_SHARE, IS_NUMBER)
     yield _older(rows.with_columns(before, value=other_value, status=pl.lit("P")))
-    rows = pick.share("labs.csv", VERSION_SHARE, IS_NUMBER)
+    rows = sampler.share("labs.csv", VERSION_SHARE, IS_NUMBER)
     late = rows.with_columns(after, value=other_value, status=pl.lit("P"))
     yield planted(late, "late_preliminary", "superseded", "preliminary_never_replaces", twin=0)
-    rows = _with_new_keys("labs.csv", pick.share("labs.csv", VERSION_SHARE), pick)
+    rows = _with_new_keys("labs.csv", sampler.share("labs.csv", VERSION_SHARE), sampler)
     yield planted(rows, "cancelled", "withdrawn", "cancelled", offset=1, twin=2)
     withdrawal = rows.with_columns(after, status=pl.lit("X"))
     yield planted(withdrawal, "cancellation", "withdrawn", "cancelled", offset=2)
 
 
-def _unusable_results(pick: Picker) -> Iterator[pl.DataFrame]:
-    """Results that no rule lets in, and analytes that nobody asked for."""
+def _unusable_results(sampler: RowSampler) -> Iterator[pl.DataFrame]:
+    """Results that no rule lets in, and analytes out of scope."""
     recipes: tuple[tuple[str, Fate, str, pl.Expr, dict[str, str | None]], ...] = (
         ("impossible_value", "quarantined", "impossible_value", IS_E2, {"value": "-5.0"}),
         ("impossible_value", "quarantined", "impossible_value", IS_TESTOSTERONE, {"value": "1000000"}),
@@ -165,21 +171,21 @@ def _unusable_results(pick: Picker) -> Iterator[pl.DataFrame]:
         ("other_analyte", "set_apart", "other_analyte", IS_E2, {"loinc": None, "test_name": "Local panel 17", "value": "1.0"}),
     )  # fmt: skip
     for kind, fate, rule, only, values in recipes:
-        rows = pick.share("labs.csv", BAD_ROW_SHARE, only)
-        yield planted(_changed("labs.csv", rows, values, pick), kind, fate, rule)
+        rows = sampler.share("labs.csv", BAD_ROW_SHARE, only)
+        yield planted(_changed("labs.csv", rows, values, sampler), kind, fate, rule)
 
 
 def _changed(
-    name: str, rows: pl.DataFrame, values: dict[str, str | None], pick: Picker
+    name: str, rows: pl.DataFrame, values: dict[str, str | None], sampler: RowSampler
 ) -> pl.DataFrame:
     """Return rows with new keys and, in some columns, one text for all of them."""
     texts = [pl.lit(text, pl.String).alias(column) for column, text in values.items()]
-    return _with_new_keys(name, rows, pick).with_columns(texts)
+    return _with_new_keys(name, rows, sampler).with_columns(texts)
 
 
-def _scans(pick: Picker) -> Iterator[pl.DataFrame]:
+def _scans(sampler: RowSampler) -> Iterator[pl.DataFrame]:
     """Plant scans that were read again, and scans that cannot be."""
-    rows = pick.share("dxa.csv", 2 * VERSION_SHARE)
+    rows = sampler.share("dxa.csv", 2 * VERSION_SHARE)
     yield _older(rows.with_columns(_scaled("bmd_g_cm2", 0.95, 3)))
     recipes: tuple[tuple[str, str, dict[str, str | None]], ...] = (
         ("impossible_value", "impossible_bmd", {"bmd_g_cm2": "12.0"}),
@@ -187,13 +193,13 @@ def _scans(pick: Picker) -> Iterator[pl.DataFrame]:
         ("impossible_date", "unreadable_scanned_on", {"scanned_on": NO_SUCH_DATE}),
     )
     for kind, rule, values in recipes:
-        rows = _changed("dxa.csv", pick.share("dxa.csv", BAD_ROW_SHARE), values, pick)
+        rows = _changed("dxa.csv", sampler.share("dxa.csv", BAD_ROW_SHARE), values, sampler)
         yield planted(rows, kind, "quarantined", rule)
 
 
-def _orders(orders: pl.DataFrame, pick: Picker) -> Iterator[pl.DataFrame]:
+def _orders(orders: pl.DataFrame, sampler: RowSampler) -> Iterator[pl.DataFrame]:
     """Orders written again, impossible ones, and lawful ones that are easily misread."""
-    rows = pick.share("medications.csv", 2 * VERSION_SHARE)
+    rows = sampler.share("medications.csv", 2 * VERSION_SHARE)
     yield _older(rows.with_columns(_scaled("dose_mg", 2.0, 2)))
     recipes: tuple[tuple[str, str, dict[str, str | None]], ...] = (
         ("impossible_value", "negative_dose", {"dose_mg": "-1.0"}),
@@ -204,14 +210,14 @@ def _orders(orders: pl.DataFrame, pick: Picker) -> Iterator[pl.DataFrame]:
         ),
     )
     for kind, rule, values in recipes:
-        rows = pick.share("medications.csv", BAD_ROW_SHARE)
-        rows = _changed("medications.csv", rows, values, pick)
+        rows = sampler.share("medications.csv", BAD_ROW_SHARE)
+        rows = _changed("medications.csv", rows, values, sampler)
         yield planted(rows, kind, "quarantined", rule)
-    yield from _easily_misread(orders, pick)
+    yield from _easily_misread(orders, sampler)
 
 
-def _easily_misread(orders: pl.DataFrame, pick: Picker) -> Iterator[pl.DataFrame]:
-    """Orders that overlap the next one, that stopped for good, or whose dose nobody wrote down."""
+def _easily_misread(orders: pl.DataFrame, sampler: RowSampler) -> Iterator[pl.DataFrame]:
+    """Orders that overlap the next one, that stopped for good, or whose dose is missing."""
     following = pl.col("started_on").shift(-1).over("patient_id", "drug", order_by="started_on")
     replaced = orders.filter(pl.col("stopped_on") == following)
     last_stopped = orders.filter(pl.col("stopped_on").is_not_null() & following.is_null())
@@ -221,22 +227,22 @@ def _easily_misread(orders: pl.DataFrame, pick: Picker) -> Iterator[pl.DataFrame
         ("unknown_dose", "dose_unknown", pl.col("sig") == AS_DIRECTED),
     )  # fmt: skip
     for kind, rule, only in recipes:
-        rows = pick.share("medications.csv", MISREAD_SHARE, only)
+        rows = sampler.share("medications.csv", MISREAD_SHARE, only)
         if kind == "overlapping_orders":
             rows = rows.with_columns(stopped_on=pl.lit(None, pl.String))
         yield planted(rows, kind, "accepted", rule, offset=0)
 
 
-def _patients(pick: Picker) -> Iterator[pl.DataFrame]:
+def _patients(sampler: RowSampler) -> Iterator[pl.DataFrame]:
     """Men weighed again, and people whose birthday does not exist."""
-    weighed = pick.share("patients.csv", 2 * VERSION_SHARE, pl.col("weight_kg").is_not_null())
+    weighed = sampler.share("patients.csv", 2 * VERSION_SHARE, pl.col("weight_kg").is_not_null())
     yield _older(weighed.with_columns(_scaled("weight_kg", 1.03, 1)))
-    rows = pick.share("patients.csv", BAD_ROW_SHARE)
-    rows = _changed("patients.csv", rows, {"birth_date": NO_SUCH_DATE}, pick)
+    rows = sampler.share("patients.csv", BAD_ROW_SHARE)
+    rows = _changed("patients.csv", rows, {"birth_date": NO_SUCH_DATE}, sampler)
     yield planted(rows, "impossible_date", "quarantined", "unreadable_birth_date")
 
 
-def _strangers(pick: Picker) -> Iterator[tuple[str, pl.DataFrame]]:
+def _strangers(sampler: RowSampler) -> Iterator[tuple[str, pl.DataFrame]]:
     """People who are not among the men, with rows in every file."""
     kinds: tuple[tuple[str, Fate, str], ...] = (
         ("woman", "set_apart", "woman"),
@@ -244,11 +250,13 @@ def _strangers(pick: Picker) -> Iterator[tuple[str, pl.DataFrame]]:
         ("orphan", "quarantined", "unknown_patient"),
     )
     for kind, fate, rule in kinds:
-        people = _with_new_keys("patients.csv", pick.share("patients.csv", STRANGER_SHARE), pick)
+        people = _with_new_keys(
+            "patients.csv", sampler.share("patients.csv", STRANGER_SHARE), sampler
+        )
         for nth, version in enumerate(_registered(kind, people)):
             yield "patients.csv", planted(version, kind, fate, rule, offset=1 + nth)
         for name, per_person in ROWS_PER_STRANGER.items():
-            rows = _with_new_keys(name, pick.take(name, per_person * len(people)), pick)
+            rows = _with_new_keys(name, sampler.take(name, per_person * len(people)), sampler)
             owner = people["patient_id"].gather(np.arange(len(rows)) // per_person)
             yield name, planted(rows.with_columns(owner), kind, fate, rule)
 

@@ -46,7 +46,7 @@ _PMOL: Final = world.PMOL_L_PER_PG_ML
 
 
 @dataclass(frozen=True)
-class Plan:
+class CohortDesign:
     """What is simulated; one seed gives one cohort.
 
     Attributes
@@ -77,8 +77,8 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A cohort; arrays of shape (n_men,) beside the draws.
+class DoseCohort:
+    """A cohort; the draws, and arrays of shape (n_men,).
 
     Attributes
     ----------
@@ -105,7 +105,7 @@ class Drawn:
     now_log_e2: Vector
 
 
-def simulate(plan: Plan) -> Drawn:
+def simulate(plan: CohortDesign) -> DoseCohort:
     """Simulate a cohort."""
     rng = np.random.default_rng(plan.seed)
     n = plan.n_men
@@ -139,17 +139,17 @@ def simulate(plan: Plan) -> Drawn:
         covariates=of_draw,
         n_men=n,
     )
-    return Drawn(draws, usual, dose, is_ms, count, off, off + falls)
+    return DoseCohort(draws, usual, dose, is_ms, count, off, off + falls)
 
 
-def fall(dose_mg_per_week: Vector, plan: Plan) -> Vector:
+def fall(dose_mg_per_week: Vector, plan: CohortDesign) -> Vector:
     """Return how far doses lower the average man's log E2 in a plan's world."""
     if plan.dose_law == "log_linear":
         return _LOG_E2_PER_MG * dose_mg_per_week
     return TRUE.effect(dose_mg_per_week).log_ratio
 
 
-def read(log_e2: Vector, ms: Flags, plan: Plan, rng: np.random.Generator) -> Vector:
+def read(log_e2: Vector, ms: Flags, plan: CohortDesign, rng: np.random.Generator) -> Vector:
     """Read log E2 as the two assays do, in pg/mL, before anything is censored."""
     assays, n = TRUE.assays, len(log_e2)
     error = rng.standard_normal(n)

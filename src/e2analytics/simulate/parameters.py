@@ -75,7 +75,7 @@ AS_DIRECTED: Final = "as directed"
 
 
 class Regime(NamedTuple):
-    """One way anastrozole is taken beside TRT, and the share of first prescriptions that use it."""
+    """One way anastrozole is taken with TRT, and the share of first prescriptions that use it."""
 
     dose_mg: float
     doses_per_week: float

@@ -1,12 +1,12 @@
 """Laboratories whose units slip: results with a known truth, for the detector's validation.
 
-In    a plan: how many laboratories, months and men, what is told about the drug, what goes wrong
+In    a plan: how many laboratories, months and men, what is known of the drug, what goes wrong
 Out   labs     as :class:`e2analytics.tables.source.Labs`, with ``on_drug``; ``slipped`` is the truth
       feeds    source_file -> feed
       clinics  patient_id -> clinic_id
 
-A world of its own, apart from the cohort's: many laboratories of very different sizes, men who
-mostly stay with one, all that looks like a slip and is none.
+A separate world from that of the cohort: many laboratories of very different sizes, men who
+mostly stay with one, everything that resembles a slip.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from e2analytics.simulate import parameters as world
-from e2analytics.simulate.cohort import Integers, Vector
+from e2analytics.simulate.cohort import Flags, Integers, Vector
 from e2analytics.tables.registry import columns_of, schema_of
 
 Trouble = Literal["none", "all_start_drug", "new_assay", "peak_draws", "starting_testosterone"]
@@ -37,7 +37,7 @@ DRAW_GAP_MONTHS: Final = 4
 STAYS_SHARE: Final = 0.88
 LABORATORY_BIAS_SD: Final = 0.10
 DRUG_SHARE: Final = 0.15
-UNTOLD_SHARE: Final = 0.5  # of clinics whose orders nobody sends
+WITHOUT_ORDERS_SHARE: Final = 0.5  # of clinics that send no orders
 SWING: Final = 0.30  # of log testosterone between trough and peak
 IMMUNOASSAY_SHARE: Final = 0.4
 CENSORED_BELOW_PG_ML: Final = 5.0
@@ -45,8 +45,8 @@ UNTREATED_NG_DL: Final = 250.0
 NO_SENSE_SHARE: Final = 0.004  # mixed-up tubes, wrong patient
 
 
-class Plan(NamedTuple):
-    """What to simulate."""
+class SlipDesign(NamedTuple):
+    """Size and trouble of the laboratories to simulate."""
 
     n_laboratories: int = 12
     n_months: int = 24
@@ -55,7 +55,7 @@ class Plan(NamedTuple):
     seed: int = 0
 
 
-class Planted(NamedTuple):
+class PlantedSlip(NamedTuple):
     """A slip: results of these months are multiplied by ``factor``, a share of them."""
 
     analyte: str
@@ -67,8 +67,8 @@ class Planted(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Slipping:
-    """Results with their truth, and what goes with them."""
+class SimulatedLabs:
+    """Results with their truth, their feeds and the clinics of their men."""
 
     labs: pl.DataFrame
     feeds: pl.DataFrame
@@ -90,26 +90,26 @@ class _People(NamedTuple):
     effect: Vector
 
 
-def simulate(plan: Plan, planted: tuple[Planted, ...] = ()) -> Slipping:
+def simulate(plan: SlipDesign, planted: tuple[PlantedSlip, ...] = ()) -> SimulatedLabs:
     """Return results of estradiol and total testosterone with the planted slips.
 
     Parameters
     ----------
-    plan : Plan
-    planted : tuple of Planted
+    plan : SlipDesign
+    planted : tuple of PlantedSlip
     """
     rng = np.random.default_rng(plan.seed)
     size = np.geomspace(*PER_MONTH, plan.n_laboratories)
     people = _people(plan, size, rng)
     draws = _draws(plan, people, rng)
     on_drug = draws.month >= people.starts_drug[draws.man]
-    told = (rng.random(plan.n_clinics) >= UNTOLD_SHARE)[people.clinic[draws.man]]
+    orders_known = (rng.random(plan.n_clinics) >= WITHOUT_ORDERS_SHARE)[people.clinic[draws.man]]
     if plan.trouble == "all_start_drug":
-        told &= draws.laboratory != _afflicted(plan)
+        orders_known &= draws.laboratory != _afflicted(plan)
     known = (
         pl.Series(on_drug)
         .to_frame("on")
-        .select(pl.when(pl.Series(told)).then("on").alias("on_drug"))["on_drug"]
+        .select(pl.when(pl.Series(orders_known)).then("on").alias("on_drug"))["on_drug"]
     )
     e2, testosterone = _measured(plan, people, draws, on_drug, rng)
     tables = [
@@ -127,17 +127,17 @@ def simulate(plan: Plan, planted: tuple[Planted, ...] = ()) -> Slipping:
         }
     )
     feeds = pl.DataFrame({"source_file": ["labs-0"], "feed": ["simulated"]})
-    return Slipping(
+    return SimulatedLabs(
         labs.select(*columns_of("labs"), "fate", "why", "on_drug", "slipped"), feeds, clinics
     )
 
 
-def _afflicted(plan: Plan) -> int:
+def _afflicted(plan: SlipDesign) -> int:
     """Return the laboratory that the trouble befalls: one of the larger ones."""
     return plan.n_laboratories - 2
 
 
-def _people(plan: Plan, size: Vector, rng: np.random.Generator) -> _People:
+def _people(plan: SlipDesign, size: Vector, rng: np.random.Generator) -> _People:
     men = (size * DRAW_GAP_MONTHS).astype(np.int64)
     home = np.repeat(np.arange(plan.n_laboratories), men)
     n = len(home)
@@ -165,7 +165,7 @@ def _people(plan: Plan, size: Vector, rng: np.random.Generator) -> _People:
     )
 
 
-def _draws(plan: Plan, people: _People, rng: np.random.Generator) -> _Draws:
+def _draws(plan: SlipDesign, people: _People, rng: np.random.Generator) -> _Draws:
     n = len(people.home)
     drawn = rng.random((n, plan.n_months)) < 1 / DRAW_GAP_MONTHS
     man, month = np.nonzero(drawn)
@@ -175,7 +175,7 @@ def _draws(plan: Plan, people: _People, rng: np.random.Generator) -> _Draws:
 
 
 def _measured(
-    plan: Plan,
+    plan: SlipDesign,
     people: _People,
     draws: _Draws,
     on_drug: np.ndarray[tuple[int], np.dtype[np.bool_]],
@@ -213,17 +213,15 @@ def _measured(
     return read + bias, testosterone + rng.normal(0, world.TESTOSTERONE_CV, n)
 
 
-def _table(
+def _with_slips(
     analyte: str,
-    unit: str,
-    log_value: Vector,
+    value: Vector,
     draws: _Draws,
-    known: pl.Series,
-    planted: tuple[Planted, ...],
+    planted: tuple[PlantedSlip, ...],
     rng: np.random.Generator,
-) -> pl.DataFrame:
-    slipped = np.zeros(len(log_value), dtype=np.bool_)
-    value = np.exp(log_value)
+) -> tuple[Vector, Flags]:
+    """Return the values with the planted slips, and which of them slipped."""
+    slipped = np.zeros(len(value), dtype=np.bool_)
     for slip in planted:
         chosen = (
             (slip.analyte == analyte)
@@ -234,6 +232,19 @@ def _table(
         chosen = chosen & (rng.random(len(value)) < slip.share)
         value = np.where(chosen, value * slip.factor, value)
         slipped |= chosen
+    return value, slipped
+
+
+def _table(
+    analyte: str,
+    unit: str,
+    log_value: Vector,
+    draws: _Draws,
+    known: pl.Series,
+    planted: tuple[PlantedSlip, ...],
+    rng: np.random.Generator,
+) -> pl.DataFrame:
+    value, slipped = _with_slips(analyte, np.exp(log_value), draws, planted, rng)
     value = np.round(value, 1)
     month = FIRST_MONTH + draws.month
     censored = (value < CENSORED_BELOW_PG_ML) & (analyte == "estradiol")

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from e2analytics.reference.simulation_marker import GENERATOR, MARKER_NAME, TRUTH_NAME
-from e2analytics.simulate.defects import Planted, spoil
+from e2analytics.simulate.defects import DefectiveDrop, plant_defects
 from e2analytics.simulate.generate import generate, streams
 from e2analytics.simulate.network import Story
 from e2analytics.simulate.settings import SimulationSettings, SimulationSummary
@@ -45,7 +45,7 @@ def _write(
 ) -> SimulationSummary:
     rng = streams(settings)
     world = generate(settings, rng, story)
-    planted = spoil(world.drop, settings, rng["defects"])
+    planted = plant_defects(world.drop, settings, rng["defects"])
     summary = _summarise(drop, truth, world.truth["men.csv"], planted)
     drop.mkdir(parents=True, exist_ok=True)
     truth.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,9 @@ def _write(
     return summary
 
 
-def _summarise(drop: Path, truth: Path, men: pl.DataFrame, planted: Planted) -> SimulationSummary:
+def _summarise(
+    drop: Path, truth: Path, men: pl.DataFrame, planted: DefectiveDrop
+) -> SimulationSummary:
     return SimulationSummary(
         drop=drop,
         truth=truth,

@@ -10,21 +10,21 @@ from pydantic import ValidationError
 from e2analytics.ingest.unit_errors import find
 from e2analytics.ingest.unit_errors.evidence import EVIDENCE_SCHEMA
 from e2analytics.settings import SlipDecision, SlipSettings
-from e2analytics.simulate.slips import Plan, Planted, Slipping, simulate
+from e2analytics.simulate.slips import PlantedSlip, SimulatedLabs, SlipDesign, simulate
 from e2analytics.tables.registry import columns_of
 
-PLAN = Plan(n_laboratories=6, n_months=10, n_clinics=6, seed=4)
+PLAN = SlipDesign(n_laboratories=6, n_months=10, n_clinics=6, seed=4)
 FACTOR = 1 / 0.27238
-JULY = Planted("estradiol", 3, 6, 6, 1.0, FACTOR)  # the seventh month, 2024-07
+JULY = PlantedSlip("estradiol", 3, 6, 6, 1.0, FACTOR)  # the seventh month, 2024-07
 NOTHING_DECIDED = SlipSettings()
 
 
 @pytest.fixture(scope="module")
-def slipped() -> Slipping:
+def slipped() -> SimulatedLabs:
     return simulate(PLAN, (JULY,))
 
 
-def found(given: Slipping, settings: SlipSettings = NOTHING_DECIDED) -> find.Found:
+def found(given: SimulatedLabs, settings: SlipSettings = NOTHING_DECIDED) -> find.Found:
     return find.find(given.labs, given.feeds, given.clinics, settings)
 
 
@@ -41,7 +41,7 @@ def test_where_nothing_slipped_there_is_no_evidence_and_no_suspect():
     assert suspects.schema == find.SUSPECTS_SCHEMA
 
 
-def test_no_rows_no_evidence(slipped: Slipping):
+def test_no_rows_no_evidence(slipped: SimulatedLabs):
     evidence, suspects = find.find(
         slipped.labs.clear(), slipped.feeds, slipped.clinics, NOTHING_DECIDED
     )
@@ -50,7 +50,7 @@ def test_no_rows_no_evidence(slipped: Slipping):
     assert suspects.is_empty()
 
 
-def test_a_month_that_slipped_is_told_with_its_unit_and_all_its_rows(slipped: Slipping):
+def test_a_month_that_slipped_is_told_with_its_unit_and_all_its_rows(slipped: SimulatedLabs):
     evidence, suspects = found(slipped)
 
     told = evidence.select(
@@ -77,7 +77,7 @@ def test_a_month_that_slipped_is_told_with_its_unit_and_all_its_rows(slipped: Sl
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_the_order_of_rows_changes_no_byte(slipped: Slipping, seed: int):
+def test_the_order_of_rows_changes_no_byte(slipped: SimulatedLabs, seed: int):
     shuffled = replace(slipped, labs=slipped.labs.sample(fraction=1, shuffle=True, seed=seed))
 
     expected, again = found(slipped), found(shuffled)
@@ -96,7 +96,7 @@ def test_every_suspect_has_one_slip_and_the_evidence_counts_it():
     assert set(suspects["slip_id"]) <= set(evidence["slip_id"])
 
 
-def test_of_what_was_converted_the_evidence_says_so(slipped: Slipping):
+def test_of_what_was_converted_the_evidence_says_so(slipped: SimulatedLabs):
     settings = decided(found(slipped).evidence["convert_line"][0])
     imputed = pl.when("slipped").then(pl.lit("unit_converted:pg/mL:pmol/L")).otherwise("imputed")
     converted = simulate(PLAN).labs.with_columns(slipped=slipped.labs["slipped"])
@@ -128,7 +128,7 @@ def test_results_that_cannot_be_are_heard_because_a_slip_may_be_why():
     assert len(suspects) == given.labs["slipped"].sum()
 
 
-def test_what_waits_for_another_reason_is_no_evidence(slipped: Slipping):
+def test_what_waits_for_another_reason_is_no_evidence(slipped: SimulatedLabs):
     withdrawn = slipped.labs.with_columns(
         fate=pl.when("slipped").then(pl.lit("withdrawn")).otherwise("fate")
     )
@@ -138,7 +138,7 @@ def test_what_waits_for_another_reason_is_no_evidence(slipped: Slipping):
     assert evidence.is_empty()
 
 
-def test_a_day_that_a_feed_made_up_is_of_no_month(slipped: Slipping):
+def test_a_day_that_a_feed_made_up_is_of_no_month(slipped: SimulatedLabs):
     made_up = slipped.labs.with_columns(
         imputed=pl.when("slipped").then(pl.lit("clinic_id collected_at")).otherwise("imputed")
     )
@@ -148,7 +148,7 @@ def test_a_day_that_a_feed_made_up_is_of_no_month(slipped: Slipping):
     assert evidence.is_empty()
 
 
-def test_what_is_released_stays_in_and_in_the_evidence(slipped: Slipping):
+def test_what_is_released_stays_in_and_in_the_evidence(slipped: SimulatedLabs):
     evidence, suspects = found(slipped, decided(found(slipped).evidence["release_line"][0]))
 
     assert suspects.is_empty()
@@ -201,14 +201,16 @@ def test_a_slip_of_a_clinic_is_told_of_the_clinic():
     ]
 
 
-def test_evidence_names_no_man(slipped: Slipping):
+def test_evidence_names_no_man(slipped: SimulatedLabs):
     text = found(slipped).evidence.write_csv()
 
     assert "patient" not in text
     assert not set(slipped.labs["patient_id"]) & set(text.replace("/", ",").split(","))
 
 
-def test_rows_without_laboratory_clinic_or_feed_are_judged_by_what_they_have(slipped: Slipping):
+def test_rows_without_laboratory_clinic_or_feed_are_judged_by_what_they_have(
+    slipped: SimulatedLabs,
+):
     nameless = slipped.labs.with_columns(pl.lit(None, pl.String).alias("performing_lab"))
 
     evidence, _ = find.find(

@@ -9,7 +9,7 @@ from e2analytics.models.dose_response import assay, draw_check
 from e2analytics.models.dose_response.fit import DoseResponse
 from e2analytics.models.dose_response.predict import random_effects
 from e2analytics.models.dose_response.types import PARAMETERS, Draws
-from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, Plan, simulate
+from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, CohortDesign, simulate
 
 N_PARAMETERS = len(TRUE.vector)
 KNOWN = DoseResponse(
@@ -38,7 +38,7 @@ def scores(draws: Draws) -> np.ndarray:
 
 
 def test_a_draw_by_mass_spectrometry_is_judged_as_if_it_had_been_left_out():
-    draws = simulate(Plan(n_men=30, n_draws=(3, 6), ms_share=1.0, seed=2)).draws
+    draws = simulate(CohortDesign(n_men=30, n_draws=(3, 6), ms_share=1.0, seed=2)).draws
     draws = draws.take(draws.is_exact)
     found = scores(draws)
 
@@ -54,7 +54,7 @@ def test_a_draw_by_mass_spectrometry_is_judged_as_if_it_had_been_left_out():
 
 @pytest.mark.parametrize("ms_share", [1.0, 0.0])
 def test_draws_of_the_model_s_own_world_lie_outside_as_often_as_they_should(ms_share):
-    draws = simulate(Plan(n_men=1500, n_draws=(4, 8), ms_share=ms_share, seed=3)).draws
+    draws = simulate(CohortDesign(n_men=1500, n_draws=(4, 8), ms_share=ms_share, seed=3)).draws
 
     z = scores(draws)[draws.is_exact & (draws.low_pg_ml > 30)]
 

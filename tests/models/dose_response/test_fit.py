@@ -10,7 +10,7 @@ from e2analytics.models.dose_response import fit as dose_response
 from e2analytics.models.dose_response.fit import PRIORS, DoseResponse, Prior, fit
 from e2analytics.models.dose_response.predict import random_effects
 from e2analytics.models.dose_response.types import PARAMETERS, Draws
-from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, Plan, simulate
+from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, CohortDesign, simulate
 from tests.models.weyl import bell, weyl
 
 REFERENCE = json.loads(
@@ -117,7 +117,7 @@ def test_men_s_own_effects_are_those_of_lme4():
 
 
 def test_recovers_the_parameters_that_made_the_data():
-    model = fit(simulate(Plan(n_men=4000, seed=1)).draws, COVARIATES)
+    model = fit(simulate(CohortDesign(n_men=4000, seed=1)).draws, COVARIATES)
 
     away = (model.vector - TRUE.vector) / model.standard_error
     # 12 parameters: one in 60 cohorts has one farther than 3.4 standard errors out.
@@ -128,7 +128,9 @@ def test_recovers_the_parameters_that_made_the_data():
 def test_standard_errors_cover_the_truth_in_95_of_100_cohorts():
     inside = []
     for seed in range(25):
-        model = fit(simulate(Plan(n_men=300, n_draws=(2, 4, 8), seed=seed)).draws, COVARIATES)
+        model = fit(
+            simulate(CohortDesign(n_men=300, n_draws=(2, 4, 8), seed=seed)).draws, COVARIATES
+        )
         inside.append(np.abs(model.vector - TRUE.vector) < 1.96 * model.standard_error)
 
     # 25 cohorts x 12 parameters, nearly independent: 0.95 - 3 x 0.0126.
@@ -139,7 +141,7 @@ def test_standard_errors_cover_the_truth_in_95_of_100_cohorts():
 def test_every_parameter_is_covered_in_95_of_100_cohorts():
     inside = []
     for seed in range(300):
-        model = fit(simulate(Plan(n_men=800, seed=1000 + seed)).draws, COVARIATES)
+        model = fit(simulate(CohortDesign(n_men=800, seed=1000 + seed)).draws, COVARIATES)
         inside.append(np.abs(model.vector - TRUE.vector) < 1.96 * model.standard_error)
 
     coverage = dict(zip(model.names, np.mean(inside, axis=0).tolist(), strict=True))
@@ -148,9 +150,9 @@ def test_every_parameter_is_covered_in_95_of_100_cohorts():
 
 
 def test_what_the_data_cannot_carry_stays_at_its_prior_and_says_so():
-    never_on = simulate(Plan(n_men=200, seed=3)).draws
+    never_on = simulate(CohortDesign(n_men=200, seed=3)).draws
     never_on = never_on.take(never_on.dose_mg_per_week == 0)
-    all_doses = simulate(Plan(n_men=4000, seed=3)).draws
+    all_doses = simulate(CohortDesign(n_men=4000, seed=3)).draws
 
     alone, together = fit(never_on, COVARIATES), fit(all_doses, COVARIATES)
 
@@ -162,7 +164,7 @@ def test_what_the_data_cannot_carry_stays_at_its_prior_and_says_so():
 
 
 def test_all_results_censored_still_give_an_answer():
-    draws = simulate(Plan(n_men=100, ms_share=0.0, seed=4)).draws
+    draws = simulate(CohortDesign(n_men=100, ms_share=0.0, seed=4)).draws
     below = Draws(
         draws.man,
         np.zeros(len(draws.man)),
@@ -180,7 +182,7 @@ def test_all_results_censored_still_give_an_answer():
 
 
 def test_the_order_of_rows_and_men_does_not_matter():
-    draws = simulate(Plan(n_men=120, seed=5)).draws
+    draws = simulate(CohortDesign(n_men=120, seed=5)).draws
     rng = np.random.default_rng(0)
     shuffled = draws.take(rng.permutation(len(draws.man)))
     renamed = Draws(
@@ -200,14 +202,14 @@ def test_the_order_of_rows_and_men_does_not_matter():
 
 
 def test_the_same_draws_give_the_same_last_digit():
-    draws = simulate(Plan(n_men=120, seed=6)).draws
+    draws = simulate(CohortDesign(n_men=120, seed=6)).draws
 
     assert fit(draws, COVARIATES).vector.tobytes() == fit(draws, COVARIATES).vector.tobytes()
 
 
 def test_fewer_than_thirty_men_are_refused():
     with pytest.raises(ValueError, match="29 men have an E2 draw; 30 are needed"):
-        fit(simulate(Plan(n_men=29)).draws, COVARIATES)
+        fit(simulate(CohortDesign(n_men=29)).draws, COVARIATES)
 
 
 def test_every_prior_is_of_a_parameter_and_says_where_it_is_from():
@@ -216,8 +218,8 @@ def test_every_prior_is_of_a_parameter_and_says_where_it_is_from():
 
 
 def test_where_it_starts_does_not_matter():
-    draws = simulate(Plan(n_men=200, seed=7)).draws
-    other = fit(simulate(Plan(n_men=200, seed=8)).draws, COVARIATES)
+    draws = simulate(CohortDesign(n_men=200, seed=7)).draws
+    other = fit(simulate(CohortDesign(n_men=200, seed=8)).draws, COVARIATES)
 
     usual, from_other = fit(draws, COVARIATES), fit(draws, COVARIATES, start=other)
 
@@ -226,7 +228,7 @@ def test_where_it_starts_does_not_matter():
 
 
 def test_a_rough_fit_lies_near_the_exact_one():
-    draws = simulate(Plan(n_men=400, seed=9)).draws
+    draws = simulate(CohortDesign(n_men=400, seed=9)).draws
 
     exact, rough = fit(draws, COVARIATES), fit(draws, COVARIATES, approximate=True)
 

@@ -13,7 +13,7 @@ from e2analytics.models.dose_response import assay, integration
 from e2analytics.models.dose_response.blocks import blocks
 from e2analytics.models.dose_response.integration import find_mode, integrate
 from e2analytics.models.dose_response.types import Draws, Population
-from e2analytics.simulate.dose_cohorts import TRUE, Plan, simulate
+from e2analytics.simulate.dose_cohorts import TRUE, CohortDesign, simulate
 
 VECTOR = np.array([3.58, 0.5, 1.4, -1.1, -1.56, 0.08, 4.0, -1.4, 1.6, -0.9, -0.1, -1.5])
 
@@ -135,7 +135,7 @@ def test_scores_are_the_derivatives_of_the_log_likelihood(name):
 
 
 def cohort(n_men: int = 60, seed: int = 0) -> Draws:
-    return simulate(Plan(n_men=n_men, seed=seed)).draws
+    return simulate(CohortDesign(n_men=n_men, seed=seed)).draws
 
 
 def total(draws: Draws) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 from e2analytics.models.dose_response.fit import DoseResponse, fit
 from e2analytics.models.dose_response.predict import predict, random_effects, suppression
 from e2analytics.models.dose_response.types import PARAMETERS
-from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, Drawn, Plan, simulate
+from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, CohortDesign, DoseCohort, simulate
 
 NAMES = (*COVARIATES, *PARAMETERS)
 DOSES = np.array([0.0, 0.25, 0.5, 1.0, 2.0, 3.5, 7.0])
@@ -21,13 +21,13 @@ def with_covariance(covariance: np.ndarray) -> DoseResponse:
 KNOWN = with_covariance(np.zeros((len(NAMES), len(NAMES))))
 
 
-def normal_draws() -> Drawn:
+def normal_draws() -> DoseCohort:
     """Exact results by mass spectrometry alone: all is linear in coefficients and the dose's two parameters."""
-    men = simulate(Plan(n_men=25, n_draws=(1, 3, 5), ms_share=1.0, seed=2))
+    men = simulate(CohortDesign(n_men=25, n_draws=(1, 3, 5), ms_share=1.0, seed=2))
     return dataclasses.replace(men, draws=men.draws.take(men.draws.is_exact))
 
 
-def henderson(men: Drawn, man: int) -> tuple[np.ndarray, np.ndarray]:
+def henderson(men: DoseCohort, man: int) -> tuple[np.ndarray, np.ndarray]:
     """Solve the mixed model equations of all men at once; return covariances.
 
     Of (coefficients, Emax, ED50), and of the level off the drug and on 1 mg of one man.
@@ -86,7 +86,7 @@ def test_a_man_without_a_draw_is_as_all_men_are():
 
 
 def test_a_man_s_result_does_not_depend_on_the_others():
-    men = simulate(Plan(n_men=40, seed=4))
+    men = simulate(CohortDesign(n_men=40, seed=4))
     alone = men.draws.take(men.draws.man == 7)
 
     together, by_himself = random_effects(KNOWN, men.draws), random_effects(KNOWN, alone)
@@ -99,7 +99,7 @@ def test_a_man_s_result_does_not_depend_on_the_others():
 
 
 def test_levels_at_all_doses_fall_together_and_are_joint():
-    men = simulate(Plan(n_men=400, seed=5))
+    men = simulate(CohortDesign(n_men=400, seed=5))
     model = fit(men.draws, COVARIATES)
 
     found = predict(model, random_effects(model, men.draws), men.usual, np.tile(DOSES, (400, 1)))
@@ -138,7 +138,7 @@ def held(n_men: int, seeds: range) -> dict[str, np.ndarray]:
     """Return whether the men's intervals hold the truth, 50 and 95 %, off the drug and now, by number of draws."""
     inside: dict[str, list[np.ndarray]] = {"off": [], "now": [], "draws": []}
     for seed in seeds:
-        men = simulate(Plan(n_men=n_men, seed=seed))
+        men = simulate(CohortDesign(n_men=n_men, seed=seed))
         model = fit(men.draws, COVARIATES)
         doses = np.column_stack([np.zeros(n_men), men.dose_mg_per_week])
         found = predict(model, random_effects(model, men.draws), men.usual, doses)

@@ -1,6 +1,6 @@
 r"""How far a weekly dose of anastrozole lowers E2: :math:`g(d) = \log(1 - E_{max} d / (d + ED_{50}))`.
 
-A steady state is meant, and the average man: a man's own response comes on top (``own_level``).
+A steady state is meant, and the average man: a man's own response comes on top (``types``).
 """
 
 from __future__ import annotations

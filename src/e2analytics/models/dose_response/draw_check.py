@@ -1,4 +1,4 @@
-"""How well each draw fits what the man's other draws and all men say of it."""
+"""How well each draw fits the man's other draws and the population."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def z_scores(response: DoseResponse, effects: RandomEffects, draws: Draws) -> Ve
 
 
 def inliers(response: DoseResponse, draws: Draws) -> Flags:
-    """Return which draws are kept, shape (m,): all but those that fit nothing else, one of a man a round.
+    """Return which draws are kept, shape (m,): all but outliers, at most one of a man in each round.
 
     A man's last draw stays: nothing later contradicts it, and it may be the danger itself. His draws
     stand in the order of time.

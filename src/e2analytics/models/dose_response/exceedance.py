@@ -1,4 +1,4 @@
-"""How probable it is that a man's E2 lies below a limit, and that the drug is the cause.
+"""The probability that a man's E2 lies below a limit, and that the drug is the cause.
 
 The man's own log E2 off and on the drug are jointly normal; the limit is known by the quantiles of
 its own uncertainty, over which every probability is integrated.
@@ -74,8 +74,8 @@ def _both_below(one: Vector, other: Vector, correlation: Vector) -> Vector:
         corners = owens_t(one, (other / one - correlation) / left) + owens_t(
             other, (one / other - correlation) / left
         )
-    apart = (one < 0) != (other < 0)
+    opposite = (one < 0) != (other < 0)
     each = ndtr(one), ndtr(other)
-    both: Vector = (each[0] + each[1] - apart) / 2 - corners
+    both: Vector = (each[0] + each[1] - opposite) / 2 - corners
     # Rounding must not make both likelier than one.
     return np.clip(both, 0.0, np.minimum(*each))

@@ -1,4 +1,4 @@
-"""What one more result would say: the E2 above which a man would no longer count as low.
+"""The next result: the E2 above which a man would no longer count as low.
 
 The man's own log E2 at his dose is normal; a result by mass spectrometry at that dose lies around it with the
 scatter of one draw. Both together are normal again, so that what the probability would be is known before the

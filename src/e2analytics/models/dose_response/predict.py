@@ -30,7 +30,7 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 _SHIFTING = 4
-"""Parameters beside the coefficients that shift levels: Emax, ED50, slope and constant of immunoassay."""
+"""Parameters other than the coefficients that shift levels: Emax, ED50, slope and constant of immunoassay."""
 
 
 @dataclass(frozen=True, slots=True)
