@@ -1,0 +1,201 @@
+"""Explanation: a flag in words, for a clinician.
+
+In    a man's row of the cohort, his results, his E2 at other doses, the criteria
+Out   a paragraph, and what would change the flag
+
+Information, never an order: it says what is expected at other doses, not what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from typing import Any, Final
+
+from e2analytics.flags import rules as flag_rules
+from e2analytics.flags.criteria import Criteria
+
+_SEPARATOR: Final = "; "
+_LOW: Final = (
+    "below_range_by_the_drug",
+    "low_without_the_drug",
+    "perhaps_below_range",
+    "probably_below_red_line",
+    "held_open",
+)
+ASSAYS: Final = {"ms": "mass spectrometry", "ia": "immunoassay", "unknown": "an unknown assay"}
+
+Row = dict[str, Any]
+
+
+def paragraph(
+    man: Row,
+    reasons: Sequence[str],
+    changing: Sequence[tuple[str, float | None]],
+    draws: Sequence[Row],
+    projections: Sequence[Row],
+    criteria: Criteria,
+) -> str:
+    """Explain a man's flag in a paragraph.
+
+    Parameters
+    ----------
+    man
+        His row of the cohort.
+    reasons
+        Names of his reasons.
+    changing
+        What would change his flag, of :func:`changes`.
+    draws, projections
+        His E2 results, the last one last, and his E2 at other doses, by dose.
+    criteria
+        What he was assessed by.
+    """
+    rules = flag_rules.load()
+    status = rules.statuses[man["status"]].words
+    words = (rules.reasons[name].words for name in reasons)
+    found = _SEPARATOR.join(each for each in words if each != status)
+    sentences = [
+        f"{_capital(status)}, tier {man['tier']}{': ' if found else ''}{found}.",
+        _last_result(man),
+        _result_below_red_line(man, draws, criteria),
+        _expected(man),
+        _chances(man, criteria),
+        *(words for words, _ in changing),
+        *_at_half_the_dose(man, projections),
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def changes(
+    man: Row, reasons: Sequence[str], draws: Sequence[Row], criteria: Criteria
+) -> Iterator[tuple[str, float | None]]:
+    """Yield what would change a man's flag, in words, with a result in pg/mL where one would."""
+    rules = flag_rules.load()
+    if _has_stopped(man):
+        yield (
+            "The flag closes by itself when the drug is washed out, more than "
+            f"{criteria.settings.washout_days} days after he stopped.",
+            None,
+        )
+    elif set(reasons) & set(_LOW) and man["e2_expected_pg_ml"] is not None:
+        yield _result_that_clears(man, criteria), man["clears"]
+    for name in reasons:
+        if (by := rules.reasons[name].changes_with) is not None:
+            by = by.format(until=_counts_until(man, draws, criteria))
+            yield f"“{_capital(rules.reasons[name].words)}” changes with {by}.", None
+
+
+def _result_that_clears(man: Row, criteria: Criteria) -> str:
+    if man["clears"] is None:
+        return "No single result would lift the suspicion of a low E2."
+    closes = f"{criteria.settings.closing_probability:.0%}"
+    return (
+        "One more result by mass spectrometry at the present dose above about "
+        f"{man['clears']:.0f} pg/mL (chance {_chance(man['clears_chance'])}) would bring the chance of being below the limit "
+        f"under {closes}, where a flag of low E2 closes."
+    )
+
+
+def _last_below_red_line(man: Row, draws: Sequence[Row], criteria: Criteria) -> Row | None:
+    """Return the last result that makes him critical; None if none does."""
+    oldest = man["as_of"] - timedelta(days=criteria.settings.informative_days)
+    below = [draw for draw in draws if draw["ms_below_red_line"] and draw["collected_on"] >= oldest]
+    return below[-1] if below else None
+
+
+def _counts_until(man: Row, draws: Sequence[Row], criteria: Criteria) -> date | None:
+    """Return the last day on which a result below the red line counts."""
+    last = _last_below_red_line(man, draws, criteria)
+    days = timedelta(days=criteria.settings.informative_days)
+    return None if last is None else last["collected_on"] + days
+
+
+def _result_below_red_line(man: Row, draws: Sequence[Row], criteria: Criteria) -> str:
+    """Name the result that makes him critical, unless it is the last one."""
+    last = _last_below_red_line(man, draws, criteria)
+    if last is None or last["collected_on"] == man["last_e2_on"]:
+        return ""
+    return (
+        f"Below the red line: {_measured(last['value_low'], last['value_high'])} pg/mL by mass "
+        f"spectrometry on {last['collected_on']}, {drug_state(last)}."
+    )
+
+
+def _chances(man: Row, criteria: Criteria) -> str:
+    if man["p_below_range"] is None:
+        return ""
+    limit = f"{man['lower_limit_pg_ml']:.1f} pg/mL ({man['limit_source']})"
+    return (
+        f"Chance of being below the limit in use, {limit}: {_chance(man['p_below_range'])}; below it "
+        f"because of the drug: {_chance(man['p_attributable'])}; below the red line of "
+        f"{criteria.settings.red_line_pg_ml:g} pg/mL: {_chance(man['p_below_red_line'])}."
+    )
+
+
+def _at_half_the_dose(man: Row, projections: Sequence[Row]) -> Iterator[str]:
+    dose = man["weekly_anastrozole_mg"]
+    lower = [
+        row for row in projections if dose is not None and 0 < row["weekly_anastrozole_mg"] < dose
+    ]
+    if lower:
+        next_lower = lower[-1]
+        yield (
+            f"At {next_lower['weekly_anastrozole_mg']:g} mg a week {next_lower['e2_pg_ml']:.0f} pg/mL "
+            f"(95 % {next_lower['e2_ci_low_pg_ml']:.0f} to {next_lower['e2_ci_high_pg_ml']:.0f}) would "
+            "be expected: information, no order."
+        )
+
+
+def _last_result(man: Row) -> str:
+    if man["last_e2_on"] is None:
+        return "No E2 on record."
+    value = _measured(man["last_e2_low_pg_ml"], man["last_e2_high_pg_ml"])
+    return f"Last E2 {value} pg/mL by {ASSAYS[man['assay']]} on {man['last_e2_on']}."
+
+
+def _measured(low: float, high: float | None) -> str:
+    if high is None:
+        return f"above {low:.1f}"
+    return f"below {high:.1f}" if low < high else f"{high:.1f}"
+
+
+def _has_stopped(man: Row) -> bool:
+    """Tell whether he has just stopped anastrozole: he has an estimate and no dose."""
+    return man["weekly_anastrozole_mg"] == 0 and man["e2_expected_pg_ml"] is not None
+
+
+def _expected(man: Row) -> str:
+    if man["e2_expected_pg_ml"] is None:
+        return "No E2 level can be estimated."
+    dose = man["weekly_anastrozole_mg"]
+    if _has_stopped(man):
+        at = "the dose that he stopped"
+    else:
+        at = f"{dose:g} mg of anastrozole a week" if dose is not None else "his unknown dose"
+    return (
+        f"At {at} his E2 is expected at {man['e2_expected_pg_ml']:.1f} pg/mL (95 % "
+        f"{man['e2_ci_low']:.1f} to {man['e2_ci_high']:.1f}), off the drug at "
+        f"{man['e2_off_drug_pg_ml']:.0f}, from {man['n_draws']} results."
+    )
+
+
+def _chance(probability: float) -> str:
+    """Write a probability; never a certainty that the model cannot give."""
+    if probability < 0.01:
+        return "below 1%"
+    return "above 99%" if probability > 0.99 else f"{probability:.0%}"
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def drug_state(draw: Row) -> str:
+    """Say what a man took on the day of a draw."""
+    if draw["in_transition"] or draw["on_other"]:
+        return "while the dose was changing, or on another inhibitor: not in the estimate"
+    if not draw["on_drug"]:
+        return "off the drug"
+    dose = draw["weekly_anastrozole_mg"]
+    return f"on {dose:g} mg a week" if dose is not None else "on the drug, dose unknown"
