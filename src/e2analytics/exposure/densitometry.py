@@ -22,7 +22,7 @@ OSTEOPOROSIS_UP_TO_T: Final = -2.5
 LOW_FOR_AGE_UP_TO_Z: Final = -2.0
 """ISCD official positions, adults; WHO 1994 for the two T-scores. -1.0 itself is normal."""
 
-_CLASSED_SITES: Final = ("lumbar_spine", "total_hip", "femoral_neck", "one_third_radius")
+_CLASSED_SITES: Final = reference.sites_with("class_by_score")
 _ROUNDING: Final = 1e-9
 _COLUMNS: Final = (
     "namespace",

@@ -15,7 +15,7 @@ from e2analytics import reference
 from e2analytics.reference import constants, vertebrae
 from e2analytics.settings import CrossCalibration, LinkSettings
 
-_SIDED: Final = ("total_hip", "femoral_neck", "one_third_radius")
+_SIDED: Final = reference.sites_with("sided")
 _SAME_DAY: Final = ["patient_id", "site", "side", "scanner_id", "scanned_on"]
 _OF_A_SCAN: Final = [
     "scan_id",

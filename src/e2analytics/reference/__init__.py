@@ -143,6 +143,11 @@ def least_reportable() -> pl.Expr:
     return pl.when(assay == "ms").then("least_by_ms").when(assay == "ia").then("least_by_ia")
 
 
+def sites_with(fact: str) -> tuple[str, ...]:
+    """Return the sites of which a fact is true: ``class_by_score`` or ``sided``."""
+    return tuple(site for site, entry in load("sites")["sites"].items() if entry.get(fact))
+
+
 @cache
 def sites() -> pl.DataFrame:
     """Return ``site ->`` possible and plausible BMD (g/cm2) and the worst precision allowed (%)."""

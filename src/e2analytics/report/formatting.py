@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Final
 
+from e2analytics.reference import load
+
 NOTHING: Final = "–"
 HIDDEN: Final = "hidden"
 ALL_CLINICS: Final = "all clinics"
@@ -20,11 +22,7 @@ MONTHS: Final = (
 )
 ABBREVIATIONS: Final = r"\b(e2|bmd|bmi|dxa|lsc|trt)\b"
 SITE_NAMES: Final = {
-    "lumbar_spine": "Lumbar spine",
-    "total_hip": "Total hip",
-    "femoral_neck": "Femoral neck",
-    "one_third_radius": "One-third radius",
-    "total_body": "Total body",
+    **{site: entry["label"] for site, entry in load("sites")["sites"].items()},
     "pooled": "All sites together",
 }
 ASSAY_SHORT: Final = {"ms": "MS", "ia": "IA", "unknown": "IA?"}

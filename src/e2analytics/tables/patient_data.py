@@ -10,9 +10,9 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.tables.vocabulary import FITTED_SITES
+from e2analytics import reference
 
-BONE_SITES: Final = (*FITTED_SITES, "one_third_radius")
+BONE_SITES: Final = reference.sites_with("class_by_score")
 """Sites whose scans show bone; a scan of the whole body shows fat."""
 BONE_SCAN: Final = "bone_scan"
 """In ``AsOfRows.pending`` the subject of a scan of one of ``BONE_SITES``, or of an unreadable site."""
