@@ -370,7 +370,7 @@ def test_the_draft_goes_to_a_new_file_and_nothing_is_written_over(tmp_path: Path
 def test_inspection_tells_how_far_it_has_come(patients: Path, labs: Path):
     told: list[str] = []
 
-    inspect([patients, labs], Settings(), today=TODAY, tell=told.append)
+    inspect([patients, labs], Settings(), today=TODAY, report_progress=told.append)
 
     assert told[0] == "Reading patients.csv"
     assert told[-1] == "Reading labs.csv: 9 rows for labs"

@@ -40,7 +40,7 @@ def inspect(
             settings,
             today=date.today(),
             rows_shown=rows if show_values else 0,
-            tell=report_progress,
+            report_progress=report_progress,
         )
     show(found, out, draft)
     raise typer.Exit(exit_code(found))

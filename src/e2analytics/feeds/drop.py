@@ -1,12 +1,12 @@
 """Finds the files of a drop, and the feed that describes each.
 
 In    a folder and the feed descriptions
-Out   :class:`Found` for every file that a feed describes; the others as they are
+Out   :class:`Match` for every file that a feed describes; the others as they are
 
 A file is recognised by its name and, where a description gives a signature, by the columns of its
-header. A file that only its header could tell, and that is too damaged to show it, is refused under the
-first feed that has files of its kind: left aside as unknown it would be lost. Folders inside the folder are
-not read but told, and nothing outside it is read.
+header. A file that needs its header to be recognised, and is too damaged to show it, is refused under the
+first feed that has files of its kind: as an unmatched file it would be lost. Folders inside the folder are
+reported and not read, and nothing outside it is read.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from e2analytics.feeds.description import Feed, FileDescription
 from e2analytics.reference.simulation_marker import MARKER_NAME, TRUTH_NAME
 
 _NO_DATA = (".", "readme")
-"""How the names of files begin that come with data and are none: hidden ones, and a README."""
+"""Beginnings of the names of files that are no data: hidden ones, and a README."""
 _DAMAGED = frozenset({"not_excel", "too_large_inside", "not_parquet", "not_sas_transport"})
-"""Rules by which a reader says that a file is none of its format, or no whole one."""
+"""Rules by which a reader refuses a file that is not of its format, or not complete."""
 
 
 @dataclass(frozen=True)
-class Found:
+class Match:
     """A file of a drop and what describes it: one kind for each table that it fills."""
 
     path: Path
@@ -77,7 +77,7 @@ def check_place(path: Path, folder: Path) -> None:
         raise RefusedFileError("unreadable_file", "it cannot be opened") from None
 
 
-def recognise(feeds: Sequence[Feed], path: Path) -> Found | None:
+def recognise(feeds: Sequence[Feed], path: Path) -> Match | None:
     """Return the feed of a file; one whose signature its header shows comes before all others.
 
     A file that is not there yet to be opened, or broken, is recognised by its name alone.
@@ -88,18 +88,18 @@ def recognise(feeds: Sequence[Feed], path: Path) -> Found | None:
         signed = tuple(kind for kind in kinds if kind.header and kind.recognises(headers.of(feed)))
         if signed:
             unsigned = tuple(kind for kind in kinds if not kind.header and kind.record != "*")
-            return Found(path, feed, signed + unsigned)
+            return Match(path, feed, signed + unsigned)
     for feed, kinds in by_name:
         if unsigned := tuple(kind for kind in kinds if not kind.header):
-            return Found(path, feed, unsigned)
+            return Match(path, feed, unsigned)
     for feed, kinds in by_name:
         if kinds and not headers.of(feed) and _is_damaged(path, feed):
-            return Found(path, feed, tuple(kinds))
+            return Match(path, feed, tuple(kinds))
     return None
 
 
 def _is_damaged(path: Path, feed: Feed) -> bool:
-    """Tell whether the feed's reader refuses a file whatever it holds."""
+    """Return whether the feed's reader refuses a file, whatever it holds."""
     try:
         check_place(path, path.parent)
         next(formats.read(path, feed.format), None)
@@ -109,7 +109,7 @@ def _is_damaged(path: Path, feed: Feed) -> bool:
 
 
 class _Headers:
-    """The columns of one file, read once a format."""
+    """The columns of one file, read once for each format."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""Says why a file is a feed's, and which feeds it would be for a little more.
+"""Says why a file was matched to a feed, and which other feeds nearly match.
 
 In    what :func:`e2analytics.feeds.drop.recognise` found, the feed descriptions
 Out   sentences for the analyst who writes a description: names of columns, never a value
@@ -12,21 +12,21 @@ from typing import Final, NamedTuple
 
 from e2analytics.feeds import formats
 from e2analytics.feeds.description import Feed, FileDescription
-from e2analytics.feeds.drop import Found
+from e2analytics.feeds.drop import Match
 
 NEAREST: Final = 3
-"""So many near misses are told."""
+"""Near misses that are reported."""
 READERS_COLUMNS: Final = frozenset({"fhir", "hl7v2"})
-"""Formats whose columns are those of their reader, whatever the file holds."""
+"""Formats whose columns their reader defines, whatever the file holds."""
 
 
-def reason(found: Found) -> str:
-    """Say by what a file was recognised."""
-    names = ", ".join(dict.fromkeys(kind.name for kind in found.kinds))
+def reason(match: Match) -> str:
+    """Say how a file was recognised."""
+    names = ", ".join(dict.fromkeys(kind.name for kind in match.kinds))
     by_name = f"its name is like {names}"
-    signature = dict.fromkeys(column for kind in found.kinds for column in kind.header)
-    if signature and found.feed.format.kind in READERS_COLUMNS:
-        return f"{by_name}, and it begins like {found.feed.format.kind}"
+    signature = dict.fromkeys(column for kind in match.kinds for column in kind.header)
+    if signature and match.feed.format.kind in READERS_COLUMNS:
+        return f"{by_name}, and it begins like {match.feed.format.kind}"
     if signature:
         return f"{by_name}, and it has the columns {', '.join(signature)}"
     return f"{by_name}; no column was asked for"
@@ -38,9 +38,9 @@ class _Miss(NamedTuple):
     sentence: str
 
 
-def nearest(feeds: Sequence[Feed], path: Path, found: Found | None) -> tuple[str, ...]:
+def nearest(feeds: Sequence[Feed], path: Path, match: Match | None) -> tuple[str, ...]:
     """Say which other feeds describe a file like this one, and what it lacks to be theirs."""
-    others = [feed for feed in feeds if found is None or feed.feed != found.feed.feed]
+    others = [feed for feed in feeds if match is None or feed.feed != match.feed.feed]
     headers = {each: formats.header(path, each) for each in {feed.format for feed in others}}
     misses = sorted(
         (miss for feed in others for miss in _misses(feed, path, headers[feed.format])),

@@ -24,10 +24,11 @@ from e2analytics.errors import RefusedFileError, UnreadableError
 from e2analytics.feeds import drop, formats, recognition
 from e2analytics.feeds.description import TEXT_COLUMNS, Feed, FileDescription, load_feeds
 from e2analytics.feeds.drafting import draft
-from e2analytics.feeds.drop import Found
+from e2analytics.feeds.drop import Match
 from e2analytics.ingest.intake import Intake
-from e2analytics.ingest.read_drop import SourceFile, Sources
+from e2analytics.ingest.read_drop import Sources
 from e2analytics.ingest.reconcile import FATES
+from e2analytics.ingest.source_file import SourceFile
 from e2analytics.ingest.unrecognised_values import UnknownTexts
 from e2analytics.reference.row_rules import UNKNOWN_PATIENT
 from e2analytics.reference.simulation_marker import MARKER_NAME
@@ -119,7 +120,7 @@ def inspect(
     *,
     today: date,
     rows_shown: int = 0,
-    tell: Callable[[str], None] = lambda _: None,
+    report_progress: Callable[[str], None] = lambda _: None,
 ) -> Inspection:
     """Look at files as if they were one drop into an empty store.
 
@@ -133,7 +134,7 @@ def inspect(
         The day on which they are read.
     rows_shown
         Keep so many rows of each table as mapped, and unknown texts however rare: they show values.
-    tell
+    report_progress
         Called with words on how far it has come.
 
     Raises
@@ -143,15 +144,15 @@ def inspect(
     """
     files = [path for path in dict.fromkeys(paths) if path.name != MARKER_NAME]
     feeds = load_feeds(settings.feeds_folder)
-    seen = _Seen(rows_shown, tell)
+    seen = _Seen(rows_shown, report_progress)
     sources = Sources.from_files(
         files,
         feeds,
         secrets.token_bytes(),
         settings=settings,
         today=today,
-        look=seen.look,
-        tell=tell,
+        on_batch=seen.add_batch,
+        report_progress=report_progress,
     )
     intake = take_in(sources, Snapshot(), Run(as_of=today, settings=settings, run_id="inspection"))
     read = _Read(sources, intake)
@@ -163,22 +164,22 @@ def inspect(
 class _Seen:
     """What was seen of each file's rows while they were read."""
 
-    def __init__(self, rows_shown: int, tell: Callable[[str], None]) -> None:
+    def __init__(self, rows_shown: int, report_progress: Callable[[str], None]) -> None:
         self.rows_shown = rows_shown
         self._unknown: dict[Path, UnknownTexts] = {}
         self._first_rows: dict[tuple[Path, int], pl.DataFrame] = {}
         self._n_rows: Counter[tuple[Path, str]] = Counter()
-        self._tell = tell
+        self._report_progress = report_progress
 
-    def look(
-        self, found: Found, kind: FileDescription, text: pl.DataFrame, judged: pl.DataFrame
+    def add_batch(
+        self, match: Match, kind: FileDescription, text: pl.DataFrame, judged: pl.DataFrame
     ) -> None:
-        self._n_rows[found.path, kind.target] += len(text)
-        n_rows = self._n_rows[found.path, kind.target]
-        self._tell(f"Reading {found.path.name}: {n_rows:,} rows for {kind.target}")
-        self._unknown.setdefault(found.path, UnknownTexts()).add(kind.target, text, judged)
+        self._n_rows[match.path, kind.target] += len(text)
+        n_rows = self._n_rows[match.path, kind.target]
+        self._report_progress(f"Reading {match.path.name}: {n_rows:,} rows for {kind.target}")
+        self._unknown.setdefault(match.path, UnknownTexts()).add(kind.target, text, judged)
         some = text.select("source_line", *TEXT_COLUMNS[kind.target]).head(self.rows_shown)
-        place = found.path, id(kind)
+        place = match.path, id(kind)
         before = self._first_rows.get(place, some.clear())
         self._first_rows[place] = pl.concat([before, some]).head(self.rows_shown)
 
@@ -231,25 +232,25 @@ def _is_of(files: list[SourceFile]) -> pl.Expr:
 
 
 def _inspected(path: Path, feeds: tuple[Feed, ...], read: _Read, seen: _Seen) -> InspectedFile:
-    found = drop.recognise(feeds, path) if path.exists() else None
-    if found is None or path.is_dir():
+    match = drop.recognise(feeds, path) if path.exists() else None
+    if match is None or path.is_dir():
         return _not_described(path, feeds)
     files = read.files(path)
     refused = next((file.refused for file in files if file.refused), None)
-    headers = formats.header(path, found.feed.format)
+    headers = formats.header(path, match.feed.format)
     return InspectedFile(
         path,
-        feed=found.feed,
-        why=recognition.reason(found),
-        nearest=recognition.nearest(feeds, path, found),
-        mapped=tuple(_mapped(found, headers, seen, refused)),
+        feed=match.feed,
+        why=recognition.reason(match),
+        nearest=recognition.nearest(feeds, path, match),
+        mapped=tuple(_mapped(match, headers, seen, refused)),
         refused=refused,
         is_repeated=read.is_repeated(path),
         fates=read.fates(files),
         problems=read.problems(files),
         unknown=seen.unknown_texts(path) if refused is None else pl.DataFrame(),
-        unused=() if refused else tuple(_unused(found, headers, files)),
-        draft=_draft_instead(found, headers) if refused else None,
+        unused=() if refused else tuple(_unused(match, headers, files)),
+        draft=_draft_instead(match, headers) if refused else None,
     )
 
 
@@ -266,40 +267,40 @@ def _not_described(path: Path, feeds: tuple[Feed, ...]) -> InspectedFile:
         return InspectedFile(path, refused=refused)
 
 
-def _draft_instead(found: Found, headers: Mapping[str, list[str]]) -> str | None:
+def _draft_instead(match: Match, headers: Mapping[str, list[str]]) -> str | None:
     """Return a draft for a refused file that lacks the columns of the feed its name stands for."""
     there = {name for names in headers.values() for name in names}
-    if any(there.issuperset(kind.required) for kind in found.kinds):
+    if any(there.issuperset(kind.required) for kind in match.kinds):
         return None
     try:
-        return draft(found.path)
+        return draft(match.path)
     except UnreadableError:
         return None
 
 
 def _mapped(
-    found: Found,
+    match: Match,
     headers: Mapping[str, list[str]],
     seen: _Seen,
     refused: RefusedFileError | None,
 ) -> Iterator[Mapped]:
-    for kind in found.kinds:
-        if not seen.has(found.path, kind) and refused is None:
+    for kind in match.kinds:
+        if not seen.has(match.path, kind) and refused is None:
             continue  # none of its rows came
         there = {name for record in headers if kind.takes(record) for name in headers[record]}
         there |= {name for lookup in kind.lookups for name in lookup.columns}
         absent = kind.columns_used() - there if there else set()
-        yield Mapped(kind, frozenset(absent), seen.first_rows(found.path, kind))
+        yield Mapped(kind, frozenset(absent), seen.first_rows(match.path, kind))
 
 
 def _unused(
-    found: Found, headers: Mapping[str, list[str]], files: list[SourceFile]
+    match: Match, headers: Mapping[str, list[str]], files: list[SourceFile]
 ) -> Iterator[str]:
-    if found.feed.format.kind in recognition.READERS_COLUMNS:
+    if match.feed.format.kind in recognition.READERS_COLUMNS:
         yield from dict.fromkeys(name for file in files for name in file.unused)
         return
     for record, names in headers.items():
-        taking = [kind for kind in found.kinds if kind.takes(record)]
+        taking = [kind for kind in match.kinds if kind.takes(record)]
         if not taking:
             yield f"all of {record}"
         elif not any(kind.set_apart or kind.unreadable for kind in taking):

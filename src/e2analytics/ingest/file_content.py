@@ -1,0 +1,141 @@
+"""The content of one file, table by table.
+
+In    a file with the feed that describes it, and a function that judges text rows
+Out   judged rows by table; the lines of the ledger with the rows read and the columns that nothing uses
+
+A file is kept as a whole or refused as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
+
+import polars as pl
+
+from e2analytics.errors import RefusedFileError
+from e2analytics.feeds import formats, lookups, mapping
+from e2analytics.feeds.description import FileDescription
+from e2analytics.feeds.drop import Match
+from e2analytics.ingest.source_file import SourceFile
+from e2analytics.tables.categoricals import to_categories
+from e2analytics.tables.prefetch import prefetch
+
+_COLUMNS_OF_READERS: Final = {"source_line", "source_part", "short_line"}
+
+
+class FileContent:
+    """Reads one file.
+
+    Parameters
+    ----------
+    match : Match
+        The file and what describes it.
+    lines : mapping of str to SourceFile
+        Its lines of the ledger, by table.
+    judge : callable
+        Turns text rows into judged rows.
+
+    Attributes
+    ----------
+    frames : dict
+        Judged rows by table, batch by batch.
+    """
+
+    def __init__(
+        self,
+        match: Match,
+        lines: Mapping[str, SourceFile],
+        judge: Callable[[Match, FileDescription, pl.DataFrame], pl.DataFrame],
+    ) -> None:
+        self.frames: dict[str, list[pl.DataFrame]] = {}
+        self._match = match
+        self._lines = lines
+        self._judge = judge
+        self._present: dict[int, dict[str, None]] = {}
+        self._looked_up: dict[int, list[pl.DataFrame]] = {}
+        self._lines_read: dict[str, list[pl.Series]] = {table: [] for table in lines}
+        self._other_records: dict[str, None] = {}
+
+    def read(self) -> None:
+        """Read the file.
+
+        Raises
+        ------
+        RefusedFileError
+            With the rule that the file breaks.
+        """
+        feed = self._match.feed
+        for record, rows in prefetch(formats.read(self._match.path, feed.format)):
+            kinds = self._kinds_of(record)
+            if not kinds:
+                self._other_records[f"all of {record}"] = None
+            for number, kind in kinds.items():
+                self._present.setdefault(number, {}).update(dict.fromkeys(rows.columns))
+                if not self._missing(number):
+                    self._add(number, kind, rows)
+        for number in self._present:
+            if missing := self._missing(number):
+                raise RefusedFileError("missing_column", f"it has no column {', '.join(missing)}")
+
+    def lines(self) -> list[SourceFile]:
+        """Return the lines of the tables that it filled; of an empty file, the first."""
+        unused = tuple(self._unused())
+        read = [
+            replace(line, rows_read=_distinct(self._lines_read[table]), unused=unused)
+            for table, line in self._lines.items()
+        ]
+        return [line for line in read if line.rows_read] or read[:1]
+
+    def _kinds_of(self, record: str) -> dict[int, FileDescription]:
+        """Return the first kind of each table that takes rows of this record."""
+        first: dict[str, tuple[int, FileDescription]] = {}
+        for number, kind in enumerate(self._match.kinds):
+            if kind.takes(record):
+                first.setdefault(kind.target, (number, kind))
+        return dict(first.values())
+
+    def _add(self, number: int, kind: FileDescription, rows: pl.DataFrame) -> None:
+        if kind.lookups:
+            rows = lookups.join(rows, kind, self._tables(number, kind))
+        line = self._lines[kind.target]
+        text = mapping.to_table(
+            rows,
+            self._match.feed,
+            kind,
+            source_file=line.source_file,
+            source_order=line.source_order,
+        )
+        rows_judged = to_categories(self._judge(self._match, kind, text))
+        self.frames.setdefault(kind.target, []).append(rows_judged)
+        self._lines_read[kind.target].append(rows["source_line"])
+
+    def _tables(self, number: int, kind: FileDescription) -> list[pl.DataFrame]:
+        if number not in self._looked_up:
+            self._looked_up[number] = lookups.tables(
+                self._match.path.parent, self._match.feed, kind
+            )
+        return self._looked_up[number]
+
+    def _missing(self, number: int) -> list[str]:
+        kind, present = self._match.kinds[number], self._present[number]
+        missing = [name for name in kind.required if name not in present]
+        if kind.one_of and not set(kind.one_of) & set(present):
+            missing.append(" or ".join(kind.one_of))
+        return missing
+
+    def _unused(self) -> list[str]:
+        if any(kind.set_apart for kind in self._match.kinds) or len(self._match.kinds) > 1:
+            return list(self._other_records)
+        columns = [
+            column
+            for number, present in self._present.items()
+            for column in present
+            if column not in self._match.kinds[number].columns_used() | _COLUMNS_OF_READERS
+        ]
+        return [*columns, *self._other_records]
+
+
+def _distinct(lines: list[pl.Series]) -> int:
+    return pl.concat(lines).n_unique() if lines else 0
