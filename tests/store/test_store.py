@@ -10,6 +10,7 @@ from polars.testing import assert_frame_equal
 from e2analytics.errors import ConfigurationError, StoreError, TooLittleDataError
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.run.pipeline import run
+from e2analytics.store import history
 from e2analytics.store.migrations import SCHEMA_VERSION
 from e2analytics.store.store import Store, open_published
 from e2analytics.tables.categoricals import to_contract_types
@@ -99,8 +100,7 @@ def test_another_key_is_refused(store: Store):
 
 
 def test_another_version_is_refused(store: Store):
-    info = pl.DataFrame({"schema_version": [SCHEMA_VERSION + 1], "key_check": ["check"]})
-    info.write_delta(f"{store.uri}/store_info", mode="overwrite")
+    history.add(store.delta, {"schema_version": SCHEMA_VERSION + 1, "key_check": "check"})
 
     with pytest.raises(StoreError, match=f"schema version {SCHEMA_VERSION + 1}"):
         store.check("check")
