@@ -159,7 +159,7 @@ def test_a_file_that_is_there_or_behind_a_link_is_left_alone(store: Store, tmp_p
     assert not store.delta.is_table("audit")
 
 
-def test_a_folder_that_is_not_there_is_told(store: Store, tmp_path: Path):
+def test_a_folder_that_does_not_exist_is_an_error(store: Store, tmp_path: Path):
     crosswalk.add(store, NAMES, KEY)
 
     with pytest.raises(UnreadableError, match="No such file or directory"):

@@ -19,7 +19,7 @@ with writing(sys.argv[1]):
 """
 
 
-def test_a_second_publisher_is_told_who_holds_the_store(
+def test_a_second_publisher_learns_who_holds_the_store(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("e2analytics.store.lock._WAIT_SECONDS", 0.2)
@@ -39,7 +39,7 @@ def test_a_second_publisher_is_told_who_holds_the_store(
         pass
 
 
-def test_a_store_that_cannot_be_made_is_told(tmp_path: Path):
+def test_a_store_that_cannot_be_made_is_an_error(tmp_path: Path):
     (tmp_path / "file").write_text("")
 
     with (

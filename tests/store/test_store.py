@@ -106,13 +106,13 @@ def test_another_version_is_refused(store: Store):
         store.check("check")
 
 
-def test_no_store_is_told_with_what_to_do(tmp_path: Path):
+def test_a_missing_store_is_an_error_that_says_what_to_do(tmp_path: Path):
     with pytest.raises(StoreError, match="Make one: e2analytics run"):
         open_published(str(tmp_path / "nothing"))
     assert not (tmp_path / "nothing").exists()
 
 
-def test_a_damaged_table_is_told_by_name(store: Store):
+def test_a_damaged_table_is_named(store: Store):
     for file in Path(store.uri, "dxa").glob("*.parquet"):
         file.unlink()
 

@@ -150,7 +150,7 @@ def upgrade(
 
 
 def is_changed(name: str, from_version: int, steps: tuple[Step, ...] = STEPS) -> bool:
-    """Tell whether a table, by its name under a schema version, is stored otherwise today."""
+    """Return whether a table, by its name under a schema version, has another name or other columns today."""
     today = name_today(name, from_version, steps)
     return today != name or any(step.changes_of(today) for step in _after(from_version, steps))
 

@@ -27,7 +27,7 @@ from e2analytics.tables.registry import CANONICAL, order_of, schema_of
 from e2analytics.tables.snapshot import Outputs
 
 
-# What a manifest says beyond the outputs: eight facts, each by its name.
+# Nine parameters: each of them is a fact of the manifest, given by name.
 def publish(
     store: Store,
     outputs: Outputs,
@@ -44,6 +44,8 @@ def publish(
 
     ``key_check`` is None where nothing was read, so that no key was needed.
     """
+    # A newer e2analytics may have migrated the store since the job was checked.
+    store.check(key_check)
     before = store.published()
     published = {name: at.version for name, at in store.tables(before).items()} if before else {}
     versions = _write_tables(store.delta, outputs, published)

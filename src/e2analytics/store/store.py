@@ -133,7 +133,7 @@ class Store:
         return runs.row(-1, named=True) if len(runs) else None
 
     def first_as_of(self, as_of: date) -> dict[str, Any] | None:
-        """Return the manifest of the first run that judged everything as of exactly this day."""
+        """Return the manifest of the first run that flagged as of exactly this day."""
         runs = self.runs().filter((pl.col("as_of") == as_of) & (pl.col("part") != "ingest"))
         return runs.row(0, named=True) if len(runs) else None
 
