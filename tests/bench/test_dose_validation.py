@@ -62,7 +62,7 @@ def test_the_model_is_nearly_as_good_as_one_who_knows_the_parameters(scenario):
 
 def test_one_draw_in_transition_stands_for_the_dose_that_has_its_effect():
     model = dose_recovery.fit(
-        dose_recovery.simulate(dose_recovery.Plan(200)).draws, dose_recovery.COVARIATES
+        dose_recovery.simulate(dose_recovery.CohortDesign(200)).draws, dose_recovery.COVARIATES
     )
 
     found = dose_recovery.same_effect(model, np.array([1.0, 1.0]), np.array([0.5, 1.0]))
