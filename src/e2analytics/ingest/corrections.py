@@ -1,4 +1,4 @@
-"""Returns: what a supplier is asked to mend, as lists that can go back to them.
+"""Writes the corrections that each supplier is asked for, as lists to send back.
 
 In    quarantine, files
 Out   for every feed and drop ``<feed>-<run>.csv``, and the same as ``.xlsx`` with a page of summary;
@@ -49,14 +49,14 @@ def write(
     files
         The ledger.
     folder
-        Where to; made if it is not there.
+        Where to write; created if missing.
     run_id
         The one drop to write for; None for all.
 
     Returns
     -------
     list of Path
-        What was written; nothing for a drop in which nothing was to be mended.
+        The files written; none for a drop without corrections.
 
     Raises
     ------
@@ -88,14 +88,14 @@ def _lines(quarantine: pl.DataFrame) -> pl.DataFrame:
 
 
 def _files_of(lines: pl.DataFrame, files: pl.DataFrame, feed: str, run_id: str) -> pl.DataFrame:
-    """Return the ledger of a drop: what a run read of a feed, and whatever its list is about."""
+    """Return the ledger of a drop: the files that a run read of a feed, and those that its list names."""
     listed = pl.col("source_file").is_in(lines["source_file"].unique().to_list())
     read_then = (pl.col("feed") == feed) & (pl.col("run_id") == run_id)
     return files.filter(listed | read_then).sort("source_file")
 
 
 def by_rule(quarantine: pl.DataFrame) -> pl.DataFrame:
-    """Count the lines of each rule, those with the most to mend first.
+    """Count the lines of each rule, most open lines first.
 
     >>> by_rule(pl.DataFrame({"rule": ["a", "a"], "severity": "warn", "advice": "Look.",
     ...                       "state": ["open", "resolved"]})).rows()
@@ -119,7 +119,7 @@ def _write_book(file: Path, quarantine: pl.DataFrame, files: pl.DataFrame, *, ti
     lines = book.add_sheet("Lines", _WIDTHS["Lines"])
     for sheet, pages_high in ((summary, 1), (lines, 0)):
         sheet.set_landscape()
-        sheet.fit_to_pages(1, pages_high)  # 0: as many as it takes
+        sheet.fit_to_pages(1, pages_high)  # 0: no limit
     lines.freeze_panes(1, 0)
     lines.repeat_rows(0)
     for number, (values, style) in enumerate(_summary(quarantine, files, title)):

@@ -1,4 +1,4 @@
-"""Intake: every row ever read with its one fate, and what was found out about rows and files."""
+"""Intake: every row ever read with its one fate, the quarantine, the ledger and suspected unit mix-ups."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Intake:
     quarantine, files, unit_slips
         As their contracts say.
     lines
-        One row a source line, with its fate.
+        One row for each source line, with its fate.
     """
 
     rows: Mapping[str, pl.DataFrame]
@@ -69,7 +69,7 @@ def every_row(sources: Sources, before: Snapshot) -> dict[str, pl.DataFrame]:
 
 
 def counts_of_rows(intake: Intake, sources: Sources) -> dict[str, int]:
-    """Count rows by fate, and files by what became of them, for the manifest."""
+    """Count rows by fate, and files by outcome, for the manifest."""
     return {
         "rows_read": int(intake.files["rows_read"].sum()),
         **{fate: int(intake.files[fate].sum()) for fate in FATES},

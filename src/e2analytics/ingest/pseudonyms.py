@@ -1,4 +1,4 @@
-"""Turns patient identifiers into keyed pseudonyms at the door.
+"""Replaces patient identifiers by keyed pseudonyms as soon as they are read.
 
 In    a patient identifier as a supplier writes it, and the namespace that it belongs to
 Out   ``p`` and 20 hexadecimal digits: HMAC-SHA256 under the clinic's key, cut to 80 bits
@@ -29,14 +29,14 @@ def pseudonym(key: bytes, namespace: str, identifier: str) -> str:
 
 
 def keyed_hash(key: bytes, namespace: str, text: str) -> str:
-    """Return a hash of ``text`` that nobody can try names against without the key."""
-    # The length in front keeps ("ab", "c") and ("a", "bc") apart.
+    """Return a hash of ``text``: without the key, guesses cannot be tested against it."""
+    # The length in front distinguishes ("ab", "c") from ("a", "bc").
     message = f"{len(namespace)}:{namespace}{text}".encode()
     return hmac.digest(key, message, "sha256").hex()
 
 
 class Pseudonyms:
-    """The pseudonyms of one reading: each patient's is made once, whatever the number of his rows.
+    """The pseudonyms of one reading: each patient's is made once, however many rows he has.
 
     Parameters
     ----------
@@ -46,10 +46,10 @@ class Pseudonyms:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, _Namespace] = {}
 
     def crosswalk(self) -> pl.DataFrame:
-        """Return ``patient_id, source_patient_id, namespace`` of all who were met."""
+        """Return ``patient_id, source_patient_id, namespace`` of all patients so far."""
         frames = [
             pl.DataFrame(
                 {
@@ -75,13 +75,13 @@ class Pseudonyms:
         rows
             Rows with a ``patient_id``.
         namespace
-            Whose numbering it is.
+            Namespace of the identifiers.
         id_prefixes
-            Further columns that a feed made of the patient's number, with what stands before it.
+            Further columns that a feed made of the patient's number, with the prefix of each.
         hashed
             Further columns in which a feed joined the patient's number to something else.
         """
-        known = self._known.setdefault(namespace, _Known(self._key, namespace))
+        known = self._known.setdefault(namespace, _Namespace(self._key, namespace))
         replaced = rows.with_columns(known.pseudonyms_of(rows["patient_id"]))
         replaced = replaced.with_columns(
             pl.concat_str(pl.lit(prefix), "patient_id").alias(name)
@@ -100,25 +100,25 @@ class Pseudonyms:
         )
 
 
-class _Known:
-    """The patients of one namespace that were met."""
+class _Namespace:
+    """The patients of one namespace so far."""
 
     def __init__(self, key: bytes, namespace: str) -> None:
         self._key, self._namespace = key, namespace
-        # Categories of their own: with those of other texts an identifier could come out.
+        # Categories of their own: shared ones could expose an identifier elsewhere.
         self.identifiers = pl.Series(dtype=pl.Categorical(pl.Categories.random()))
         self._of_category = pl.Series(dtype=TEXT)
 
     def pseudonyms_of(self, identifiers: pl.Series) -> pl.Series:
         """Return the pseudonym of each identifier; null stays null."""
-        met = identifiers.cast(self.identifiers.dtype)
-        category = met.to_physical()
-        # Polars types the largest of any column alike; of category numbers it is one.
+        coded = identifiers.cast(self.identifiers.dtype)
+        category = coded.to_physical()
+        # Polars gives the maximum of every column one type; that of category numbers is an int.
         n_new = int(category.max() or 0) + 1 - len(self._of_category)  # type: ignore[arg-type]
         none = pl.repeat(None, max(n_new, 0), dtype=TEXT, eager=True)
         self._of_category = pl.concat([self._of_category, none])
-        unnamed = met.is_not_null() & self._of_category.gather(category).is_null()
-        self._name(met.filter(unnamed).unique(maintain_order=True))
+        unnamed = coded.is_not_null() & self._of_category.gather(category).is_null()
+        self._name(coded.filter(unnamed).unique(maintain_order=True))
         return self._of_category.gather(category).alias(identifiers.name)
 
     def _name(self, new: pl.Series) -> None:

@@ -1,12 +1,12 @@
-"""Quality: how good each supplier's data are, table by table and month by month.
+"""Grades the data of each supplier, table by table and month by month.
 
 In    the reconciled rows of every table, the ledger of files, the day of each run
 Out   quality   grain feed, table, month: shares with numerator and denominator, and grades A to D
 
 Completeness, conformance and plausibility are the categories of Kahn et al., eGEMs 2016;4(1):1244,
-doi 10.13063/2327-9214.1244; timeliness stands beside them. What the data cannot tell is null, never
-100 %. Judged are the rows that stand or wait (``accepted``, ``quarantined``), so that a supplier who
-mends rows gets a better grade, and not those that gave way, were cancelled or are none of ours.
+doi 10.13063/2327-9214.1244; timeliness is added to them. A share that the data cannot give is null, never
+100 %. Only accepted and quarantined rows count, so that a supplier who corrects rows gets a better grade;
+superseded, withdrawn and excluded rows do not.
 Changes no row and rejects none.
 """
 
@@ -24,12 +24,12 @@ from e2analytics.tables.months import month_of
 
 OUR_OWN_RULE: Final = "our own rule"
 MIN_ROWS: Final = 20
-"""Our own rule: of fewer rows a share is told, but not graded."""
+"""Our own rule: a share of fewer rows is reported and not graded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The values at which a grade begins: A from ``a`` on, then B, then C; D is what is left."""
+    """The values at which a grade begins: A from ``a`` on, then B, then C; D is below them."""
 
     a: float
     b: float
@@ -44,7 +44,7 @@ SCALES: Final[Mapping[str, Scale]] = {
     "plausibility": Scale(0.99, 0.97, 0.90, "share of accepted rows, at least"),
     "timeliness": Scale(7, 14, 30, "median days from draw to report, at most"),
 }
-"""The grade of all is the worst of those that are known: :data:`OUR_OWN_RULE`, too."""
+"""The overall grade is the worst of the known ones (our own rule)."""
 
 WANTED: Final[Mapping[str, tuple[str, ...]]] = {
     "patients": ("patient_id", "clinic_id", "sex", "birth_date", "height_cm", "weight_kg"),
@@ -62,7 +62,7 @@ _EVENT: Final = {
     "medications": ("started_on", "started_on"),
     "events": ("occurred_on", "occurred_on"),
 }
-"""The day of what a row tells, and the name that rules and feeds have for it."""
+"""The day of the event in a row, and its name in rules and feeds."""
 
 _MONTHS: Final = 120_000
 """More than there are."""
@@ -82,7 +82,7 @@ def grade(
     files
         The ledger: ``source_file``, ``feed``, ``run_id``.
     read_on
-        The as-of day of each run, by ``run_id``; a run that is missing says nothing about time.
+        The as-of day of each run, by ``run_id``; a missing run gives no days to read.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def _count(table: str, rows: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:
     known = read_from.rows.select(pl.col("source_file").cast(pl.String)).join(
         files, on="source_file", how="left", maintain_order="left"
     )
-    # At once, so that no copy is made of all that is known of many rows.
+    # In one select: it makes no copy of the other columns of many rows.
     judged = rows.select(
         file=read_from.of,
         day=_day(table, rows),
@@ -115,7 +115,7 @@ def _count(table: str, rows: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:
         plausible=accepted & (pl.col("failed_rules") == ""),
         days_to_report=pl.when(accepted).then(_days_to_report(table, rows)),
         # A day that the feed made up does not tell when the supplier could have sent the row.
-        is_told=accepted & ~_declared(rows, _EVENT.get(table, ())[1:]),
+        is_counted=accepted & ~_declared(rows, _EVENT.get(table, ())[1:]),
     ).filter("is_judged")
     return (
         _counts(judged, known)
@@ -129,7 +129,7 @@ def _count(table: str, rows: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:
 
 
 def _counts(judged: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Count by feed and month; what is the same for all rows of a file and day is added up first."""
+    """Count by feed and month; rows of one file and day are added up first."""
     n = pl.len().cast(pl.Int64)
     by_day = (
         judged.lazy()
@@ -138,7 +138,7 @@ def _counts(judged: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
             n.alias("n_rows"),
             *(
                 pl.col(name).sum().cast(pl.Int64)
-                for name in ("complete", "accepted", "plausible", "is_told")
+                for name in ("complete", "accepted", "plausible", "is_counted")
             ),
         )
         .collect()
@@ -150,7 +150,7 @@ def _counts(judged: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
         .with_columns(
             month=month_of(pl.col("day")),
             days_to_read=pl.when(read).then(days_to_read),
-            n_read=pl.when(read).then("is_told").otherwise(0),
+            n_read=pl.when(read).then("is_counted").otherwise(0),
         )
         .sort("days_to_read", "file", "day")
         .group_by("feed", "month", maintain_order=True)
@@ -169,7 +169,7 @@ def _counts(judged: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
 
 
 def _median_of_counts(value: str, n: str) -> pl.Expr:
-    """Return the median of values in order, each of which is there ``n`` times."""
+    """Return the median of sorted values, each of which occurs ``n`` times."""
     reached, half = pl.col(n).cum_sum() * 2, pl.col(n).sum()
     there = (pl.col(n) > 0) & pl.col(value).is_not_null()
     lower = pl.col(value).filter(there & (reached >= half)).first()
@@ -184,7 +184,7 @@ def _medians(judged: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
     return (
         judged.lazy()
         .filter(pl.col("days_to_report").is_not_null())
-        # One number for both: to group many rows by two columns takes twice as long.
+        # One number for both: grouping many rows by two columns takes twice as long.
         .select("days_to_report", group=of_feed * _MONTHS + month_of(pl.col("day")))
         .group_by("group")
         .agg(
@@ -211,19 +211,19 @@ def _complete(table: str, rows: pl.DataFrame) -> pl.Expr:
 
 
 def _declared(rows: pl.DataFrame, names: tuple[str, ...]) -> pl.Expr:
-    """Tell the rows of which the feed declared one of these columns, so that no supplier gave it."""
+    """Return which rows have one of these columns from the feed description, not from the supplier."""
     return _names_one_of(rows, "imputed", names) if "imputed" in rows.columns else pl.lit(False)
 
 
 def _names_one_of(rows: pl.DataFrame, column: str, names: tuple[str, ...]) -> pl.Expr:
-    """Tell the rows in which a list of names, separated by blanks, holds one of ``names``."""
-    # Few lists, many rows: the names are looked for once a list.
+    """Return which rows have one of ``names`` in a list of names separated by blanks."""
+    # Few lists, many rows: each list is searched once.
     lists = rows[column].unique().drop_nulls().cast(pl.String)
     return pl.col(column).is_in([each for each in lists if {*each.split()} & {*names}])
 
 
 def _day(table: str, rows: pl.DataFrame) -> pl.Expr:
-    """Return the day of what a row tells, unless it cannot be."""
+    """Return the day of the event in a row, null where it is impossible."""
     if table not in _EVENT:
         return pl.lit(None, dtype=pl.Date)
     day, name = _EVENT[table]
@@ -240,7 +240,7 @@ def _days_to_report(table: str, rows: pl.DataFrame) -> pl.Expr:
 
 def _graded(counted: pl.DataFrame) -> pl.DataFrame:
     shares = counted.with_columns(
-        # Nothing of nothing is not 100 %.
+        # 0 of 0 is null, not 100 %.
         pl.when(pl.col(f"{name}_of") > 0)
         .then(pl.col(f"{name}_n") / pl.col(f"{name}_of"))
         .alias(name)
@@ -251,8 +251,8 @@ def _graded(counted: pl.DataFrame) -> pl.DataFrame:
             _letter(pl.col(name), pl.col(f"{name}_of"), SCALES[name]).alias(f"{name}_grade")
             for name in _SHARES
         ),
-        # Fewer days are better. Days until we read it are shown and not graded: a first delivery of
-        # years of history is late by its nature.
+        # Fewer days are better. Days until a row is read are shown and not graded: a first
+        # delivery of years of history is always late.
         timeliness_grade=_letter(
             pl.col("days_to_report"), pl.col("days_to_report_of"), SCALES["timeliness"]
         ),

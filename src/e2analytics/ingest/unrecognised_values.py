@@ -1,4 +1,4 @@
-"""Collects the supplier's words that nobody taught us: tests, units, drugs, sites, codes.
+"""Collects unrecognised values: a supplier's words for tests, units, drugs, sites and codes.
 
 In    rows of a table as text, and the same rows judged
 Out   ``table, what, text, n_rows``: each text with the number of its rows
@@ -23,7 +23,7 @@ LONGEST: Final = 60
 
 
 class _Word(NamedTuple):
-    """Texts of ``columns``, in rows that are excluded for a reason or break a rule of the name ``sign``."""
+    """Texts of ``columns``, in rows that are excluded for a reason or break the rule named ``sign``."""
 
     what: str
     columns: tuple[str, ...]
@@ -55,24 +55,24 @@ _SCHEMA: Final = {
 
 
 class UnknownTexts:
-    """What was met so far in one file."""
+    """The unrecognised texts of one file."""
 
     def __init__(self) -> None:
-        self._met: list[pl.DataFrame] = []
+        self._texts: list[pl.DataFrame] = []
 
     def add(self, table: str, text: pl.DataFrame, judged: pl.DataFrame) -> None:
-        """Look through rows of ``table``; ``text`` and ``judged`` are the same rows."""
+        """Add the unrecognised texts of rows of ``table``; ``text`` and ``judged`` are the same rows."""
         broken = judged["failed_rules"].cast(pl.String).str.split(" ")
         for word in _WORDS[table]:
             is_it = (judged["excluded"].cast(pl.String) == word.sign).fill_null(False)
             rows = text.filter(is_it | broken.list.contains(word.sign))
             if len(rows):
-                self._met.append(_counted(table, word, rows))
+                self._texts.append(_counted(table, word, rows))
 
     def counts(self, *, show_all: bool) -> pl.DataFrame:
         """Return the texts by number of rows, the most frequent first."""
         each = (
-            pl.concat([pl.DataFrame(schema=_SCHEMA), *self._met])
+            pl.concat([pl.DataFrame(schema=_SCHEMA), *self._texts])
             .group_by("table", "what", "text", maintain_order=True)
             .agg(
                 pl.col("n_rows").sum(),
@@ -93,7 +93,7 @@ class UnknownTexts:
 
 
 def _counted(table: str, word: _Word, rows: pl.DataFrame) -> pl.DataFrame:
-    # A table without patients has its rows for them.
+    # In a table without patients every row counts as one.
     patient = "patient_id" if "patient_id" in rows.columns else "source_line"
     patients = pl.col(patient).cast(pl.String).drop_nulls().unique().head(FEWEST)
     return (

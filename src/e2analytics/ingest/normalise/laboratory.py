@@ -1,10 +1,10 @@
-"""Understands laboratory rows: which analyte, unit and assay, and which interval a result allows.
+"""Normalises laboratory rows: analyte, unit, assay, and the interval that a result allows.
 
-In    text rows of labs (``feeds.mapping``), with what is read again as ``raw_*``
+In    text rows of labs (``feeds.mapping``), with the columns to be read as ``raw_*``
 Out   the same rows, same grain, with typed columns
 
-What many rows have in common (test, code, unit, method, laboratory, status) is understood once for all of
-them. A result that is below or above a limit becomes the interval it allows; "not detected" has no limit
+Rows of one kind (test, code, unit, method, laboratory, status) are normalised once for all of them. A
+result that is below or above a limit becomes the interval it allows; "not detected" has no limit
 and stays unreadable.
 """
 
@@ -27,14 +27,14 @@ OTHER_ANALYTE: Final = "other_analyte"
 _NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?"
 _BELOW = r"<=?|=<|≤|(?:less|lower) than(?: or equal to)?|below|under"
 _ABOVE = r">=?|=>|≥|(?:greater|more|higher) than(?: or equal to)?|above|over"
-# "5.0 H", "5.0*", "5.0 (L)": laboratories print their flags beside the number.
+# "5.0 H", "5.0*", "5.0 (L)": laboratories print their flags next to the number.
 _FLAG = r"(?:\*{1,3}|[(\[]?(?:hh?|ll?|aa?|high|low|abnormal|critical)[)\]]?\*?)"
 _RESULT = rf"^(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE}))?\s*(?P<number>{_NUMBER})\s*{_FLAG}?$"
 _KIND: Final = ("test_name", "loinc", "raw_unit", "method", "performing_lab", "raw_status")
-"""What a laboratory row has in common with many others: understood once for all of them."""
+"""The kind of a laboratory row: many rows share one."""
 _KEPT: Final = ("loinc", "performing_lab")
-"""What of it stays in the row, as a category like all that was understood."""
-_UNDERSTOOD: Final = (
+"""Columns of the kind that stay in the row, as categories."""
+_OF_KIND: Final = (
     "analyte",
     "unit",
     "factor",
@@ -54,10 +54,10 @@ _UNDERSTOOD: Final = (
 _NAMES_METHOD: Final = ("method", "test_name")
 
 
-def understood(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
+def normalise(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
     """Return the rows with typed columns; times without an offset are of ``timezone``."""
     kinds = distinct(rows.select(_KIND))
-    known = _understood_once(tuple(kinds.rows.iter_rows()))[kinds.of]
+    known = _normalised_once(tuple(kinds.rows.iter_rows()))[kinds.of]
     measured = _with_interval(rows.drop(_KEPT).hstack(known))
     collected_at, collected_on = instant(rows["raw_collected_at"], timezone)
     reported_at, _ = instant(rows["raw_reported_at"], timezone)
@@ -71,13 +71,13 @@ def understood(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
 
 
 @lru_cache(maxsize=4)
-def _understood_once(kinds: tuple[tuple[str | None, ...], ...]) -> pl.DataFrame:
-    """Understand kinds of laboratory rows; the batches of one file mostly hold the same."""
+def _normalised_once(kinds: tuple[tuple[str | None, ...], ...]) -> pl.DataFrame:
+    """Normalise kinds of laboratory rows; the batches of one file mostly hold the same kinds."""
     named = pl.DataFrame(kinds, schema=dict.fromkeys(_KIND, pl.String()), orient="row")
-    return to_categories(_understood_kinds(named))
+    return to_categories(_normalised_kinds(named))
 
 
-def _understood_kinds(kinds: pl.DataFrame) -> pl.DataFrame:
+def _normalised_kinds(kinds: pl.DataFrame) -> pl.DataFrame:
     """Add to each kind of laboratory row its analyte, unit and factor, and what proves its assay."""
     named = (
         kinds.with_columns(
@@ -87,7 +87,7 @@ def _understood_kinds(kinds: pl.DataFrame) -> pl.DataFrame:
         .join(reference.analyte_codes(), on="loinc", how="left", maintain_order="left")
         .join(reference.analyte_names(), on="spelling", how="left", maintain_order="left")
     )
-    # A code of something else outweighs the name beside it: names are what people shorten.
+    # A code of another test outweighs the name: names are shortened, codes are not.
     by_name = pl.when(pl.col("code_known").is_null()).then("analyte_by_name")
     contradicted = pl.col("analyte_by_code") != pl.col("analyte_by_name")
     return (
@@ -103,12 +103,12 @@ def _understood_kinds(kinds: pl.DataFrame) -> pl.DataFrame:
             assay_otherwise=pl.coalesce("assay_by_code", _assay_by_laboratory()),
             status=pl.col("raw_status").str.to_uppercase().fill_null("F"),
         )
-        .select(*_UNDERSTOOD)
+        .select(*_OF_KIND)
     )
 
 
 def _assay_in(column: str, words: str) -> pl.Expr:
-    """Tell which assay a text names; null if none or both."""
+    """Return the assay that a text names; null if none or both."""
     text = pl.col(column).str.to_lowercase()
     patterns = reference.load("analytes")[words]
     ms, ia = (text.str.contains("|".join(patterns[assay])) for assay in ("ms", "ia"))
@@ -138,50 +138,50 @@ def _assay_by_laboratory() -> pl.Expr:
 def _with_interval(rows: pl.DataFrame) -> pl.DataFrame:
     """Add a result as the interval of values that it allows, in the analyte's unit, and its status."""
     plain = rows["raw_value"].cast(pl.Float64, strict=False)
-    # Nearly all results are plain numbers: the others are picked out, and each wording understood once.
+    # Nearly all results are plain numbers. Of the others each wording is parsed once.
     at = (plain.is_null() & rows["raw_value"].is_not_null()).arg_true()
-    read = _read(rows["raw_value"][at])
-    said = {
-        name: pl.repeat(False, len(rows), dtype=pl.Boolean, eager=True).scatter(at, read[name])
+    parsed = _parsed(rows["raw_value"][at])
+    flags = {
+        name: pl.repeat(False, len(rows), dtype=pl.Boolean, eager=True).scatter(at, parsed[name])
         for name in ("below", "above", "pending", "nothing")
     }
-    below, above, pending, nothing = (pl.lit(each) for each in said.values())
-    told = finite(pl.lit(plain.scatter(at, read["number"]))) * pl.col("factor")
+    below, above, pending, nothing = (pl.lit(each) for each in flags.values())
+    value = finite(pl.lit(plain.scatter(at, parsed["number"]))) * pl.col("factor")
     return rows.with_columns(
-        value_low=pl.when(below & (told >= 0)).then(0.0).otherwise(told),
-        value_high=pl.when(~above).then(told),
-        limit_below=pl.when(below).then(told),
-        # A line that waits for its result must not take the place of a final one.
+        value_low=pl.when(below & (value >= 0)).then(0.0).otherwise(value),
+        value_high=pl.when(~above).then(value),
+        limit_below=pl.when(below).then(value),
+        # A pending line must not supersede a final result.
         status=pl.when(pending & (pl.col("status") != "X")).then(_word("P")).otherwise("status"),
         no_result=pending | nothing,
     )
 
 
-def _read(texts: pl.Series) -> pl.DataFrame:
-    """Understand results that are no plain numbers: a number with its comparator, or words."""
+def _parsed(texts: pl.Series) -> pl.DataFrame:
+    """Parse results that are not plain numbers: a number with its comparator, or words."""
     return pl.DataFrame({"wording": texts}).join(
         _wordings(texts.unique()), on="wording", how="left", maintain_order="left"
     )
 
 
 def _wordings(texts: pl.Series) -> pl.DataFrame:
-    """Understand results that are no plain numbers: a number with its comparator, or words."""
+    """Parse results that are not plain numbers: a number with its comparator, or words."""
     words = reference.load("analytes")["no_result"]
     text = pl.col("wording").str.to_lowercase()
     part = text.str.extract_groups(_RESULT).struct
-    said = text.str.strip_chars(" .!*-()[]")
+    phrase = text.str.strip_chars(" .!*-()[]")
     return pl.DataFrame({"wording": texts.drop_nulls()}, schema={"wording": pl.String}).select(
         "wording",
         number=part.field("number").cast(pl.Float64, strict=False),
         below=part.field("below").is_not_null(),
         above=part.field("above").is_not_null(),
-        pending=said.is_in(words["pending"]),
-        nothing=said.is_in(words["not_measured"]),
+        pending=phrase.is_in(words["pending"]),
+        nothing=phrase.is_in(words["not_measured"]),
     )
 
 
 def _why_excluded() -> pl.Expr:
-    # A cancellation is of whatever its number is of.
+    # A cancellation concerns whatever row has its number.
     cancelled = (pl.col("status") == "X").fill_null(False)
     other = pl.col("analyte").is_null() & pl.col("test_name").is_not_null()
     return pl.coalesce(
@@ -192,7 +192,7 @@ def _why_excluded() -> pl.Expr:
 
 
 def _assay() -> pl.Expr:
-    """Tell the assay, in order of proof (``methods`` of analytes.yaml and what follows it)."""
+    """Return the assay, in order of proof (``methods`` of analytes.yaml and what follows it)."""
     table = reference.load("analytes")
     hedged = pl.col("comment").str.to_lowercase().str.contains("|".join(table["prose"]["hedges"]))
     blind = (pl.col("analyte") == "estradiol") & (

@@ -1,7 +1,7 @@
-"""Reads how a prescription says to take a drug: mg per dose, and doses per week.
+"""Parses the directions of a prescription (sig): mg per dose, and doses per week.
 
-In    the words of orders: what the sig says, the strength, the drug as it is written
-Out   what they fix, one row for each different wording; what they leave open is null
+In    the wordings of orders: sig, strength, and drug as written
+Out   dose and frequency, one row for each different wording; null where the wording leaves them open
 
 Refuses to guess. A range, a taper and "as needed" fix nothing (``sig_varies``); "as directed" says
 nothing; two doses in one sig, two frequencies that disagree, tablets of unknown strength leave their
@@ -20,11 +20,11 @@ from e2analytics.reference import load
 
 WORDING: Final = ("sig", "strength", "raw_drug")
 LONGEST: Final = 500
-"""Characters; what is longer is a letter, not a sig, and is not read."""
+"""Characters; a longer text is a letter, not a sig, and is not read."""
 SAME_DOSE_RATIO: Final = 0.05
-"""How far two doses may be apart and be one: a third of a tablet is written 0.33 mg. Our own rule."""
+"""Relative difference within which two doses are the same: a third of a tablet is written 0.33 mg. Our own rule."""
 
-# A number that is not the end of another one: of 1,000 and 5/8 nothing is read.
+# A number that is not the end of another one: 1,000 and 5/8 are not read.
 _N: Final = r"(?<![0-9.,/])([0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
 _MG: Final = r"(?:mg|milligrams?)\b"
 _ML: Final = r"(?:ml|milliliters?|millilitres?|cc)\b"
@@ -71,7 +71,7 @@ _FRACTIONS: Final = {"½": " 1/2 ", "¼": " 1/4 ", "¾": " 3/4 ", "⅓": " 1/3 "
 
 
 class Sig(NamedTuple):
-    """What a sig fixes; ``varies`` tells that it says outright that the dose is not always the same."""
+    """What a sig fixes; ``varies``: it states that the dose is not always the same."""
 
     dose_mg: float | None
     doses_per_week: float | None
@@ -173,7 +173,7 @@ def _says(text: str, kind: str) -> bool:
 
 def _is_range(text: str) -> bool:
     unit = rf"(?: ?(?:{_MG}|{_ML}|{_TABLET}))?"
-    # "1 mg - 2 times a week" is no range: there the dash stands apart from both.
+    # "1 mg - 2 times a week" is no range: its dash has blanks on both sides.
     patterns = (rf"{_N} ?- ?[0-9.]", rf"{_N}{unit}-[0-9.]", rf"{_N}{unit} (?:to|or) [0-9.]")
     return any(re.search(pattern, text) for pattern in patterns)
 
@@ -187,7 +187,7 @@ def _doses_per_week(text: str) -> float | None:
     often, text = _how_often(text)
     left = re.sub(r"\b1 ?(?:x|times)\b", " ", text)
     if days is None or re.search(r"\btimes\b|[0-9)] ?x\b(?! ?[0-9.])", left):
-        return None  # "2 times", and nobody says in what
+        return None  # "2 times", of an unknown period
     if days and not often:
         return float(days)
     if len(often) > 1:
@@ -215,7 +215,7 @@ def _days_named(text: str) -> tuple[int | None, str]:
 
 
 def _how_often(text: str) -> tuple[list[float], str]:
-    """Return the different numbers of doses a week that the text speaks of, and what is left of it."""
+    """Return the different numbers of doses a week that the text names, and the rest of the text."""
     per_week: list[float] = []
     for pattern in (_EVERY, _EVERY_NTH):
         per_week += [
@@ -229,11 +229,11 @@ def _how_often(text: str) -> tuple[list[float], str]:
     words = _any_of("doses_per_week")
     meaning = load("drugs")["sig"]["doses_per_week"]
     per_week += [float(meaning[word]) for word in re.findall(words, text)]
-    apart: list[float] = []
+    different: list[float] = []
     for number in sorted(per_week):
-        if not apart or number > apart[-1] * (1 + SAME_DOSE_RATIO):
-            apart.append(number)
-    return apart, re.sub(words, " ", text)
+        if not different or number > different[-1] * (1 + SAME_DOSE_RATIO):
+            different.append(number)
+    return different, re.sub(words, " ", text)
 
 
 class _Amounts(NamedTuple):
@@ -260,7 +260,7 @@ def _amounts(text: str) -> _Amounts:
     strength = rf"{_N} ?{_MG} ?(?:(?:/|per )? ?{_TABLET}|each\b)"
     per_tablet |= {float(mg) for mg in re.findall(strength, text)}
     text = re.sub(strength, " ", text)
-    # Two numbers in a row are two numbers: which of them counts is not said.
+    # Two numbers in a row are two numbers: which of them counts is open.
     counted = rf"(?:{_N} )?{_N} ?{_TABLET}|\btake {_N} (?:po|by mouth|orally)\b"
     tablets |= {float(n) for found in re.findall(counted, text) for n in found if n}
     ml = {float(n) for n in re.findall(rf"{_N} ?{_ML}", text)}
@@ -273,31 +273,31 @@ def _is_size(ml: str) -> bool:
 
 
 def _dose_mg(text: str, strength: str, drug: str) -> float | None:
-    said = _amounts(text)
-    if not said.are_single() or (said.tablets and said.ml):
+    named = _amounts(text)
+    if not named.are_single() or (named.tablets and named.ml):
         return None
-    mg = _only(said.mg)
-    if mg is not None and not said.tablets and not said.ml:
+    mg = _only(named.mg)
+    if mg is not None and not named.tablets and not named.ml:
         return mg
-    per_tablet = _strength(said.per_tablet, strength, drug, "per_tablet")
-    if not said.tablets and not said.ml:
+    per_tablet = _strength(named.per_tablet, strength, drug, "per_tablet")
+    if not named.tablets and not named.ml:
         # "1 mg tablet daily" is one tablet.
-        return per_tablet if said.per_tablet else None
-    each = per_tablet if said.tablets else _strength(said.per_ml, strength, drug, "per_ml")
-    number = _only(said.tablets | said.ml)
+        return per_tablet if named.per_tablet else None
+    each = per_tablet if named.tablets else _strength(named.per_ml, strength, drug, "per_ml")
+    number = _only(named.tablets | named.ml)
     counted = None if each is None or number is None else each * number
     if mg is None or _same(mg, counted):
         return counted if mg is None else mg
     if counted is None:
         # "2 tablets (1 mg)" may be 1 mg or 2; of one tablet and of a volume the mg are the dose.
-        return mg if said.ml or number == 1 or "total" in text else None
+        return mg if named.ml or number == 1 or "total" in text else None
     return counted if _same(mg, each) else None
 
 
-def _strength(said: set[float], strength: str, drug: str, of: str) -> float | None:
-    """Return the one strength that sig, strength and drug agree on; null if none says it or two differ."""
+def _strength(in_sig: set[float], strength: str, drug: str, of: str) -> float | None:
+    """Return the one strength that sig, strength and drug agree on; null if none has it or two differ."""
     written = [_written_strength(text.lower(), of) for text in (strength, drug)]
-    different = {number for numbers in (said, *written) for number in numbers}
+    different = {number for numbers in (in_sig, *written) for number in numbers}
     return _only(different) if len(different) == 1 else None
 
 

@@ -1,11 +1,11 @@
-"""Normalise: from a supplier's words to one scale, one code, one calendar.
+"""Normalises text rows: a supplier's words become one scale, one code, one calendar.
 
 In    text rows of one table (``feeds.mapping``), grain source_file, source_line, source_part
-Out   the same rows, same grain, with typed columns; what was written stays beside them as ``raw_*``
+Out   the same rows, same grain, with typed columns; the text as written stays as ``raw_*``
 
-Drops nothing and judges nothing. What cannot be understood becomes null next to its ``raw_*`` text,
-which ``validate`` can count; ``excluded`` names why a row is none of ours (another analyte, another drug,
-a text that says that nothing was measured).
+Drops nothing and judges nothing. What cannot be parsed becomes null next to its ``raw_*`` text, which
+``rules`` then count; ``excluded`` names why a row is outside the analysis (another analyte, another drug,
+nothing measured).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from e2analytics.reference import vertebrae
 OTHER_DRUG: Final = "other_drug"
 INVALID_SCAN: Final = "invalid_scan"
 SAME_FREQUENCY_RATIO: Final = 0.1
-"""How far doses_per_week may be from the sig's: every other day is written 3, 3.5 or 4. Our own rule."""
+"""Relative difference within which doses_per_week agrees with the sig: every other day is written 3, 3.5 or 4. Our own rule."""
 
 _DRUG: Final = ("raw_drug", "rxnorm")
 
@@ -40,7 +40,7 @@ def normalise(table: str, rows: pl.DataFrame, *, timezone: str) -> pl.DataFrame:
     timezone
         IANA name; of times that are written without an offset.
     """
-    raw = rows.rename({name: f"raw_{name}" for name in _READ_AGAIN[table]})
+    raw = rows.rename({name: f"raw_{name}" for name in _KEPT_AS_RAW[table]})
     return _NORMALISERS[table](raw, timezone)
 
 
@@ -83,10 +83,10 @@ def _dxa(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
 
 
 def _medications(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
-    named, said = _drugs_named(rows), sig.doses(rows)
-    told = (
-        rows.join(named, on=_DRUG, how="left", nulls_equal=True, maintain_order="left")
-        .join(said, on=sig.WORDING, how="left", nulls_equal=True, maintain_order="left")
+    drugs, sigs = _drugs_named(rows), sig.doses(rows)
+    orders = (
+        rows.join(drugs, on=_DRUG, how="left", nulls_equal=True, maintain_order="left")
+        .join(sigs, on=sig.WORDING, how="left", nulls_equal=True, maintain_order="left")
         .with_columns(
             started_on=day(rows["raw_started_on"]),
             stopped_on=day(rows["raw_stopped_on"]),
@@ -96,7 +96,7 @@ def _medications(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
     )
     cancelled = (pl.col("status") == "X").fill_null(False)
     other = (pl.col("drugs_named") == 0) & pl.col("raw_drug").is_not_null() & ~cancelled
-    return _with_dose(told).with_columns(
+    return _with_dose(orders).with_columns(
         stopped_on=pl.coalesce("stopped_on", _end_of_supply()),
         # A fill of unknown supply may be over: whatever its dose, it is not known to be in force.
         weekly_dose_mg=pl.when(~_supply_unknown()).then(
@@ -107,7 +107,7 @@ def _medications(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
 
 
 def _drugs_named(rows: pl.DataFrame) -> pl.DataFrame:
-    """Tell which drug each wording and code mean: ``drug`` is null unless they mean exactly one."""
+    """Return the drug of each wording and code; null unless they mean exactly one."""
     drugs = reference.load("drugs")["drugs"]
     wordings = rows.select(_DRUG).unique(maintain_order=True)
     is_named = {drug: _is_named(facts) for drug, facts in drugs.items()}
@@ -140,9 +140,9 @@ def _any_word(words: Iterable[str]) -> str:
 
 
 def _with_dose(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add dose and frequency: what the columns say, else what the sig says; nothing if they disagree.
+    """Add dose and frequency: of the columns, else of the sig; null if they disagree.
 
-    A sig that says that the dose varies outweighs any number. A negative number stays, to be rejected.
+    A sig with a varying dose outweighs any number. A negative number stays, to be rejected.
     """
     both = rows.with_columns(
         dose_mg=finite(
@@ -159,9 +159,11 @@ def _with_dose(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _differ(column: str, said: str, ratio: float) -> pl.Expr:
-    apart = (pl.col(column) - pl.col(said)).abs() > ratio * pl.max_horizontal(column, said)
-    return (apart & (pl.col(column) >= 0)).fill_null(False)
+def _differ(column: str, from_sig: str, ratio: float) -> pl.Expr:
+    differs = (pl.col(column) - pl.col(from_sig)).abs() > ratio * pl.max_horizontal(
+        column, from_sig
+    )
+    return (differs & (pl.col(column) >= 0)).fill_null(False)
 
 
 def _agreed(column: str, differs: pl.Expr) -> pl.Expr:
@@ -185,7 +187,7 @@ def _supply_unknown() -> pl.Expr:
 def _end_of_supply() -> pl.Expr:
     days = pl.col("days_supply") + int(reference.load("drugs")["days_after_supply"])
     end = pl.col("started_on") + pl.duration(days=days)
-    # A last day that cannot be read is not one that is missing.
+    # An unreadable last day is not a missing one.
     return pl.when(pl.col("raw_stopped_on").is_null()).then(end)
 
 
@@ -199,7 +201,7 @@ def _precision(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
     return rows.with_columns(site=pl.col("site").str.to_lowercase(), cv_pct=number("raw_cv_pct"))
 
 
-_READ_AGAIN: Final[Mapping[str, tuple[str, ...]]] = {
+_KEPT_AS_RAW: Final[Mapping[str, tuple[str, ...]]] = {
     "patients": ("sex", "birth_date", "height_cm", "weight_kg", "trt_started_on"),
     "labs": ("collected_at", "value", "unit", "status", "reported_at"),
     "dxa": (
@@ -229,7 +231,7 @@ _READ_AGAIN: Final[Mapping[str, tuple[str, ...]]] = {
 
 _NORMALISERS: Final[Mapping[str, Callable[[pl.DataFrame, str], pl.DataFrame]]] = {
     "patients": _patients,
-    "labs": laboratory.understood,
+    "labs": laboratory.normalise,
     "dxa": _dxa,
     "medications": _medications,
     "events": _events,
