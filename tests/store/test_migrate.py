@@ -269,6 +269,24 @@ def test_no_store_is_none_to_migrate(tmp_path: Path):
     assert not (tmp_path / "nothing").exists()
 
 
+def test_after_a_failure_the_code_of_version_1_can_write_again(old: Store, before: Path):
+    run = old.runs().row(-1, named=True)
+
+    def full(table: str) -> None:
+        if table == "quarantine":
+            raise StoreError("The disk is full.")
+
+    with pytest.raises(StoreError, match="full"):
+        migrate(old, announce=lambda _: None, report_progress=full)
+
+    assert old.schema_version() == 1
+    for at in old.tables(run).values():
+        columns = old.delta.scan(at.folder, old.delta.version(at.folder)).collect_schema()
+        assert columns == old.delta.scan(at.folder, at.version).collect_schema()
+    migrate_store(old.uri)
+    assert_holds_what_it_held(old, before)
+
+
 # --- killed -----------------------------------------------------------------------------------
 
 

@@ -68,7 +68,7 @@ class DeltaTables:
             )
 
     def put_back(self, name: str, version: int) -> None:
-        """Undo what a run wrote that was killed before it published."""
+        """Undo what was written after a version, by a run that was killed before it published for example."""
         with self.named_errors(name, "written"):
             table = DeltaTable(self.path(name))
             if table.version() != version:

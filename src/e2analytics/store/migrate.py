@@ -4,8 +4,9 @@ In    a store of an earlier schema version
 Out   its current tables in new Delta versions with today's columns, and a row in ``store_info``
 
 The tables are written first, and no run names them yet; the row in ``store_info`` then makes the switch in one
-commit. A migration that is killed leaves the old store, and running it again completes it. Old versions stay
-on disk: earlier runs are read from them.
+commit. A migration that fails or is killed leaves the old store to its readers, and running it again completes
+it. One that fails also puts the tables back for the older e2analytics to write; after a kill, migrate again
+before the next night. Old versions stay on disk: earlier runs are read from them.
 """
 
 from __future__ import annotations
@@ -74,9 +75,14 @@ def migrate(
         changed = {name: at for name, at in tables.items() if is_changed(at.folder, from_version)}
         announce(Plan(from_version, SCHEMA_VERSION, _rows(store, changed)))
         versions = {name: at.version for name, at in tables.items()}
-        for name, at in changed.items():
-            report_progress(name)
-            versions[name] = _rewrite(store, name, at)
+        try:
+            for name, at in changed.items():
+                report_progress(name)
+                versions[name] = _rewrite(store, name, at)
+        except BaseException:
+            # So that the older e2analytics can go on writing to its store.
+            _put_back(store, changed)
+            raise
         history.add(
             store.delta,
             {
@@ -92,6 +98,11 @@ def migrate(
 
 def _rows(store: Store, tables: dict[str, StoredTable]) -> dict[str, int]:
     return {name: store.delta.n_rows(at.folder, at.version) for name, at in tables.items()}
+
+
+def _put_back(store: Store, tables: dict[str, StoredTable]) -> None:
+    for at in tables.values():
+        store.delta.put_back(at.folder, at.version)
 
 
 def _rewrite(store: Store, name: str, at: StoredTable) -> int:
