@@ -17,7 +17,7 @@ from prefect.utilities.asyncutils import run_coro_as_sync
 
 from e2analytics.errors import ConfigurationError
 from e2analytics.run.job import without_values
-from e2analytics.run.monthly import Written, write_reports
+from e2analytics.run.monthly import WrittenReports, write_reports
 from e2analytics.settings import read_settings
 from e2analytics.tables.months import last_complete_month
 from flows.nightly import as_task
@@ -56,7 +56,7 @@ def monthly(
     return str(written.network[0])
 
 
-def markdown_summary(written: Written) -> str:
+def markdown_summary(written: WrittenReports) -> str:
     """Sum up a month by its outside version."""
     report = written.external
     header = report.header

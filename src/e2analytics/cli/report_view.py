@@ -10,7 +10,7 @@ from rich.table import Table
 
 from e2analytics.cli.terminal import err, out
 from e2analytics.report.compare import Comparison
-from e2analytics.run.monthly import Written
+from e2analytics.run.monthly import WrittenReports
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def report_bar() -> Iterator[Callable[[int, int], None]]:
         yield report_progress
 
 
-def print_reports(written: Written) -> None:
+def print_reports(written: WrittenReports) -> None:
     """Say what the month's reports say in their headlines, and where they are."""
     header = written.report.header
     out.print(f"Report of {header.month_name}, {header.run_id}. {header.completeness}")

@@ -4,7 +4,7 @@ In    the men of the cohort with what is known of each, the criteria
 Out   the same men: probabilities, a column for each reason, ``status``, ``tier``, ``reasons``, ``held_open``
 
 Every man has one status and one tier. The status never hides the tier: a man whose E2 cannot be assessed
-today may still be in danger. This module decides which reasons hold; the rules say what follows from them.
+today may still be in danger. This module decides which reasons hold; the rules define what follows.
 """
 
 from __future__ import annotations

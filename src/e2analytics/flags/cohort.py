@@ -69,7 +69,7 @@ def cohort(
     data
         The men's rows.
     estimates
-        What the dose response says of them.
+        Their E2 by the dose response.
     criteria
         What they are assessed by.
     before

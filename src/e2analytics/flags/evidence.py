@@ -72,7 +72,7 @@ def _clearing(men: pl.DataFrame, criteria: Criteria) -> pl.DataFrame:
 
 
 class _Pieces:
-    """The pieces of evidence of men, from tables that are looked up by man."""
+    """Pieces of evidence of each man, from tables indexed by man."""
 
     def __init__(
         self,

@@ -34,8 +34,8 @@ def gaps(
 ) -> pl.DataFrame:
     """Return the open gaps of the men of the cohort.
 
-    ``since_on`` is the day of what it follows (a start, a change, a scan, a result), ``due_on`` the last day
-    on which it would have been in time; null where there is none.
+    ``since_on`` is the day of the start, change, scan or result that a gap follows; ``due_on`` is the last day
+    on which the answer would have been in time, null where there is none.
     """
     found = _Gaps(data, care, flags, as_of)
     each = {
@@ -74,7 +74,7 @@ def _not_sent(care: CareUnits, as_of: date) -> pl.DataFrame:
 
 
 class _Gaps:
-    """The gaps, one method each, over what several of them share."""
+    """The gaps, one method each, with the frames that several of them share."""
 
     def __init__(
         self, data: PatientData, care: CareUnits, flags: pl.DataFrame, as_of: date

@@ -1,10 +1,10 @@
-"""Flag life: which flags are new, open, resolved or reopened, and why anything changed.
+"""Lifecycle: which flags are new, open, resolved or reopened, and why anything changed.
 
 In    the cohort of a day, the cohort and the flags of the run before
 Out   flags         grain patient_id: the flagged men, and those whose flag is resolved
       flag_events   grain run_id, patient_id, event: what changed at which run, and why; only ever added to
 
-Why is what differs between the two runs in what the man is judged on: his rows, the model, the limit, the rules,
+The cause of a change is what differs between the two runs: the man's rows, the model, the limit, the rules,
 the day. Where several differ, all are named.
 """
 
@@ -18,8 +18,8 @@ import polars as pl
 from e2analytics.tables.registry import columns_of
 
 _SEPARATOR: Final = "; "
-_COME_WITH_TIME: Final = ("no_recent_e2", "old_order", "stale_feed", "long_below_range")
-_GO_WITH_TIME: Final = ("dose_changed_recently", "result_below_red_line", "long_below_range")
+_APPEAR_WITH_TIME: Final = ("no_recent_e2", "old_order", "stale_feed", "long_below_range")
+_DISAPPEAR_WITH_TIME: Final = ("dose_changed_recently", "result_below_red_line", "long_below_range")
 _COMPARED: Final = (
     "as_of",
     "tier",
@@ -42,7 +42,7 @@ class FlagState(NamedTuple):
 
 
 def flags(cohort: pl.DataFrame, before: pl.DataFrame, *, as_of: date) -> pl.DataFrame:
-    """Return the flagged men with the life of their flag, and those whose flag is resolved.
+    """Return the flagged men with the state of their flag, and the men whose flag is resolved.
 
     Parameters
     ----------
@@ -53,10 +53,10 @@ def flags(cohort: pl.DataFrame, before: pl.DataFrame, *, as_of: date) -> pl.Data
     as_of
         The day.
     """
-    life = ["first_flagged_on", "state", "review_state", "review_note"]
+    history = ["first_flagged_on", "state", "review_state", "review_note"]
     earlier = before.filter(pl.col("first_flagged_on") <= as_of)
-    here = (
-        cohort.join(earlier.select("patient_id", *life), on="patient_id", how="left")
+    in_cohort = (
+        cohort.join(earlier.select("patient_id", *history), on="patient_id", how="left")
         .filter((pl.col("tier") != "none") | pl.col("first_flagged_on").is_not_null())
         .with_columns(
             pl.col("first_flagged_on").fill_null(as_of),
@@ -64,7 +64,7 @@ def flags(cohort: pl.DataFrame, before: pl.DataFrame, *, as_of: date) -> pl.Data
             state=_state(as_of),
         )
     )
-    # Off the drug, or gone: the flag is resolved and its history stays.
+    # Off the drug, or no longer in care: the flag is resolved and its history stays.
     gone = earlier.join(cohort, on="patient_id", how="anti").with_columns(
         pl.lit(as_of).alias("as_of"),
         tier=pl.lit("none"),
@@ -72,24 +72,24 @@ def flags(cohort: pl.DataFrame, before: pl.DataFrame, *, as_of: date) -> pl.Data
         state=pl.lit("resolved"),
     )
     columns = columns_of("flags")
-    return pl.concat([here.select(columns), gone.select(columns)]).sort("patient_id")
+    return pl.concat([in_cohort.select(columns), gone.select(columns)]).sort("patient_id")
 
 
 def _state(as_of: date) -> pl.Expr:
-    came_back = pl.col("state").is_in(["resolved", "reopened"])
+    was_resolved = pl.col("state").is_in(["resolved", "reopened"])
     return (
         pl.when(pl.col("tier") == "none")
         .then(pl.lit("resolved"))
         .when(pl.col("first_flagged_on").fill_null(as_of) == as_of)
         .then(pl.lit("new"))
-        .when(came_back)
+        .when(was_resolved)
         .then(pl.lit("reopened"))
         .otherwise(pl.lit("open"))
     )
 
 
 def events(was: FlagState, now: FlagState, *, as_of: date, run_id: str) -> pl.DataFrame:
-    """Return what changed between two runs, of flags and of the status of any man of the cohort, and why."""
+    """Return the changes of flags and statuses between two runs, with their causes."""
     flagged_before = was.flags.select("patient_id", had_flag=pl.lit(True))
     compared = (
         now.cohort.select("patient_id", "clinic_id", *_COMPARED, is_here=pl.lit(True))
@@ -111,13 +111,13 @@ def events(was: FlagState, now: FlagState, *, as_of: date, run_id: str) -> pl.Da
     opens = (pl.col("tier") != "none") & (pl.col("tier_was") == "none")
     closes = (pl.col("tier") == "none") & (pl.col("tier_was") != "none")
     goes_on = (pl.col("tier") != "none") & (pl.col("tier_was") != "none")
-    judged_twice = pl.col("is_here") & pl.col("was_here")
+    in_both = pl.col("is_here") & pl.col("was_here")
     found = {
         "new": (opens & ~pl.col("had_flag"), "tier"),
         "reopened": (opens & pl.col("had_flag"), "tier"),
         "resolved": (closes, "tier"),
         "tier_changed": (goes_on & (pl.col("tier") != pl.col("tier_was")), "tier"),
-        "status_changed": (judged_twice & (pl.col("status") != pl.col("status_was")), "status"),
+        "status_changed": (in_both & (pl.col("status") != pl.col("status_was")), "status"),
     }
     return (
         pl.concat(
@@ -139,7 +139,7 @@ def events(was: FlagState, now: FlagState, *, as_of: date, run_id: str) -> pl.Da
 
 
 def _why(as_of: date) -> pl.Expr:
-    """Name what differs between the two runs in what a man is judged on."""
+    """Name the causes that differ between the two runs."""
     both = pl.col("is_here") & pl.col("was_here")
 
     def differs(name: str) -> pl.Expr:
@@ -157,21 +157,23 @@ def _why(as_of: date) -> pl.Expr:
     }
     other = pl.any_horizontal(causes.values())
     days_passed = both & (pl.col("as_of_was") != as_of)
-    by_time = days_passed & (_says_so_with_time() | ~other)
+    by_time = days_passed & (_reason_changed_with_time() | ~other)
     named = [
         *(pl.when(is_so).then(pl.lit(name)) for name, is_so in causes.items()),
         pl.when(by_time).then(pl.lit("time_passed")),
     ]
-    said = pl.concat_str(named, separator=_SEPARATOR, ignore_nulls=True)
-    return pl.when(said == "").then(pl.lit("unexplained")).otherwise(said)
+    joined = pl.concat_str(named, separator=_SEPARATOR, ignore_nulls=True)
+    return pl.when(joined == "").then(pl.lit("unexplained")).otherwise(joined)
 
 
-def _says_so_with_time() -> pl.Expr:
-    """Tell whether a reason came or went that comes or goes with the days."""
+def _reason_changed_with_time() -> pl.Expr:
+    """Tell whether a reason appeared or disappeared that does so with time alone."""
 
     def has(reasons: str, name: str) -> pl.Expr:
         return pl.col(reasons).str.split(_SEPARATOR).list.contains(name)
 
-    came = [has("reasons", name) & ~has("reasons_was", name) for name in _COME_WITH_TIME]
-    went = [has("reasons_was", name) & ~has("reasons", name) for name in _GO_WITH_TIME]
-    return pl.any_horizontal(*came, *went).fill_null(False)
+    appeared = [has("reasons", name) & ~has("reasons_was", name) for name in _APPEAR_WITH_TIME]
+    disappeared = [
+        has("reasons_was", name) & ~has("reasons", name) for name in _DISAPPEAR_WITH_TIME
+    ]
+    return pl.any_horizontal(*appeared, *disappeared).fill_null(False)

@@ -1,4 +1,4 @@
-"""Grounds: what a flag rests on, in words, with the file and line of each piece."""
+"""Rationale: what a flag is based on, in words, with the file and line of each piece."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from e2analytics.models.normal import Z95
 
 
 def in_words() -> pl.Expr:
-    """Say in words what a flag rests on, with the file and line of each piece."""
+    """Return in words what a flag is based on, with the file and line of each piece."""
     expected = pl.format(
         "Expected E2 at {} {} pg/mL (95 % {} to {}), off the drug {}, from {} draws.",
         pl.when("stopped").then(pl.lit("his last dose")).otherwise(pl.lit("the present dose")),
@@ -26,7 +26,7 @@ def in_words() -> pl.Expr:
         "draw_file",
         "draw_line",
     )
-    # What makes him critical need not be what was drawn last.
+    # The result that makes him critical need not be the last one.
     earlier = (pl.col("red_source_file") != pl.col("draw_file")) | (
         pl.col("red_source_line") != pl.col("draw_line")
     )
@@ -39,16 +39,13 @@ def in_words() -> pl.Expr:
             "red_source_line",
         )
     )
+    weekly_dose = pl.format(" {} mg a week", pl.col("weekly_anastrozole_mg").round(2)).fill_null(
+        pl.lit(", dose unknown,")
+    )
     dose = pl.format(
         "{}{} since {}{}, last ordered on {} [{} line {}].",
         pl.col("drug").str.to_titlecase(),
-        pl.when("takes_anastrozole")
-        .then(
-            pl.format(
-                " {} mg a week", pl.col("weekly_anastrozole_mg").round(2).cast(pl.String)
-            ).fill_null(", dose unknown,")
-        )
-        .otherwise(pl.lit("")),
+        pl.when("takes_anastrozole").then(weekly_dose).otherwise(pl.lit("")),
         "spell_started_on",
         pl.when("stopped")
         .then(pl.format(", stopped on {}", "spell_ended_on"))

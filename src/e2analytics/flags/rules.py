@@ -1,4 +1,4 @@
-"""The rules of flags as ``schemas/reference/flag_rules.yaml`` says them, checked when loaded."""
+"""The rules of flags, as defined in ``schemas/reference/flag_rules.yaml``, checked when loaded."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ Change = Literal[
 
 
 class Cited(BaseModel, frozen=True, extra="forbid"):
-    """Something that a rule says, and who says so."""
+    """An entry of the rules, with its source."""
 
     source: Text
     confidence: Confidence
 
 
 class Reason(Cited, frozen=True):
-    """What was found of a man, in a clinician's words, and when it holds."""
+    """A reason for a status or a tier, in a clinician's words, and when it holds."""
 
     role: Literal["obstacle", "finding"]
     words: Text
@@ -50,7 +50,7 @@ class Reason(Cited, frozen=True):
 
 
 class Status(Cited, frozen=True):
-    """What is claimed of a man's E2."""
+    """An assessment of a man's E2."""
 
     words: Text
     rule: Text
@@ -66,7 +66,7 @@ class Tier(Cited, frozen=True):
 
 
 class Gap(Cited, frozen=True):
-    """What is missing in a man's care."""
+    """A gap in a man's care."""
 
     words: Text
     measure: Text | None = None
@@ -74,7 +74,7 @@ class Gap(Cited, frozen=True):
 
 
 class FlagRules(BaseModel, frozen=True, extra="forbid"):
-    """All rules, in the order in which they are asked."""
+    """All rules, in the order in which they apply."""
 
     version: date
     reasons: Mapping[str, Reason]
@@ -84,7 +84,7 @@ class FlagRules(BaseModel, frozen=True, extra="forbid"):
     changes: Mapping[Change, Text]
 
     @model_validator(mode="after")
-    def _must_speak_of_what_there_is(self) -> FlagRules:
+    def _names_must_exist(self) -> FlagRules:
         named = {
             "reason": {n for t in self.tiers.values() for n in (*t.any, *t.also, *t.unless)},
             "setting": {name for reason in self.reasons.values() for name in reason.settings},
@@ -101,7 +101,7 @@ class FlagRules(BaseModel, frozen=True, extra="forbid"):
             if unknown := sorted(names - known[what]):
                 raise ValueError(f"there is no {what} {', '.join(unknown)}")
         if missing := sorted(known["status"] - named["status"]):
-            raise ValueError(f"nothing is said of the status {', '.join(missing)}")
+            raise ValueError(f"there is no rule for the status {', '.join(missing)}")
         return self
 
     def reasons_of_role(self, role: Literal["obstacle", "finding"]) -> tuple[str, ...]:
@@ -116,8 +116,8 @@ def load() -> FlagRules:
 
 
 def rules_id(settings: FlagSettings) -> str:
-    """Name the rules with their thresholds: the version, and a digest of all that they say."""
-    said = json.dumps(
+    """Name the rules with their thresholds: their version, and a digest of their content."""
+    content = json.dumps(
         [load().model_dump(mode="json"), settings.model_dump(mode="json")], sort_keys=True
     )
-    return f"{load().version:%Y-%m-%d}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
+    return f"{load().version:%Y-%m-%d}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"

@@ -44,7 +44,7 @@ def e2_below(rows: UnitRows, measure: Measure) -> pl.DataFrame:
         .sort(~pl.col("pending"), "collected_at", "result_id")
         .unique(["patient_id", "month"], keep="last", maintain_order=True)
     )
-    # 16 by immunoassay may be 10 or 25: only mass spectrometry tells the side of the line.
+    # 16 by immunoassay may be 10 or 25: only mass spectrometry gives the side of the line.
     by_ms = pl.col("assay") == "ms"
     not_below = pl.col("value_low") >= line
     met = pl.when(by_ms & wholly_below(line)).then(True).when(by_ms & not_below).then(False)

@@ -1,7 +1,7 @@
 """Measure units: everything that a quality measure counts, and whether it was met.
 
 In    the men's rows as of a day, and the last days of the months
-Out   measure units   grain: a unit of a measure; ``counted_on`` says in which month
+Out   measure units   grain: a unit of a measure; ``counted_on`` gives its month
 
 ``met`` is null where the unit cannot be assessed. A unit that is ``excepted`` and not met does not count.
 ``reported_separately`` marks units that are reported next to the measure. ``schemas/reference/measures.yaml`` defines what

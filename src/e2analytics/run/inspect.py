@@ -1,11 +1,11 @@
-"""Looks at files before they are taken in: which feed each is, and what would become of its rows.
+"""Inspection of files before they are ingested: the feed of each, and the fates of its rows.
 
 In    files, as if they were one drop into an empty store, and the feed descriptions
 Out   :class:`Inspection`: of each file its feed and why, the mapping, fates, problems, unknown words, and
       for a layout that no feed describes the draft of a description
 
-Runs what a run runs, with a key made for the moment; touches no store, and keeps no value of a patient
-unless it is asked to show some.
+Runs the steps of a run up to ``take_in``, with a temporary key. Touches no store, and keeps no value of a
+patient unless it is asked to show some.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from e2analytics.settings import Settings
 from e2analytics.tables.snapshot import Snapshot
 
 FIRST_LINES: Final = 3
-"""So many lines are told of each problem."""
+"""Lines that are named for each problem."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class Mapped:
     kind
         The entry of the feed description.
     absent
-        Columns that the entry names and the file has not.
+        Columns that the entry names and the file lacks.
     first_rows
-        As mapped, where values may be shown.
+        The first rows as mapped, where values may be shown.
     """
 
     kind: FileDescription
@@ -61,7 +61,7 @@ class Mapped:
 
 @dataclass(frozen=True)
 class InspectedFile:
-    """What is known of one file.
+    """The findings about one file.
 
     Attributes
     ----------
@@ -76,7 +76,7 @@ class InspectedFile:
     refused
         Why nothing of it would be kept.
     is_repeated
-        Another of the files has the same content: this one would not be read.
+        True if another of the files has the same content: this one would not be read.
     fates
         ``table, fate, why, n_rows`` of its lines.
     problems
@@ -105,9 +105,9 @@ class InspectedFile:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is known of several files together.
+    """The findings about several files.
 
-    ``patients_missing``: rows wait because no file with their patients is among them.
+    ``patients_missing``: rows are in quarantine because no file among them has their patients.
     """
 
     files: tuple[InspectedFile, ...]
@@ -122,7 +122,7 @@ def inspect(
     rows_shown: int = 0,
     report_progress: Callable[[str], None] = lambda _: None,
 ) -> Inspection:
-    """Look at files as if they were one drop into an empty store.
+    """Inspect files as if they were one drop into an empty store.
 
     Parameters
     ----------
@@ -133,9 +133,9 @@ def inspect(
     today
         The day on which they are read.
     rows_shown
-        Keep so many rows of each table as mapped, and unknown texts however rare: they show values.
+        Number of rows of each table to keep as mapped; above 0, rare unknown texts are kept as well.
     report_progress
-        Called with words on how far it has come.
+        Called with a message on how far reading has come.
 
     Raises
     ------
@@ -144,7 +144,7 @@ def inspect(
     """
     files = [path for path in dict.fromkeys(paths) if path.name != MARKER_NAME]
     feeds = load_feeds(settings.feeds_folder)
-    seen = _Seen(rows_shown, report_progress)
+    seen = _Collector(rows_shown, report_progress)
     sources = Sources.from_files(
         files,
         feeds,
@@ -155,14 +155,14 @@ def inspect(
         report_progress=report_progress,
     )
     intake = take_in(sources, Snapshot(), Run(as_of=today, settings=settings, run_id="inspection"))
-    read = _Read(sources, intake)
+    read = _Fates(sources, intake)
     inspected = tuple(_inspected(path, feeds, read, seen) for path in files)
     waits_for_patients = (intake.quarantine["rule"] == UNKNOWN_PATIENT).any()
     return Inspection(inspected, waits_for_patients and "patients" not in sources.rows)
 
 
-class _Seen:
-    """What was seen of each file's rows while they were read."""
+class _Collector:
+    """Rows and unknown texts of each file, collected while the files are read."""
 
     def __init__(self, rows_shown: int, report_progress: Callable[[str], None]) -> None:
         self.rows_shown = rows_shown
@@ -194,8 +194,8 @@ class _Seen:
         return self._first_rows.get((path, id(kind))) if self.rows_shown else None
 
 
-class _Read:
-    """What became of files and rows, by file."""
+class _Fates:
+    """Fates and problems of rows, by file."""
 
     def __init__(self, sources: Sources, intake: Intake) -> None:
         self._sources = sources
@@ -281,7 +281,7 @@ def _draft_instead(match: Match, headers: Mapping[str, list[str]]) -> str | None
 def _mapped(
     match: Match,
     headers: Mapping[str, list[str]],
-    seen: _Seen,
+    seen: _Collector,
     refused: RefusedFileError | None,
 ) -> Iterator[Mapped]:
     for kind in match.kinds:

@@ -1,4 +1,4 @@
-"""The monthly reports on disk: which run they pin, and where they are written."""
+"""Monthly reports: the run that each is made from, and its files."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ from e2analytics.tables.registry import TABLES
 _LONGEST_NAME: Final = 40
 _MONTH: Final = re.compile(r"\d{4}-\d{2}")
 _FEW_VERSIONS: Final = 12
-"""So many are written before other processes have started."""
+"""Up to this number, one process is faster than starting others."""
 Version = Report | ExternalReport
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenReports:
     """The files of one month's reports.
 
     Attributes
     ----------
     report
-        Of all clinics, with nothing left out.
+        The internal report of all clinics.
     external
-        Of all clinics, as it may leave.
+        The external report of all clinics, after disclosure control.
     network, clinics
         Files of all clinics together, and of single ones.
     """
@@ -57,9 +57,12 @@ class Written:
 
 
 def write_reports(
-    store: str, month: str, folder: Path, told: Callable[[int, int], None] | None = None
-) -> Written:
-    """Write the reports of ``month``, inside and outside, from the run as of its last day.
+    store: str,
+    month: str,
+    folder: Path,
+    report_progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> WrittenReports:
+    """Write the internal and external reports of ``month``, from the run as of its last day.
 
     Parameters
     ----------
@@ -69,8 +72,8 @@ def write_reports(
         ``YYYY-MM``.
     folder
         Where the files go.
-    told
-        Is told how many versions are written, of how many.
+    report_progress
+        Called with the number of reports written, and their total.
 
     Raises
     ------
@@ -89,32 +92,31 @@ def write_reports(
     since = None if before is None else restatement.between(tables, before, linked)
     corrected = None if before is None else restatement.corrected_men(tables, before)
     clinics = [report.clinic for report in external]
-    since_then: dict[str, Any] = {"restated": since, "corrected": corrected, "before": before}
-    whole = build(tables, month=month, **since_then)
-    inside = (
-        whole if clinic is None else build(tables, month=month, clinic=clinic, **since_then)
+    changes: dict[str, Any] = {"restated": since, "corrected": corrected, "before": before}
+    whole = build(tables, month=month, **changes)
+    internal = (
+        whole if clinic is None else build(tables, month=month, clinic=clinic, **changes)
         for clinic in clinics
     )
     stem = folder / f"e2-report-{month}"
     versions: Iterator[tuple[Version, str]] = chain(
-        ((report, f"{stem}-internal{_of(report.clinic)}") for report in inside),
-        ((report, f"{stem}-outside{_of(report.clinic)}") for report in external),
+        ((report, f"{stem}-internal{_clinic_suffix(report.clinic)}") for report in internal),
+        ((report, f"{stem}-outside{_clinic_suffix(report.clinic)}") for report in external),
     )
     files: dict[bool, list[Path]] = {True: [], False: []}
     written = _written(versions, 2 * len(clinics))
     for number, (clinic, of_version) in enumerate(zip(clinics * 2, written, strict=True), start=1):
         files[clinic is None] += of_version
-        if told:
-            told(number, 2 * len(clinics))
-    return Written(whole, external[0], tuple(files[True]), tuple(files[False]))
+        report_progress(number, 2 * len(clinics))
+    return WrittenReports(whole, external[0], tuple(files[True]), tuple(files[False]))
 
 
-def _written(versions: Iterable[tuple[Version, str]], how_many: int) -> Iterator[tuple[Path, ...]]:
-    """Write the versions, many of them side by side, and yield the files of each in their order."""
-    if how_many <= _FEW_VERSIONS:
+def _written(versions: Iterable[tuple[Version, str]], total: int) -> Iterator[tuple[Path, ...]]:
+    """Write the reports, many of them in parallel, and yield the files of each in order."""
+    if total <= _FEW_VERSIONS:
         yield from starmap(_write, versions)
         return
-    # Spawned: a fork of a process whose libraries have threads may wait for ever.
+    # Spawned, not forked: a forked process whose libraries have threads may wait for ever.
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
         try:
             for each in [pool.submit(_write, *version) for version in versions]:
@@ -123,10 +125,10 @@ def _written(versions: Iterable[tuple[Version, str]], how_many: int) -> Iterator
             pool.shutdown(cancel_futures=True)
 
 
-def _of(clinic: str | None) -> str:
-    """Name a clinic in a file name: as it is called, where every file system takes it.
+def _clinic_suffix(clinic: str | None) -> str:
+    """Return the part of a file name that names a clinic, in characters that every file system takes.
 
-    >>> _of(None), _of("C01"), _of("Café 1/2")
+    >>> _clinic_suffix(None), _clinic_suffix("C01"), _clinic_suffix("Café 1/2")
     ('', '-clinic-C01', '-clinic-Caf-1-2-973c07')
     """
     if clinic is None:

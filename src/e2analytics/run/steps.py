@@ -111,7 +111,7 @@ class CurveTables:
 
 @dataclass(frozen=True, kw_only=True)
 class FlagTables:
-    """The men on an aromatase inhibitor, and what is known and said of each."""
+    """The men on an aromatase inhibitor: assessment, flag, evidence, gaps, context, projections."""
 
     cohort: pl.DataFrame
     flags: pl.DataFrame

@@ -1,4 +1,4 @@
-"""The lower limit of E2 that flags are judged by on a day."""
+"""The limit in use: the lower limit of E2 that flags go by on a day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The men's rows as of a day: what a run knows when it fits, flags and counts.
+"""The men's rows as of a day: what fits, flags and measures are made from.
 
 Frames travel together under their names, so that no two of them can be exchanged by mistake.
 """
@@ -15,7 +15,7 @@ from e2analytics import reference
 BONE_SITES: Final = reference.sites_with("class_by_score")
 """Sites whose scans show bone; a scan of the whole body shows fat."""
 BONE_SCAN: Final = "bone_scan"
-"""In ``AsOfRows.pending`` the subject of a scan of one of ``BONE_SITES``, or of an unreadable site."""
+"""Value of ``what`` in ``AsOfRows.pending`` for a scan of ``BONE_SITES``, or of an unreadable site."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ class PatientData(AsOfRows):
 
 @dataclass(frozen=True, kw_only=True)
 class Estimates:
-    """What the dose response says of the men on the as-of date.
+    """Estimates of the men's E2 by the dose response.
 
     Attributes
     ----------
