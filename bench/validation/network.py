@@ -68,7 +68,7 @@ def run(replicates: int, seed: int) -> Section:
         started, of_processor = time.perf_counter(), time.process_time()
         before = tables_of_month_before(store, tables)
         since = None if before is None else restatement.between(tables, before, linked)
-        report = build(tables, month=MONTH, recount=since, before=before)
+        report = build(tables, month=MONTH, restated=since, before=before)
         outside = release_reports(tables, month=MONTH, base=BASE, before=before)[0]
         for version in (report, outside):
             render.render(version)

@@ -10,7 +10,7 @@ from e2analytics.tables.contract import Table
 
 
 class Measures(Table):
-    """Quality measures by month, 24 recounted, older ones as last counted. Grain: month, clinic_id, measure."""
+    """Quality measures by month, 24 restated, older ones as last counted. Grain: month, clinic_id, measure."""
 
     month: Series[str] = pa.Field(str_matches=r"^\d{4}-\d{2}$", description="YYYY-MM, ended.")
     clinic_id: Series[str] = pa.Field(nullable=True, description="Null: all clinics together.")
@@ -35,7 +35,7 @@ class Measures(Table):
         nullable=True, description="What no feed has supplied; then there are no numbers."
     )
     counted_as_of: Series[pl.Date] = pa.Field(
-        description="With what was known then; after the month's last day it is a recount."
+        description="The day whose data it was counted with; after the month's last day it is a restatement."
     )
 
     class Config:
