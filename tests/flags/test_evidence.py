@@ -16,7 +16,7 @@ from e2analytics.models.dose_response.next_result import (
     result_that_clears,
 )
 from e2analytics.tables.snapshot import empty_table
-from tests.flags.test_cohort import AS_OF, ago, criteria, draw, judge, known_of, order, own
+from tests.flags.men import AS_OF, ago, criteria, draw, judge, known_of, order, own
 
 NORMAL = NormalDist()
 SD_OF_DRAW = 0.2
