@@ -231,7 +231,9 @@ def _is_of(files: list[SourceFile]) -> pl.Expr:
     return pl.col("source_file").cast(pl.String).is_in([file.source_file for file in files])
 
 
-def _inspected(path: Path, feeds: tuple[Feed, ...], read: _Read, seen: _Seen) -> InspectedFile:
+def _inspected(
+    path: Path, feeds: tuple[Feed, ...], read: _Fates, seen: _Collector
+) -> InspectedFile:
     match = drop.recognise(feeds, path) if path.exists() else None
     if match is None or path.is_dir():
         return _not_described(path, feeds)
