@@ -8,13 +8,8 @@ import pytest
 
 from e2analytics.curve import rows
 from e2analytics.curve.rows import CHANGE, LEVEL, RISK, Measured
-from e2analytics.run.steps import (
-    Run,
-    link,
-    measure_exposure,
-    measure_for_curves,
-    respond_to_dose,
-)
+from e2analytics.run.frames import Run
+from e2analytics.run.steps import link, measure_exposure, measure_for_curves, respond_to_dose
 from e2analytics.settings import FitSettings, Settings
 from e2analytics.tables.patient_data import AsOfRows
 from e2analytics.tables.snapshot import Outputs, Snapshot, empty_table

@@ -9,7 +9,8 @@ import pytest
 from e2analytics.feeds.description import load_feeds
 from e2analytics.ingest.intake import Intake
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.run.steps import Run, take_in
+from e2analytics.run.frames import Run
+from e2analytics.run.steps import take_in
 from e2analytics.settings import Settings
 from e2analytics.tables.snapshot import Snapshot
 from tests.conftest import KEY

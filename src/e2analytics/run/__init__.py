@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from e2analytics.ingest.read_drop import Sources
-    from e2analytics.run.steps import Scope
+    from e2analytics.run.frames import Scope
     from e2analytics.run.timing import StepWrapper
     from e2analytics.settings import Settings
     from e2analytics.tables.snapshot import Outputs, Snapshot
@@ -29,7 +29,10 @@ def run(
     adopt: str | None = None,
     wrap: StepWrapper | None = None,
 ) -> Outputs:
-    """Run every step on ``sources``: :func:`e2analytics.run.pipeline.run`, which is imported when called."""
+    """Run every step on ``sources``: :func:`e2analytics.run.pipeline.run`, which is imported when called.
+
+    Nine parameters: the door of the library takes by keyword what a run is made of.
+    """
     from e2analytics.run import pipeline
     from e2analytics.run.timing import unwrapped
 

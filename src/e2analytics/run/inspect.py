@@ -32,7 +32,8 @@ from e2analytics.ingest.source_file import SourceFile
 from e2analytics.ingest.unrecognised_values import UnknownTexts
 from e2analytics.reference.row_rules import UNKNOWN_PATIENT
 from e2analytics.reference.simulation_marker import MARKER_NAME
-from e2analytics.run.steps import Run, take_in
+from e2analytics.run.frames import Run
+from e2analytics.run.steps import take_in
 from e2analytics.settings import Settings
 from e2analytics.tables.snapshot import Snapshot
 

@@ -25,17 +25,13 @@ import polars as pl
 from e2analytics.ingest.intake import Intake, counts_of_rows
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.run import attrition
+from e2analytics.run.frames import CurveTables, ExposureTables, Run, Scope, frames_of
 from e2analytics.run.steps import (
-    CurveTables,
-    ExposureTables,
-    Run,
-    Scope,
     account_for,
     as_of_view,
     count_measures,
     fit,
     flag_men,
-    frames_of,
     grade,
     keep_crosswalk,
     link,

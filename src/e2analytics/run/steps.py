@@ -1,4 +1,4 @@
-"""The steps of a run: functions of frames and a :class:`Run`, in the order of the pipeline.
+"""The steps of a run: functions of frames and a ``Run``, in the order of the pipeline.
 
 The packages do the work; a step connects them. ``STEPS`` names the steps for progress bars; the name of
 its function is also a step's name in timings and in Prefect. A step imports what needs scipy when it
@@ -8,10 +8,10 @@ runs: a command that only ingests does not wait for it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 
 import polars as pl
 
@@ -27,7 +27,7 @@ from e2analytics.ingest.unit_errors import convert, find, on_treatment
 from e2analytics.measures import pending
 from e2analytics.reference.simulation_marker import is_simulated
 from e2analytics.run import attrition
-from e2analytics.settings import Settings
+from e2analytics.run.frames import ExposureTables, FlagTables, Run
 from e2analytics.store import crosswalk
 from e2analytics.store import publish as publishing
 from e2analytics.store.store import Store
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Scope = Literal["all", "ingest", "fit", "flag"]
-"""How much of the order a command does; recorded as ``runs.part``."""
 STEPS: Final[dict[str, str]] = {}
 """By name, in order, what the terminal shows while a step of a whole run is at work."""
 _PAIR: Final = ["patient_id", "site", "scan_id", "scan_id_2"]
@@ -60,71 +58,6 @@ def step(message: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         return function
 
     return register
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """What one run is asked to do.
-
-    Attributes
-    ----------
-    as_of
-        The day that the run describes: it keeps later events and does not use them.
-    settings
-        All that a clinic may choose.
-    run_id
-        Name of the run.
-    scope
-        ``ingest`` stops after the rows are taken in; the others differ by what they are given.
-    refit
-        Fit anew, though a model of this month exists.
-    adopt
-        Reason for which the fitted limit is adopted.
-    """
-
-    as_of: date
-    settings: Settings
-    run_id: str = "run-000001"
-    scope: Scope = "all"
-    refit: bool = False
-    adopt: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExposureTables:
-    """E2 between scans, for each dose held between them, and next to single scans."""
-
-    exposures: pl.DataFrame
-    exposure_episodes: pl.DataFrame
-    levels: pl.DataFrame
-
-
-@dataclass(frozen=True, kw_only=True)
-class CurveTables:
-    """The curves of a model."""
-
-    curve: pl.DataFrame
-    curve_summary: pl.DataFrame
-    curve_sensitivity: pl.DataFrame
-    prescribing: pl.DataFrame
-
-
-@dataclass(frozen=True, kw_only=True)
-class FlagTables:
-    """The men on an aromatase inhibitor: assessment, flag, evidence, gaps, context, projections."""
-
-    cohort: pl.DataFrame
-    flags: pl.DataFrame
-    flag_events: pl.DataFrame
-    flag_evidence: pl.DataFrame
-    gaps: pl.DataFrame
-    context: pl.DataFrame
-    projections: pl.DataFrame
-
-
-def frames_of(tables: ExposureTables | CurveTables | FlagTables) -> dict[str, pl.DataFrame]:
-    """Return frames by name."""
-    return {field.name: getattr(tables, field.name) for field in fields(tables)}
 
 
 def key_of(drop: Path) -> bytes:

@@ -1,0 +1,79 @@
+"""What steps take and return: the run that is asked for, and frames under their names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import date
+from typing import Literal
+
+import polars as pl
+
+from e2analytics.settings import Settings
+
+Scope = Literal["all", "ingest", "fit", "flag"]
+"""How much of the order a command does; recorded as ``runs.part``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What one run is asked to do.
+
+    Attributes
+    ----------
+    as_of
+        The day that the run describes: it keeps later events and does not use them.
+    settings
+        All that a clinic may choose.
+    run_id
+        Name of the run.
+    scope
+        ``ingest`` stops after the rows are taken in; the others differ by what they are given.
+    refit
+        Fit anew, though a model of this month exists.
+    adopt
+        Reason for which the fitted limit is adopted.
+    """
+
+    as_of: date
+    settings: Settings
+    run_id: str = "run-000001"
+    scope: Scope = "all"
+    refit: bool = False
+    adopt: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExposureTables:
+    """E2 between scans, for each dose held between them, and next to single scans."""
+
+    exposures: pl.DataFrame
+    exposure_episodes: pl.DataFrame
+    levels: pl.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurveTables:
+    """The curves of a model."""
+
+    curve: pl.DataFrame
+    curve_summary: pl.DataFrame
+    curve_sensitivity: pl.DataFrame
+    prescribing: pl.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlagTables:
+    """The men on an aromatase inhibitor: assessment, flag, evidence, gaps, context, projections."""
+
+    cohort: pl.DataFrame
+    flags: pl.DataFrame
+    flag_events: pl.DataFrame
+    flag_evidence: pl.DataFrame
+    gaps: pl.DataFrame
+    context: pl.DataFrame
+    projections: pl.DataFrame
+
+
+def frames_of(tables: ExposureTables | CurveTables | FlagTables) -> dict[str, pl.DataFrame]:
+    """Return frames by name."""
+    return {field.name: getattr(tables, field.name) for field in fields(tables)}
