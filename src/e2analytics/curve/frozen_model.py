@@ -1,7 +1,9 @@
-"""The model of a month: fitted once, frozen until the next, and named by what it was fitted to.
+"""The frozen model of a month: fitted once, used until the next fit, named by a digest of its inputs.
 
-A night scores new data with it, so that its cost follows what is new, and no flag moves because a fit
-did.
+In    a fit; the models fitted so far
+Out   models   grain model_id: estimates, limit quantiles and settings as JSON
+
+Nights score new data with it, so that their cost follows what is new and no flag moves because a fit did.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from e2analytics.settings import Settings
 
 @dataclass(frozen=True)
 class FrozenModel:
-    """What flags need of a fit; the curves themselves are tables.
+    """The part of a fit that flags need; the curves themselves are tables.
 
     Attributes
     ----------
@@ -47,7 +49,7 @@ class FrozenModel:
 def in_force(
     models: pl.DataFrame, summary: pl.DataFrame, settings: Settings, as_of: date
 ) -> FrozenModel | None:
-    """Return the model of the month of ``as_of`` that the curves are of; None: fit one.
+    """Return the model that the curves come from, if it was fitted in the month of ``as_of``; None: fit one.
 
     Parameters
     ----------
@@ -81,7 +83,7 @@ def settings_of_fit(settings: Settings) -> dict[str, Any]:
 
 
 def name(frames: Iterable[pl.DataFrame], settings: Settings, as_of: date) -> str:
-    """Name a model by its day and by what it is fitted to: the same inputs, the same name."""
+    """Name a model by its day and a digest of its inputs: the same inputs, the same name."""
     digest = hashlib.sha256(json.dumps(settings_of_fit(settings), sort_keys=True).encode())
     for frame in frames:
         digest.update(frame.hash_rows(seed=0).to_numpy().tobytes())
@@ -89,7 +91,7 @@ def name(frames: Iterable[pl.DataFrame], settings: Settings, as_of: date) -> str
 
 
 def record(models: pl.DataFrame, model: FrozenModel, *, as_of: date, run_id: str) -> pl.DataFrame:
-    """Return the models with this one among them."""
+    """Return the models, with this one added."""
     if model.model_id in models["model_id"]:
         return models
     parameters = {

@@ -29,6 +29,7 @@ from e2analytics.models.pspline import Array
 from e2analytics.models.rows import CurveData
 from e2analytics.models.within import fit_between, fit_within
 from e2analytics.settings import FitSettings
+from e2analytics.tables.censoring import point_value
 from e2analytics.tables.registry import schema_of
 
 CONTRAST_PG_ML: Final = (12.0, 25.0)
@@ -160,8 +161,7 @@ def _naive(
 
 
 def _between_scans(rows: pl.DataFrame, draws: pl.DataFrame) -> pl.DataFrame:
-    """Return the draws between the scans of each row; below detection stands as limit / sqrt(2)."""
-    low, high = pl.col("value_low"), pl.col("value_high")
+    """Return the draws between the scans of each row, each as one number."""
     return (
         rows.with_row_index("row")
         .select("row", "patient_id", "first_on", "second_on")
@@ -171,7 +171,7 @@ def _between_scans(rows: pl.DataFrame, draws: pl.DataFrame) -> pl.DataFrame:
         .select(
             "row",
             "assay",
-            e2_pg_ml=pl.when(low == 0).then(high / 2**0.5).otherwise((low * high).sqrt()),
+            e2_pg_ml=point_value(),
         )
     )
 
@@ -267,13 +267,11 @@ def prescribing(
     usable = measured.exposures.filter(pl.col("usable"), pl.col("site") == settings.primary_site)
     given = usable.group_by("patient_id").agg(given=(pl.col("share_on_drug") > 0).any())
     off = ~pl.col("on_drug") & ~pl.col("in_transition") & ~pl.col("on_other")
-    low, high = pl.col("value_low"), pl.col("value_high")
-    value = pl.when(low == 0).then(high / 2**0.5).otherwise((low * high).sqrt())
     e2_off = (
         records.draws.filter(off)
         .sort("patient_id", "collected_on", "result_id")
         .group_by("patient_id", maintain_order=True)
-        .agg(e2_off_drug=value.log().mean())
+        .agg(e2_off_drug=point_value().log().mean())
     )
     men = (
         usable.sort("patient_id", "first_on")

@@ -17,6 +17,7 @@ from e2analytics.models.normal import Z95
 from e2analytics.reference import constants
 from e2analytics.reference.names import ANASTROZOLE, BODY_MASS_INDEX, ESTRADIOL, TESTOSTERONE
 from e2analytics.settings import LinkSettings
+from e2analytics.tables.censoring import point_value
 
 
 def exposures(
@@ -218,9 +219,7 @@ def levels(
     e2 = labs.filter((pl.col("analyte") == ESTRADIOL) & pl.col("value_high").is_not_null()).select(
         "patient_id",
         "collected_on",
-        e2_pg_ml=pl.when(pl.col("value_low") == 0)
-        .then(pl.col("value_high") / 2**0.5)
-        .otherwise((pl.col("value_low") * pl.col("value_high")).sqrt()),
+        e2_pg_ml=point_value(),
     )
     away = (pl.col("collected_on") - pl.col("scanned_on")).dt.total_days().abs()
     return (

@@ -1,4 +1,4 @@
-"""Funnel plots: which clinics differ from the whole by more than chance and usual differences.
+"""Funnel plots: which clinics differ from all clinics together by more than chance and usual differences.
 
 In    how many of how many, clinic by clinic
 Out   95 and 99.8 % limits for any size of clinic, and which clinics lie beyond them

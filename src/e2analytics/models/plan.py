@@ -1,4 +1,4 @@
-"""What must be known of all rows before parts of them can be summed separately.
+"""The plan of a curve: what all parts of the rows share, so that their sums add up.
 
 In    a ``PartSummary`` of each part (a man's rows are all in one part)
 Out   ``Plan``: knots, grid, clusters of men, and the means that columns are centred by

@@ -1,4 +1,4 @@
-"""The penalised cubic spline in log E2: its basis, evaluated at a point or averaged over doubt.
+"""The penalised cubic spline in log E2: its basis, evaluated at a point or averaged over a posterior.
 
 In    log E2, known exactly or as a normal posterior per dose episode
 Out   rows of a B-spline basis with evenly spaced knots and a second-order difference penalty
@@ -93,7 +93,7 @@ class Basis:
         return self._scattered(cell, tuple(piece / (2 * self.spacing) for piece in pieces))
 
     def averaged(self, mean: Array, sd: Array, weight: Array) -> Array:
-        """Average the splines over the episodes of an interval and the doubt about E2 in each.
+        """Average the splines over the episodes of an interval and the uncertainty of E2 in each.
 
         This is regression calibration of a spline: the expected outcome of an interval is the
         curve averaged over what E2 may have been, not the curve at the mean of E2.

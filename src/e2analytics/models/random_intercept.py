@@ -1,4 +1,8 @@
-"""Random intercept: the usual value of a man from a few measurements of a quantity that varies."""
+"""Random intercept: the usual value of a man from a few measurements of a quantity that varies.
+
+In    mean, number and sum of squares of each man's measurements
+Out   ``RandomIntercept``, which predicts usual values with their variance
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The curve with scikit-learn's manners, for notebooks, pipelines and cross-validation.
+"""The curve as a scikit-learn estimator, for notebooks, pipelines and cross-validation.
 
 In    X of shape (n, 1 + c): log E2 (log pg/mL), then linear covariates; y, the outcome
 Out   a fitted regressor whose attributes carry the curve, its verdict and its limits

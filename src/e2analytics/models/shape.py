@@ -1,4 +1,4 @@
-"""What the curve may be called: harm at low E2, harm at high E2, a bend, flat, or not known.
+"""The shape of the curve: harm at low E2, harm at high E2, a bend, flat, or inconclusive.
 
 In    benefit (larger is better) on supported grid points, undersmoothed, with replicates
 Out   one of seven verdicts, the p values behind it and a sentence for a clinician
@@ -171,7 +171,7 @@ def _p_of_largest(t: Array, under_none: Array) -> float:
 
 
 def explain(verdict: Verdict, evidence: Evidence, delta: float) -> str:
-    """Say in plain words what the verdict means and what it rests on."""
+    """Describe what the verdict means and what it rests on."""
     low, high = f"p = {evidence.p_low:.2g}", f"p = {evidence.p_high:.2g}"
     near = f"near {np.exp(evidence.bend_log_e2):.0f} pg/mL"
     bent = (

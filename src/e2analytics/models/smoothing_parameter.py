@@ -1,4 +1,4 @@
-"""How much to smooth: REML and GCV over one smoothing parameter, for many data sets at once.
+"""The smoothing parameter by REML or GCV, for many data sets at once.
 
 In    what the data say along each direction of the penalty
 Out   the smoothing parameter that minimises a criterion
@@ -161,20 +161,20 @@ def _root(
     of some of the r at one place each.
     """
     found, low, high = start.copy(), low.copy(), high.copy()
-    unsettled = np.arange(len(found))
+    active = np.arange(len(found))
     for _ in range(_N_STEPS):
-        at = found[unsettled]
-        value, slope = function(unsettled, at)
-        low[unsettled] = np.where(value < 0, at, low[unsettled])
-        high[unsettled] = np.where(value < 0, high[unsettled], at)
+        at = found[active]
+        value, slope = function(active, at)
+        low[active] = np.where(value < 0, at, low[active])
+        high[active] = np.where(value < 0, high[active], at)
         step = np.divide(-value, slope, out=np.full_like(at, np.inf), where=slope > 0)
-        newton = (at + step > low[unsettled]) & (at + step < high[unsettled])
-        halfway = (low[unsettled] + high[unsettled]) / 2
-        found[unsettled] = np.where(newton, at + step, halfway)
-        moved = np.abs(found[unsettled] - at)
+        newton = (at + step > low[active]) & (at + step < high[active])
+        halfway = (low[active] + high[active]) / 2
+        found[active] = np.where(newton, at + step, halfway)
+        moved = np.abs(found[active] - at)
         enough = np.where(newton, _LAST_NEWTON_STEP, _LAST_HALVING * (1 + np.abs(at)))
-        unsettled = unsettled[moved >= enough]
-        if not len(unsettled):
+        active = active[moved >= enough]
+        if not len(active):
             break
     return found
 

@@ -1,4 +1,4 @@
-"""Numpy's work side by side: numpy lets other threads go on while it computes.
+"""Numpy work in parallel threads: numpy releases the interpreter while it computes.
 
 In    a function and what it is to be called with
 Out   its results, in order, whoever finishes first

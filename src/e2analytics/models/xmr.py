@@ -1,4 +1,4 @@
-"""XmR charts: which months of a measure say more than the noise of its months.
+"""XmR charts: which months of a measure differ by more than the noise of its months.
 
 In    a measure's value month by month, and where a new baseline begins
 Out   centre, limits, and which points break which of four rules

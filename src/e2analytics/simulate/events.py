@@ -1,4 +1,4 @@
-"""Events beside results: symptoms, fractures, counselling, and men who leave or die."""
+"""Events: symptoms, fractures, counselling, and men who leave or die."""
 
 import numpy as np
 import polars as pl

@@ -1,4 +1,4 @@
-"""What a simulation may be asked for, and what it says when it is done."""
+"""Settings of a simulation, and the summary of what it wrote."""
 
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta

@@ -16,3 +16,14 @@ def wholly_below(line: float) -> pl.Expr:
     # "<10" lies below 10, 10 itself does not.
     below = (pl.col("value_high") < line) | ((pl.col("value_high") == line) & censored)
     return below.fill_null(False)
+
+
+def point_value() -> pl.Expr:
+    """Return one number for each result; "<5" stands at ``5 / sqrt(2)``, an open end is null.
+
+    >>> results = pl.DataFrame({"value_low": [0.0, 20.0, 60.0], "value_high": [5.0, 20.0, None]})
+    >>> results.select(point_value().round(2)).to_series().to_list()
+    [3.54, 20.0, None]
+    """
+    low, high = pl.col("value_low"), pl.col("value_high")
+    return pl.when(low == 0).then(high / 2**0.5).otherwise((low * high).sqrt())

@@ -1,4 +1,4 @@
-r"""What a laboratory reports of a man whose E2 is at some level: the likelihood of one draw.
+r"""The likelihood of one draw: what a laboratory reports of a man, given his E2.
 
 With :math:`\eta` the log of his E2 (pg/mL) on that day's average and :math:`R` the reading:
 

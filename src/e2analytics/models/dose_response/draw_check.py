@@ -1,4 +1,8 @@
-"""How well each draw fits the man's other draws and the population."""
+"""How well each draw fits the man's other draws and the population.
+
+In    a fitted dose response, the men's random effects and draws
+Out   a z score for each draw; which draws are kept
+"""
 
 from __future__ import annotations
 
