@@ -1,4 +1,4 @@
-# Reference numbers for tests/models/test_dose_response.py, by nlme and lme4.
+# Reference numbers for tests/models/dose_response/test_fit.py, by nlme and lme4.
 # Run in this folder: Rscript dose_response_lme.R   (writes dose_response_lme.json; seconds)
 # The linear special case: every man's draws are exact and by mass spectrometry, everyone on the drug takes the
 # same dose, a random level and a random response while on it. Maximum likelihood throughout, as ours.

@@ -12,19 +12,27 @@ from e2analytics.reference.names import ANASTROZOLE, ESTRADIOL
 from e2analytics.settings import FlagSettings
 
 
-def link_draws(labs: pl.DataFrame, spells: pl.DataFrame, settings: FlagSettings) -> pl.DataFrame:
+def link_draws(labs: pl.DataFrame, episodes: pl.DataFrame, settings: FlagSettings) -> pl.DataFrame:
     """Return the E2 draws with the drug of their day.
 
-    ``on_drug``, ``weekly_anastrozole_mg`` (null off it, or unknown), ``in_transition``, ``on_other``.
+    Adds ``on_drug``, ``weekly_anastrozole_mg`` (null off the drug, or unknown), ``in_transition`` and
+    ``on_other``. A draw is in transition within the days to steady state after a start or a change, and
+    within the days of washout after an end. A draw off the drug keeps its row.
 
-    A draw is in transition within the days to steady state after a start or a change, and within the
-    days of washout after an end. Off treatment is a dose of zero, not a missing row.
+    Parameters
+    ----------
+    labs
+        Accepted results.
+    episodes
+        From ``episodes.find_episodes``.
+    settings
+        Days to steady state, and of washout.
     """
     e2 = labs.filter(pl.col("analyte") == ESTRADIOL).with_row_index("draw")
     held = (
         e2.select("draw", "patient_id", "collected_on")
         .join(
-            spells.select("patient_id", "drug", "started_on", "ended_on", "weekly_dose_mg"),
+            episodes.select("patient_id", "drug", "started_on", "ended_on", "weekly_dose_mg"),
             on="patient_id",
         )
         .filter(pl.col("collected_on") >= pl.col("started_on"))

@@ -21,13 +21,17 @@ _NEVER: Final = pl.date(9999, 12, 31)
 
 
 def find_episodes(medications: pl.DataFrame) -> pl.DataFrame:
-    """Return the spells of aromatase inhibitors at one dose.
+    """Return the episodes of aromatase inhibitors: spells of one drug at one dose.
 
     An order is in force from its start until it is stopped or a later order of the same drug replaces
-    it; ``overlap`` marks one that was replaced before it was stopped. Of two orders of one day the one that
-    lasts longer counts, else the later row; where their doses differ it is marked, too. A renewal at the
-    same dose, a few days late at the most, goes on with the spell, whose ``ordered_on`` is that of its last
-    order.
+    it; ``overlap`` marks one that was replaced before it was stopped. Of two orders of one day the longer
+    one counts, else the later row; where their doses differ it is marked, too. A renewal at the same dose,
+    at most a few days late, continues the episode, whose ``ordered_on`` is that of its last order.
+
+    Parameters
+    ----------
+    medications
+        Accepted orders.
     """
     of_one_day = ["patient_id", "drug", "started_on"]
     lasts = pl.col("stopped_on").fill_null(_NEVER)
@@ -70,15 +74,15 @@ def _merge_renewals(orders: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def present_dose(spells: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Return the weekly dose of anastrozole that men hold, or held last: null where it is not known.
+def present_dose(episodes: pl.DataFrame, as_of: date) -> pl.DataFrame:
+    """Return the weekly dose of anastrozole in force on a day, else the last one; null where unknown.
 
-    Of a man who stopped it is the last one: the drug is felt until it is washed out.
+    A man who stopped keeps his last dose: the drug acts until it is washed out.
     """
     in_force = pl.col("ended_on").is_null() | (pl.col("ended_on") > pl.lit(as_of))
     last = pl.col("weekly_dose_mg").last()
     return (
-        spells.filter((pl.col("drug") == ANASTROZOLE) & (pl.col("started_on") <= pl.lit(as_of)))
+        episodes.filter((pl.col("drug") == ANASTROZOLE) & (pl.col("started_on") <= pl.lit(as_of)))
         .with_columns(in_force=in_force)
         .sort("patient_id", "in_force", "started_on")
         .group_by("patient_id", maintain_order=True)
@@ -86,11 +90,11 @@ def present_dose(spells: pl.DataFrame, as_of: date) -> pl.DataFrame:
     )
 
 
-def doses_in_interval(pairs: pl.DataFrame, spells: pl.DataFrame) -> pl.DataFrame:
+def doses_in_interval(pairs: pl.DataFrame, episodes: pl.DataFrame) -> pl.DataFrame:
     """Return the doses of anastrozole held between two scans, each with its share of the days.
 
-    Grain pair (a row of ``pairs``, counted from 0), dose: ``weekly_dose_mg`` is 0 off the drug, null where
-    it is not known.
+    Grain: pair (a row of ``pairs``, counted from 0), dose. ``weekly_dose_mg`` is 0 off the drug, null where
+    unknown.
     """
     within = pairs.select(
         "patient_id",
@@ -104,7 +108,7 @@ def doses_in_interval(pairs: pl.DataFrame, spells: pl.DataFrame) -> pl.DataFrame
     end = pl.min_horizontal("scanned_on_2", "ended_on")
     key = ["pair", "patient_id", "site", "scan_id"]
     on = (
-        within.join(spells.filter(pl.col("drug") == ANASTROZOLE), on="patient_id")
+        within.join(episodes.filter(pl.col("drug") == ANASTROZOLE), on="patient_id")
         .with_columns(days=(end - start).dt.total_days())
         .filter(pl.col("days") > 0)
         .group_by(*key, "length", "weekly_dose_mg")

@@ -100,10 +100,10 @@ def estimate(
 
 
 def _fit_population(draws: pl.DataFrame) -> DoseResponse:
-    """Fit what men have in common without the draws that, by a first rough fit, fit nothing else of their man.
+    """Fit the population parameters, without the outliers of a first approximate fit.
 
-    Draws of an unknown assay count as immunoassay, but where there are known ones they must not say
-    how immunoassay differs: many of them are mass spectrometry.
+    Draws of an unknown assay count as immunoassay. Where enough draws have a known assay, the others do not
+    help to estimate how immunoassay differs: many of them are mass spectrometry.
     """
     of_known_assay = draws.filter(pl.col("assay") != "unknown")
     enough = (of_known_assay["assay"] == "ia").sum() >= MIN_MEN
