@@ -1,4 +1,4 @@
-"""Suppliers' files, one format a module: file in, rows of text out, with file and line.
+"""Readers of suppliers' files, a module or package for each format: file in, rows of text out.
 
-Nothing is judged here but whether a file can be read as a whole; values stay as they were written.
+Each row has its file and line. Values stay as written; only a file that cannot be read as a whole is refused.
 """

@@ -1,4 +1,4 @@
-"""What every reader hands over: some rows of one record of a file, as text."""
+"""A batch, which every reader yields: some rows of one record of a file, as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the columns of a file are called, whatever its format."""
+"""Names of the columns of a file, in every format."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Final
 from e2analytics.errors import RefusedFileError
 
 MOST_COLUMNS: Final = 10_000
-"""A file with more is no export of a table."""
+"""A file with more columns is not an export of a table."""
 
 _OURS: Final = frozenset({"source_line", "source_part", "short_line"})
 
 
 def named(written: Iterable[str | None]) -> list[str]:
-    """Return the names of a header's columns, each of them once.
+    """Return the names of a header's columns, made distinct.
 
     A column without a name, or with one that readers use themselves, is called by its place.
 

@@ -7,9 +7,9 @@ Out   every column as text, empty fields null; ``source_line`` (the first line o
 A line ends with LF, CRLF or, in a file without LF, CR. A quoted field may span lines; its row has the
 number of the first. Blank lines, and lines of empty fields, are no rows.
 
-A file that is empty, not text, cut off or not rectangular is refused as a whole, because what it
-says can no longer be trusted line by line. It is read block by block, each of whole rows: what the
-file says of a row is seen with the row, what can only be seen at its end (that it is cut off) then.
+A file that is empty, not text, cut off or not rectangular is refused as a whole, because its
+lines can no longer be trusted. It is read block by block, each of whole rows. A defect of a row is found
+with the row, one that only the end shows (a file that is cut off) at the end.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def read(path: Path, options: Options) -> Iterator[Batch]:
 
 
 def header(path: Path, options: Options) -> dict[str, list[str]]:
-    """Return the columns of a file; none where they cannot be told."""
+    """Return the columns of a file; none where they are unknown."""
     try:
         return {"": _start(pieces(path, options, FIRST_BYTES), options).names}
     except RefusedFileError:
@@ -128,7 +128,7 @@ def _header_place(text: bytes, is_whole: bool, options: Options) -> tuple[int, i
         n_quotes += text.count(options.quote.encode(), end, next_end) if options.quote else 0
         end = next_end
         if end - begin > LONGEST_LINE_BYTES:
-            break  # an open quote, which the header's fields will tell
+            break  # an open quote, which the header's fields will show
     return begin, end
 
 
@@ -302,7 +302,7 @@ def _delimiters(block: Text, quotes: Positions, options: Options) -> Positions:
 def _short_lines(
     raw: pl.DataFrame, block: Text, quotes: Positions, options: Options
 ) -> pl.Series | pl.Expr:
-    """Return which rows have fewer fields than the header, by the cheapest proof there is."""
+    """Return which rows have fewer fields than the header, by the cheapest proof."""
     n_delimiters = raw.width - 1
     none = pl.lit(False)
     if not raw[:, -1].null_count():
@@ -317,7 +317,7 @@ def _short_lines(
 def _check_no_swallowed_line(
     raw: pl.DataFrame, source_line: pl.Series, next_line: int, options: Options
 ) -> None:
-    # A quote that opens in one row and closes in another takes all between them for one field.
+    # A quote that opens in one row and closes in another makes one field of all text between them.
     n_breaks = source_line.shift(-1, fill_value=next_line) - source_line - 1
     field = pl.all()
     breaks = field.str.count_matches("\n", literal=True)
@@ -328,9 +328,9 @@ def _check_no_swallowed_line(
 
 
 def _may_have_spaces_to_strip(block: Text, quotes: Positions, options: Options) -> bool:
-    """Tell whether a field may begin or end with white space, of a block without broken fields.
+    """Return whether a field may begin or end with white space, in a block without broken fields.
 
-    To look costs half as much as to strip what needs none.
+    Looking costs half as much as stripping.
     """
     if not block.content.isascii() or (options.delimiter != "\t" and block.count(TAB)):
         return True

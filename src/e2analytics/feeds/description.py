@@ -1,7 +1,7 @@
-"""What a feed description may say: ``schemas/feeds/*.yaml``, checked when it is loaded.
+"""The feed description: ``schemas/feeds/*.yaml``, validated when it is loaded.
 
-A description maps a supplier's columns to the columns of a table of e2analytics. It is the analyst's
-door: a new supplier is a new YAML file, no Python. ``docs/feeds.md`` shows how one is written.
+A description maps a supplier's columns to the columns of a table of e2analytics. A new
+supplier is a new YAML file, no Python. ``docs/feeds.md`` shows how one is written.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class Equals(_Entry):
 
 
 class BelowDetection(_Entry):
-    """A comment column that says: below ``limit``; the value then becomes ``<limit``."""
+    """A comment column with the meaning "below ``limit``"; the value then becomes ``<limit``."""
 
     column: str
     equals: str
@@ -233,7 +233,7 @@ def columns_named(source: Source) -> Iterator[str]:
 
 
 class SetApartWhen(_Entry):
-    """Rows that are none of ours: a column is one of some texts, is none of them, or is ``given``."""
+    """Rows to exclude: a column is one of some texts, is none of them, or is ``given``."""
 
     column: str
     equals: Texts | None = None
@@ -255,7 +255,7 @@ def _same_names(written: Any) -> Any:
 class Lookup(_Entry):
     """Columns of a companion file of the same drop, joined where ``key`` there equals ``on`` here.
 
-    A key that the companion holds twice with different contents gives nothing: nobody can tell which
+    A key that the companion holds twice with different contents gives nothing: it is unknown which
     is meant. A file that is called like the companion and has no such key is none.
     """
 
@@ -267,11 +267,11 @@ class Lookup(_Entry):
     where: Equals | None = None
 
     def is_companion(self, file_name: str) -> bool:
-        """Tell whether a file of this name holds the columns; case does not count."""
+        """Return whether a file of this name holds the columns; case does not count."""
         return fnmatchcase(file_name.lower(), self.name.lower())
 
     def takes(self, record: str) -> bool:
-        """Tell whether rows of this record are meant; case does not count."""
+        """Return whether rows of this record are meant; case does not count."""
         return fnmatchcase(record.lower(), self.record.lower())
 
 
@@ -341,15 +341,15 @@ class FileDescription(_Entry):
         return made_of - set(self.id_prefixes())
 
     def matches(self, file_name: str) -> bool:
-        """Tell whether a file of this name is one of these; case does not count."""
+        """Return whether a file of this name is one of these; case does not count."""
         return fnmatchcase(file_name.lower(), self.name.lower())
 
     def takes(self, record: str) -> bool:
-        """Tell whether rows of this record are some of these; case does not count."""
+        """Return whether rows of this record are some of these; case does not count."""
         return fnmatchcase(record.lower(), self.record.lower())
 
     def recognises(self, headers: Mapping[str, list[str]]) -> bool:
-        """Tell whether a record of a file has all the columns of the signature."""
+        """Return whether a record of a file has all the columns of the signature."""
         return any(
             self.takes(record) and set(self.header) <= set(names)
             for record, names in headers.items()

@@ -2,7 +2,7 @@
 
 In    a workbook whose sheets have a header line
 Out   per sheet (``record``) every column as text, empty cells null, and ``source_line``: the number
-      that Excel shows beside the row. Dates are ISO 8601, whole numbers have no decimal point, truth
+      that Excel shows next to the row. Dates are ISO 8601, whole numbers have no decimal point, truth
       values are TRUE and FALSE, errors stay what Excel shows (#N/A)
 
 A formula stays its text (``=A1*2``), so that rules reject it: the value that Excel saved with it may
@@ -68,7 +68,7 @@ def read(path: Path, options: Options) -> Iterator[Batch]:
 
 
 def header(path: Path, options: Options) -> dict[str, list[str]]:
-    """Return the columns of each sheet; none where they cannot be told."""
+    """Return the columns of each sheet; none where they are unknown."""
     try:
         with _quiet(), _opened(path) as book:
             tables = {sheet.title: _table(sheet, options) for sheet in book.worksheets}
@@ -84,7 +84,7 @@ def _next(batches: Iterator[Batch]) -> Batch | None:
     except RefusedFileError:
         raise
     except Exception:
-        # Not chained: whatever the reader stumbled on may be a value.
+        # Not chained: the reader's message may quote a value.
         raise RefusedFileError("not_excel", "it is damaged") from None
 
 
@@ -156,7 +156,7 @@ def _batches(path: Path, options: Options) -> Iterator[Batch]:
 
 
 def _table(sheet: Any, options: Options) -> _Table | None:
-    """Return the columns and rows of a sheet; of one that ends before its header none, of an empty nothing."""
+    """Return the columns and rows of a sheet; no columns if it ends before its header."""
     every_line = _lines(sheet)
     if (first := next(every_line, None)) is None:
         return None
@@ -180,7 +180,7 @@ class _Line(NamedTuple):
 def _lines(sheet: Any) -> Iterator[_Line]:
     """Yield the lines of a sheet that hold anything.
 
-    The sheet's own iterator leaves out lines that are not in order, and tells nobody.
+    The sheet's own iterator silently leaves out lines that are not in order.
     """
     book = sheet.parent
     with sheet._get_source() as source:

@@ -54,5 +54,5 @@ def read(path: Path, options: AnyOptions) -> Iterator[Batch]:
 
 
 def header(path: Path, options: AnyOptions) -> dict[str, list[str]]:
-    """Return the columns of each record of a file; none where they cannot be told."""
+    """Return the columns of each record of a file; none where they are unknown."""
     return _READERS[options.kind].header(path, options)

@@ -1,6 +1,6 @@
-"""Joins the columns of companion files: what a database extract spreads over several tables.
+"""Joins the columns of companion files: the other tables of a database extract.
 
-In    rows of one record of a file, and the drop that the file lies in
+In    rows of one record of a file, and the drop of the file
 Out   the same rows, same grain, with the looked-up columns; null where the companion has no such key,
       or has it twice with different contents
 """

@@ -1,12 +1,12 @@
-"""Puts a supplier's columns under the names of a table, still as text.
+"""Maps a supplier's columns to the columns of a table, still as text.
 
 In    rows of one record of a file as its reader gave them
 Out   the text columns of the table (``description.TEXT_COLUMNS``), where each row came from, which
-      columns the feed declared (``imputed``), why a row is none of ours (``excluded``), and by which rule
-      nothing of it could be read (``unreadable``)
+      columns the feed declared (``imputed``), why a row is excluded (``excluded``), and the rule by which
+      it could not be read (``unreadable``)
 
-Dates in the supplier's formats become ISO 8601 and decimal commas become points; what cannot be
-understood stays as it was written. A line that holds several results becomes several rows with the
+Dates in the supplier's formats become ISO 8601 and decimal commas become points; a text that cannot be
+parsed stays as written. A line that holds several results becomes several rows with the
 same ``source_line``.
 """
 
@@ -76,7 +76,7 @@ def _in_our_writing(name: str, source: Source, feed: Feed, present: list[str]) -
     if name in DATES and feed.dates:
         return _iso(text, feed.dates)
     if name in NUMBERS and feed.decimal == ",":
-        # A point then groups thousands or is a slip: as a comma it cannot be read as a number.
+        # A point then groups thousands or is a typing error: as a comma it cannot be read as a number.
         return text.str.replace_many([",", "."], [".", ","])
     return text
 
@@ -101,7 +101,7 @@ def _text(source: Source, present: list[str]) -> pl.Expr:
 
 
 def _joined(parts: list[pl.Expr], between: str) -> pl.Expr:
-    """Join texts; what is empty at the end is left out, what is empty before it keeps its place.
+    """Join texts; empty ones at the end are left out, earlier ones keep their place.
 
     Order 7, test 1 and order 7, no test, part 1 are two numbers: 7-1 and 7--1.
     """
@@ -163,7 +163,7 @@ def _excluded(kind: FileDescription, present: list[str]) -> pl.Expr:
 
 
 def _without_empty_parts(rows: pl.DataFrame, kind: FileDescription) -> pl.DataFrame:
-    """Mark what was not measured; of a line with several results keep those that are there."""
+    """Mark results that were not measured; of a line with several keep those that are present."""
     if kind.not_measured_when_empty is None:
         return rows
     empty = pl.col(kind.not_measured_when_empty).is_null()

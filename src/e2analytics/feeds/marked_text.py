@@ -3,8 +3,8 @@
 In    a file, and how it is written
 Out   its text as UTF-8, its lines ending with LF and without control bytes, piece by piece
 
-Marks say how to read the other bytes, and are few: each byte of a file is looked at once to find them,
-and whatever is asked of a text afterwards is asked of its marks.
+Marks decide how the other bytes are read, and are few: one pass over the bytes finds them, and later
+questions about a text look at its marks only.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _MARKS_OF_ORDER: Final = {
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
 _LOOKED_AT_ONCE: Final = 1 << 17
-"""Bytes that stay in the processor's cache while they are looked at."""
+"""Bytes that stay in the processor's cache during the pass."""
 _SWAP_LINE_ENDS: Final = bytes.maketrans(b"\n\r", b"\r\n")
 _CUT_INSIDE_A_CHARACTER: Final = ("unexpected end of data", "truncated data")
 

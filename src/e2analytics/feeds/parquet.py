@@ -5,8 +5,8 @@ Out   every flat column as text: dates and times ISO 8601 (with the offset, if t
       zone), whole numbers without a decimal point, missing null; and ``source_line``: the number of
       the row, counted like the lines of a text file whose header is line 1
 
-Columns of lists and structures, and of durations, are left out. What no calendar has (a date in the
-year 300,000) stays the bare number that stands in the file, so that rules reject it.
+Columns of lists and structures, and of durations, are left out. A date outside of any calendar (in the
+year 300,000) stays the bare number of the file, so that rules reject it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _DAYS: Final = ((date.min - _EPOCH).days, (date.max - _EPOCH).days)
 
 
 class Options(BaseModel, frozen=True, extra="forbid"):
-    """Parquet has nothing to choose."""
+    """Parquet has no options."""
 
     kind: Literal["parquet"] = "parquet"
 
@@ -60,12 +60,12 @@ def read(path: Path, options: Options) -> Iterator[Batch]:
     except RefusedFileError:
         raise
     except (Exception, pl.exceptions.PanicException):
-        # Not chained: whatever the reader stumbled on may be a value.
+        # Not chained: the reader's message may quote a value.
         raise RefusedFileError("not_parquet", "it is damaged") from None
 
 
 def header(path: Path, options: Options) -> dict[str, list[str]]:
-    """Return the columns of a file; none where they cannot be told."""
+    """Return the columns of a file; none where they are unknown."""
     try:
         with _opened(path) as file:
             return {"": list(_flat_columns(file).values())}
@@ -103,7 +103,7 @@ def _check_size(metadata: pq.FileMetaData, n_bytes: int) -> None:
 
 
 def _flat_columns(file: pq.ParquetFile) -> dict[str, str]:
-    """Return the columns that become text: what the file calls them, and what they are called."""
+    """Return the columns that become text: names in the file, and names in the rows."""
     schema = file.schema_arrow
     names = named(schema.names)
     return {

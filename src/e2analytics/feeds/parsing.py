@@ -1,7 +1,7 @@
-"""What is written as a number, a day or a time, in the spellings that suppliers use.
+"""Parses numbers, days and times in the spellings that suppliers use.
 
 In    texts
-Out   numbers, days and instants; null where a text is none
+Out   numbers, days and instants; null where a text is not one
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def number(name: str) -> pl.Expr:
 
 
 def finite(number: pl.Expr) -> pl.Expr:
-    """Keep what is a number: 1e400 is none, nor are "inf" and "nan"."""
+    """Keep finite numbers: not 1e400, "inf" or "nan"."""
     return pl.when(number.is_finite()).then(number)
 
 
@@ -68,7 +68,7 @@ def _as_written(written: pl.Series) -> tuple[pl.Series, pl.Series]:
         if rows["local"].null_count() == written.null_count() or not (length == n_bytes).any():
             continue
         left = pl.when(pl.col("local").is_null() & (length == n_bytes))
-        # Times are too many to be worth keeping what was read of each text.
+        # Not cached by text: nearly every time is different.
         time = left.then("text").str.to_datetime(
             format_, time_unit="us", strict=False, cache=n_bytes == len("2020-01-01")
         )

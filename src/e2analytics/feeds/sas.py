@@ -34,7 +34,7 @@ _IBM_ZERO: Final = 1e-70
 
 
 class Options(BaseModel, frozen=True, extra="forbid"):
-    """SAS transport has nothing to choose."""
+    """SAS transport has no options."""
 
     kind: Literal["sas"] = "sas"
 
@@ -59,12 +59,12 @@ def read(path: Path, options: Options) -> Iterator[Batch]:
         except RefusedFileError:
             raise
         except Exception:
-            # Not chained: whatever the reader stumbled on may be a value.
+            # Not chained: the reader's message may quote a value.
             raise RefusedFileError("not_sas_transport", "its records cannot be read") from None
 
 
 def header(path: Path, options: Options) -> dict[str, list[str]]:
-    """Return the columns of a file; none where they cannot be told."""
+    """Return the columns of a file; none where they are unknown."""
     try:
         with _opened(path) as file:
             return {"": named(map(str, _reader(file).columns))}
@@ -94,7 +94,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def _reader(file: BinaryIO) -> Any:
-    import pandas as pd  # a second that only those who read SAS need to wait
+    import pandas as pd  # imported here: it takes a second, which only SAS files need
 
     # Any: the type stubs do not know what a reader of XPORT knows of its file.
     return pd.read_sas(file, format="xport", encoding="utf-8", iterator=True)

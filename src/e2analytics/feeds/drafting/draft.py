@@ -1,4 +1,4 @@
-"""Writes the draft of a feed description, with TODO where nobody can guess.
+"""Writes the draft of a feed description, with TODO where a guess is impossible.
 
 In    a file that no feed describes
 Out   YAML that :func:`e2analytics.feeds.description.load_feed` can load, with names of columns and no
@@ -86,10 +86,10 @@ def _writing(tables: dict[str, pl.DataFrame], guesses: dict[str, tuple[Guess, ..
     """Tell how dates and numbers are written, by the first table that shows it."""
     lines = ""
     found = [guess.dates(guesses[record], rows) for record, rows in tables.items()]
-    told = next((each for each in found if each.formats), None)
-    if told:
-        lines += f"dates: {_flow(told.formats)}"
-        lines += "".join(f"  # TODO: or {_flow(other)}?" for other in told.or_else) + "\n"
+    dated = next((each for each in found if each.formats), None)
+    if dated:
+        lines += f"dates: {_flow(dated.formats)}"
+        lines += "".join(f"  # TODO: or {_flow(other)}?" for other in dated.or_else) + "\n"
     elif not all(each.are_readable for each in found):
         lines += _UNREADABLE_DATES
     commas = [guess.decimal_comma(guesses[record], rows) for record, rows in tables.items()]

@@ -20,7 +20,7 @@ from e2analytics.feeds.drafting import vocabulary
 from e2analytics.reference import schemas_folder
 
 _EVENTS_OF_MEN: Final = ("labs", "dxa", "medications", "events", "precision")
-_LEAST_SHARE: Final = 0.5  # of its required columns, to be taken for a table
+_LEAST_SHARE: Final = 0.5  # of its required columns, for a file to be guessed as a table
 _WHO: Final = ("patient_id", "sex", "birth_date")
 _DAYS: Final = (
     "%d.%m.%Y",
@@ -55,7 +55,7 @@ class Guess(NamedTuple):
     missing
         Its required columns that nothing seems to fill.
     unknown_codes
-        Its columns in which codes stand that nobody taught us.
+        Its columns with unrecognised codes.
     """
 
     target: str
@@ -178,7 +178,7 @@ def _read(written: pl.Series, day: str) -> tuple[int, tuple[str, ...]]:
 
 
 def decimal_comma(guesses: Iterable[Guess], rows: pl.DataFrame) -> bool | None:
-    """Tell whether numbers have a decimal comma; null if their commas may group thousands."""
+    """Return whether numbers have a decimal comma; null if their commas may group thousands."""
     texts = texts_of(sorted(NUMBERS), guesses, rows)
     with_comma = texts.filter(texts.str.contains(_COMMA))
     if with_comma.is_empty() or texts.str.contains(_POINT).any():

@@ -3,7 +3,7 @@
 In    a file
 Out   its format with options, and some rows of each of its tables: guesses from its beginning
 
-A first line that may be a row of data is never taken for a header: what stands in it may be a patient.
+A first line that may be a row of data is never used as a header: it may hold a patient.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def sniff(path: Path) -> Sniffed:
 
 
 def is_header(names: Sequence[str], rows: Sequence[Sequence[str | None]]) -> bool:
-    """Tell whether a line can only be a header: all of it names, and there is data below.
+    """Return whether a line can only be a header: all of it names, and there is data below.
 
     >>> is_header(["MRN", "Result"], [["4711", "5.1"]])
     True

@@ -82,16 +82,16 @@ def _is_no_text(written: str) -> bool:
 
 
 def _strings(node: Node) -> Iterator[str]:
-    waiting: list[Any] = [node]
-    while waiting:
-        item = waiting.pop()
+    pending: list[Any] = [node]
+    while pending:
+        item = pending.pop()
         if isinstance(item, str):
             yield item
         elif isinstance(item, dict):
             yield from item
-            waiting.extend(item.values())
+            pending.extend(item.values())
         elif isinstance(item, list):
-            waiting.extend(item)
+            pending.extend(item)
 
 
 def child(node: Node, *path: str) -> Node:
@@ -141,7 +141,7 @@ def texts(node: Node, name: str) -> list[str]:
 
 
 def is_true(node: Node, name: str) -> bool:
-    """Tell whether an element is the constant ``true``."""
+    """Return whether an element is the constant ``true``."""
     return node.get(name) is True
 
 

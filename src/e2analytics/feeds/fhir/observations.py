@@ -5,7 +5,7 @@ Out   a row of record ``Observation`` for every value, or a ``scans.Reading`` wh
       that it is a bone density or a score of one; an Observation that only groups others
       (components, hasMember) is a row of kind ``panel`` without a value
 
-Names of people are not taken along: a performer counts only if it is an Organization.
+Names of people are left out: a performer counts only if it is an Organization.
 """
 
 from __future__ import annotations
@@ -160,6 +160,6 @@ def written_value(node: Node) -> tuple[str | None, str | None]:
 
 
 def unit_of(quantity: Node) -> str | None:
-    """Return the unit of a Quantity: its UCUM code, else what it says."""
+    """Return the unit of a Quantity: its UCUM code, else its text."""
     coded = text(quantity, "code") if text(quantity, "system") in UCUM else None
     return coded or text(quantity, "unit")

@@ -1,9 +1,9 @@
-"""FHIR Patients: who somebody is, as far as the rules need it, and whether he has died.
+"""FHIR Patients: the identity that the rules need, and deaths.
 
 In    a Patient
 Out   a row of record ``Patient``, and one of record ``Death`` if he has died
 
-Name, address and telephone number are not taken along.
+Name, address and telephone number are left out.
 """
 
 from __future__ import annotations

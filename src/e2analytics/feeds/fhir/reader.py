@@ -15,12 +15,12 @@ Out   batches of these records, every column text (``COLUMNS``):
       the rows of one line from 0: a resource's own, its components', those of what it contains
 
 Every resource has at least one row. Lines are read one by one; DXA rows, which are few, come at the end
-of the file, when all scores are known. A ``.json`` is read whole and takes eight times its size in
+of the file, when all scores are known. A ``.json`` is read whole and needs eight times its size in
 memory, hence its limit of 256 MiB. A file is refused that is empty, cut off, too large or without any
 resource; a single bad line is a row of ``unreadable``, and the rest goes on.
 
 The standard json module reads it: models of all FHIR resources are large, and refuse a whole resource for
-an element that nobody here looks at.
+an element that is not needed here.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ _RULES: Final = {
 
 
 class Options(BaseModel, frozen=True, extra="forbid"):
-    """Options of the format: there is nothing to choose."""
+    """FHIR has no options."""
 
     kind: Literal["fhir"]
 

@@ -1,4 +1,4 @@
-"""FHIR resources of one file, and what they say about each other.
+"""FHIR resources of one file, and the references between them.
 
 In    a resource or a Bundle, as ``nodes`` parsed it
 Out   every resource in it, those of inner Bundles and contained ones too: none is left out
@@ -79,10 +79,10 @@ def _inner(body: Node) -> list[tuple[Node, str | None]]:
 def _entries(
     listed: list[tuple[Node, str | None]],
 ) -> dict[str, tuple[str | None, str | None]]:
-    waiting, found = list(listed), {}
-    while waiting:
-        body, url = waiting.pop()
-        waiting.extend(_inner(body))
+    pending, found = list(listed), {}
+    while pending:
+        body, url = pending.pop()
+        pending.extend(_inner(body))
         if url is not None:
             found[url] = (_type(body), _id(body, url))
     return found
@@ -94,16 +94,16 @@ def _unfolded(
     entries: Mapping[str, tuple[str | None, str | None]],
 ) -> Iterator[Resource]:
     # A stack of its own: how deep a file nests must not decide whether it can be read.
-    waiting: list[tuple[Node, str | None, Resource | None]] = [(*each, None) for each in listed]
-    while waiting:
-        body, url, outer = waiting.pop()
+    pending: list[tuple[Node, str | None, Resource | None]] = [(*each, None) for each in listed]
+    while pending:
+        body, url, outer = pending.pop()
         if inner := _inner(body):
-            waiting.extend((*each, None) for each in reversed(inner))
+            pending.extend((*each, None) for each in reversed(inner))
             continue
         resource = Resource(_type(body), _id(body, url, outer), body, line, outer, entries)
         yield resource
         contained = reversed(children(body, "contained"))
-        waiting.extend((each, None, resource) for each in contained)
+        pending.extend((each, None, resource) for each in contained)
 
 
 def _type(body: Node) -> str | None:
@@ -161,7 +161,7 @@ def contained(resource: Resource, written: str) -> Node:
 
 
 def patient_id(resource: Resource) -> str | None:
-    """Return the id of the Patient that a resource is about; None if it cannot be told.
+    """Return the id of the Patient that a resource is about; None if unknown.
 
     A Patient that is contained, or named by an identifier only, has no id of its own: he is known by
     ``system|value``, as in a FHIR search, which no id can be mistaken for.

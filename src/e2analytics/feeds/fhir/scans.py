@@ -7,7 +7,7 @@ Out   record ``DXA``: a row for every BMD, with the scores that belong to it, an
 
 A score belongs to the BMD of the same patient, day, site and side of the same file. Where there are
 several, the same resource, time, device and status decide, in this order; where they do not, the score
-belongs to none: nobody can tell which is meant. A reading that is withdrawn joins nothing.
+belongs to none: which one is meant is unknown. A reading that is withdrawn joins nothing.
 
 A scan is named by its BMD's own Observation id: ids that hold the patient's number are never made up.
 """
@@ -91,7 +91,7 @@ def _codes() -> dict[str, dict[str, Any]]:
 
 
 def is_reading(loinc: str | None) -> bool:
-    """Tell whether a LOINC is that of a bone density or of a score of one."""
+    """Return whether a LOINC is that of a bone density or of a score of one."""
     return loinc in _codes()
 
 
@@ -191,9 +191,9 @@ def joined(readings: Iterable[tuple[Reading, int, int]]) -> Iterator[tuple[str, 
 
 
 def _take(score: Reading, scans: list[Reading]) -> bool:
-    """Write a score into the row of its scan; tell whether it has one."""
+    """Write a score into the row of its scan; return whether it has one."""
     value = score.row[score.column]
-    # Without a patient or a day any two readings would look alike.
+    # Without a patient or a day any two readings would match.
     known = None not in score.scan[:2] and value is not None
     if score.column == "bmd_g_cm2" or not known or _withdrawn(score):
         return False

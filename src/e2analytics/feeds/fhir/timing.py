@@ -1,4 +1,4 @@
-"""How often a FHIR Timing means: doses a week, or nothing where it does not say.
+"""Doses per week of a FHIR Timing, or none where it leaves them open.
 
 A repeat counts as ``frequency`` times in every ``period``. Days of the week and times of the day count
 as often as they are listed. Single events, a frequency or period with a maximum (``is_open``), a repeat
@@ -25,7 +25,7 @@ _WEEKS_IN: Final = {
 }
 
 _SAME_RATIO: Final = 0.1
-"""How far a code may be from its repeat: a month is written as 4 weeks or 30 days. Our own rule."""
+"""Relative difference within which a code agrees with its repeat: a month is written as 4 weeks or 30 days. Our own rule."""
 
 # http://hl7.org/fhir/R4/valueset-timing-abbreviation.html
 _TIMES_A_WEEK: Final = {
@@ -49,7 +49,7 @@ _TIMES_A_WEEK: Final = {
 
 
 def doses_per_week(timing: Node) -> float | None:
-    """Return how many doses a week a Timing means; None if it does not say.
+    """Return the doses per week of a Timing; None if it leaves them open.
 
     >>> doses_per_week({"repeat": {"frequency": "1", "period": "3", "periodUnit": "d"}})
     2.3333333333333335
@@ -72,7 +72,7 @@ def doses_per_week(timing: Node) -> float | None:
 
 
 def is_open(timing: Node) -> bool:
-    """Tell whether a Timing leaves open how often: it names a maximum that is another number.
+    """Return whether a Timing leaves open how often: it names a maximum that is another number.
 
     >>> is_open({"repeat": {"frequency": "1", "frequencyMax": "2", "period": "1", "periodUnit": "d"}})
     True

@@ -5,7 +5,7 @@ In    the bytes of a file: messages, in batches or not, framed for MLLP or not, 
 Out   :class:`Message`: its segments with their numbers; every line of the file that is not blank is
       counted, headers and trailers of batches too, so a number leads back to the file
 
-Nothing is interpreted but what ends what. Refuses a file that is empty or holds no message, a message
+Only the ends of segments and messages are interpreted. Refuses a file that is empty or holds no message, a message
 too long to be one, and a batch with fewer messages than its trailer counts.
 """
 
@@ -19,10 +19,10 @@ from typing import BinaryIO, Final, NamedTuple
 from e2analytics.errors import RefusedFileError
 
 MOST_BYTES: Final = 16 * 2**20
-"""A longer message is none; the longest that are sent carry a scanned report."""
+"""A longer one is not a message; the longest carry a scanned report."""
 
 MOST_LINES: Final = 200_000
-"""A message of that many bytes has fewer lines, but for one that is made to do harm."""
+"""A message of that many bytes has fewer lines, unless it is made to do harm."""
 
 LAST_FIELD: Final = {
     b"MSH": 18,
@@ -50,7 +50,7 @@ _NTE_COMMENT: Final = 3
 class Segment(NamedTuple):
     """One segment as it was written, its number, and whether the file goes on after it.
 
-    ``more`` is text of it that somebody broke with bare line ends.
+    ``more`` is text of it that bare line ends have broken.
     """
 
     number: int
@@ -96,7 +96,7 @@ def messages(file: BinaryIO) -> Iterator[Message]:
     cutter = _Cutter()
     number = 0
     for number, (line, ended) in enumerate(_lines(file), start=1):
-        if done := cutter.take(number, line, ended=ended):
+        if done := cutter.add(number, line, ended=ended):
             yield done
     if not number:
         raise RefusedFileError("empty_file", "it holds nothing")
@@ -133,7 +133,7 @@ class _Last:
     n_fields: int
 
     def goes_on(self, n_more: int) -> bool:
-        """Tell whether a line of ``n_more`` further fields is text that a bare line end cut off."""
+        """Return whether a line of ``n_more`` further fields is text that a bare line end cut off."""
         if self.name == b"OBX":
             return self.n_fields <= _OBX_VALUE
         return self.name == b"NTE" and self.n_fields <= _NTE_COMMENT and not n_more
@@ -151,7 +151,7 @@ class _Cutter:
         self._last: _Last | None = None
         self._before_batch: int | None = None
 
-    def take(self, number: int, line: bytes, *, ended: bool) -> Message | None:
+    def add(self, number: int, line: bytes, *, ended: bool) -> Message | None:
         """Add a line; return the message that it ends, if it ends one."""
         name = line[:3] if _SEGMENT.match(line) else None
         if name in _ENVELOPE:

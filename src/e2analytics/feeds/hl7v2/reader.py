@@ -4,21 +4,20 @@ In    a file of messages (:mod:`e2analytics.feeds.hl7v2.messages`)
 Out   rows of text, ``source_line`` the number of the segment in the file, and five records:
 
       ``PID``              every PID of an ORU^R01: a patient
-      ``OBX``              every OBX of an ORU^R01: a result, with what its order and message say of it
-      ``cancelled_order``  every OBR that says "cancelled" and has no OBX to say it of
+      ``OBX``              every OBX of an ORU^R01: a result, with the fields of its order and message
+      ``cancelled_order``  every OBR with the status "cancelled" and without an OBX
       ``other``            every message of another type: its MSH
-      ``damaged``          every message that cannot be parsed, or holds results and says not whose: its
+      ``damaged``          every message that cannot be parsed, or holds results of an unknown patient: its
                            MSH; every run of segments outside of a message: the first; every line of
                            fields in a message that is no segment. A result may be lost in each
 
 Every message is therefore at least one row, and no PID or OBX is lost: it is a row, or its message
 is. Other segments only lend their fields to these; blank lines and lines without fields are no rows.
-A message that is not understood costs nothing of those around it. A file without any message, or
+A damaged message does not affect those around it. A file without any message, or
 with one too long to be one, is refused.
 
-Names, addresses and telephone numbers are not taken from a message. NTE comments are, because some
-laboratories name the method there; they are never stored. Of no text more than its first 4,000
-characters are taken.
+Names, addresses and telephone numbers are not read. NTE comments are, because some laboratories
+name the method there; they are never stored. Only the first 4,000 characters of a text are read.
 
 Fields are those of HL7 v2.5.1, chapters 2A, 3.4.2 (PID), 4.5.3 (OBR) and 7.4.2 (OBX), which the other
 releases share; the message's own delimiters (MSH-1, MSH-2) and character set (MSH-18) are used.
@@ -91,7 +90,7 @@ _FIRST_BYTES: Final = 2**16
 
 
 class Options(BaseModel, frozen=True, extra="forbid"):
-    """HL7 messages say themselves how they are written: there is nothing to choose."""
+    """HL7 version 2 has no options: each message declares its own encoding."""
 
     kind: Literal["hl7v2"] = "hl7v2"
 

@@ -100,7 +100,7 @@ def _rows_of_oru(segments: list[Parsed]) -> Iterator[tuple[str, Row]]:
 
 
 def _groups(segments: list[Parsed]) -> tuple[list[_Patient], list[_Order]]:
-    """Group what belongs together: what stands after a PID is of it, and after an OBR too."""
+    """Group segments: those after a PID are of that patient, those after an OBR of that order."""
     patients = [_Patient()]
     orders = [_Order(patients[0])]
     common: Parsed | None = None

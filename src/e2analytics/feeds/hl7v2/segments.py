@@ -17,7 +17,7 @@ from e2analytics.feeds.hl7v2.messages import LAST_FIELD, Message, Segment
 HEAD: Final = re.compile(rb"MSH([^A-Za-z0-9\s])([^A-Za-z0-9\s]{1,5})\1")
 """How a message begins: its own delimiters."""
 LONGEST_TEXT: Final = 4_000
-"""No text that a result is read from is longer, and what an order says is repeated in each result."""
+"""No text of a result is longer; the texts of an order are repeated in each of its results."""
 
 # Each becomes an object in memory. A message of a thousand results has some thirty thousand.
 _MOST_DELIMITERS: Final = 500_000
@@ -96,7 +96,7 @@ def parse(message: Message) -> list[Parsed]:
         return []
     try:
         parsed = hl7.parse(text)
-    except Exception:  # whatever the library stumbled on may be a value: it is not passed on
+    except Exception:  # the library's message may quote a value: it is not passed on
         return []
     last = message.segments[-1]
     n_fields = last.content.count(message.segments[0].content[3:4])

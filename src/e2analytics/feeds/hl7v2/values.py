@@ -57,7 +57,7 @@ def _structured(components: list[str]) -> str | None:
 
 
 def iso(written: str | None) -> str | None:
-    """Write a time of HL7 as ISO 8601, as exact as it is; what is none, or no day, stays.
+    """Write a time of HL7 as ISO 8601, as exact as it is; a text that is not a day or time stays.
 
     >>> iso("20240305"), iso("202403051407-0500"), iso("202403")
     ('2024-03-05', '2024-03-05T14:07-0500', '202403')

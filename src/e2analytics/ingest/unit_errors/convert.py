@@ -1,11 +1,11 @@
-"""Convert slips: put results into the unit that the clinic has found them to be in, and take that back.
+"""Converts results to the unit that a decision of the clinic names, and reverts that.
 
 In    every row of labs ever read, the feed of each file, the clinic of each man, what was decided
 Out   the rows whose value changes, with ``at``, their places among all; everything else stays
 
 A converted row names its conversion in ``imputed`` (``unit_converted:pg/mL:pmol/L``, declared and
-real): it is not converted again, and once the decision is gone it is put back as it came in. Rows that
-wait in quarantine are converted too: in the wrong unit a value may be impossible.
+real): it is not converted again, and once the decision is removed its value is restored. Rows in
+quarantine are converted too: in the wrong unit a value may be impossible.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ AT: Final = "at"
 _MARK: Final = rf"{CONVERTED}:\S+"
 _DECLARED, _REALLY = 1, 2  # places in a mark
 _DIGITS: Final = 14
-"""More than a supplier writes, fewer than arithmetic keeps: a number put back is the same to the bit."""
+"""More than a supplier writes, fewer than arithmetic keeps: a restored number is the same to the bit."""
 
 
 def converted(
@@ -56,7 +56,7 @@ def converted(
 def convert(
     labs: pl.DataFrame, feeds: pl.DataFrame, clinics: pl.DataFrame, settings: SlipSettings
 ) -> pl.DataFrame:
-    """Return the rows that a decision converts, or that one taken back puts back, with their new values.
+    """Return the rows that a decision converts, or that a removed decision restores, with their new values.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def convert(
 
 
 def _in_the_unit_wanted(rows: pl.DataFrame) -> pl.DataFrame:
-    """Read the number that was written as one of the unit that the decision names, or none any more."""
+    """Read the number as written in the unit that a decision names, or as declared where none does."""
     is_now = pl.coalesce(_unit_in("in_force", _REALLY), _unit_in("wanted", _DECLARED))
     will_be = pl.coalesce(_unit_in("wanted", _REALLY), _unit_in("in_force", _DECLARED))
     other_words = pl.col("imputed").str.replace(_MARK, "").str.strip_chars()

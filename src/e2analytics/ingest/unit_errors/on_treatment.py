@@ -1,10 +1,10 @@
-"""Treated: on which E2 draws an aromatase inhibitor was at work, and of which nobody knows.
+"""On treatment: at which E2 draws an aromatase inhibitor was at work, and where that is unknown.
 
 In    every row of labs, the spells of inhibitors, the clinic of each man
 Out   for each row: true, false or null
 
-Nobody knows within the days to steady state and of washout, nor before the first order of an inhibitor
-in the man's clinic: it may not send its orders. Of results that are no E2 it is not asked.
+It is unknown within the days to steady state and of washout, and before the first order of an inhibitor
+in the man's clinic, which may not send its orders. Results of other analytes get null.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SPELL: Final = ("patient_id", "started_on", "ended_on")
 def on_drug(
     labs: pl.DataFrame, spells: pl.DataFrame, clinics: pl.DataFrame, settings: FlagSettings
 ) -> pl.Series:
-    """Tell of every row whether its man was on an inhibitor.
+    """Return for every row whether its man was on an inhibitor.
 
     Parameters
     ----------
@@ -45,9 +45,9 @@ def on_drug(
     first_order = (
         spells.join(clinic, on="patient_id").group_by("clinic_id").agg(pl.col("started_on").min())
     )
-    told_since = to_categories(clinic.join(first_order, on="clinic_id").drop("clinic_id").lazy())
+    orders_since = to_categories(clinic.join(first_order, on="clinic_id").drop("clinic_id").lazy())
     day = pl.col("collected_on")
-    told = draws.join(told_since, on="patient_id").filter(day >= pl.col("started_on"))
+    covered = draws.join(orders_since, on="patient_id").filter(day >= pl.col("started_on"))
 
     steady_on = pl.col("started_on") + pl.duration(days=settings.steady_state_days)
     washed_out_on = pl.col("ended_on") + pl.duration(days=settings.washout_days)
@@ -58,11 +58,11 @@ def on_drug(
         .group_by("draw")
         .agg(at_work=at_work.any())
     )
-    said = pl.concat(
+    known = pl.concat(
         [
-            told.select("draw", on_drug=pl.lit(False)),
+            covered.select("draw", on_drug=pl.lit(False)),
             under.select("draw", on_drug=pl.when("at_work").then(True)),
         ]
     ).collect()
     unknown = pl.repeat(None, len(labs), dtype=pl.Boolean, eager=True)
-    return unknown.scatter(said["draw"], said["on_drug"]).alias("on_drug")
+    return unknown.scatter(known["draw"], known["on_drug"]).alias("on_drug")

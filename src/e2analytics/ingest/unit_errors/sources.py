@@ -1,4 +1,4 @@
-"""Which source and month a laboratory result is counted under, and how a decision names them."""
+"""Source and month of a laboratory result, as the evidence counts and a decision names them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def with_sources(labs: pl.LazyFrame, feeds: pl.DataFrame, clinics: pl.DataFrame)
 
 
 def named_by(decision: SlipDecision) -> pl.Expr:
-    """Tell the rows, with their sources, that a decision names."""
+    """Return which rows, with their sources, a decision names."""
     named = (pl.col(decision.source_kind) == decision.source) & (
         pl.col("analyte") == decision.analyte
     )
@@ -65,7 +65,7 @@ def conversions(settings: SlipSettings) -> list[SlipDecision]:
 
 
 def mark(decision: SlipDecision) -> str:
-    """Return what a row that a decision has converted says in ``imputed``."""
+    """Return the mark in ``imputed`` of a row that a decision has converted."""
     return f"{CONVERTED}:{decision.declared}:{decision.really}"
 
 

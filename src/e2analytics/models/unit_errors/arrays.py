@@ -1,4 +1,4 @@
-"""What goes into the search for slips of unit and what comes out of it, as arrays."""
+"""Input and result of the search for unit mix-ups, as arrays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Basis = Literal["own_results", "population", "continued", "either_side"]
 Doubt = Literal["treatment", "no_history"]
 
 UNTREATED, TREATED, UNKNOWN = 0, 1, 2
-"""Values of ``Results.treated``: what the drug that moves this analyte was at the draw."""
+"""Values of ``Results.treated``: whether the drug that moves this analyte was at work at the draw."""
 
 WHOLE: Final = 0.8
 """A slip of at least this share of a month's results is of all of them; of less, row by row."""
@@ -38,7 +38,7 @@ class Results:
         One per kind of source, codes from 0, -1 for none; of two kinds that explain a slip equally
         well, the first is blamed.
     released : ndarray of bool
-        Somebody has said that these are right: never under suspicion.
+        The clinic has decided that these are right: never under suspicion.
     """
 
     log_value: Vector
@@ -100,7 +100,7 @@ class Slip:
     share : float
         Share of the results that slipped.
     basis : str
-        What it was compared with; ``either_side`` says that the months before may be the wrong ones.
+        What it was compared with; ``either_side``: the months before may be the wrong ones.
     n_results, n_with_history : int
         Results that were weighed, and of those the ones of men with results elsewhere or earlier.
     rows : ndarray of int

@@ -1,7 +1,7 @@
-"""Finds in hindsight that a source's first months have slipped, and takes them out.
+"""Finds in hindsight that a source's first months have slipped, and excludes them.
 
 In    the levels of sources after some months, and slips that may have two sides
-Out   :class:`Past`: sources and the months up to which they had slipped; the rows that are taken out
+Out   :class:`Past`: sources and the months up to which they had slipped; the excluded rows
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from e2analytics.models.unit_errors.slip_evidence import Vector
 from e2analytics.models.unit_errors.source_levels import BETWEEN_SOURCES_SD, SourceLevels
 
 MIN_MEN: Final = 30
-"""Fewer men do not tell where a population lies: nothing is decided by them alone."""
+"""Fewer men do not show where a population lies: they alone decide nothing."""
 LEAN_LOG_BF: Final = float(np.log(10.0))
 """From here on a slip that is not proved is reported."""
 GOES_ON: Final = (0.05, 0.5)
@@ -48,7 +48,7 @@ class Hindsight:
     Attributes
     ----------
     excluded : ndarray of bool, shape (n,)
-        Results that are taken out.
+        Results that are excluded.
     slips : list of Slip
         The slips that they belong to.
     """
@@ -97,8 +97,8 @@ class Hindsight:
         after = before + self._data.belief.shifts[slip.shift]
         return float((before**2 - after**2) / state.start_variance[source])
 
-    def take_out(self, news: Sequence[Past]) -> bool:
-        """Take the months out that hindsight found; return whether any row was taken out."""
+    def exclude(self, news: Sequence[Past]) -> bool:
+        """Exclude the months that hindsight found; return whether any row was excluded."""
         changed = np.zeros(len(self.excluded), dtype=bool)
         for past in sorted(news, key=self._largest_first):
             codes = self._data.results.sources[past.kind]

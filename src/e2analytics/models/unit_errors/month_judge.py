@@ -181,7 +181,7 @@ class MonthJudge:
 def _decision(verdict: Verdict, needed: float, known: Flags) -> tuple[bool, Doubt | None]:
     """Decide whether a slip is held to be real, and if it only looks like one, why not.
 
-    ``known`` says of each suspect whether his man has earlier results.
+    ``known``: whether the man of each suspect has earlier results.
     """
     if len(known) and verdict.log_bf >= needed:
         guessed = verdict.share < WHOLE and float(np.mean(known)) < _KNOWN_SHARE

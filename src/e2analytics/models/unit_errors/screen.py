@@ -1,7 +1,7 @@
-"""Which sources of a month are worth a close look for a slip of unit: a cheap bound, generous on purpose.
+"""Screens the sources of a month for unit mix-ups by a cheap bound, generous on purpose.
 
-A result counts by its deviation and how sure that was, both rounded: what every slip would gain by it is
-looked up in a table that is made once, so that a month of a million results costs one pass.
+A result counts by its deviation and its standard deviation, both rounded. A table, made once, holds what
+every slip would gain by it, so that a month of a million results costs one pass.
 """
 
 from __future__ import annotations

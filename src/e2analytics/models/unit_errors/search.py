@@ -1,4 +1,4 @@
-"""Whose results, and of which months, came in another unit than they were declared in.
+"""Finds the sources and months whose results came in another unit than declared.
 
 In    log results of one analyte with man, month, treatment and the sources that they came through
 Out   slips: one per source and month, with the rows under suspicion and how strong the evidence is
@@ -11,19 +11,19 @@ slip is looked for
 
 * in every month of a source, of any share of its results: against the men's own levels;
 * in a source from its first month on: against the other sources' men and clinical knowledge alone,
-  because the men's own results have slipped with it. What other sources say is heard only if it is
+  because the men's own results have slipped with it. Other sources count only if their levels are
   clinically possible: they may all have slipped;
 * where a source changes by a factor, before the change as well as after it: whichever side lies
   further from where it should.
 
 The month after a slip, a slip of the same factor is expected to go on. Every slip that is found is
-taken out before the walk goes on, so that it teaches nobody a wrong level. Where the evidence of a
-source's first months points to a slip without proving it, that is said (``decided`` is false, no
+excluded before the walk goes on, so that no wrong level is learnt from it. Where the evidence of a
+source's first months points to a slip without proving it, it is reported (``decided`` is false, no
 rows), never guessed.
 
 A few odd results of men of whom nothing is known are boys, or men on letrozole, as well as a slip:
-taken out, they would hide the very danger that they show (NHANES 2017-20: 139 of 4,058). That, too,
-is said and nobody is suspect for it.
+excluded, they would hide the very danger that they show (NHANES 2017-20: 139 of 4,058). That is
+reported, too, and no result is under suspicion for it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _walk(data: Prepared, hindsight: Hindsight) -> list[Slip] | None:
     for month, seen in data.by_month(hindsight.excluded):
         found, past_slips = _month(month, seen, learner, judge, hindsight)
         slips.extend(found)
-        if past_slips and hindsight.take_out(past_slips):
+        if past_slips and hindsight.exclude(past_slips):
             return None
     return [*slips, *hindsight.undecided(learner.sources)]
 

@@ -1,4 +1,4 @@
-"""How strongly a group of results speaks for a slip of unit: the mathematics of one group.
+"""The evidence of one group of results for a unit mix-up: the Bayes factor of each possible factor.
 
 In    deviations of n results from what was expected of each (log scale), how sure that was, the
       log factors that a slip of unit could have, and what else moves levels
@@ -53,7 +53,7 @@ _SHARE_PRIOR: Final = np.array([0.5 / 11] * 11 + [0.5])
 _CHANGES: Final = np.concatenate([-np.arange(0.5, 1.51, 0.1), np.arange(0.5, 1.51, 0.1)])
 _CHANGE_SDS: Final = (0.0, 0.3)
 """What treatment does to a man's level: anastrozole -40 to -78 %, testosterone the inverse; as different
-as doses are, or, as nobody can exclude, each man by the same."""
+as doses are, or, which cannot be excluded, each man by the same."""
 
 _CHANGE, _UNTOLD = 0.2, 0.005
 """How probable a change is beforehand; how probable one that the orders on file do not show."""
@@ -81,7 +81,7 @@ class Group:
     offset_sd : float
         Standard deviation of what moves all results of the source together.
     may_fall, may_rise : ndarray of bool, shape (n,)
-        Whether a change of treatment that nobody told us of can have moved the man that way.
+        Whether an unrecorded change of treatment can have moved the man that way.
     """
 
     deviation: Vector
@@ -94,7 +94,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a group says of the factor that fits it best.
+    """The evidence of a group for the factor that fits it best.
 
     Attributes
     ----------

@@ -17,11 +17,11 @@ from e2analytics.models.unit_errors.slip_evidence import Integers, Vector
 BETWEEN_SOURCES_SD: Final = 0.2  # assays and clinics differ (Ohlsson, JCEM 2013;98:E1097)
 
 # Our own rules, on the natural log scale, where nothing else is said.
-_WITHIN: Final = (0.15, 0.5, 0.28)  # a man's own results: least, most, where too few tell
+_WITHIN: Final = (0.15, 0.5, 0.28)  # a man's own results: least, most, where there are too few
 _BETWEEN_MEN: Final = (0.25, 0.6, 0.4)
 _ODD: Final = (0.004, 0.03)  # share of results that can lie anywhere
 _IMPOSSIBLE_SDS: Final = 2.5  # of clinical knowledge: beyond, other sources are not believed
-_LEAST_VOTE: Final = 10  # results that a source needs to speak for others
+_LEAST_VOTE: Final = 10  # results that a source needs to count for others
 _SAMPLE: Final = 300_000
 _BIN, _N_BINS = 0.02, 800
 
@@ -88,16 +88,16 @@ def medians_of(binned: Codes, code: Codes, n: int) -> tuple[Vector, Vector]:
 
 
 def beginning(medians: Vector, counts: Vector, centre_sd: float) -> tuple[Vector, Vector]:
-    """Return where each source's level lies before it has said a word, and the variance of that."""
+    """Return the prior of each source's level, and its variance."""
     votes = np.flatnonzero(counts >= _LEAST_VOTE)
     start, variance = np.zeros(len(medians)), np.zeros(len(medians))
     for source in range(len(medians)):
         others = medians[votes[votes != source]]
         n = len(others)
-        said = float(np.median(others)) if n else 0.0
-        if abs(said) > _IMPOSSIBLE_SDS * centre_sd:
-            n, said = 0, 0.0
+        middle = float(np.median(others)) if n else 0.0
+        if abs(middle) > _IMPOSSIBLE_SDS * centre_sd:
+            n, middle = 0, 0.0
         precision = 1 / centre_sd**2 + n / BETWEEN_SOURCES_SD**2
-        start[source] = said * (n / BETWEEN_SOURCES_SD**2) / precision
+        start[source] = middle * (n / BETWEEN_SOURCES_SD**2) / precision
         variance[source] = BETWEEN_SOURCES_SD**2 + 1 / precision
     return start, variance
