@@ -23,7 +23,7 @@ from e2analytics.report.content import flat
 from e2analytics.report.formatting import NOTHING, STATUS_NAMES, TIER_NAMES, count, number
 from e2analytics.report.sections.men import OPEN_TIERS, still_open
 
-# A list of pseudonyms: how long it is is told, and not whose it is.
+# A list of pseudonyms: its length is shown, its members are not.
 _NAMES_PATIENTS: Final = "identities_settled"
 _FATES: Final = ("accepted", "superseded", "withdrawn", "quarantined")
 Tables = Mapping[str, pl.DataFrame]
@@ -48,7 +48,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two reports beside each other; ``making`` are the differences in how they were made."""
+    """Two reports compared; ``making`` are the differences in how they were made."""
 
     here: str
     there: str
@@ -59,7 +59,7 @@ class Comparison:
 
     @property
     def same(self) -> bool:
-        """Tell whether nothing differs."""
+        """Return whether nothing differs."""
         return not (self.making or self.data or self.numbers or self.reasons)
 
 
@@ -142,7 +142,7 @@ def _measures(table: pl.DataFrame) -> Iterator[tuple[str, str]]:
 
 
 def _reasons(here: Tables, there: Tables) -> tuple[Reason, ...]:
-    """Count the men whose flag or status differs, by what differs in what they are judged on."""
+    """Count the men whose flag or status differs, by which of their inputs differs."""
     run = here["runs"].row(0, named=True)
     was, now = (FlagState(tables["cohort"], tables["flags"]) for tables in (there, here))
     changed = events(was, now, as_of=run["as_of"], run_id=run["run_id"])

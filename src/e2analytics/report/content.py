@@ -67,8 +67,8 @@ class Report:
     in_full
         Whether men are listed with what their flags rest on; else the reports of their clinics do that.
     quality, intake
-        None in a clinic's report: files and rows are not told apart by clinic, and those of others are
-        not its business.
+        None in a clinic's report: files and rows carry no clinic, and those of other clinics are
+        not shown to it.
     """
 
     header: Header
@@ -90,6 +90,7 @@ class Report:
     settings: tuple[tuple[str, str], ...]
 
 
+# Long by its list of sections: the table of contents of the report.
 def build(
     tables: Mapping[str, pl.DataFrame],
     *,
@@ -128,7 +129,7 @@ def build(
     Raises
     ------
     ConfigurationError
-        If ``month`` is not a month, or nobody knows the clinic.
+        If ``month`` is not a month, or the clinic is unknown.
     TooLittleDataError
         If no run was published for the month's last day.
     ContractError
@@ -138,56 +139,37 @@ def build(
     _same_day(tables, run["as_of"])
     settings, manifest = json.loads(run["settings"]), json.loads(run["counts"])
     rules = Rules.of(settings)
-    came_in = ingest.describe(
-        tables["files"],
-        tables["attrition"],
-        tables["quarantine"],
-        run_id=run["run_id"],
-        n_unmatched=manifest.get("files_unmatched", 0),
-    )
-    limits = tables["limits"].filter(pl.col("adopted_on") <= run["as_of"])
+    intake = _intake(tables, run, manifest)
     unlike = measures.without_precision(tables["patients"], tables["precision"])
     tables = _of_clinic(tables, clinic)
-    shape = curves.describe(
-        tables["curve"],
-        tables["curve_summary"],
-        tables["exposures"],
-        limits,
-        tables["cohort"],
-        sensitivity=tables["curve_sensitivity"],
-        prescribing=tables["prescribing"],
-        primary_site=rules.fit.primary_site,
-        rules=rules.flag,
-        before=before,
-    )
     counts = men.tally(
         tables["cohort"],
         tables["patients"],
         n_died_or_left=manifest.get("men_on_drug_died_or_left", 0) if clinic is None else 0,
     )
-    n_flagged = len(men.still_open(tables["flags"]))
-    in_full = n_flagged <= MOST_IN_FULL or tables["cohort"]["clinic_id"].n_unique() <= 1
-    around = _flag_context(tables) if in_full else {}
-    flagged = men.flagged(tables["flags"], month=month, context=around)
+    in_full = _in_full(tables)
+    context = _flag_context(tables) if in_full else {}
+    flagged = men.flagged(tables["flags"], month=month, context=context)
     listed = (*flagged.pressing, *flagged.watch)
-    told = measures.describe(
+    critical = [man.patient_id for man in listed if man.tier == "critical" and in_full]
+    shape = _curves(tables, rules, run["as_of"], before)
+    quality_of_care = measures.describe(
         tables["measures"],
         month=month,
         clinic=clinic,
         rebased=rules.measures.rebased,
         unlike=unlike,
     )
-    header = _header(run, tables, came_in, month)
+    data = (
+        headlines.data_of_all(intake)
+        if clinic is None
+        else headlines.data_of_clinic(quality_of_care)
+    )
     return Report(
-        header=header,
+        header=_header(run, tables, intake, month),
         clinic=clinic,
         headlines=headlines.five(
-            counts,
-            flagged,
-            told,
-            shape,
-            headlines.data_of_all(came_in) if clinic is None else headlines.data_of_clinic(told),
-            month_name=header.month_name,
+            counts, flagged, quality_of_care, shape, data, month_name=month_name(month)
         ),
         changes=changes.describe(
             tables["flags"],
@@ -197,29 +179,64 @@ def build(
             clinic=clinic,
             corrected=corrected,
         ),
-        measures=told,
+        measures=quality_of_care,
         quality=quality.describe(tables["quality"], tables["unit_slips"], month=month)
         if clinic is None
         else None,
-        ingest=came_in if clinic is None else None,
+        ingest=intake if clinic is None else None,
         dose_response=dose_response.describe(tables["dose_effects"], tables["e2_checks"]),
         curves=shape,
         counts=counts,
         flagged=flagged,
         in_full=in_full,
         gaps=flag_context.missing(tables["gaps"], [man.patient_id for man in listed]),
-        grounds=flag_context.grounds(
-            tables["flag_evidence"],
-            [man.patient_id for man in listed if man.tier == "critical" and in_full],
-        ),
+        grounds=flag_context.grounds(tables["flag_evidence"], critical),
         not_assessable=men.not_assessable(tables["cohort"]),
         methods=prose.methods(rules),
         settings=tuple(flat(settings)),
     )
 
 
+def _intake(
+    tables: Mapping[str, pl.DataFrame], run: Mapping[str, Any], manifest: Mapping[str, int]
+) -> ingest.Intake:
+    return ingest.describe(
+        tables["files"],
+        tables["attrition"],
+        tables["quarantine"],
+        run_id=run["run_id"],
+        n_unmatched=manifest.get("files_unmatched", 0),
+    )
+
+
+def _curves(
+    tables: Mapping[str, pl.DataFrame],
+    rules: Rules,
+    as_of: date,
+    before: Mapping[str, pl.DataFrame] | None,
+) -> curves.Curves:
+    return curves.describe(
+        tables["curve"],
+        tables["curve_summary"],
+        tables["exposures"],
+        tables["limits"].filter(pl.col("adopted_on") <= as_of),
+        tables["cohort"],
+        sensitivity=tables["curve_sensitivity"],
+        prescribing=tables["prescribing"],
+        primary_site=rules.fit.primary_site,
+        rules=rules.flag,
+        before=before,
+    )
+
+
+def _in_full(tables: Mapping[str, pl.DataFrame]) -> bool:
+    """Return whether men are listed with what their flags rest on: if they are few, or of one clinic."""
+    n_flagged = len(men.still_open(tables["flags"]))
+    return n_flagged <= MOST_IN_FULL or tables["cohort"]["clinic_id"].n_unique() <= 1
+
+
 def _flag_context(tables: Mapping[str, pl.DataFrame]) -> Mapping[str, flag_context.FlagContext]:
-    """Say what stands beside every man with an open flag."""
+    """Return the context of every man with an open flag."""
     flagged = men.still_open(tables["flags"])
     return flag_context.of_men(
         *(
@@ -261,15 +278,15 @@ def _run_of(runs: pl.DataFrame, as_of: date) -> dict[str, Any]:
 
 def _same_day(tables: Mapping[str, pl.DataFrame], as_of: date) -> None:
     # A resolved flag keeps the day on which the man was last in the cohort.
-    judged = {"cohort": tables["cohort"], "flags": men.still_open(tables["flags"])}
-    for name, frame in judged.items():
+    frames = {"cohort": tables["cohort"], "flags": men.still_open(tables["flags"])}
+    for name, frame in frames.items():
         others = int((frame["as_of"] != as_of).sum())
         if others:
             raise ContractError("report", name, {"as_of is the run's": others})
 
 
 def _header(
-    run: dict[str, Any], tables: Mapping[str, pl.DataFrame], came_in: ingest.Intake, month: str
+    run: dict[str, Any], tables: Mapping[str, pl.DataFrame], intake: ingest.Intake, month: str
 ) -> Header:
     fitted = (
         tables["models"].filter(pl.col("model_id") == run["model_id"])["fitted_as_of"].to_list()
@@ -285,27 +302,27 @@ def _header(
         model=model,
         simulated=run["simulated"],
         complete=run["outcome"] == "complete",
-        completeness=_completeness(run["outcome"], came_in),
+        completeness=_completeness(run["outcome"], intake),
     )
 
 
 def _inputs(files: pl.DataFrame) -> str:
-    """Name what the report rests on, so that two reports of the same files can be told to be so."""
+    """Name the inputs of the report, so that two reports of the same files show that they are."""
     # One file may fill several tables, and has a line for each.
     hashes = files["sha256"].unique().sort()
     digest = sha256("\n".join(hashes).encode()).hexdigest()
     return f"{count(len(hashes), 'file')}, digest {digest[:16]}"
 
 
-def _completeness(outcome: str, came_in: ingest.Intake) -> str:
+def _completeness(outcome: str, intake: ingest.Intake) -> str:
     # The outside version names no file: there are none to count.
-    earlier = len(came_in.refusals) - came_in.n_refused_now if came_in.refusals else 0
+    earlier = len(intake.refusals) - intake.n_refused_now if intake.refusals else 0
     still = (
         f" Refused in earlier runs and not sent again: {count(earlier, 'file')}." if earlier else ""
     )
     if outcome == "complete":
         return f"Complete: every file of this run could be used.{still}"
-    files = count(came_in.n_refused_now, "file") if came_in.n_refused_now else "some files"
+    files = count(intake.n_refused_now, "file") if intake.n_refused_now else "some files"
     return (
         f"Incomplete: {files} of this run could not be used as a whole; figures may change.{still}"
     )

@@ -69,7 +69,7 @@ def test_of_a_single_clinic_the_year_is_told_where_its_months_are_not(pages: lis
     network, *clinics = pages
     assert "By month, all clinics." in network
     for page in clinics:
-        assert page.count("single months of a clinic are not told") == 1
+        assert page.count("Single months of a clinic are not shown") == 1
         assert "No chart of months" not in page
         assert "No chart signals" not in page
         assert "October 2025 to September 2026" in page

@@ -3,7 +3,7 @@
 In    Curve, Limit
 Out   SVG text to set into a page
 
-Every line is told apart by its dash and its label, not by its colour alone. What the data do not
+Every line has its own dash and label, not only its colour. What the data do not
 support is drawn grey and dashed, on a grey ground.
 """
 
@@ -27,7 +27,7 @@ from e2analytics.report.sections.curves import Curve, Limit, Point
 
 Rows = Mapping[str, list[dict[str, object]]]
 
-# Okabe and Ito's palette: told apart by the colour-blind, and by lightness when printed grey.
+# Okabe and Ito's palette: distinct to the colour-blind, and by lightness when printed grey.
 BLUE: Final = "#0072B2"
 VERMILLION: Final = "#D55E00"
 BLACK: Final = "#222222"
@@ -157,7 +157,7 @@ def _shape(curve: Curve, course: Course) -> list[ChartType]:
 def _limits(curve: Curve, course: Course, limit: Limit) -> list[ChartType]:
     """Draw the red line, the limit in use and the fitted one, each labelled at its own height.
 
-    A cross-sectional curve gives no limit, and is not judged by one.
+    A cross-sectional curve gives no limit, and is not compared with one.
     """
     if curve.outcome == LEVEL:
         return []
@@ -217,7 +217,7 @@ def _fitted_limit(curve: Curve, course: Course, limits: Limit) -> list[ChartType
 
 
 class _Spot(NamedTuple):
-    """Where a label of the fitted limit can stand: beside which end, on which side, how high."""
+    """Where a label of the fitted limit can stand: at which end, on which side, how high."""
 
     anchor: Literal["high", "low", "e2_pg_ml"]
     align: Literal["left", "right"]
@@ -276,7 +276,7 @@ def _ground(course: Course) -> list[ChartType]:
 
 
 def _words_on_ground(course: Course, limit: Limit) -> list[ChartType]:
-    """Name the grey ground where there is room, beside the supported stretch."""
+    """Name the grey ground where there is room, next to the supported stretch."""
     layers: list[ChartType] = []
     red = limit.red_line_pg_ml
     for low, high in course.unsupported:

@@ -3,7 +3,7 @@
 In    Measure
 Out   SVG text to set into a page
 
-What signals is a diamond among circles and stands out in grey; every line is told by its dash and its words.
+What signals is a diamond among circles and stands out in grey; every line has its own dash and label.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ def _marks(x: alt.X) -> list[ChartType]:
 
 
 def _lines(months: Sequence[Month]) -> list[dict[str, object]]:
-    """Give mean and limits month by month; a limit beyond 0 or 100 % is judged by and not drawn."""
+    """Give mean and limits month by month; a limit beyond 0 or 100 % counts and is not drawn."""
     return [
         {"month": month.month, "level": level, "line": line, "label": f"{line} {percent_of(level)}"}
         for line, field in (("upper limit", "upper"), ("mean", "centre"), ("lower limit", "lower"))

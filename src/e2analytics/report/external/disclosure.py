@@ -3,9 +3,9 @@
 In    counts by clinic, from the whole to its parts
 Out   what may be shown of every count, of each clinic and of all together; NaN where hidden
 
-Counts are told level by level: of the men known those on the drug, of these those flagged. What a level
-shows is given in the next, so that no table of parts can tell what a table of wholes hid, and the parts of
-a whole that is hidden are not told. Every clinic is sent the network's figures and knows its own: each
+Counts are released level by level: of the men known those on the drug, of these those flagged. What a level
+shows is given in the next, so that no table of parts can show what a table of wholes hid, and the parts of
+a whole that is hidden are not released. Every clinic is sent the network's figures and knows its own: each
 count is protected from every clinic, too (``models.disclosure``).
 """
 
@@ -33,11 +33,11 @@ class Level:
     parts
         Counts that no man is in two of.
     sums
-        Sums of parts that are told, too.
+        Sums of parts that are released, too.
     whole
-        Name of the sum of all parts, which a level above has told; None if they have none.
+        Name of the sum of all parts, which a level above has released; None if they have none.
     silent
-        Parts that are not told, and could be got by subtraction.
+        Parts that are not released, and could be derived by subtraction.
     """
 
     parts: tuple[str, ...]
@@ -66,9 +66,9 @@ def release(
     base
         Counts are rounded to it.
     above
-        Wholes that were told elsewhere.
+        Wholes that were released elsewhere.
     together
-        What was told elsewhere of all together, NaN where it was hidden: then its parts are hidden, too.
+        What was released elsewhere of all together, NaN where it was hidden: then its parts are hidden, too.
     to_rows
         Whether those of a row (the clinics) are sent the whole, too, and know their own.
     """
@@ -89,8 +89,8 @@ def _released(
     *,
     to_rows: bool,
 ) -> Shown:
-    told = dict(level.sums) | ({level.whole: level.parts} if level.whole else {})
-    names = [*level.parts, *told]
+    sums = dict(level.sums) | ({level.whole: level.parts} if level.whole else {})
+    names = [*level.parts, *sums]
     n_rows = len(parts)
     if not n_rows:
         return {name: np.zeros(1) for name in names}
@@ -109,7 +109,7 @@ def _released(
         crossed(
             parts,
             [[1] * n_rows],
-            [[name in sum_of for name in level.parts] for sum_of in told.values()],
+            [[name in sum_of for name in level.parts] for sum_of in sums.values()],
         ),
         printed,
         base,

@@ -1,9 +1,9 @@
 """The quality measures in the version that leaves the clinic.
 
-In    the table ``measures`` of one run, what was told of the men, the base of rounding
+In    the table ``measures`` of one run, what was released of the men, the base of rounding
 Out   the table with counts hidden, and the sums of each clinic's months with counts hidden
 
-The months are told of all clinics together; of one clinic only its sum over twelve months (or the last month,
+Months are released for all clinics together; for one clinic only its sum over twelve months (or the last month,
 where months overlap): a clinic's single months are of few men. Clinics, months and their common sum are
 hidden together, so that none gives another back; so are two measures of which one counts a part of the other.
 """
@@ -38,7 +38,7 @@ _BETWEEN: Final = "between"
 _NOT_INNER: Final = "not_inner"
 _TOGETHER: Final = pl.col("clinic_id").is_null()
 _NO_MONTHS: Final = (
-    "Outside, single months of a clinic are not told: they are of few men. Their sums are."
+    "Single months of a clinic are not shown outside it: they are of few men. Their sums are shown."
 )
 _FEW_MONTHS: Final = "Months are hidden because they are of few men: too few are left to draw."
 _FEW_CLINICS: Final = (
@@ -57,7 +57,7 @@ def release_measures(
     Returns
     -------
     DataFrame
-        As in ``tables.measures.Measures``, of months up to ``month``; rows of clinics tell no number.
+        As in ``tables.measures.Measures``, of months up to ``month``; rows of clinics carry no number.
     dict of str to DataFrame
         By measure: as :func:`e2analytics.report.sections.measures.pool`.
     """
@@ -84,14 +84,16 @@ def describe_released(
     rebased: Sequence[Rebase],
     unlike: Mapping[str, Collection[str]],
 ) -> Measures:
-    """Tell the measures by what is released of them, and why a chart is missing."""
-    told = describe(
+    """Describe the measures by what is released of them, and say why a chart is missing."""
+    measures = describe(
         table, month=month, clinic=clinic, rebased=rebased, unlike=unlike, released=sums
     )
     return replace(
-        told,
+        measures,
         why_no_months="" if clinic is None else _NO_MONTHS,
-        measured=tuple(_reasoned(measure, sums[measure.key], clinic) for measure in told.measured),
+        measured=tuple(
+            _reasoned(measure, sums[measure.key], clinic) for measure in measures.measured
+        ),
     )
 
 
@@ -104,7 +106,7 @@ def _reasoned(measure: Measure, sums: pl.DataFrame, clinic: str | None) -> Measu
         months = replace(months, drawn=(), why_not=_FEW_MONTHS)
     if measure.funnel is None and sums["suppressed"].any():
         why_no_funnel = _FEW_CLINICS
-    # Where months overlap, what is told of a clinic is its last month.
+    # Where months overlap, a clinic's last month is released.
     is_month = measure.definition.months == "overlapping"
     this = measure.year if is_month else measure.this
     return replace(measure, this=this, months=months, why_no_funnel=why_no_funnel)
@@ -157,11 +159,11 @@ def _counts(rows: Frames) -> dict[str, list[int]]:
 
 
 def _of_clinics(pooled: Frames, men: Men, base: int) -> Shown:
-    """Say what may be told of the sums of each clinic, in the order of their names, and of all."""
+    """Return what may be shown of the sums of each clinic, in the order of their names, and of all."""
     clinics = {name: _counted(frame) for name, frame in pooled.items()}
     whole, parts = _levels(list(pooled))
     counts = _counts(clinics)
-    # The men of a month's last day are told already, as those on the drug: not once more in another way.
+    # The men of a month's last day are released already, as those on the drug: not twice in two ways.
     here = clinics[next(iter(clinics))]["clinic_id"].to_list()
     if here == list(men.clinics) and counts[_OF] == men.on_drug:
         above = {_OF: men.shown["on_drug"]}
@@ -174,12 +176,12 @@ def _counted(pooled: pl.DataFrame) -> pl.DataFrame:
 
 
 def _told(pooled: pl.DataFrame, shown: Shown, name: str) -> pl.DataFrame:
-    """Put what may be told into the sums of a measure."""
+    """Put what may be shown into the sums of a measure."""
     here = _counted(pooled)["clinic_id"].to_list()
-    told = pl.DataFrame({"clinic_id": [*here, None]}, schema={"clinic_id": pl.String})
+    released = pl.DataFrame({"clinic_id": [*here, None]}, schema={"clinic_id": pl.String})
     return _with(
         pooled.filter(pl.col("denominator").is_not_null()).join(
-            told.with_columns(_pair(shown[name], shown[_OF])),
+            released.with_columns(_pair(shown[name], shown[_OF])),
             on="clinic_id",
             how="left",
             nulls_equal=True,
@@ -198,9 +200,9 @@ def _pair(numerators: Array, denominators: Array) -> list[pl.Series]:
     ]
 
 
-def _with(told: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
+def _with(shown: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
     """Replace the counts of the rows that have any; the others keep their reason."""
-    released = told.with_columns(
+    released = shown.with_columns(
         numerator="told_met", denominator="told_of", suppressed=pl.col("told_of").is_null()
     ).select(whole.columns)
     return pl.concat([with_shares(released), whole.filter(pl.col("denominator").is_null())]).sort(
@@ -211,20 +213,20 @@ def _with(told: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
 def _of_months(
     own: Frames, window: Sequence[str], of_all: Mapping[str, float], base: int
 ) -> list[pl.DataFrame]:
-    """Say what may be told of each month of all clinics: those of the window add up to what was told."""
+    """Return what may be shown of each month of all clinics: those of the window add up to what was released."""
     counted = {
         name: frame.filter(pl.col("denominator").is_not_null()) for name, frame in own.items()
     }
     in_window = pl.col("month").is_in(list(window))
     levels = _levels(list(own))
     recent = {name: frame.filter(in_window) for name, frame in counted.items()}
-    told = release(levels, _counts(recent), base, together=of_all, to_rows=False)
+    latest = release(levels, _counts(recent), base, together=of_all, to_rows=False)
     older = [
         release(levels, {name: [n] for name, n in month.items()}, base)
         for month in _each(_counts({name: f.filter(~in_window) for name, f in counted.items()}))
     ]
     shown = {
-        name: np.concatenate([*(month[name][:1] for month in older), told[name][:-1]])
+        name: np.concatenate([*(month[name][:1] for month in older), latest[name][:-1]])
         for name in (*own, _OF)
     }
     return [
@@ -243,13 +245,13 @@ def _each(counts: Mapping[str, Sequence[int]]) -> list[dict[str, int]]:
 
 
 def _apart(name: str, base: int) -> pl.Expr:
-    """Round those who are told beside a measure; few are not told."""
+    """Round units that are reported separately; few are hidden."""
     few = pl.col(name).is_between(SMALLEST, LARGEST) | pl.col("suppressed")
     return pl.when(~few).then((pl.col(name) / base).round().cast(pl.Int64) * base).alias(name)
 
 
 def _nothing(rows: pl.DataFrame) -> pl.DataFrame:
-    """Tell of the rows of clinics only whether they were measured."""
+    """Keep of the rows of clinics only whether they were measured."""
     measured = pl.col("not_measured").is_null()
     numbers = (
         "numerator",

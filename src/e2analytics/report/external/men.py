@@ -1,4 +1,4 @@
-"""The men in the version that leaves the clinic: how many are told, and how many are hidden.
+"""The men in the version that leaves the clinic: how many are shown, and how many are hidden.
 
 In    cohort, flags and patients of one run; the base of rounding
 Out   Men: what may be shown of every count, of each clinic and of all together
@@ -71,7 +71,7 @@ class ClinicLine:
 
 @dataclass(frozen=True, slots=True)
 class Men:
-    """What may be shown of the men; ``on_drug`` is the true count of each clinic, not to be told."""
+    """What may be shown of the men; ``on_drug`` is the true count of each clinic, not to be shown."""
 
     clinics: tuple[str, ...]
     on_drug: list[int]
@@ -93,7 +93,7 @@ class Men:
         )
 
     def by_clinic(self) -> tuple[ClinicLine, ...]:
-        """Return the counts that are told of every clinic, all together last."""
+        """Return the counts that are shown of every clinic, all together last."""
         return tuple(
             ClinicLine(
                 clinic or ALL_CLINICS, tuple(self.said(name, clinic) for name in _OF_CLINICS)
@@ -134,8 +134,8 @@ def _counts(tables: Mapping[str, pl.DataFrame], month: str) -> pl.DataFrame:
     """Count the men of each clinic, once in every level."""
     cohort, flags, patients = (tables[name] for name in ("cohort", "flags", "patients"))
     now = still_open(flags)
-    told = now.select("patient_id", "first_flagged_on", "review_state", open_tier="tier")
-    judged = cohort.join(told, on="patient_id", how="left")
+    open_flags = now.select("patient_id", "first_flagged_on", "review_state", open_tier="tier")
+    men = cohort.join(open_flags, on="patient_id", how="left")
     assessed = pl.col("status") != "not_assessable"
     flagged = pl.col("open_tier").is_not_null()
     first = pl.col("first_flagged_on").dt.strftime("%Y-%m") == month
@@ -152,7 +152,7 @@ def _counts(tables: Mapping[str, pl.DataFrame], month: str) -> pl.DataFrame:
         "not_reviewed": flagged & unread,
         "reviewed": flagged & ~unread,
     }
-    counted = judged.group_by("clinic_id").agg(
+    counted = men.group_by("clinic_id").agg(
         pl.col("patient_id").filter(condition).len().cast(pl.Int64).alias(name)
         for name, condition in of_cohort.items()
     )

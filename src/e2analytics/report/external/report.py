@@ -1,11 +1,11 @@
 """The version that leaves the clinic: the same month without rows, names or counts of few men.
 
 In    the tables of one published run
-Out   ExternalReport of all clinics and of each, made together: what one hides, no other tells
+Out   ExternalReport of all clinics and of each, made together: what one hides, no other shows
 
 Only released tables reach the page: the men are counted and hidden first (``external.men``), and the tables
 that have a row for each man or file are left behind. Percentages, charts and sentences are made of what is
-released, so that none tells more.
+released, so that none shows more.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from e2analytics.report.sections.measures import Measures, without_precision
 from e2analytics.report.sections.methods import Rules
 
 _KEPT: Final = ("runs", "models", "limits")
-"""Tables that count nobody. The others are released below, or left behind: new ones, too, until they are."""
+"""Tables that count no men. The others are released below, or left behind: new ones, too, until they are."""
 _TOLD_SETTINGS: Final = re.compile(r"(fit|flag)\.\w+")
 _FEW: Final = "too few men"
 _OF_PAIRS: Final = (
@@ -88,7 +88,7 @@ def release_reports(
     )
     rebased = Rules.of(json.loads(tables["runs"]["settings"][0])).measures.rebased
     unlike = without_precision(tables["patients"], tables["precision"])
-    told = {
+    described = {
         clinic: describe_released(counted, sums, month, clinic, rebased, unlike)
         for clinic in (None, *men.clinics)
     }
@@ -106,7 +106,7 @@ def release_reports(
             methods=whole.methods,
             settings=tuple(pair for pair in whole.settings if _TOLD_SETTINGS.fullmatch(pair[0])),
         )
-        for clinic, measures in told.items()
+        for clinic, measures in described.items()
     )
 
 
@@ -155,7 +155,7 @@ def _rounded(name: str, base: int) -> pl.Expr:
 
 
 def _without_few(summary: pl.DataFrame) -> pl.DataFrame:
-    """Say of a curve that rests on few men, or tells how few, only that they are few."""
+    """Say of a curve that rests on few men, or would show how few, only that they are few."""
     few = _is_small("n_patients") | _is_small("n_intervals")
     return summary.with_columns(
         why_not=pl.when(
@@ -186,17 +186,17 @@ def _site(line: SiteData, pairs: pl.DataFrame, base: int) -> SiteData:
         "men": usable["patient_id"].n_unique(),
     }
     shown = release(_OF_PAIRS, {name: [n] for name, n in counts.items()}, base)
-    told = {name: said(values[-1]) for name, values in shown.items()}
+    shown_as = {name: said(values[-1]) for name, values in shown.items()}
     # Quantiles of few men are values of single men.
-    few = HIDDEN in (told["usable"], told["men"])
+    few = HIDDEN in (shown_as["usable"], shown_as["men"])
     return SiteData(
         site=line.site,
-        n_pairs=told["pairs"],
-        n_usable=told["usable"],
-        n_men=told["men"],
+        n_pairs=shown_as["pairs"],
+        n_usable=shown_as["usable"],
+        n_men=shown_as["men"],
         years=HIDDEN if few else line.years,
         e2=HIDDEN if few else line.e2,
-        n_losses=told["loss"],
+        n_losses=shown_as["loss"],
     )
 
 

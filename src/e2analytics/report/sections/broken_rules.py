@@ -40,7 +40,7 @@ class Refusal:
 
 def count_by_rule(quarantine: pl.DataFrame) -> tuple[RuleCount, ...]:
     """Count the rows that broke each rule; whole files first, then rejected rows, then doubts."""
-    # A whole file counts as one, apart from its rows: it never had any that were read.
+    # A refused file counts as one line: none of its rows was read.
     counted = (
         _with_table(quarantine)
         .with_columns(whole_file=pl.col("source_line").is_null())
@@ -80,7 +80,7 @@ def refusals(files: pl.DataFrame, quarantine: pl.DataFrame) -> tuple[Refusal, ..
         .select("source_file", pl.col("rule").alias("refused"), "advice")
     )
     refused = files.filter(pl.col("refused").is_not_null()).sort("source_file")
-    told = refused.join(
+    named = refused.join(
         advice, on=["source_file", "refused"], how="inner", maintain_order="left", validate="1:1"
     )
     return tuple(
@@ -91,7 +91,7 @@ def refusals(files: pl.DataFrame, quarantine: pl.DataFrame) -> tuple[Refusal, ..
             row["advice"] or "",
             for_the_clinic().get(row["refused"], ""),
         )
-        for row in told.iter_rows(named=True)
+        for row in named.iter_rows(named=True)
     )
 
 

@@ -4,8 +4,8 @@ In    flags, flag_events of one run; the month before, restated, and the men who
       (``e2analytics.measures.restatement``)
 Out   Changes, ready to be set
 
-A flag's change is told by all that differs in what the man is judged on: a change with several causes stands
-under "several". Data are corrected where a row that had come by the end of the month before says otherwise now;
+A flag's change is counted under what differs in the man's inputs; one with several causes stands under
+"several". Data are corrected where a row that had come by the end of the month before says otherwise now;
 new ones may have come as well.
 """
 
@@ -75,7 +75,7 @@ class Changes:
     Attributes
     ----------
     why_none_restated
-        Said where no measure of the month before changed, or where there is none to compare with.
+        Set where no measure of the month before changed, or where there is none to compare with.
     """
 
     clinics: tuple[Flags, ...]
@@ -94,7 +94,7 @@ def describe(
     clinic: str | None,
     corrected: Collection[str] | None = None,
 ) -> Changes:
-    """Tell what changed in the month that ends on ``as_of``.
+    """Describe what changed in the month that ends on ``as_of``.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def describe(
     restatement
         As :func:`e2analytics.measures.restatement.between` returns it; None if the month before has no run.
     corrected
-        The men of whom :func:`e2analytics.measures.restatement.corrected_men` tells; None if the month before has no run.
+        The men that :func:`e2analytics.measures.restatement.corrected_men` returns; None if the month before has no run.
     """
     first = as_of.replace(day=1)
     happened = events.filter(pl.col("as_of").is_between(first, as_of))

@@ -1,4 +1,4 @@
-"""The curve this month beside last: what it said then, what it says now, in two rows and in words.
+"""Compares the curve of this month with that of last month, in two rows and in words.
 
 In    ``curve_summary`` of this month's run and of the run of the month before, None if it has none
 Out   Months, of the curve chosen beforehand; a month without a fit claims nothing, its counts included
@@ -45,9 +45,9 @@ class Months:
 def describe(
     now: pl.DataFrame, before: pl.DataFrame | None, site: str, permitted_pg_ml: tuple[float, float]
 ) -> Months:
-    """Set what the summary says of a site's annual change beside what it said a month ago.
+    """Compare the summary of a site's annual change with that of a month ago.
 
-    A limit outside ``permitted_pg_ml``, the range of those that flags may be judged by, says so.
+    A limit outside ``permitted_pg_ml``, the range that flags may use, is marked.
     """
     title = curve_wording.title(site, CHANGE)
     if before is None:

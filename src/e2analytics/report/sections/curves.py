@@ -112,6 +112,7 @@ class Curves:
     sensitivity: Sensitivity | None
 
 
+# Ten parameters: the tables of the run that the section reads, each by its name, and its settings.
 def describe(
     curve: pl.DataFrame,
     summary: pl.DataFrame,
@@ -181,8 +182,8 @@ def _place(key: tuple[str, str]) -> tuple[int, str, str]:
 
 def _unfitted(summary: pl.DataFrame) -> dict[tuple[str, str], str]:
     rows = summary.filter(pl.col("verdict").is_null())
-    told = rows.select("site", "outcome", pl.col("why_not").fill_null("no reason given"))
-    return {(site, outcome): plain(why).rstrip(".") for site, outcome, why in told.iter_rows()}
+    reasons = rows.select("site", "outcome", pl.col("why_not").fill_null("no reason given"))
+    return {(site, outcome): plain(why).rstrip(".") for site, outcome, why in reasons.iter_rows()}
 
 
 def _curve(
@@ -219,7 +220,7 @@ def _curve(
 
 
 def _with_earlier(curve: Curve, earlier: pl.DataFrame) -> Curve:
-    """Put last month's curve beside this one, unless it is the same."""
+    """Add last month's curve to this one, unless it is the same."""
     points = tuple(_point(row, curve.outcome) for row in earlier.iter_rows(named=True))
     before = tuple(point for point in points if point.supported)
     if not before or points == curve.points:
@@ -266,7 +267,7 @@ def _table(points: tuple[Point, ...], outcome: str) -> tuple[CurveRow, ...]:
 
 
 def _limit_in_use(limits: pl.DataFrame, cohort: pl.DataFrame, rules: FlagSettings) -> Limit:
-    """Take the limit that the men were judged by; say where it comes from."""
+    """Return the limit in use for the men, with its origin."""
     adopted = limits.row(-1, named=True) if limits.height else None
     value, source = rules.literature_limit_pg_ml, "literature"
     if cohort.height:

@@ -1,9 +1,9 @@
-"""Beside the flags: what is missing, what stands beside, what would be, what they rest on.
+"""Context of the flags: open gaps, other findings, E2 at other doses, the evidence behind them.
 
 In    gaps, context, projections, flag_evidence of one run
 Out   FlagContext of a man; gaps and grounds of all, ready to be set
 
-What would be at another dose is information for a clinician, never an order.
+E2 at another dose is information for a clinician, never an order.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LSC: Final = {
 
 @dataclass(frozen=True, slots=True)
 class FlagContext:
-    """What stands beside one man's flag, in words; empty where there is nothing."""
+    """The context of one man's flag, in words; empty where there is none."""
 
     missing: str = ""
     findings: str = ""
@@ -45,7 +45,7 @@ class FlagContext:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """One thing that is missing, and of how many men."""
+    """One gap in care, and how many men have it."""
 
     words: str
     n_men: int
@@ -75,7 +75,7 @@ class GroundsOfMan:
 def of_men(
     gaps: pl.DataFrame, context: pl.DataFrame, projections: pl.DataFrame
 ) -> Mapping[str, FlagContext]:
-    """Return what stands beside every man of the cohort."""
+    """Return the context of every man of the cohort."""
     absent = _by_man(gaps.sort("patient_id", "gap"), _missing)
     around = _by_man(context, _context)
     doses = _by_man(projections.sort("patient_id", "weekly_anastrozole_mg"), _at_dose)

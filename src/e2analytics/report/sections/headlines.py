@@ -51,7 +51,7 @@ def data_of_all(intake: Intake) -> Headline:
 
 
 def data_of_clinic(measures: Measures) -> Headline:
-    """Say which measures a clinic's data could not feed; files and rows are told of all clinics together."""
+    """Say which measures a clinic's data could not feed; files and rows are reported for all clinics together."""
     if measures.why_none:
         return Headline("Nothing was measured", measures.why_none)
     if not measures.unmeasured:

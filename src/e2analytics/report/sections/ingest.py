@@ -174,7 +174,7 @@ def _chain(unit: str, steps: pl.DataFrame) -> Chain:
 
 def _steps(steps: pl.DataFrame) -> tuple[Step, ...]:
     """Put the ways out of a chain together by name: ``duplicate (labs)`` with ``duplicate (dxa)``."""
-    # The row that opens a chain says how many there were; nobody leaves at it.
+    # The row that opens a chain says how many there were; none leaves at it.
     rows = [row for row in steps.iter_rows(named=True) if row["n_out"] or row["reason"]]
     return tuple(
         _step(label, list(together))
@@ -221,16 +221,16 @@ def _adds_up(steps: pl.DataFrame) -> bool:
 
 
 def _left_out(total: FeedRows | None) -> str:
-    """Say how many rows are not used, and which of them somebody should mend."""
+    """Say how many rows are not used, and how many of them wait for a correction."""
     if total is None or not total.n_rows:
         return "No rows were read."
     fates = dict(zip(FATES, total.fates, strict=True))
     accepted, quarantined = fates.pop("accepted"), fates.pop("quarantined")
-    settled = listing(f"{n:,} {FATE_NAMES[fate]}" for fate, n in fates.items() if n)
+    done = listing(f"{n:,} {FATE_NAMES[fate]}" for fate, n in fates.items() if n)
     return (
         f"Of {count(total.n_rows, 'row')} read, {accepted:,} are in use. "
         f"{quarantined:,} ({percent(quarantined, total.n_rows)}) wait in quarantine for a correction"
-        + (f"; nothing need be done about the rest: {settled}." if settled else ".")
+        + (f"; nothing need be done about the rest: {done}." if done else ".")
     )
 
 

@@ -1,4 +1,4 @@
-"""The clinics of a measure beside each other: their sums, the limits of a funnel, and what lies beyond.
+"""Compares the clinics of a measure: their sums, the limits of a funnel, and who lies beyond.
 
 In    the rows of the table ``measures`` of all clinics
 Out   Funnel, ready to be drawn, and the signals of clinics
@@ -38,7 +38,7 @@ _LINES: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Clinic:
-    """One clinic beside the others: ``beyond`` is 2 (1) above the 99.8 (95) % limit, negative below.
+    """One clinic compared with the others: ``beyond`` is 2 (1) above the 99.8 (95) % limit, negative below.
 
     One that is not ``compared`` is measured otherwise than the others.
     """
@@ -144,8 +144,8 @@ def compare_clinics(
             return None, "No eligible patients here."
     beyond = dict(zip(counted["clinic_id"], _beyond(fitted, counted), strict=True))
     clinics = tuple(
-        replace(told, verdict="not compared", compared=False) if told.clinic_id in unlike else told
-        for told in (_clinic(row, beyond.get(row["clinic_id"], 0)) for row in each.to_dicts())
+        replace(each, verdict="not compared", compared=False) if each.clinic_id in unlike else each
+        for each in (_clinic(row, beyond.get(row["clinic_id"], 0)) for row in each.to_dicts())
     )
     return (
         Funnel(
@@ -161,14 +161,14 @@ def compare_clinics(
 
 
 def _others_are_many(counted: pl.DataFrame, clinic: str) -> bool:
-    """Tell whether the other clinics' counts may be got by subtracting this one's."""
+    """Return whether the other clinics' counts stay hidden when this one's are subtracted."""
     others = counted.filter(pl.col("clinic_id") != clinic)
     met = int(others["numerator"].sum())
     return met > LARGEST and int(others["denominator"].sum()) - met > LARGEST and len(others) > 1
 
 
 def share_of_all(together: Mapping[str, Any], pooled: pl.DataFrame, clinic: str) -> str:
-    """Say the share of all clinics beside one, unless the others' counts could be got from it."""
+    """Return the share of all clinics, unless the others' counts could be derived from it."""
     counted = pooled.filter(pl.col("clinic_id").is_not_null(), pl.col("denominator") > 0)
     if not _others_are_many(counted, clinic) or together["value"] is None:
         return "not shown"
@@ -226,7 +226,7 @@ def period_of(definition: definitions.Measure, month: str) -> str:
 def _about_limits(fitted: funnels.Funnel, n_clinics: int) -> str:
     if n_clinics < funnels.LEAST_CLINICS:
         return (
-            "Limits are those of chance alone: their usual differences cannot be told from "
+            "Limits are those of chance alone: their usual differences cannot be estimated from "
             f"{count(n_clinics, 'clinic')}."
         )
     if fitted.tau == 0:
@@ -260,7 +260,7 @@ def _funnel_alt(
 def signals_of_clinics(
     definition: definitions.Measure, funnel: Funnel | None, rows: pl.DataFrame
 ) -> list[Signal]:
-    """Tell which clinics lie beyond the outer limits, and since when their own months say so."""
+    """Name the clinics beyond the outer limits, and since when their own months signal."""
     if funnel is None:
         return []
     return [

@@ -1,4 +1,4 @@
-"""The months of a measure: their course, the limits that they are judged by, and what they signal.
+"""The months of a measure: their course, their control limits, and what they signal.
 
 In    a clinic's rows of the table ``measures``, or all clinics', oldest first; where charts begin anew
 Out   Months, ready to be drawn, and the signals of the last of them
@@ -30,12 +30,12 @@ LEAST_UNITS_A_MONTH: Final = 5
 LEAST_RARER_A_MONTH: Final = 1
 """Our own rule: of those who met and those who did not, the fewer need one a month, or a month's limits lie."""
 LATELY: Final = 3
-"""Signals of so many months are told; older ones are marked in the chart."""
+"""Signals of so many months are listed; older ones are marked in the chart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Month:
-    """One point of the chart of months, with the lines it is judged by (per cent) and what it signals."""
+    """One point of the chart of months, with its control lines (per cent) and what it signals."""
 
     month: str
     name: str
@@ -128,7 +128,7 @@ def _why_no_chart(definition: definitions.Measure, units: Sequence[int | None]) 
 
 
 def _too_rare(definition: definitions.Measure, figures: Sequence[Figure]) -> str:
-    """Say so if months are so often none or all that their own noise cannot be told."""
+    """Say so if months are so often none or all that their own noise cannot be estimated."""
     counted = [(figure.numerator or 0, figure.denominator or 0) for figure in figures]
     counted = [(met, of) for met, of in counted if of]
     met, of = (sum(column) for column in zip(*counted, strict=True)) if counted else (0, 0)
@@ -155,7 +155,7 @@ def _rules(drawn: xmr.Chart, values: Array, place: int) -> tuple[str, ...]:
 
 
 def _rises(values: Array, place: int) -> bool:
-    """Tell whether a trend that a point is part of rises: by the step into it, or out of it."""
+    """Return whether a trend that a point is part of rises: by the step into it, or out of it."""
     seen = np.flatnonzero(~np.isnan(values))
     at = int(np.searchsorted(seen, place))
     other = at - 1 if at > 0 else at + 1
@@ -175,10 +175,10 @@ def _explanation(
         )
     if not any(month.centre is not None for month in months):
         return f"Fewer than {xmr.LEAST_POINTS} months: no limits yet."
-    settled = bool(drawn.settled[-1])
+    is_final = bool(drawn.settled[-1])
     baseline = (
         f"the first {xmr.BASELINE_POINTS} months"
-        if settled
+        if is_final
         else f"the months so far; they settle with {xmr.BASELINE_POINTS}"
     )
     anew = "".join(
@@ -205,7 +205,7 @@ def _alt(definition: definitions.Measure, months: Sequence[Month]) -> str:
 
 
 def signals_of_months(definition: definitions.Measure, months: Months, where: str) -> list[Signal]:
-    """Tell what the last months signal."""
+    """Return what the last months signal."""
     lately = [month for month in months.drawn if month.figure.value is not None][-LATELY:]
     rules = dict.fromkeys(rule for month in lately for rule in month.signals)
     by_side: dict[bool, list[str]] = {}

@@ -3,15 +3,15 @@
 In    the table ``measures`` of one run; whose report it is; re-based charts
 Out   Measures, ready to be set and drawn
 
-A measure that no feed supplies is told with its reason and never as 0 %. Rows whose counts are suppressed are
-told as hidden and drawn nowhere. Shares are in per cent here, as they are printed.
+A measure that no feed supplies is shown with its reason, never as 0 %. Rows whose counts are suppressed are
+shown as hidden and not drawn. Shares are in per cent here, as they are printed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
@@ -67,10 +67,10 @@ class Measure:
 
     @property
     def is_hidden(self) -> bool:
-        """Tell whether nothing of it may be shown."""
+        """Return whether all its figures are hidden."""
         figures = (self.this, self.last, self.year, *(month.figure for month in self.months.all))
-        told = [figure for figure in figures if figure is not NO_FIGURE]
-        return not self.funnel and all(figure.words == HIDDEN_FIGURE for figure in told)
+        known = [figure for figure in figures if figure is not NO_FIGURE]
+        return not self.funnel and all(figure.words == HIDDEN_FIGURE for figure in known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +97,9 @@ class Measures:
     Attributes
     ----------
     why_none
-        Said where nothing at all was measured; else empty.
+        Set where nothing at all was measured; else empty.
     why_no_months
-        Said where single months are told of no measure, but their sums; else empty.
+        Set where only sums over months are shown, no single month; else empty.
     clinics
         Each clinic's shares, a cell for each of ``measured``.
     quiet
@@ -128,7 +128,7 @@ def describe(
     unlike: Mapping[str, Collection[str]] | None = None,
     released: Mapping[str, pl.DataFrame] | None = None,
 ) -> Measures:
-    """Tell the measures of a month.
+    """Describe the measures of a month.
 
     Parameters
     ----------
@@ -151,7 +151,8 @@ def describe(
     if of_month.is_empty():
         why = f"This run counted no measures of {named}."
         return Measures(named, why, (), (), (), (), (), "")
-    told = []
+    scope = _Scope(month, clinic, rebased)
+    measured = []
     unmeasured = []
     for key, definition in definitions.load().measures.items():
         rows = known.filter(pl.col("measure") == key)
@@ -163,21 +164,21 @@ def describe(
         else:
             pooled = released[key] if released else pool(definition, rows, month)
             others = (unlike or {}).get(key, ())
-            told.append(_measure(key, definition, rows, pooled, month, clinic, rebased, others))
+            measured.append(_measure(key, definition, rows, pooled, scope, others))
     # What harms comes before what was not done, and what is worse before what is better.
-    told_first = sorted(told, key=lambda measure: measure.definition.direction != "low")
-    signals = [signal for measure in told_first for signal in measure.signals]
+    harms_first = sorted(measured, key=lambda measure: measure.definition.direction != "low")
+    signals = [signal for measure in harms_first for signal in measure.signals]
     signals.sort(key=lambda signal: not signal.worse)
-    clinics = _clinics(told) if clinic is None else ()
+    clinics = _clinics(measured) if clinic is None else ()
     return Measures(
         month_name=named,
-        why_none="" if told else f"Nothing was measured in {named}.",
-        measured=tuple(told),
+        why_none="" if measured else f"Nothing was measured in {named}.",
+        measured=tuple(measured),
         unmeasured=tuple(unmeasured),
         signals=tuple(signals),
         clinics=clinics,
         quiet=_quiet(known, month) if clinic is None else (),
-        chance=_chance(told) if clinic is None else "",
+        chance=_chance(measured) if clinic is None else "",
     )
 
 
@@ -191,16 +192,23 @@ def without_precision(patients: pl.DataFrame, precision: pl.DataFrame) -> dict[s
     return {BY_LSC: frozenset(set(patients["clinic_id"]) - known if known else ())}
 
 
+class _Scope(NamedTuple):
+    """Which month is reported, of whom, and where charts begin anew."""
+
+    month: str
+    clinic: str | None
+    rebased: Sequence[Rebase]
+
+
 def _measure(
     key: str,
     definition: definitions.Measure,
     rows: pl.DataFrame,
     pooled: pl.DataFrame,
-    month: str,
-    clinic: str | None,
-    rebased: Sequence[Rebase],
+    scope: _Scope,
     unlike: Collection[str],
 ) -> Measure:
+    month, clinic, rebased = scope
     own = rows.filter(of_clinic(clinic))
     restarts = {
         each.from_month: each.reason
@@ -236,7 +244,7 @@ def _measure(
 
 
 def _notes(definition: definitions.Measure, row: Mapping[str, Any]) -> str:
-    """Say who was told beside the measure, and who was excepted."""
+    """Say how many units are reported separately, and how many are exceptions."""
     if row["suppressed"]:
         return ""
     said = []
@@ -248,22 +256,22 @@ def _notes(definition: definitions.Measure, row: Mapping[str, Any]) -> str:
     return " ".join(said)
 
 
-def _clinics(told: Sequence[Measure]) -> tuple[Row, ...]:
+def _clinics(measured: Sequence[Measure]) -> tuple[Row, ...]:
     """Set each clinic's shares in one row."""
     cells: dict[str, dict[str, str]] = {}
-    for measure in told:
+    for measure in measured:
         for each in measure.funnel.clinics if measure.funnel else ():
             figure = each.figure
             said = "–" if figure.numerator is None else f"{figure.numerator}/{figure.denominator}"
             cells.setdefault(each.clinic_id, {})[measure.key] = f"{said} {each.mark}".strip()
     return tuple(
-        Row(clinic_id, tuple(of_clinic.get(measure.key, "–") for measure in told))
+        Row(clinic_id, tuple(of_clinic.get(measure.key, "–") for measure in measured))
         for clinic_id, of_clinic in sorted(cells.items())
     )
 
 
 def _quiet(known: pl.DataFrame, month: str) -> tuple[Unmeasured, ...]:
-    """Name the clinics that say nothing of any measure in the month."""
+    """Name the clinics without any measure in the month."""
     rows = known.filter(pl.col("month") == month, pl.col("clinic_id").is_not_null())
     silent = (
         rows.group_by("clinic_id")
@@ -280,10 +288,10 @@ def _quiet(known: pl.DataFrame, month: str) -> tuple[Unmeasured, ...]:
     )
 
 
-def _chance(told: Sequence[Measure]) -> str:
+def _chance(measured: Sequence[Measure]) -> str:
     n = sum(
         1
-        for measure in told
+        for measure in measured
         for each in (measure.funnel.clinics if measure.funnel else ())
         if each.figure.value is not None
     )

@@ -144,7 +144,7 @@ def tally(cohort: pl.DataFrame, patients: pl.DataFrame, *, n_died_or_left: int) 
 
 
 def still_open(flags: pl.DataFrame) -> pl.DataFrame:
-    """Keep the flags that somebody has yet to close."""
+    """Keep the flags that are not resolved."""
     return flags.filter(pl.col("state") != "resolved")
 
 
@@ -166,7 +166,7 @@ def most_pressing_first(flags: pl.DataFrame) -> pl.DataFrame:
 def flagged(
     flags: pl.DataFrame, *, month: str, context: Mapping[str, FlagContext] | None = None
 ) -> Flagged:
-    """List the men with an open flag, the most pressing first, with what stands beside each."""
+    """List the men with an open flag, the most pressing first, each with its context."""
     listed = most_pressing_first(still_open(flags))
     around = context or {}
     men = tuple(

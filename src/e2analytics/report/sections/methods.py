@@ -75,7 +75,7 @@ SOURCES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The settings that the run was made with, as far as its method is told by them."""
+    """The settings that the run was made with, as far as the method depends on them."""
 
     link: LinkSettings
     fit: FitSettings
@@ -94,7 +94,7 @@ class Rules:
 
 
 def methods(rules: Rules) -> tuple[str, ...]:
-    """Tell the method with the numbers that were in force."""
+    """Describe the method with the numbers that were in force."""
     link, fit, flag = rules.link, rules.fit, rules.flag
     return (
         f"E2 of each man. Log E2 = testosterone, body mass index, age and whether he was ever given the drug + the man's own level + the average effect of his weekly dose (Emax model) + his own response to the drug + the error of the assay. Own levels and responses are normal over men, so that a man with few results is drawn towards men like him; results below a laboratory's limit count as the interval that they are. Immunoassay is read as constant + slope × E2 with two errors, one of which stays at the low end; an unknown assay counts as immunoassay. A result that fits neither the man's others nor other men (beyond 4 SD, and not his last) is set aside. Every estimate is an equivalent of mass spectrometry. A dose counts {flag.steady_state_days} days after a change and until {flag.washout_days} days after its end; an E2 speaks for a man for {flag.informative_days} days; an order is old after {flag.old_order_days} days.",

@@ -1,9 +1,9 @@
-"""How good the data of each feed were in the month, and where a unit looks wrong.
+"""Quality of each feed's data in the month, and suspected unit mix-ups.
 
 In    quality and unit_slips of one run
 Out   Quality, ready to be set
 
-Only the network's report tells it: feeds are not told apart by clinic.
+Shown in the network's report only: rows of a feed carry no clinic.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Slip:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """The month's data by feed, and the slips of unit that are known, the latest first."""
+    """The month's data by feed, and the known unit mix-ups, the latest first."""
 
     feeds: tuple[FeedQuality, ...]
     slips: tuple[Slip, ...]
@@ -58,7 +58,7 @@ class Quality:
 
 
 def describe(quality: pl.DataFrame, unit_slips: pl.DataFrame, *, month: str) -> Quality:
-    """Tell the quality of the data of ``month``, and every slip of unit up to it."""
+    """Describe the quality of the data of ``month``, and every unit mix-up up to it."""
     rows = quality.filter(pl.col("month") == month).sort("feed", "table")
     slips = unit_slips.filter((pl.col("month") <= month) | (pl.col("month") == ALL_MONTHS)).sort(
         "month", "source_kind", "source", "analyte", descending=[True, False, False, False]
@@ -100,7 +100,7 @@ def _slip(row: Mapping[str, Any]) -> Slip:
 
 
 def _alarm(slips: pl.DataFrame, month: str) -> str:
-    """Say how many slips the month has, and how many came before."""
+    """Count the unit mix-ups of the month, and those of other months."""
     n_now = slips.filter(pl.col("month") == month).height
     n_before = slips.height - n_now
     if not slips.height:

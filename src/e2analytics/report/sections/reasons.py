@@ -1,6 +1,6 @@
 """The reasons that tables give by name, in a clinician's words.
 
-A name that nobody has put into words yet is shown as it is, without its underscores.
+A name without words is shown as it is, without its underscores.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ ROWS: Final = {
     "other_resource": "resource of another kind",
     "not_an_order": "proposed, or not to be done",
 }
-"""Why a row is not used, and nobody need mend it."""
+"""Why a row is not used, where nothing has to be corrected."""
 
 RULES: Final = {
     "short_line": "line or record cut off",

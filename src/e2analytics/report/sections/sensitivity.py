@@ -1,4 +1,4 @@
-"""How far the curve leans on choices: other ways of fitting it, textbook tests, who is given the drug.
+"""Sensitivity of the curve to modelling choices, textbook tests of its shape, and who is given the drug.
 
 In    curve_sensitivity, prescribing of one run
 Out   Sensitivity, in words; None where nothing was varied
@@ -154,12 +154,12 @@ def _variant(row: Mapping[str, Any], n_primary: int) -> Variant:
 
 
 def _limits(row: Mapping[str, Any]) -> str:
-    told = []
+    limits = []
     for side in ("lower", "upper"):
         if row[f"{side}_limit_pg_ml"] is not None:
             ends = interval(row[f"{side}_limit_ci_low"], row[f"{side}_limit_ci_high"])
-            told.append(f"{side} {number(row[f'{side}_limit_pg_ml'])} ({ends})")
-    return "; ".join(told) or NOTHING
+            limits.append(f"{side} {number(row[f'{side}_limit_pg_ml'])} ({ends})")
+    return "; ".join(limits) or NOTHING
 
 
 def _interval(low: float | None, high: float | None) -> str:
