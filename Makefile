@@ -15,6 +15,14 @@ SAMPLE_MONTH := 2026-09
 # A worker for each processor, up to four: each makes the shared fixtures anew.
 PYTEST := $(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
+# Form, rules, layers of imports, types.
+define LINT
+$(BIN)/ruff format --check .
+$(BIN)/ruff check .
+$(BIN)/lint-imports --no-logo
+$(BIN)/mypy
+endef
+
 .PHONY: demo test test-all check bench validate lock docs sample clean
 .DEFAULT_GOAL := demo
 
@@ -37,21 +45,15 @@ demo: .venv/installed
 	@$(BIN)/e2analytics report --month $(SAMPLE_MONTH) --store demo/store --out demo/report
 
 check: .venv/installed
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(LINT)
 	$(PYTEST) -q -m "not slow" tests --ignore tests/flows --ignore tests/browser --ignore tests/cli
 
 test: .venv/installed
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(LINT)
 	$(PYTEST) -m "not slow" --cov --cov-report=term
 
 test-all: .venv/installed
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(LINT)
 	$(PYTEST) --cov --cov-report=term
 
 bench: .venv/installed
@@ -73,4 +75,4 @@ lock:
 	  --no-emit-index-url --no-header --no-annotate --quiet --upgrade --output-file requirements.lock
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage demo dist build
+	rm -rf .venv .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage demo dist build
