@@ -20,7 +20,7 @@ from scipy.stats import chi2
 
 from bench.validation.section import Chart, Section, in_parallel
 from e2analytics.ingest.unit_errors.evidence import NOT_ENOUGH
-from e2analytics.ingest.unit_errors.find import KEY, Found, find
+from e2analytics.ingest.unit_errors.find import KEY, MixUps, find
 from e2analytics.models.unit_errors.slip_evidence import Group, Vector, log_density
 from e2analytics.models.unit_errors.slip_evidence import judge as judged_group
 from e2analytics.settings import SlipSettings
@@ -195,7 +195,7 @@ def size_of(laboratory: int) -> str:
     return next(name for name, (low, high) in SIZES.items() if low <= laboratory < high)
 
 
-def search(simulated: SimulatedLabs) -> Found:
+def search(simulated: SimulatedLabs) -> MixUps:
     """Run the detector as a night would."""
     labs = simulated.labs.drop("slipped")
     return find(labs, simulated.feeds, simulated.clinics, SlipSettings())

@@ -24,7 +24,7 @@ def slipped() -> SimulatedLabs:
     return simulate(PLAN, (JULY,))
 
 
-def found(given: SimulatedLabs, settings: SlipSettings = NOTHING_DECIDED) -> find.Found:
+def found(given: SimulatedLabs, settings: SlipSettings = NOTHING_DECIDED) -> find.MixUps:
     return find.find(given.labs, given.feeds, given.clinics, settings)
 
 

@@ -59,7 +59,7 @@ _MIDDLES: Final = {
 }
 
 
-class Found(NamedTuple):
+class MixUps(NamedTuple):
     """Evidence of unit mix-ups, and the results under suspicion."""
 
     evidence: pl.DataFrame
@@ -68,7 +68,7 @@ class Found(NamedTuple):
 
 def find(
     labs: pl.DataFrame, feeds: pl.DataFrame, clinics: pl.DataFrame, settings: SlipSettings
-) -> Found:
+) -> MixUps:
     """Look for unit mix-ups in every source and month.
 
     Parameters
@@ -100,7 +100,7 @@ def find(
         suspects.append(found_suspects)
     places = pl.concat(suspects)
     keys = labs[places[PLACE]].select(KEY).with_columns(places["slip_id"])
-    return Found(
+    return MixUps(
         pl.concat(lines).sort("analyte", "month", "source_kind", "source"),
         keys.select(pl.col(name).cast(dtype) for name, dtype in SUSPECTS_SCHEMA.items()).sort(KEY),
     )
