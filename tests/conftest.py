@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 from hypothesis import settings
 
-from e2analytics.feeds.description import TEXT_COLUMNS, load_feeds
+from e2analytics.feeds.description import load_feeds
+from e2analytics.feeds.text_columns import TEXT_COLUMNS
 from e2analytics.ingest.read_drop import Sources, empty_rows
 from e2analytics.run.pipeline import run as run_pipeline
 from e2analytics.settings import FitSettings, Settings

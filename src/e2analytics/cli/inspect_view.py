@@ -19,16 +19,9 @@ from rich.table import Table
 
 from e2analytics.cli.terminal import err
 from e2analytics.errors import RefusedFileError, UnreadableError
-from e2analytics.feeds.description import (
-    TEXT_COLUMNS,
-    Age,
-    Column,
-    Constant,
-    FirstOf,
-    Join,
-    Source,
-)
+from e2analytics.feeds.description import Age, Column, Constant, FirstOf, Join, Source
 from e2analytics.feeds.recognition import READERS_COLUMNS
+from e2analytics.feeds.text_columns import TEXT_COLUMNS
 from e2analytics.ingest.unrecognised_values import RARE
 from e2analytics.reference import row_rules
 from e2analytics.report.formatting import plain

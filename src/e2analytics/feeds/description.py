@@ -27,103 +27,11 @@ from pydantic import (
 
 from e2analytics.errors import ConfigurationError
 from e2analytics.feeds.formats import Format
+from e2analytics.feeds.text_columns import TEXT_COLUMNS, Target
 from e2analytics.reference import schemas_folder
-
-TEXT_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
-    "patients": (
-        "patient_id",
-        "clinic_id",
-        "sex",
-        "birth_date",
-        "height_cm",
-        "weight_kg",
-        "trt_started_on",
-    ),
-    "labs": (
-        "result_id",
-        "patient_id",
-        "collected_at",
-        "loinc",
-        "test_name",
-        "value",
-        "unit",
-        "method",
-        "performing_lab",
-        "status",
-        "reported_at",
-        "comment",
-    ),
-    "dxa": (
-        "scan_id",
-        "patient_id",
-        "scanned_on",
-        "site",
-        "bmd_g_cm2",
-        "t_score",
-        "z_score",
-        "scanner_id",
-        "manufacturer",
-        "body_fat_pct",
-        "vertebrae",
-        "side",
-        "reference_db",
-        "validity",
-        "status",
-    ),
-    "medications": (
-        "order_id",
-        "patient_id",
-        "drug",
-        "rxnorm",
-        "dose_mg",
-        "doses_per_week",
-        "sig",
-        "strength",
-        "started_on",
-        "stopped_on",
-        "days_supply",
-        "status",
-    ),
-    "events": ("event_id", "patient_id", "kind", "occurred_on"),
-    "precision": ("clinic_id", "scanner_id", "site", "cv_pct"),
-}
-"""Columns of each table as a supplier may fill them, all of them text."""
 
 UnreadableRule = Literal["unreadable_segment", "unreadable_entry"]
 """The rules of :data:`e2analytics.ingest.rules.row_rules.UNREADABLE_RULES`."""
-
-DATES: Final = frozenset(
-    {
-        "birth_date",
-        "trt_started_on",
-        "collected_at",
-        "reported_at",
-        "scanned_on",
-        "started_on",
-        "stopped_on",
-        "occurred_on",
-    }
-)
-"""Columns that a feed may write in its own date formats."""
-
-NUMBERS: Final = frozenset(
-    {
-        "height_cm",
-        "weight_kg",
-        "value",
-        "bmd_g_cm2",
-        "t_score",
-        "z_score",
-        "body_fat_pct",
-        "dose_mg",
-        "doses_per_week",
-        "days_supply",
-        "cv_pct",
-    }
-)
-"""Columns that a feed may write with a decimal comma."""
-
-Target = Literal["patients", "labs", "dxa", "medications", "events", "precision"]
 
 
 class _Entry(BaseModel, frozen=True, extra="forbid"):

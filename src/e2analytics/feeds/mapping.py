@@ -1,7 +1,7 @@
 """Maps a supplier's columns to the columns of a table, still as text.
 
 In    rows of one record of a file as its reader gave them
-Out   the text columns of the table (``description.TEXT_COLUMNS``), where each row came from, which
+Out   the text columns of the table (``text_columns.TEXT_COLUMNS``), where each row came from, which
       columns the feed declared (``imputed``), why a row is excluded (``excluded``), and the rule by which
       it could not be read (``unreadable``)
 
@@ -17,9 +17,6 @@ from collections.abc import Mapping
 import polars as pl
 
 from e2analytics.feeds.description import (
-    DATES,
-    NUMBERS,
-    TEXT_COLUMNS,
     Age,
     Column,
     Constant,
@@ -29,6 +26,7 @@ from e2analytics.feeds.description import (
     Join,
     Source,
 )
+from e2analytics.feeds.text_columns import DATES, NUMBERS, TEXT_COLUMNS
 from e2analytics.tables.categoricals import TEXT
 
 NOT_MEASURED = "not_measured"
@@ -59,13 +57,13 @@ def to_table(
 
 
 def _columns(
-    sources: Mapping[str, Source], feed: Feed, target: str, present: list[str]
+    sources: Mapping[str, Source], feed: Feed, table: str, present: list[str]
 ) -> list[pl.Expr]:
     return [
         _in_our_writing(name, sources[name], feed, present).alias(name)
         if name in sources
         else pl.lit(None, dtype=pl.String).alias(name)
-        for name in TEXT_COLUMNS[target]
+        for name in TEXT_COLUMNS[table]
     ]
 
 

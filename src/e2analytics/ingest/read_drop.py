@@ -20,8 +20,9 @@ import polars as pl
 
 from e2analytics.errors import RefusedFileError
 from e2analytics.feeds import drop, lookups
-from e2analytics.feeds.description import TEXT_COLUMNS, Feed, FileDescription
+from e2analytics.feeds.description import Feed, FileDescription
 from e2analytics.feeds.drop import Match
+from e2analytics.feeds.text_columns import TEXT_COLUMNS
 from e2analytics.ingest import pseudonyms
 from e2analytics.ingest.file_content import FileContent
 from e2analytics.ingest.normalise.tables import normalise

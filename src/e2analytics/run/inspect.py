@@ -22,9 +22,10 @@ import polars as pl
 
 from e2analytics.errors import RefusedFileError, UnreadableError
 from e2analytics.feeds import drop, formats, recognition
-from e2analytics.feeds.description import TEXT_COLUMNS, Feed, FileDescription, load_feeds
+from e2analytics.feeds.description import Feed, FileDescription, load_feeds
 from e2analytics.feeds.drafting import draft
 from e2analytics.feeds.drop import Match
+from e2analytics.feeds.text_columns import TEXT_COLUMNS
 from e2analytics.ingest.intake import Intake
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.ingest.reconcile import FATES

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from e2analytics.errors import UnreadableError
 from e2analytics.feeds import drop
-from e2analytics.feeds.description import TEXT_COLUMNS, Feed, load_feed
+from e2analytics.feeds.description import Feed, load_feed
 from e2analytics.feeds.drafting import draft, guess, vocabulary
 from e2analytics.feeds.drafting.draft import _flow
 from e2analytics.feeds.drafting.sniff import is_header, sniff
+from e2analytics.feeds.text_columns import TEXT_COLUMNS
 
 REPOSITORY = Path(__file__).parents[3]
 LABS = """\

@@ -21,10 +21,11 @@ import yaml
 
 from e2analytics.errors import UnreadableError
 from e2analytics.feeds import formats
-from e2analytics.feeds.description import TEXT_COLUMNS, Column, Join, Source
+from e2analytics.feeds.description import Column, Join, Source
 from e2analytics.feeds.drafting import guess, sniff
 from e2analytics.feeds.drafting.guess import Guess
 from e2analytics.feeds.formats import AnyOptions
+from e2analytics.feeds.text_columns import TEXT_COLUMNS
 from e2analytics.reference import schemas_folder
 
 _WITH_HEADER: Final = ("delimited", "excel")
@@ -110,11 +111,11 @@ def _files(
         yield from _entry(path, "labs", record, rows.columns[:_SIGNATURE])
         yield "    set_apart: not_described  # TODO: instead, columns: {test_name: ...}"
     for each in guesses:
-        needed = [name for name in guess.required(each.target) if name in each.columns]
+        needed = [name for name in guess.required(each.table) if name in each.columns]
         signature = list(
             dict.fromkeys(column for name in needed for column in _named(each.columns[name]))
         )
-        yield from _entry(path, each.target, record, signature[:_SIGNATURE])
+        yield from _entry(path, each.table, record, signature[:_SIGNATURE])
         yield f"    required: {_flow(signature)}"
         yield from _columns(each)
     used = {
@@ -124,8 +125,8 @@ def _files(
         yield f"    # Nothing uses: {_flow(unused)[1:-1]}"
 
 
-def _entry(path: Path, target: str, record: str | None, signature: list[str]) -> Iterator[str]:
-    yield f"  - target: {target}"
+def _entry(path: Path, table: str, record: str | None, signature: list[str]) -> Iterator[str]:
+    yield f"  - target: {table}"
     yield f"    name: {_flow(f'*{path.suffix.lower()}')}"
     if record is not None:
         yield f"    record: {_flow(record)}"
@@ -142,13 +143,13 @@ def _other(path: Path, record: str) -> Iterator[str]:
 
 def _columns(each: Guess) -> Iterator[str]:
     yield "    columns:"
-    for name in TEXT_COLUMNS[each.target]:
+    for name in TEXT_COLUMNS[each.table]:
         if name in each.columns:
             todo = "  # TODO: more codes than these stand there" * (name in each.unknown_codes)
             yield f"      {name}: {_flow(_spelt(each.columns[name]))}{todo}"
         elif name in each.missing:
-            yield _TODO.get((each.target, name), f"      # TODO {name}: which column?")
-    if each.target == "patients" and "clinic_id" in each.missing:
+            yield _TODO.get((each.table, name), f"      # TODO {name}: which column?")
+    if each.table == "patients" and "clinic_id" in each.missing:
         yield "    imputed: [clinic_id]"
 
 

@@ -15,8 +15,9 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from e2analytics.feeds.description import DATES, NUMBERS, Column, Join, Source, load_feed
+from e2analytics.feeds.description import Column, Join, Source, load_feed
 from e2analytics.feeds.drafting import vocabulary
+from e2analytics.feeds.text_columns import DATES, NUMBERS
 from e2analytics.reference import schemas_folder
 
 _EVENTS_OF_MEN: Final = ("labs", "dxa", "medications", "events", "precision")
@@ -48,7 +49,7 @@ class Guess(NamedTuple):
 
     Attributes
     ----------
-    target
+    table
         Table of e2analytics.
     columns
         What fills its columns.
@@ -58,7 +59,7 @@ class Guess(NamedTuple):
         Its columns with unrecognised codes.
     """
 
-    target: str
+    table: str
     columns: dict[str, Source]
     missing: tuple[str, ...]
     unknown_codes: tuple[str, ...]
@@ -79,30 +80,30 @@ def guess(rows: pl.DataFrame) -> tuple[Guess, ...]:
     >>> guess(rows)[0].columns["sex"]
     Column(column='Gender', values={'Male': 'M'}, otherwise=None, prefix='', below_detection=None)
     """
-    best = max(_EVENTS_OF_MEN, key=lambda target: _share(target, rows.columns))
-    targets = [best] if _share(best, rows.columns) > _LEAST_SHARE else []
+    best = max(_EVENTS_OF_MEN, key=lambda table: _share(table, rows.columns))
+    tables = [best] if _share(best, rows.columns) > _LEAST_SHARE else []
     if set(_WHO) <= set(vocabulary.columns("patients", rows.columns)):
-        targets.append("patients")
-    return tuple(_guess(target, rows) for target in targets)
+        tables.append("patients")
+    return tuple(_guess(table, rows) for table in tables)
 
 
 @cache
-def required(target: str) -> tuple[str, ...]:
+def required(table: str) -> tuple[str, ...]:
     """Return the columns that a table cannot do without: those that the canonical feed requires."""
     kinds = load_feed(schemas_folder() / "feeds" / "canonical.yaml").files
-    return next(kind.required for kind in kinds if kind.target == target)
+    return next(kind.required for kind in kinds if kind.target == table)
 
 
-def _share(target: str, names: Iterable[str]) -> float:
-    found = vocabulary.columns(target, names)
-    return sum(name in found for name in required(target)) / len(required(target))
+def _share(table: str, names: Iterable[str]) -> float:
+    found = vocabulary.columns(table, names)
+    return sum(name in found for name in required(table)) / len(required(table))
 
 
-def _guess(target: str, rows: pl.DataFrame) -> Guess:
+def _guess(table: str, rows: pl.DataFrame) -> Guess:
     columns: dict[str, Source] = {}
     unknown_codes = []
-    times = vocabulary.times(target, rows.columns)
-    for name, column in vocabulary.columns(target, rows.columns).items():
+    times = vocabulary.times(table, rows.columns)
+    for name, column in vocabulary.columns(table, rows.columns).items():
         texts = rows[column].drop_nulls().unique(maintain_order=True).to_list()
         columns[name] = column
         if name in times and not any(":" in text for text in texts):
@@ -111,8 +112,8 @@ def _guess(target: str, rows: pl.DataFrame) -> Guess:
             columns[name] = _recoded(column, texts, known)
             if any(vocabulary.key(text) not in known for text in texts):
                 unknown_codes.append(name)
-    missing = tuple(name for name in required(target) if name not in columns)
-    return Guess(target, columns, missing, tuple(unknown_codes))
+    missing = tuple(name for name in required(table) if name not in columns)
+    return Guess(table, columns, missing, tuple(unknown_codes))
 
 
 def _recoded(column: str, texts: Iterable[str], known: dict[str, str]) -> Source:

@@ -27,20 +27,20 @@ def key(text: str) -> str:
     return "".join(letter for letter in plain if letter.isalnum())
 
 
-def columns(target: str, names: Iterable[str]) -> dict[str, str]:
-    """Return the columns of table ``target`` that ``names`` fill: table column -> name.
+def columns(table: str, names: Iterable[str]) -> dict[str, str]:
+    """Return the columns of ``table`` that ``names`` fill: table column -> name.
 
     No name fills two columns.
 
     >>> columns("labs", ["MRN", "Collected", "Result", "Name"])
     {'patient_id': 'MRN', 'collected_at': 'Collected', 'value': 'Result'}
     """
-    return _assigned(_load()["columns"][target], names)
+    return _assigned(_load()["columns"][table], names)
 
 
-def times(target: str, names: Iterable[str]) -> dict[str, str]:
+def times(table: str, names: Iterable[str]) -> dict[str, str]:
     """Return which of ``names`` hold the time of day of a date: table column -> name."""
-    return _assigned(_load()["times"].get(target, {}), names)
+    return _assigned(_load()["times"].get(table, {}), names)
 
 
 def known(names: Iterable[str]) -> int:

@@ -6,6 +6,7 @@ Out   :class:`AnalyteResults`: codes in place of texts, and the names behind the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -13,8 +14,8 @@ import polars as pl
 
 from e2analytics import reference
 from e2analytics.ingest.unit_errors.sources import KINDS, MONTH, months_of, named_by, with_sources
-from e2analytics.models.unit_errors.arrays import UNKNOWN, Codes, Results
-from e2analytics.settings import SlipSettings
+from e2analytics.models.unit_errors.arrays import UNKNOWN, Codes, Flags, Results
+from e2analytics.settings import SlipDecision, SlipSettings
 from e2analytics.tables.categoricals import to_categories
 from e2analytics.tables.months import month_of
 
@@ -76,13 +77,6 @@ def read(
     feed, feed_names = _coded(_looked_up(files, feeds, "source_file", "feed"))
     sources = laboratory, _of_each(man, clinic), _of_each(file, feed)
     names = laboratories, clinic_names, feed_names
-    released = np.zeros(len(month), dtype=bool)
-    for decision in releases:
-        kind = KINDS.index(decision.source_kind)
-        if decision.source in names[kind]:
-            here = sources[kind] == names[kind].index(decision.source)
-            always = decision.months == "all"
-            released |= here & (always | np.isin(month, months_of(decision)))
     censored = (
         with_sources(labs.filter(~exact), feeds, clinics)
         .filter(~pl.any_horizontal(pl.lit(False), *map(named_by, releases)))
@@ -95,11 +89,28 @@ def read(
         month=month,
         treated=read["treated"].to_numpy(),
         sources=sources,
-        released=released,
+        released=_released(releases, month, sources, names),
     )
     return AnalyteResults(
         analyte, read[PLACE].to_numpy(), results, names, censored, _ratios(analyte)
     )
+
+
+def _released(
+    releases: Sequence[SlipDecision],
+    month: Codes,
+    sources: tuple[Codes, ...],
+    names: tuple[list[str], ...],
+) -> Flags:
+    """Return which results a decision of the clinic has released."""
+    released = np.zeros(len(month), dtype=bool)
+    for decision in releases:
+        kind = KINDS.index(decision.source_kind)
+        if decision.source in names[kind]:
+            here = sources[kind] == names[kind].index(decision.source)
+            always = decision.months == "all"
+            released |= here & (always | np.isin(month, months_of(decision)))
+    return released
 
 
 def _coded(column: pl.Series) -> tuple[Codes, list[str]]:
