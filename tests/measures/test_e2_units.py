@@ -1,0 +1,158 @@
+"""Measure units of estradiol: one man a rule, in tables that a clinician could check."""
+
+from datetime import date
+
+import pytest
+
+from tests.measures.men import after, counts, e2, event, of_last_month, order
+
+# --- M3: due 84 days after 1 January, on 26 March ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("orders", "draws", "expected"),
+    [
+        ([order()], [e2(after(14))], [("2026-03", 1, 1, 0, 0)]),
+        ([order()], [e2(after(84))], [("2026-03", 1, 1, 0, 0)]),
+        ([order()], [e2(after(13)), e2(after(85))], [("2026-03", 0, 1, 0, 0)]),
+        # Stopped within 14 days it is not asked; later it is, and an E2 after the stop is none of this dose.
+        ([order(stopped_on=after(13))], [], []),
+        ([order(stopped_on=after(14))], [], [("2026-03", 0, 1, 0, 0)]),
+        ([order(stopped_on=after(40))], [e2(after(50))], [("2026-03", 0, 1, 0, 0)]),
+        # A new dose is asked again, a renewal of the same dose is not.
+        (
+            [order(), order(after(100), weekly_dose_mg=0.5)],
+            [e2(after(30)), e2(after(120))],
+            [("2026-03", 1, 1, 0, 0), ("2026-07", 1, 1, 0, 0)],
+        ),
+        ([order(), order(after(100))], [e2(after(30))], [("2026-03", 1, 1, 0, 0)]),
+        # Supply ran out for three weeks and came again: not a change.
+        (
+            [order(stopped_on=after(100)), order(after(121))],
+            [e2(after(30))],
+            [("2026-03", 1, 1, 0, 0)],
+        ),
+    ],
+)
+def test_e2_after_start_or_change(orders, draws, expected):
+    assert counts("e2_after_change", medications=orders, labs=draws) == expected
+
+
+def test_results_on_the_drug_by_mass_spectrometry():
+    draws = [
+        e2(date(2026, 9, 1)),
+        e2(date(2026, 9, 2), assay="ia"),
+        e2(date(2026, 9, 3), assay="unknown"),
+        # Before the drug.
+        e2(date(2025, 9, 4)),
+    ]
+
+    assert counts("ms_share", medications=[order()], labs=draws) == [("2026-09", 1, 3, 0, 0)]
+
+
+# --- M5 and M6: the last valid draw of the month ------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("draws", "below_10", "below_16"),
+    [
+        ([e2(date(2026, 9, 9), 9.9)], (1, 1, 0), (1, 1, 0)),
+        ([e2(date(2026, 9, 9), 10.0)], (0, 1, 0), (1, 1, 0)),
+        ([e2(date(2026, 9, 9), 16.0)], (0, 1, 0), (0, 1, 0)),
+        # "<10" is below 10; "<16" may be 12 or 5, and is below 16; "<24" tells nothing.
+        ([e2(date(2026, 9, 9), 0.0, 10.0)], (1, 1, 0), (1, 1, 0)),
+        ([e2(date(2026, 9, 9), 0.0, 16.0)], (0, 0, 1), (1, 1, 0)),
+        ([e2(date(2026, 9, 9), 0.0, 24.0)], (0, 0, 1), (0, 0, 1)),
+        # 8 by immunoassay is not 8.
+        ([e2(date(2026, 9, 9), 8.0, assay="ia")], (0, 0, 1), (0, 0, 1)),
+        ([e2(date(2026, 9, 9), 40.0, assay="unknown")], (0, 0, 1), (0, 0, 1)),
+        # The last of the month counts, once.
+        ([e2(date(2026, 9, 1), 8.0), e2(date(2026, 9, 29), 20.0)], (0, 1, 0), (0, 1, 0)),
+        ([e2(date(2026, 9, 1), 20.0), e2(date(2026, 9, 29), 8.0)], (1, 1, 0), (1, 1, 0)),
+    ],
+)
+def test_e2_below_the_lines(draws, below_10, below_16):
+    for name, expected in (("e2_below_red_line", below_10), ("e2_below_amber_line", below_16)):
+        found = counts(name, medications=[order()], labs=draws)
+        assert [(n, of, apart) for _, n, of, _, apart in found] == [expected]
+
+
+@pytest.mark.parametrize(
+    "orders", [[], [order(date(2026, 9, 1))], [order(stopped_on=date(2026, 9, 1))]]
+)
+def test_e2_off_the_drug_or_before_a_steady_state_is_not_counted(orders):
+    draws = [e2(date(2026, 9, 10), 8.0)]
+
+    assert counts("e2_below_red_line", medications=orders, labs=draws) == []
+
+
+def test_above_the_range_of_the_assay_is_not_below():
+    above = e2(date(2026, 9, 9), 1500.0) | {"value_high": None}
+
+    assert of_last_month("e2_below_red_line", medications=[order()], labs=[above]) == (0, 1)
+
+
+# --- M7: low on 1 July, due 42 days later, on 12 August -----------------------------------------
+
+LOW_ON = date(2026, 7, 1)
+LOW = e2(LOW_ON, 9.0)
+
+
+@pytest.mark.parametrize(
+    ("orders", "more_draws", "numerator"),
+    [
+        ([order()], [], 0),
+        ([order()], [e2(after(42, LOW_ON))], 1),
+        ([order()], [e2(after(43, LOW_ON))], 0),
+        ([order(stopped_on=after(42, LOW_ON))], [], 1),
+        ([order(stopped_on=after(43, LOW_ON))], [], 0),
+        ([order(), order(after(10, LOW_ON), weekly_dose_mg=0.5)], [], 1),
+        ([order(), order(after(10, LOW_ON), weekly_dose_mg=2.0)], [], 0),
+        # Another inhibitor in its place is no response.
+        ([order(stopped_on=after(9, LOW_ON)), order(after(10, LOW_ON), drug="letrozole")], [], 0),
+        # Nor is a dose that nobody can read.
+        ([order(), order(after(10, LOW_ON), weekly_dose_mg=None)], [], 0),
+    ],
+)
+def test_response_to_a_low_e2(orders, more_draws, numerator):
+    found = counts("response_to_low_e2", medications=orders, labs=[LOW, *more_draws])
+
+    assert found == [("2026-08", numerator, 1, 0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("low", "orders", "asked"),
+    [
+        (e2(LOW_ON, 15.9), [order()], True),
+        (e2(LOW_ON, 15.9, assay="ia"), [order()], True),
+        (e2(LOW_ON, 0.0, 16.0), [order()], True),
+        (e2(LOW_ON, 16.0), [order()], False),
+        (e2(LOW_ON, 0.0, 24.0), [order()], False),
+        # Off the drug, or while it washes out, there is nothing to cut.
+        (e2(LOW_ON, 9.0), [], False),
+        (e2(LOW_ON, 9.0), [order(stopped_on=after(-5, LOW_ON))], False),
+    ],
+)
+def test_which_low_e2_wants_a_response(low, orders, asked):
+    assert bool(counts("response_to_low_e2", medications=orders, labs=[low])) is asked
+
+
+# --- M8: counted in the month of the start ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("draws", "events", "expected"),
+    [
+        ([e2(after(-180), 60.1)], [], [("2026-01", 1, 1, 0, 0)]),
+        ([e2(after(-1), 60.0)], [], [("2026-01", 0, 1, 0, 0)]),
+        ([e2(after(-1), 40.0)], [event("symptom", after(-20))], [("2026-01", 1, 1, 0, 0)]),
+        ([e2(after(-1), 39.9)], [event("symptom", after(-20))], [("2026-01", 0, 1, 0, 0)]),
+        ([e2(after(-1), 50.0)], [event("symptom", after(1))], [("2026-01", 0, 1, 0, 0)]),
+        # The last before the start counts.
+        ([e2(after(-90), 80.0), e2(after(-9), 30.0)], [], [("2026-01", 0, 1, 0, 0)]),
+        # Without an E2 nothing was indicated, and the man is told apart too.
+        ([e2(after(-181), 80.0), e2(after(1), 80.0)], [], [("2026-01", 0, 1, 0, 1)]),
+    ],
+)
+def test_indicated_start(draws, events, expected):
+    assert counts("indicated_start", medications=[order()], labs=draws, events=events) == expected

@@ -1,0 +1,109 @@
+"""Measure units of monitoring: one man a rule, in tables that a clinician could check."""
+
+from datetime import date
+
+import pytest
+
+from tests.measures.men import (
+    AS_OF,
+    LONG_AGO,
+    after,
+    counts,
+    event,
+    man,
+    of_last_month,
+    order,
+    result,
+)
+
+# --- M9, M10, M12: the men of the last day ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("results", "tested", "sufficient"),
+    [
+        ([], (0, 1), (0, 1)),
+        ([result("vitamin_d_25oh", after(-364, AS_OF), 30.0)], (1, 1), (1, 1)),
+        ([result("vitamin_d_25oh", after(-365, AS_OF), 30.0)], (0, 1), (0, 1)),
+        ([result("vitamin_d_25oh", AS_OF, 29.9)], (1, 1), (0, 1)),
+        # The last one counts.
+        (
+            [
+                result("vitamin_d_25oh", after(-90, AS_OF), 20.0),
+                result("vitamin_d_25oh", AS_OF, 35.0),
+            ],
+            (1, 1),
+            (1, 1),
+        ),
+    ],
+)
+def test_vitamin_d(results, tested, sufficient):
+    rows = {"medications": [order()], "labs": results}
+
+    assert of_last_month("vitamin_d_tested", **rows) == tested
+    assert of_last_month("vitamin_d_sufficient", **rows) == sufficient
+
+
+@pytest.mark.parametrize(
+    ("orders", "events", "expected"),
+    [
+        ([order()], [event("counselling", after(-364, AS_OF))], (1, 1)),
+        ([order()], [event("counselling", after(-365, AS_OF))], (0, 1)),
+        ([order(stopped_on=AS_OF)], [], (0, 0)),
+        ([order(AS_OF)], [], (0, 1)),
+        ([order(drug="letrozole")], [], (0, 1)),
+        ([order()], [event("died", AS_OF)], (0, 0)),
+        ([order()], [event("left_clinic", after(-9, AS_OF))], (0, 0)),
+        # He left, and came back with a new order.
+        ([order(), order(after(-5, AS_OF))], [event("left_clinic", after(-9, AS_OF))], (0, 1)),
+        # One man with two inhibitors is one man.
+        ([order(), order(drug="letrozole")], [], (0, 1)),
+    ],
+)
+def test_counselling_and_who_is_on_the_drug(orders, events, expected):
+    assert of_last_month("calcium_counselling", medications=orders, events=events) == expected
+
+
+def test_men_on_the_drug_are_counted_on_the_last_day_of_every_month():
+    orders = [order(date(2026, 5, 31), date(2026, 8, 31))]
+
+    assert counts("calcium_counselling", medications=orders) == [
+        ("2026-05", 0, 1, 0, 0),
+        ("2026-06", 0, 1, 0, 0),
+        ("2026-07", 0, 1, 0, 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("analytes", "trt_started_on", "orders", "expected"),
+    [
+        (["hematocrit", "psa"], after(-365, AS_OF), [], (1, 1)),
+        (["hematocrit"], after(-365, AS_OF), [], (0, 1)),
+        (["hematocrit", "psa"], after(-364, AS_OF), [], (0, 0)),
+        # No longer on testosterone.
+        (
+            [],
+            LONG_AGO,
+            [order(LONG_AGO, AS_OF, drug="testosterone", drug_class="androgen")],
+            (0, 0),
+        ),
+        ([], LONG_AGO, [order(LONG_AGO, drug="testosterone", drug_class="androgen")], (0, 1)),
+    ],
+)
+def test_haematocrit_and_psa(analytes, trt_started_on, orders, expected):
+    rows = {
+        "patients": [man(trt_started_on=trt_started_on)],
+        "labs": [result(analyte, after(-30, AS_OF)) for analyte in analytes],
+        "medications": orders,
+        # The clinic is heard of.
+        "events": [event("symptom", AS_OF)],
+    }
+
+    assert of_last_month("t_safety", **rows) == expected
+
+
+@pytest.mark.parametrize(("days_ago", "expected"), [(364, (1, 1)), (365, (0, 1))])
+def test_haematocrit_and_psa_count_for_365_days(days_ago, expected):
+    labs = [result(analyte, after(-days_ago, AS_OF)) for analyte in ("hematocrit", "psa")]
+
+    assert of_last_month("t_safety", labs=labs) == expected
