@@ -11,7 +11,7 @@ The same stages that the nightly flow runs, without Prefect and without a store:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# The function takes the name of its package: whoever imports ``run`` from here wants to run.
+# The function takes the name of its package: importers of ``run`` from here want to run.
 from e2analytics.run import run
 
 if TYPE_CHECKING:

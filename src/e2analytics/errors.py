@@ -30,12 +30,12 @@ EXIT_TERMINATED = 128 + 15
 
 
 def is_stop(error: BaseException) -> bool:
-    """Tell whether a run was told to stop, which is no defect: by Ctrl-C, an exit or SIGTERM.
+    """Return whether a run was asked to stop, which is no defect: by Ctrl-C, an exit or SIGTERM.
 
     Prefect raises SIGTERM as its own ``TerminationSignal``, known here by name: to import it takes seconds.
     """
-    told = (KeyboardInterrupt, SystemExit, GeneratorExit)
-    return isinstance(error, told) or type(error).__name__ == "TerminationSignal"
+    stops = (KeyboardInterrupt, SystemExit, GeneratorExit)
+    return isinstance(error, stops) or type(error).__name__ == "TerminationSignal"
 
 
 class E2AnalyticsError(Exception):
@@ -99,7 +99,7 @@ class ConfigurationError(E2AnalyticsError):
 
 
 class UnforeseenError(E2AnalyticsError):
-    """A defect of e2analytics or of its surroundings, told without the values that met it."""
+    """A defect of e2analytics or of its surroundings, described without the values that it met."""
 
     @classmethod
     def at(cls, stage: str, error: BaseException) -> UnforeseenError:

@@ -119,7 +119,7 @@ class CurveSensitivity(Table):
 
 
 class Prescribing(Table):
-    """Men of the primary curve who were given the drug beside the others. Grain: characteristic."""
+    """Men of the primary curve who were given the drug, compared with the others. Grain: characteristic."""
 
     characteristic: Series[str]
     unit: Series[str]

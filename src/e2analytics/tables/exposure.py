@@ -126,7 +126,7 @@ class OwnLevels(Table):
     n_ms_on: Series[pl.Int64] = pa.Field(ge=0, description="Of those on the drug.")
     n_outliers: Series[pl.Int64] = pa.Field(ge=0, description="Draws that fit nothing else of his.")
     draws_digest: Series[str] = pa.Field(
-        description="Changes when a draw or what is beside it does."
+        description="Changes when a draw or one of its covariates does."
     )
     log_testosterone: Series[float] = pa.Field(description="His usual one, log ng/dL.")
     log_testosterone_variance: Series[float] = pa.Field(ge=0, description="How sure that is.")
@@ -228,7 +228,7 @@ class Projections(Table):
 
 
 class Levels(Table):
-    """One scan beside one E2: cross-sectional, never gives limits. Grain: patient_id, site."""
+    """One scan with one E2: cross-sectional, never gives limits. Grain: patient_id, site."""
 
     patient_id: Series[str]
     site: Series[str] = pa.Field(isin=SITES)

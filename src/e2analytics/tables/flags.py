@@ -136,7 +136,7 @@ class FlagEvidence(Table):
 
 
 class Gaps(Table):
-    """What is missing in a man's care, beside his flag. Grain: patient_id, gap."""
+    """What is missing in a man's care, whatever his flag. Grain: patient_id, gap."""
 
     patient_id: Series[str]
     clinic_id: Series[str]
@@ -154,7 +154,7 @@ class Gaps(Table):
 
 
 class Context(Table):
-    """What stands beside a man's E2: descriptive, without cut-offs. Grain: patient_id."""
+    """Context of a man's E2: descriptive, without cut-offs. Grain: patient_id."""
 
     patient_id: Series[str]
     clinic_id: Series[str]

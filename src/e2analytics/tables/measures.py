@@ -23,10 +23,10 @@ class Measures(Table):
         nullable=True, ge=0, description="Not met and spared, for example because he refused."
     )
     n_reported_separately: Series[pl.Int64] = pa.Field(
-        nullable=True, ge=0, description="Told beside the measure, for example undecidable."
+        nullable=True, ge=0, description="Reported next to the measure, for example undecidable."
     )
     value: Series[float] = pa.Field(
-        nullable=True, ge=0, le=1, description="Null where nobody counts: never 0 of 0."
+        nullable=True, ge=0, le=1, description="Null without eligible patients: never 0 of 0."
     )
     ci_low: Series[float] = pa.Field(nullable=True, ge=0, le=1, description="Wilson, 95 %.")
     ci_high: Series[float] = pa.Field(nullable=True, ge=0, le=1)
