@@ -29,7 +29,6 @@ from sklearn.preprocessing import SplineTransformer
 
 from e2analytics.models import shape, smooth
 from e2analytics.models.curve import (
-    CurveData,
     CurveFit,
     CurveSettings,
     fit_curve,
@@ -37,6 +36,7 @@ from e2analytics.models.curve import (
     plan_curve,
 )
 from e2analytics.models.gram_matrices import whole_gram
+from e2analytics.models.rows import CurveData
 from e2analytics.models.threads import one_blas_thread
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2analytics.exposure.dose_response.covariates import COVARIATE_PRIORS, COVARIATES
-from e2analytics.models.curve import CurveData
 from e2analytics.models.dose_response import fit, predict
 from e2analytics.models.dose_response.types import Draws
+from e2analytics.models.rows import CurveData
 from e2analytics.simulate import densitometry, laboratory, treatment
 from e2analytics.simulate import parameters as world
 from e2analytics.simulate.cohort import Integers, Men, Vector, recruit

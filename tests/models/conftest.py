@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from e2analytics.models.curve import CurveData
+from e2analytics.models.rows import CurveData
 
 TRUTHS = {
     "low_side_threshold": lambda x: -2.5 * np.clip((np.log(20) - x) / np.log(2), 0, 1),

@@ -6,7 +6,8 @@ import pytest
 
 from e2analytics.errors import TooLittleDataError
 from e2analytics.models import sweet_spot
-from e2analytics.models.curve import CurveData, CurveSettings, fit_curve
+from e2analytics.models.curve import CurveSettings, fit_curve
+from e2analytics.models.rows import CurveData
 from e2analytics.models.shape import Verdict
 
 QUICK = CurveSettings(n_replicates=300)

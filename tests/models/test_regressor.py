@@ -9,8 +9,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from e2analytics.errors import TooLittleDataError
-from e2analytics.models.curve import CurveData, CurveSettings, fit_curve
+from e2analytics.models.curve import CurveSettings, fit_curve
 from e2analytics.models.regressor import SweetSpotRegressor
+from e2analytics.models.rows import CurveData
 from e2analytics.models.shape import Verdict
 
 # A weight is a precision, not a frequency: doubling one is not the same as repeating its row.

@@ -1,4 +1,4 @@
-# Reference numbers for tests/models/test_reml.py and test_risk.py, by mgcv at tight tolerance.
+# Reference numbers for tests/models/test_penalised_least_squares.py and test_risk.py, by mgcv at tight tolerance.
 # Run in this folder: Rscript curve_mgcv.R   (writes curve_mgcv.json; half a minute)
 # The data are sums of Weyl sequences, frac(i sqrt(prime)): the same numbers in any language, so
 # that none need be stored. tests/models/weyl.py makes them in Python.

@@ -32,8 +32,6 @@ from e2analytics.models.sweet_spot import Limit
 from e2analytics.models.threads import one_blas_thread
 from e2analytics.models.weights import Weighting
 
-__all__ = ["MIN_PATIENTS", "CurveData", "CurveFit", "CurveSettings", "fit_curve", "fit_parts"]
-
 MIN_PATIENTS = 30
 
 

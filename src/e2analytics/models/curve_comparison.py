@@ -16,9 +16,9 @@ from scipy.special import fdtrc
 from e2analytics.models import sandwich, smooth, weights
 from e2analytics.models.curve import CurveSettings, find_support, plan_curve, refuse_few
 from e2analytics.models.gram_matrices import collect
+from e2analytics.models.penalised_least_squares import decompose
 from e2analytics.models.plan import Plan
 from e2analytics.models.pspline import Array
-from e2analytics.models.reml import decompose
 from e2analytics.models.rows import CurveData
 from e2analytics.models.sandwich import Influence
 from e2analytics.models.threads import one_blas_thread

@@ -3,7 +3,7 @@
 In    log E2, known exactly or as a normal posterior per dose episode
 Out   rows of a B-spline basis with evenly spaced knots and a second-order difference penalty
 
-Does not fit anything; ``reml`` does. Source: Eilers and Marx, Stat Sci 1996;11:89 (P-splines);
+Does not fit anything; ``penalised_least_squares`` does. Source: Eilers and Marx, Stat Sci 1996;11:89 (P-splines);
 Carroll et al., Measurement Error in Nonlinear Models, 2006 (regression calibration).
 """
 

@@ -30,9 +30,9 @@ from e2analytics.models.curve import (
     plan_curve,
 )
 from e2analytics.models.gram_matrices import collect, whole_gram
+from e2analytics.models.penalised_least_squares import decompose
 from e2analytics.models.plan import Plan, design
 from e2analytics.models.pspline import Array
-from e2analytics.models.reml import decompose
 from e2analytics.models.rows import CurveData
 from e2analytics.models.shape import Verdict
 from e2analytics.models.threads import one_blas_thread

@@ -17,8 +17,8 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import brentq
 
+from e2analytics.models.penalised_least_squares import decompose
 from e2analytics.models.pspline import Array
-from e2analytics.models.reml import decompose
 
 _MAX_STEPS = 100
 _MAX_ROUNDS = 30

@@ -28,9 +28,9 @@ from e2analytics.models.curve import (
 from e2analytics.models.gram_matrices import collect, whole_gram
 from e2analytics.models.intervals import Interval
 from e2analytics.models.judgement import Curves
+from e2analytics.models.penalised_least_squares import decompose
 from e2analytics.models.plan import Plan
 from e2analytics.models.pspline import Array
-from e2analytics.models.reml import decompose
 from e2analytics.models.rows import CurveData
 from e2analytics.models.smooth import Point
 from e2analytics.models.threads import one_blas_thread

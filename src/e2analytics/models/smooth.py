@@ -16,9 +16,9 @@ import numpy as np
 from e2analytics.models import sandwich
 from e2analytics.models.bootstrap import Bootstrap
 from e2analytics.models.gram_matrices import ClusterGrams
+from e2analytics.models.penalised_least_squares import Decomposition, decompose
 from e2analytics.models.plan import N_STRAIGHT
 from e2analytics.models.pspline import Array, Basis
-from e2analytics.models.reml import Decomposition, decompose
 from e2analytics.models.sandwich import Influence
 from e2analytics.models.threads import side_by_side
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from scipy.linalg import orth
 from scipy.special import ndtr, stdtr, stdtrit
 
+from e2analytics.models.penalised_least_squares import decompose
 from e2analytics.models.plan import N_STRAIGHT, design
 from e2analytics.models.pspline import Array, Basis
-from e2analytics.models.reml import decompose
 
 _N_SPLINES = 10
 """As in Simonsohn's own programme."""

@@ -4,7 +4,7 @@ In    Gram matrices of [fixed columns, penalised columns, outcome]; the penalty 
 Out   coefficients, scale and covariances for any smoothing
 
 Sees no rows: a Gram matrix is all that fitting needs, and Gram matrices of men add up. How much to
-smooth is for ``spectrum``.
+smooth, :mod:`e2analytics.models.smoothing_parameter` finds.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from e2analytics.models.penalised_least_squares import decompose
 from e2analytics.models.plan import design
 from e2analytics.models.pspline import Basis
-from e2analytics.models.reml import decompose
 from tests.models.weyl import rows_of
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "curve_mgcv.json"
