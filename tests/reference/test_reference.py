@@ -1,11 +1,14 @@
 """Reference tables: arithmetic and check digits, not trust."""
 
+import dataclasses
 import re
+from collections.abc import Iterator
 
 import polars as pl
 import pytest
 
 from e2analytics import reference
+from e2analytics.reference import constants
 from e2analytics.tables.vocabulary import SITES
 
 ANALYTES = reference.load("analytes")["analytes"]
@@ -230,7 +233,7 @@ def test_every_word_of_a_sig_means_one_thing():
 def test_sites_are_those_of_the_contract_and_their_ranges_are_nested():
     table = reference.sites()
 
-    assert set(table["site"]) == set(SITES)
+    assert tuple(table["site"]) == SITES
     for row in table.iter_rows(named=True):
         assert (
             row["least_possible"]
@@ -238,3 +241,48 @@ def test_sites_are_those_of_the_contract_and_their_ranges_are_nested():
             < row["most_plausible"]
             < row["most_possible"]
         )
+
+
+def texts(content: object) -> Iterator[str]:
+    if isinstance(content, dict):
+        for each in content.values():
+            yield from texts(each)
+    elif isinstance(content, list):
+        for each in content:
+            yield from texts(each)
+    elif isinstance(content, str):
+        yield content
+
+
+TABLES = sorted(file.stem for file in (reference.schemas_folder() / "reference").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_placeholder_is_filled(table: str):
+    left = {
+        name for text in texts(reference.load(table)) for name in re.findall(r"\{[a-z_]+\}", text)
+    }
+
+    # The last day of a man's own result is filled for each man.
+    assert left <= {"{until}"}
+
+
+def test_another_lsc_factor_is_printed_wherever_it_is_named(monkeypatch: pytest.MonkeyPatch):
+    def naming(factor: str) -> dict[str, list[str]]:
+        tables = {table: reference.load.__wrapped__(table) for table in TABLES}
+        return {
+            table: found
+            for table, content in tables.items()
+            if (found := [text for text in texts(content) if f"{factor} x precision" in text])
+        }
+
+    was = f"{constants.LSC_FACTOR.value:g}"
+    before = naming(was)
+    other = dataclasses.replace(constants.LSC_FACTOR, value=3.25)
+    monkeypatch.setattr(constants, "LSC_FACTOR", other)
+
+    assert set(before) == {"flag_rules", "measures"}
+    assert naming(was) == {}
+    assert naming("3.25") == {
+        table: [text.replace(was, "3.25") for text in found] for table, found in before.items()
+    }

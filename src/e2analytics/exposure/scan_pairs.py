@@ -192,7 +192,7 @@ def _with_precision(chosen: pl.DataFrame, precision: pl.DataFrame) -> pl.DataFra
     """Add the precision error of a pair: the clinic's own, else the worst that ISCD allows.
 
     Of a cross-calibrated pair it is the root of half the sum of the squares of both scanners' errors and
-    the equation's, so that 2.77 x precision is the generalised LSC, 1.96 x the root of their sum (Shepherd
+    the equation's, so that ISCD's factor x precision is the generalised LSC, 1.96 x the root of their sum (Shepherd
     and Lu, J Clin Densitom 2007;10:249): a change must exceed the noise of both ends and of the bridge. The
     larger of the two errors alone would leave out the bridge.
     """

@@ -1,6 +1,8 @@
 """Loads ``schemas/``: the cited reference tables and the feed descriptions.
 
-Small tables come out as frames, so that rows meet them by a join.
+Small tables come out as frames, so that rows meet them by a join. A text of a table takes a fact that has its
+home elsewhere by a placeholder: ``{lsc_factor}`` of :mod:`e2analytics.reference.constants`, ``{sites}`` of
+``sites.yaml``.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from typing import Any
 import polars as pl
 import yaml
 
+from e2analytics.reference import constants
+
 
 def schemas_folder() -> Path:
     """Return ``schemas/`` of the checkout, or the copy that a wheel carries."""
@@ -21,8 +25,11 @@ def schemas_folder() -> Path:
 
 @cache
 def load(table: str) -> dict[str, Any]:
-    """Return ``schemas/reference/<table>.yaml`` as written."""
+    """Return ``schemas/reference/<table>.yaml`` with its placeholders filled."""
     text = (schemas_folder() / "reference" / f"{table}.yaml").read_text(encoding="utf-8")
+    text = text.replace("{lsc_factor}", f"{constants.LSC_FACTOR.value:g}")
+    if "{sites}" in text:
+        text = text.replace("{sites}", ", ".join(load("sites")["sites"]))
     content: dict[str, Any] = yaml.safe_load(text)
     return content
 

@@ -67,7 +67,9 @@ class Exposures(Table):
         description="Two scanners, by the clinic's own equation; BMD on scanner_id's scale."
     )
     precision_cv_pct: Series[float]
-    lsc_pct: Series[float] = pa.Field(description="Least significant change, 2.77 x precision.")
+    lsc_pct: Series[float] = pa.Field(
+        description="Least significant change: precision x the factor of ISCD."
+    )
     lsc_verdict: Series[str] = pa.Field(isin=["loss", "gain", "no_measurable_change"])
     n_draws: Series[pl.Int64]
     coverage: Series[float] = pa.Field(ge=0, description="Share of the interval that draws cover.")
