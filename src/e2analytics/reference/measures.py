@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import date
 from functools import cache
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from e2analytics import reference
 from e2analytics.reference.constants import Confidence
@@ -53,6 +54,7 @@ class Measure(BaseModel, frozen=True, extra="forbid"):
     direction: Literal["high", "low"]
     unit: Text
     months: Literal["disjoint", "overlapping"]
+    part_of: Text | None = None
     needs: Annotated[tuple[Source, ...], Field(min_length=1)]
     days: Mapping[str, Annotated[int, Field(gt=0)]] = {}
     limits: Mapping[str, Annotated[float, Field(gt=0)]] = {}
@@ -69,6 +71,26 @@ class Measures(BaseModel, frozen=True, extra="forbid"):
     silent_after_days: Annotated[int, Field(gt=0)]
     silent_after_days_source: Text
     measures: Annotated[Mapping[str, Measure], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _parts_must_fit_their_wholes(self) -> Measures:
+        wholes = Counter(each.part_of for each in self.measures.values() if each.part_of)
+        for name, part in self.measures.items():
+            if part.part_of is None:
+                continue
+            whole = self.measures.get(part.part_of)
+            if whole is None:
+                raise ValueError(f"there is no measure {part.part_of}, which {name} is part_of")
+            # Disclosure control knows pairs: a whole and one part.
+            if whole.part_of is not None or wholes[part.part_of] > 1:
+                raise ValueError(f"{part.part_of} has more than one part, or is itself part_of one")
+            if (part.unit, part.months) != (whole.unit, whole.months):
+                raise ValueError(f"{name} and {part.part_of} differ in unit or months")
+        return self
+
+    def wholes_and_parts(self) -> tuple[tuple[str, str], ...]:
+        """Return the pairs of a measure and the one that counts a part of those whom it counts."""
+        return tuple((each.part_of, name) for name, each in self.measures.items() if each.part_of)
 
 
 @cache

@@ -27,11 +27,6 @@ from e2analytics.report.sections.measure_figures import HIDDEN_FIGURE
 from e2analytics.report.sections.measures import Measure, Measures, describe
 from e2analytics.settings import Rebase
 
-PART_OF: Final = {
-    "e2_below_amber_line": "e2_below_red_line",
-    "vitamin_d_tested": "vitamin_d_sufficient",
-}
-"""Measures of the same men of which the second counts a part of those whom the first counts."""
 _OF: Final = "of"
 _REST: Final = "rest"
 _BETWEEN: Final = "between"
@@ -122,7 +117,7 @@ def _families(table: pl.DataFrame) -> list[tuple[str, ...]]:
     counted = set(table["measure"])
     pairs = [
         pair
-        for pair in PART_OF.items()
+        for pair in definitions.load().wholes_and_parts()
         if counted.issuperset(pair) and of(pair[0]).equals(of(pair[1]))
     ]
     paired = {name for pair in pairs for name in pair}

@@ -1,0 +1,39 @@
+"""The quality measures as they are written: no name in them is misspelt."""
+
+import pytest
+from pydantic import ValidationError
+
+from e2analytics import reference
+from e2analytics.reference import measures
+from e2analytics.reference.measures import Measures
+
+
+def test_measures_that_outside_readers_could_subtract_are_parts_of_each_other():
+    assert measures.load().wholes_and_parts() == (
+        ("e2_below_amber_line", "e2_below_red_line"),
+        ("vitamin_d_tested", "vitamin_d_sufficient"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("e2_below_red_line", {"part_of": "e2_bellow"}, "there is no measure e2_bellow"),
+        ("e2_below_red_line", {"part_of": "e2_below_red_line"}, "more than one part, or is itself"),
+        (
+            "vitamin_d_tested",
+            {"part_of": "e2_below_amber_line"},
+            "more than one part, or is itself",
+        ),
+        ("bone_loss", {"part_of": "e2_below_red_line"}, "more than one part, or is itself"),
+        ("e2_below_red_line", {"part_of": "ms_share"}, "differ in unit or months"),
+    ],
+)
+def test_a_wrong_whole_is_found_when_the_measures_are_loaded(
+    name: str, change: dict[str, object], message: str
+):
+    written = reference.load("measures")
+    changed = written["measures"] | {name: written["measures"][name] | change}
+
+    with pytest.raises(ValidationError, match=message):
+        Measures.model_validate(written | {"measures": changed})
