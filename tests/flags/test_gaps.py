@@ -85,12 +85,14 @@ OTHERS = {
     "medications": [order(4000, 3900, patient_id="p0")],
     "labs": [
         result(days, 50.0, analyte, patient_id="p0", result_id=f"{analyte}-{days}-p0")
-        for analyte in measures.LABORATORY
+        for analyte in measures.load().sources_of_kind("laboratory")
         for days in (4000, 10)
     ],
     "dxa": [scan(days, patient_id="p0", body_fat_pct=20.0) for days in (4000, 10)],
     "events": [
-        event(kind, days) | {"patient_id": "p0"} for kind in measures.EVENTS for days in (4000, 10)
+        event(kind, days) | {"patient_id": "p0"}
+        for kind in measures.load().sources_of_kind("event")
+        for days in (4000, 10)
     ],
 }
 # What keeps a man free of gaps: scanned, drawn at his dose, vitamin D enough.

@@ -88,11 +88,11 @@ EVERYTHING_ONCE = {
     "medications": [order(LONG_AGO, after(100, LONG_AGO), patient_id=FIRST)],
     "labs": [
         result(analyte, LONG_AGO) | {"patient_id": FIRST, "result_id": f"old-{analyte}"}
-        for analyte in measures.LABORATORY
+        for analyte in measures.load().sources_of_kind("laboratory")
     ],
     "dxa": [scan(LONG_AGO, patient_id=FIRST, body_fat_pct=20.0)],
     "events": [
-        *(event(kind, LONG_AGO, FIRST) for kind in measures.EVENTS),
+        *(event(kind, LONG_AGO, FIRST) for kind in measures.load().sources_of_kind("event")),
         event("died", date(2016, 1, 1), FIRST),
     ],
 }

@@ -28,10 +28,12 @@ def test_every_definition_loads_and_has_a_rule_and_a_source():
     [{"needs": []}, {"needs": ["mri"]}, {"direction": "up"}, {"days": {"until": 0}}, {"widow": 3}],
 )
 def test_a_definition_with_a_mistake_is_refused(wrong):
-    right = measures.load().measures["baseline_dxa"].model_dump()
+    defined = measures.load().model_dump()
+    measures.Measures.model_validate(defined)
+    defined["measures"]["baseline_dxa"] |= wrong
 
     with pytest.raises(ValidationError):
-        measures.Measure.model_validate(right | wrong)
+        measures.Measures.model_validate(defined)
 
 
 def test_the_lines_are_those_of_the_flags():

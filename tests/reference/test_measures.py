@@ -37,3 +37,22 @@ def test_a_wrong_whole_is_found_when_the_measures_are_loaded(
 
     with pytest.raises(ValidationError, match=message):
         Measures.model_validate(written | {"measures": changed})
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "message"),
+    [
+        ("measures", {"bone_loss": {"needs": ["dxa", "dex"]}}, "there is no source dex"),
+        ("sources", {"psa": {"kind": "x-ray"}}, "Input should be 'laboratory', 'event' or 'other'"),
+        ("sources", {"symptom": {"kind": "laboratory"}}, "there is no analyte symptom"),
+    ],
+)
+def test_a_wrong_source_is_found_when_the_measures_are_loaded(
+    section: str, change: dict[str, dict[str, object]], message: str
+):
+    written = reference.load("measures")
+    entries = written[section]
+    changed = entries | {name: entries[name] | facts for name, facts in change.items()}
+
+    with pytest.raises(ValidationError, match=message):
+        Measures.model_validate(written | {section: changed})

@@ -100,8 +100,10 @@ def _silences(data: PatientData, clinics: pl.DataFrame, month_ends: Sequence[dat
 def _first_rows(data: PatientData) -> pl.DataFrame:
     """Return each man's first day of each source of data."""
     scans, day = data.dxa, "scanned_on"
-    laboratory = data.labs.filter(pl.col("analyte").is_in(measures.LABORATORY))
-    events = data.events.filter(pl.col("kind").is_in(measures.EVENTS))
+    defined = measures.load()
+    analytes, kinds = defined.sources_of_kind("laboratory"), defined.sources_of_kind("event")
+    laboratory = data.labs.filter(pl.col("analyte").is_in(analytes))
+    events = data.events.filter(pl.col("kind").is_in(kinds))
     trt = treatment_history.on_testosterone(data.patients, data.medications)
     sources = [
         laboratory.select("patient_id", source="analyte", first_on="collected_on"),

@@ -13,23 +13,16 @@ from pydantic import BaseModel, Field, model_validator
 from e2analytics import reference
 from e2analytics.reference.constants import Confidence
 
-LABORATORY = ("estradiol", "vitamin_d_25oh", "hematocrit", "psa")
-EVENTS = ("symptom", "counselling", "bone_plan", "ai_review")
-Source = Literal[
-    "medications",
-    "trt",
-    "dxa",
-    "body_fat",
-    "estradiol",
-    "vitamin_d_25oh",
-    "hematocrit",
-    "psa",
-    "symptom",
-    "counselling",
-    "bone_plan",
-    "ai_review",
-]
+Kind = Literal["laboratory", "event", "other"]
 Text = Annotated[str, Field(min_length=1)]
+
+
+class Source(BaseModel, frozen=True, extra="forbid"):
+    """What a measure needs: of which kind it is, and the words of a report for its absence and its record."""
+
+    kind: Kind
+    absent: Text
+    record: Text
 
 
 class ReportedSeparately(BaseModel, frozen=True, extra="forbid"):
@@ -55,7 +48,7 @@ class Measure(BaseModel, frozen=True, extra="forbid"):
     unit: Text
     months: Literal["disjoint", "overlapping"]
     part_of: Text | None = None
-    needs: Annotated[tuple[Source, ...], Field(min_length=1)]
+    needs: Annotated[tuple[Text, ...], Field(min_length=1)]
     days: Mapping[str, Annotated[int, Field(gt=0)]] = {}
     limits: Mapping[str, Annotated[float, Field(gt=0)]] = {}
     source: Text
@@ -70,7 +63,18 @@ class Measures(BaseModel, frozen=True, extra="forbid"):
     new_start_after_days_source: Text
     silent_after_days: Annotated[int, Field(gt=0)]
     silent_after_days_source: Text
+    sources: Mapping[str, Source]
     measures: Annotated[Mapping[str, Measure], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _sources_must_exist(self) -> Measures:
+        needed = {source for each in self.measures.values() for source in each.needs}
+        if unknown := sorted(needed - set(self.sources)):
+            raise ValueError(f"there is no source {', '.join(unknown)}")
+        analytes = reference.load("analytes")["analytes"]
+        if unknown := sorted(set(self.sources_of_kind("laboratory")) - set(analytes)):
+            raise ValueError(f"there is no analyte {', '.join(unknown)}")
+        return self
 
     @model_validator(mode="after")
     def _parts_must_fit_their_wholes(self) -> Measures:
@@ -87,6 +91,10 @@ class Measures(BaseModel, frozen=True, extra="forbid"):
             if (part.unit, part.months) != (whole.unit, whole.months):
                 raise ValueError(f"{name} and {part.part_of} differ in unit or months")
         return self
+
+    def sources_of_kind(self, kind: Kind) -> tuple[str, ...]:
+        """Return the names of the sources of a kind."""
+        return tuple(name for name, source in self.sources.items() if source.kind == kind)
 
     def wholes_and_parts(self) -> tuple[tuple[str, str], ...]:
         """Return the pairs of a measure and the one that counts a part of those whom it counts."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from e2analytics.reference import measures
 from e2analytics.report.formatting import listing, percent_of
 
 HIDDEN_FIGURE: Final = "hidden: few men"
@@ -75,31 +76,16 @@ def reason(not_measured: str) -> str:
     return listing(_one_reason(each) for each in not_measured.split("; "))
 
 
-_SOURCES: Final[Mapping[str, tuple[str, str]]] = {
-    "medications": ("no medication order", "medication orders"),
-    "trt": ("no start of testosterone", "testosterone"),
-    "dxa": ("no DXA scan", "DXA scans"),
-    "body_fat": ("no body fat", "body fat"),
-    "estradiol": ("no E2 result", "E2 results"),
-    "vitamin_d_25oh": ("no vitamin D", "vitamin D"),
-    "hematocrit": ("no haematocrit", "haematocrit"),
-    "psa": ("no PSA", "PSA"),
-    "symptom": ("no symptom", "symptoms"),
-    "counselling": ("no counselling", "counselling"),
-    "bone_plan": ("no bone plan", "bone plans"),
-    "ai_review": ("no review of the inhibitor", "reviews of the inhibitor"),
-}
-
-
 def _one_reason(name: str) -> str:
+    sources = measures.load().sources
     if name == "no_patients":
         return "there are no patients"
     if name == "nothing_came_in":
         return "nothing at all has come in of late"
     if name.startswith("short_record_of_"):
-        what = _SOURCES[name.removeprefix("short_record_of_")][1]
+        what = sources[name.removeprefix("short_record_of_")].record
         return f"the record of {what} is still shorter than the measure looks back"
-    return f"{_SOURCES[name.removeprefix('no_')][0]} has come in"
+    return f"{sources[name.removeprefix('no_')].absent} has come in"
 
 
 def of_clinic(clinic: str | None) -> pl.Expr:
