@@ -14,7 +14,7 @@ from hypothesis import settings
 from e2analytics.feeds.description import load_feeds
 from e2analytics.feeds.text_columns import TEXT_COLUMNS
 from e2analytics.ingest.read_drop import Sources, empty_rows
-from e2analytics.run.pipeline import run as run_pipeline
+from e2analytics.run import run as run_pipeline
 from e2analytics.settings import FitSettings, Settings
 from e2analytics.simulate import SimulationSettings, simulate
 from e2analytics.tables.snapshot import Outputs

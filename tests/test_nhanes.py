@@ -13,7 +13,7 @@ from e2analytics.ingest.read_drop import Sources
 from e2analytics.models.curve import CurveSettings, plan_curve
 from e2analytics.models.gram_matrices import whole_gram
 from e2analytics.models.penalised_least_squares import decompose
-from e2analytics.run.pipeline import run
+from e2analytics.run import run
 from e2analytics.tables.snapshot import Outputs
 from tests.conftest import AS_OF, KEY, QUICK
 

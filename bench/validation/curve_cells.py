@@ -12,10 +12,11 @@ from typing import Final
 import numpy as np
 
 from bench.validation import cohorts
-from bench.validation.cohorts import Exposed, Exposure, Shape, Vector
+from bench.validation.cohorts import Exposed, Exposure, Shape
 from e2analytics.models import sweet_spot
 from e2analytics.models.curve import CurveFit, CurveSettings, fit_curve
 from e2analytics.models.sweet_spot import Limit
+from e2analytics.simulate.cohort import Vector
 
 REGION_ENDS_PG_ML: Final = (0.0, 12.0, 16.0, 20.0, 30.0, 45.0, 60.0, np.inf)
 REGIONS: Final = ("< 12", "12-16", "16-20", "20-30", "30-45", "45-60", "> 60")

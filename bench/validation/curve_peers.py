@@ -23,13 +23,13 @@ import numpy as np
 import polars as pl
 
 from bench.validation import cohorts
-from bench.validation.cohorts import Vector
 from bench.validation.curve_cells import SETTINGS
 from bench.validation.curve_shares import binomial, mean_share
 from bench.validation.curve_tables import STRONG
 from bench.validation.section import Section, in_parallel
 from e2analytics.models.curve import fit_curve
 from e2analytics.simulate import parameters as world
+from e2analytics.simulate.cohort import Vector
 
 NAME: Final = "curve_peers"
 TITLE: Final = "The curve beside its peers"

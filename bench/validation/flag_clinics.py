@@ -18,7 +18,7 @@ import polars as pl
 from e2analytics.feeds.description import load_feeds
 from e2analytics.ingest.pseudonyms import pseudonym
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.run import pipeline
+from e2analytics.run import run
 from e2analytics.settings import FitSettings, Settings
 from e2analytics.simulate import Shape, SimulationSettings, simulate
 from e2analytics.simulate import parameters as world
@@ -46,7 +46,7 @@ def judge(clinic: Clinic) -> pl.DataFrame:
     """Return every man on the drug with what the run says of him and what is true."""
     with tempfile.TemporaryDirectory() as folder:
         sources, truth = sources_and_truth(clinic, Path(folder))
-    outputs = pipeline.run(sources, Settings(fit=FitSettings(n_replicates=100)), as_of=AS_OF)
+    outputs = run(sources, Settings(fit=FitSettings(n_replicates=100)), as_of=AS_OF)
     men = outputs.tables["cohort"].join(truth, on="patient_id")
     limit = pl.col("lower_limit_pg_ml")
     return men.select(

@@ -18,7 +18,7 @@ from bench.validation.flag_clinics import AS_OF, NOISE, Clinic, sources_and_trut
 from bench.validation.section import Chart
 from e2analytics.exposure.episodes import find_episodes
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.run import pipeline
+from e2analytics.run import run
 from e2analytics.settings import FitSettings, FlagSettings, Settings
 from e2analytics.tables.snapshot import Outputs, Snapshot
 
@@ -67,9 +67,9 @@ def run_months(case: RunOfMonths) -> MonthsResult:
     settings = Settings(
         fit=FitSettings(n_replicates=100), flag=FlagSettings(closing_probability=case.closing)
     )
-    outputs = pipeline.run(sources, settings, as_of=days()[0])
+    outputs = run(sources, settings, as_of=days()[0])
     for number, as_of in enumerate(days()[1:], start=2):
-        outputs = pipeline.run(
+        outputs = run(
             Sources(),
             settings,
             as_of=as_of,

@@ -6,7 +6,7 @@ import polars as pl
 
 from bench.validation import flag_months
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.run.pipeline import run as run_pipeline
+from e2analytics.run import run as run_pipeline
 from e2analytics.tables.snapshot import Snapshot
 from tests.conftest import AS_OF, QUICK
 

@@ -17,7 +17,7 @@ import pytest
 
 from e2analytics.feeds.description import load_feeds
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.run.pipeline import run
+from e2analytics.run import run
 from e2analytics.tables.snapshot import Outputs, Snapshot
 from tests.conftest import KEY, QUICK
 

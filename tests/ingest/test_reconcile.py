@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e2analytics.ingest.normalise.tables import normalise
-from e2analytics.ingest.reconcile import FATES, identity_status, reconcile
+from e2analytics.ingest.reconcile import identity_status, reconcile
 from e2analytics.ingest.rules.judge import judge
+from e2analytics.tables.vocabulary import FATES
 from tests.conftest import text_rows
 
 MAN = {"patient_id": "p1", "clinic_id": "c", "sex": "M", "birth_date": "1970-01-01"}

@@ -3,6 +3,7 @@ import pytest
 
 from e2analytics.models import shape
 from e2analytics.models.shape import Evidence, Verdict
+from e2analytics.tables.vocabulary import VERDICTS
 
 LOG_E2 = np.linspace(np.log(10), np.log(60), 60)
 MEN = np.full(60, 200.0)
@@ -129,3 +130,7 @@ def test_the_explanation_names_both_tests_and_the_bend():
         "Outcomes worsen towards low E2 (p = 0.01) and level off above (bend most marked near "
         "20 pg/mL, p = 0.02; beyond it no further gain of 0.5 is shown); harm at high E2 is not shown (p = 0.6)."
     )
+
+
+def test_a_table_may_hold_every_verdict_and_no_other():
+    assert tuple(Verdict) == VERDICTS

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from e2analytics.feeds.description import Feed, load_feeds
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.ingest.reconcile import FATES
 from e2analytics.reference.simulation_marker import MARKER_NAME
-from e2analytics.run.pipeline import run
+from e2analytics.run import run
 from e2analytics.simulate import SimulationSettings, simulate
 from e2analytics.simulate.exports import FORMATS, write_exports
+from e2analytics.tables.vocabulary import FATES
 from tests.conftest import AS_OF, KEY, QUICK
 
 DAMAGE = st.one_of(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from e2analytics.errors import RefusedFileError
 from e2analytics.ingest.read_drop import Sources, judged
 from e2analytics.ingest.source_file import SourceFile
-from e2analytics.run.pipeline import run
+from e2analytics.run import run
 from e2analytics.tables.snapshot import Outputs, Snapshot
 from tests.conftest import AS_OF, QUICK, text_rows
 

@@ -11,14 +11,15 @@ from polars.testing import assert_frame_equal
 
 from e2analytics.feeds.description import load_feeds
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.ingest.reconcile import FATES
 from e2analytics.models.sweet_spot import find
-from e2analytics.run.pipeline import run
+from e2analytics.run import run
+from e2analytics.run.job import Job, run_job
 from e2analytics.run.steps import STEPS
 from e2analytics.settings import FitSettings, Settings
 from e2analytics.simulate import Shape, SimulationSettings, simulate
 from e2analytics.tables.registry import CANONICAL
 from e2analytics.tables.snapshot import Outputs, Snapshot
+from e2analytics.tables.vocabulary import FATES
 from tests.conftest import AS_OF, KEY, QUICK
 
 SEED = SimulationSettings().seed
@@ -354,9 +355,22 @@ def test_the_manifest_numbers_can_be_written_as_json(outputs: Outputs):
     assert outputs.timings.keys() >= {"take_in", "fit", "flag_men"}
 
 
-def test_every_step_of_a_run_is_told_in_words(outputs: Outputs):
-    around = {"snapshot", "read", "keep_crosswalk", "publish"}
+def test_a_run_takes_the_steps_in_their_order_and_has_words_for_each(
+    outputs: Outputs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("E2ANALYTICS_KEY", KEY.decode())
+    begun: list[str] = []
+    job = Job(
+        store=str(tmp_path / "store"),
+        as_of=AS_OF,
+        settings=QUICK,
+        drop=drop(tmp_path / "drop", patients=PATIENT, labs=FIRST),
+    )
 
-    # All steps of a first run, in their order.
+    run_job(job, report_progress=begun.append)
+
+    # A first run takes all of them; those between reading and publishing are timed.
+    assert begun == list(STEPS)
+    around = {"snapshot", "read", "keep_crosswalk", "publish"}
     assert list(outputs.timings) == [name for name in STEPS if name not in around]
     assert all(STEPS.values())

@@ -13,7 +13,7 @@ from e2analytics.feeds.description import Feed, load_feeds
 from e2analytics.feeds.drop import recognise
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.reference.simulation_marker import MARKER_NAME
-from e2analytics.run.pipeline import run
+from e2analytics.run import run
 from e2analytics.simulate import SimulationSettings, simulate
 from e2analytics.simulate.exports import FORMATS, write_exports
 from e2analytics.tables.snapshot import Outputs

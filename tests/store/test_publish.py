@@ -12,7 +12,7 @@ from deltalake import DeltaTable
 from polars.testing import assert_frame_equal
 
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.run.pipeline import run
+from e2analytics.run import run
 from e2analytics.store.lock import writing
 from e2analytics.store.merge import merge
 from e2analytics.store.store import Store

@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 
 from e2analytics.errors import ConfigurationError, StoreError, TooLittleDataError
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.run.pipeline import run
+from e2analytics.run import run
 from e2analytics.store import history
 from e2analytics.store.migrations import SCHEMA_VERSION
 from e2analytics.store.store import Store, open_published

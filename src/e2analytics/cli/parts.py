@@ -11,8 +11,8 @@ import typer
 from e2analytics.errors import EXIT_INCOMPLETE
 
 if TYPE_CHECKING:
-    from e2analytics.run.frames import Scope
     from e2analytics.run.job import JobResult
+    from e2analytics.tables.vocabulary import Scope
 
 
 def run_part(

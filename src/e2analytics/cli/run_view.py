@@ -7,8 +7,8 @@ from typing import Any
 
 from e2analytics.cli.terminal import err, out
 from e2analytics.cli.wording import by_site, tiers, with_interval
-from e2analytics.ingest.reconcile import FATES
 from e2analytics.run.job import JobResult
+from e2analytics.tables.vocabulary import FATES
 
 
 def print_done(done: JobResult, store: str) -> None:

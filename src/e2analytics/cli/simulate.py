@@ -20,6 +20,7 @@ class Shape(enum.StrEnum):
     flat = "flat"
 
 
+# Eight parameters: each is an argument or an option of the verb.
 def simulate(
     folder: Annotated[Path, typer.Argument(help="Folder to write drop/ and truth/ to.")],
     patients: Annotated[int, typer.Option("--patients", help="Men.")] = 600,

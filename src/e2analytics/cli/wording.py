@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from e2analytics.tables.vocabulary import FITTED_SITES, POOLED
+from e2analytics.tables.vocabulary import FITTED_SITES, OPEN_TIERS, POOLED
 
 _PLACES: Final = {site: place for place, site in enumerate((*FITTED_SITES, POOLED))}
 
@@ -20,7 +20,7 @@ def by_site(summary: pl.DataFrame) -> pl.DataFrame:
 def tiers(flags: pl.DataFrame) -> str:
     """Say how many men are flagged, tier by tier."""
     counts = dict(flags.group_by("tier").len().rows())
-    tiers = [f"{counts[tier]} {tier}" for tier in ("critical", "high", "watch") if tier in counts]
+    tiers = [f"{counts[tier]} {tier}" for tier in OPEN_TIERS if tier in counts]
     return ", ".join(tiers) or "none"
 
 

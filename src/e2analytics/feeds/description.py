@@ -31,7 +31,7 @@ from e2analytics.feeds.text_columns import TEXT_COLUMNS, Target
 from e2analytics.reference import schemas_folder
 
 UnreadableRule = Literal["unreadable_segment", "unreadable_entry"]
-"""The rules of :data:`e2analytics.ingest.rules.row_rules.UNREADABLE_RULES`."""
+"""Rules of rows that no reader could make out."""
 
 
 class _Entry(BaseModel, frozen=True, extra="forbid"):

@@ -36,6 +36,7 @@ _CUT_INSIDE_A_CHARACTER: Final = ("unexpected end of data", "truncated data")
 
 Positions: TypeAlias = npt.NDArray[np.intp]
 Codes: TypeAlias = npt.NDArray[np.uint8]
+Encoding = Literal["utf-8", "utf-16", "utf-16-le", "utf-16-be", "windows-1252"]
 
 
 class Options(BaseModel, frozen=True, extra="forbid"):
@@ -43,7 +44,7 @@ class Options(BaseModel, frozen=True, extra="forbid"):
 
     kind: Literal["delimited"] = "delimited"
     delimiter: str = Field(",", min_length=1, max_length=1)
-    encoding: Literal["utf-8", "utf-16", "utf-16-le", "utf-16-be", "windows-1252"] = "utf-8"
+    encoding: Encoding = "utf-8"
     quote: str | None = Field('"', min_length=1, max_length=1)
     header_line: int = Field(1, ge=1, le=1000)
 

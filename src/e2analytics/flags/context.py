@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 
 from e2analytics.flags.cohort import WORST_FIRST, last_pairs, last_scans
-from e2analytics.reference.names import BONE_DRUGS, VITAMIN_D
+from e2analytics.reference.names import BONE_DRUGS, TESTOSTERONE, VITAMIN_D
 from e2analytics.tables.patient_data import PatientData
 from e2analytics.tables.registry import columns_of
 
@@ -67,7 +67,7 @@ def _last_result(labs: pl.DataFrame, analyte: str, value: str, day: str) -> pl.D
 
 def _testosterone(labs: pl.DataFrame) -> pl.DataFrame:
     """Return the last testosterone, and the geometric mean of all as his usual one."""
-    results = _exact(labs, "testosterone_total")
+    results = _exact(labs, TESTOSTERONE)
     return results.group_by("patient_id", maintain_order=True).agg(
         testosterone_ng_dl=pl.col("value_low").last(),
         testosterone_on=pl.col("collected_on").last(),
@@ -79,7 +79,7 @@ def _ratio(labs: pl.DataFrame, draws: pl.DataFrame) -> pl.DataFrame:
     """Return T/E2 of the last day on which both were measured exactly."""
     day = ["patient_id", "collected_on"]
     testosterone = (
-        _exact(labs, "testosterone_total")
+        _exact(labs, TESTOSTERONE)
         .group_by(day, maintain_order=True)
         .agg(testosterone=pl.col("value_low").last())
     )

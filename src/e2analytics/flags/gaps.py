@@ -18,7 +18,7 @@ import polars as pl
 
 from e2analytics.flags import rules as flag_rules
 from e2analytics.reference import measures
-from e2analytics.reference.names import VITAMIN_D
+from e2analytics.reference.names import ESTRADIOL, VITAMIN_D
 from e2analytics.tables.censoring import wholly_below
 from e2analytics.tables.patient_data import BONE_SCAN, BONE_SITES, CareUnits, PatientData
 from e2analytics.tables.registry import columns_of
@@ -113,7 +113,7 @@ class _Gaps:
 
     @cached_property
     def _draws(self) -> pl.DataFrame:
-        return self._with_pending(self._data.draws, "estradiol", "collected_on")
+        return self._with_pending(self._data.draws, ESTRADIOL, "collected_on")
 
     def _with_pending(self, rows: pl.DataFrame, what: str, day: str) -> pl.DataFrame:
         """Return the days on which something was done, also where its row is in quarantine."""

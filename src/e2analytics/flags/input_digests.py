@@ -13,9 +13,10 @@ from typing import Final
 
 import polars as pl
 
+from e2analytics.reference.names import BODY_MASS_INDEX, ESTRADIOL, TESTOSTERONE
 from e2analytics.tables.patient_data import PatientData
 
-_ANALYTES: Final = ("estradiol", "testosterone_total", "body_mass_index")
+_ANALYTES: Final = (ESTRADIOL, TESTOSTERONE, BODY_MASS_INDEX)
 _RESULT: Final = ("analyte", "result_id", "collected_on", "value_low", "value_high", "assay")
 _MAN: Final = ("birth_date", "height_cm", "weight_kg")
 _SPELL: Final = ("drug", "started_on", "ended_on", "weekly_dose_mg", "ordered_on")

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import polars as pl
 
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.ingest.reconcile import FATES
 from e2analytics.tables.categoricals import to_categories, to_contract_types
 from e2analytics.tables.check import check
 from e2analytics.tables.registry import CANONICAL, TABLES, columns_of
 from e2analytics.tables.snapshot import Sliced, Snapshot
+from e2analytics.tables.vocabulary import FATES
 
 
 @dataclass(frozen=True, kw_only=True)

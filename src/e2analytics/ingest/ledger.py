@@ -13,9 +13,9 @@ import polars as pl
 
 from e2analytics.errors import ContractError
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.ingest.reconcile import FATES
 from e2analytics.tables.categoricals import TEXT
 from e2analytics.tables.registry import columns_of
+from e2analytics.tables.vocabulary import FATES
 
 
 def feed_of_each_file(before: pl.DataFrame, sources: Sources) -> pl.DataFrame:

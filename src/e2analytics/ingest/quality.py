@@ -19,8 +19,10 @@ from typing import Final
 
 import polars as pl
 
+from e2analytics.reference.names import ESTRADIOL
 from e2analytics.tables.categoricals import distinct, to_categories
 from e2analytics.tables.months import month_of
+from e2analytics.tables.registry import EVENT_DATE, key_of, order_of
 
 OUR_OWN_RULE: Final = "our own rule"
 MIN_ROWS: Final = 20
@@ -56,18 +58,12 @@ WANTED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """What the analyses need of a row; of an estradiol also an assay that is not ``unknown``."""
 
-_EVENT: Final = {
-    "labs": ("collected_on", "collected_at"),
-    "dxa": ("scanned_on", "scanned_on"),
-    "medications": ("started_on", "started_on"),
-    "events": ("occurred_on", "occurred_on"),
-}
-"""The day of the event in a row, and its name in rules and feeds."""
+_NAME_IN_FEEDS: Final = EVENT_DATE | {"labs": "collected_at"}
+"""By table: what rules and feeds call the day on which a row happened."""
 
 _MONTHS: Final = 120_000
 """More than there are."""
 _SHARES: Final = ("completeness", "conformance", "plausibility")
-_GRAIN: Final = ("feed", "table", "month")
 
 
 def grade(
@@ -94,7 +90,7 @@ def grade(
     )
     known = files.join(days, on="run_id", how="left").select("source_file", "feed", "read_on")
     counted = pl.concat(_count(table, rows, known) for table, rows in reconciled.items())
-    return _graded(counted).sort(_GRAIN)
+    return _graded(counted).sort(order_of("quality"))
 
 
 def _count(table: str, rows: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:
@@ -115,7 +111,7 @@ def _count(table: str, rows: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:
         plausible=accepted & (pl.col("failed_rules") == ""),
         days_to_report=pl.when(accepted).then(_days_to_report(table, rows)),
         # A day that the feed made up does not tell when the supplier could have sent the row.
-        is_counted=accepted & ~_declared(rows, _EVENT.get(table, ())[1:]),
+        is_counted=accepted & ~_day_is_declared(table, rows),
     ).filter("is_judged")
     return (
         _counts(judged, known)
@@ -204,7 +200,7 @@ def _complete(table: str, rows: pl.DataFrame) -> pl.Expr:
     wanted = WANTED[table]
     filled = pl.all_horizontal(pl.col(name).is_not_null() for name in wanted)
     if table == "labs":
-        filled &= ((pl.col("analyte") != "estradiol") | (pl.col("assay") != "unknown")).fill_null(
+        filled &= ((pl.col("analyte") != ESTRADIOL) | (pl.col("assay") != "unknown")).fill_null(
             False
         )
     return filled & ~_declared(rows, wanted)
@@ -213,6 +209,10 @@ def _complete(table: str, rows: pl.DataFrame) -> pl.Expr:
 def _declared(rows: pl.DataFrame, names: tuple[str, ...]) -> pl.Expr:
     """Return which rows have one of these columns from the feed description, not from the supplier."""
     return _names_one_of(rows, "imputed", names) if "imputed" in rows.columns else pl.lit(False)
+
+
+def _day_is_declared(table: str, rows: pl.DataFrame) -> pl.Expr:
+    return _declared(rows, (_NAME_IN_FEEDS[table],) if table in _NAME_IN_FEEDS else ())
 
 
 def _names_one_of(rows: pl.DataFrame, column: str, names: tuple[str, ...]) -> pl.Expr:
@@ -224,18 +224,17 @@ def _names_one_of(rows: pl.DataFrame, column: str, names: tuple[str, ...]) -> pl
 
 def _day(table: str, rows: pl.DataFrame) -> pl.Expr:
     """Return the day of the event in a row, null where it is impossible."""
-    if table not in _EVENT:
+    if table not in EVENT_DATE:
         return pl.lit(None, dtype=pl.Date)
-    day, name = _EVENT[table]
-    impossible = _names_one_of(rows, "failed_rules", (f"impossible_{name}",))
-    return pl.when(~impossible).then(day)
+    impossible = _names_one_of(rows, "failed_rules", (f"impossible_{_NAME_IN_FEEDS[table]}",))
+    return pl.when(~impossible).then(EVENT_DATE[table])
 
 
 def _days_to_report(table: str, rows: pl.DataFrame) -> pl.Expr:
     if table != "labs":
         return pl.lit(None, dtype=pl.Float64)
     days = (pl.col("reported_at") - pl.col("collected_at")).dt.total_seconds() / 86_400
-    return pl.when((days >= 0) & ~_declared(rows, _EVENT[table][1:])).then(days)
+    return pl.when((days >= 0) & ~_day_is_declared(table, rows)).then(days)
 
 
 def _graded(counted: pl.DataFrame) -> pl.DataFrame:
@@ -259,7 +258,7 @@ def _graded(counted: pl.DataFrame) -> pl.DataFrame:
     )
     worst = pl.max_horizontal(f"{name}_grade" for name in SCALES)
     return letters.with_columns(grade=worst).select(
-        *_GRAIN,
+        *key_of("quality"),
         "n_rows",
         *(f"{name}{part}" for name in _SHARES for part in ("_n", "_of", "", "_grade")),
         "days_to_report",

@@ -28,14 +28,6 @@ from e2analytics.tables.categoricals import TEXT, keys, repeated, to_categories,
 from e2analytics.tables.registry import columns_of, key_of
 from e2analytics.tables.source import PROVENANCE, READING_ORDER, ROW
 
-FATES: Final = (
-    "accepted",
-    "duplicate",
-    "superseded",
-    "withdrawn",
-    "set_apart",
-    "quarantined",
-)
 WOMAN: Final = "woman"
 CONFLICT: Final = "conflict"
 MENDED: Final = "mended"

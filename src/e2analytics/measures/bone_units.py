@@ -11,6 +11,7 @@ from e2analytics.measures import treatment_history
 from e2analytics.measures.unit_rows import UnitRows, days_of, with_any, within
 from e2analytics.reference.measures import Measure
 from e2analytics.reference.names import BONE_DRUGS
+from e2analytics.tables.censoring import wholly_below
 from e2analytics.tables.patient_data import BONE_SCAN
 from e2analytics.tables.vocabulary import FITTED_SITES
 
@@ -131,7 +132,7 @@ def de_escalation(rows: UnitRows, measure: Measure) -> pl.DataFrame:
         .filter(in_time)
         .sort("collected_at", "result_id")
         .group_by("patient_id", "scanned_on", maintain_order=True)
-        .agg(low=pl.col("value_high").last() < measure.limits["e2_pg_ml"])
+        .agg(low=wholly_below(measure.limits["e2_pg_ml"]).last())
     )
     low = leaner.join(last.filter("low"), on=["patient_id", "scanned_on"], how="semi")
     on_drug = (pl.col("started_on") <= pl.col("scanned_on")) & (

@@ -15,6 +15,7 @@ from typing import Final
 
 import polars as pl
 
+from e2analytics.reference.names import ESTRADIOL
 from e2analytics.tables.categoricals import to_contract_types
 from e2analytics.tables.patient_data import BONE_SCAN, BONE_SITES, AsOfRows
 from e2analytics.tables.registry import EVENT_DATE, columns_of
@@ -79,7 +80,7 @@ def pending(
 def pending_e2(labs: pl.DataFrame, patients: pl.DataFrame, as_of: date) -> pl.DataFrame:
     """Return the E2 results in quarantine, as rows of ``labs``."""
     rows = _of_men("labs", labs, patients, as_of).select(columns_of("labs"))
-    return rows.filter(pl.col("analyte") == "estradiol")
+    return rows.filter(pl.col("analyte") == ESTRADIOL)
 
 
 def _of_men(

@@ -21,7 +21,8 @@ from e2analytics.flags.lifecycle import FlagState, events
 from e2analytics.reference import measures as definitions
 from e2analytics.report.content import flat
 from e2analytics.report.formatting import NOTHING, STATUS_NAMES, TIER_NAMES, count, number
-from e2analytics.report.sections.men import OPEN_TIERS, still_open
+from e2analytics.report.sections.men import still_open
+from e2analytics.tables.vocabulary import OPEN_TIERS
 
 # A list of pseudonyms: its length is shown, its members are not.
 _NAMES_PATIENTS: Final = "identities_settled"

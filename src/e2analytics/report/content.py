@@ -216,13 +216,7 @@ def _curves(
     before: Mapping[str, pl.DataFrame] | None,
 ) -> curves.Curves:
     return curves.describe(
-        tables["curve"],
-        tables["curve_summary"],
-        tables["exposures"],
-        tables["limits"].filter(pl.col("adopted_on") <= as_of),
-        tables["cohort"],
-        sensitivity=tables["curve_sensitivity"],
-        prescribing=tables["prescribing"],
+        {**tables, "limits": tables["limits"].filter(pl.col("adopted_on") <= as_of)},
         primary_site=rules.fit.primary_site,
         rules=rules.flag,
         before=before,

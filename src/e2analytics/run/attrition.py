@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from e2analytics.ingest.reconcile import FATES
 from e2analytics.tables.registry import schema_of
+from e2analytics.tables.vocabulary import FATES
 
 
 class Loss(NamedTuple):

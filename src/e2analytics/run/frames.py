@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import date
-from typing import Literal
 
 import polars as pl
 
 from e2analytics.settings import Settings
-
-Scope = Literal["all", "ingest", "fit", "flag"]
-"""How much of the order a command does; recorded as ``runs.part``."""
+from e2analytics.tables.vocabulary import Scope
 
 
 @dataclass(frozen=True, kw_only=True)

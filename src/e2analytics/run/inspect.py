@@ -28,7 +28,6 @@ from e2analytics.feeds.drop import Match
 from e2analytics.feeds.text_columns import TEXT_COLUMNS
 from e2analytics.ingest.intake import Intake
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.ingest.reconcile import FATES
 from e2analytics.ingest.source_file import SourceFile
 from e2analytics.ingest.unrecognised_values import UnknownTexts
 from e2analytics.reference.row_rules import UNKNOWN_PATIENT
@@ -37,6 +36,7 @@ from e2analytics.run.frames import Run
 from e2analytics.run.steps import take_in
 from e2analytics.settings import Settings
 from e2analytics.tables.snapshot import Snapshot
+from e2analytics.tables.vocabulary import FATES
 
 FIRST_LINES: Final = 3
 """Lines that are named for each problem."""

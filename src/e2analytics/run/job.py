@@ -15,13 +15,14 @@ from e2analytics import key
 from e2analytics.errors import E2AnalyticsError, UnforeseenError, UnreadableError, is_stop
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.run import pipeline
-from e2analytics.run.frames import Run, Scope
+from e2analytics.run.frames import Run
 from e2analytics.run.steps import key_of
 from e2analytics.run.timing import StepWrapper, unwrapped
 from e2analytics.settings import Settings
 from e2analytics.store.lock import writing
 from e2analytics.store.store import Store
 from e2analytics.tables.snapshot import Outputs
+from e2analytics.tables.vocabulary import Scope
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -2,8 +2,8 @@
 
 ::
 
-    publish_run   snapshot -> read -> run -> keep_crosswalk -> publish
-    run           take_in -> analysis -> grade
+    publish_run   snapshot -> read -> run_steps -> keep_crosswalk -> publish
+    run_steps     take_in -> analysis -> grade
     analysis      as_of_view -> link -> respond_to_dose -> measure_exposure
                   -> measure_for_curves -> fit -> sensitivity       (unless the model is frozen)
                   -> count_measures -> flag_men -> account_for
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ import polars as pl
 from e2analytics.ingest.intake import Intake, counts_of_rows
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.run import attrition
-from e2analytics.run.frames import CurveTables, ExposureTables, Run, Scope, frames_of
+from e2analytics.run.frames import CurveTables, ExposureTables, Run, frames_of
 from e2analytics.run.steps import (
     account_for,
     as_of_view,
@@ -45,7 +45,6 @@ from e2analytics.run.steps import (
     take_in,
 )
 from e2analytics.run.timing import StepWrapper, Timer, unwrapped
-from e2analytics.settings import Settings
 from e2analytics.store.store import Store
 from e2analytics.tables.check import check
 from e2analytics.tables.limit_in_use import limit_in_use
@@ -90,56 +89,6 @@ def publish_run(
         wrap(keep_crosswalk)(drop, store, sources)
     manifest = wrap(publish)(store, outputs, sources, run, key_check, started_at)
     return manifest, sources, outputs
-
-
-def run(
-    sources: Sources,
-    settings: Settings,
-    *,
-    as_of: date,
-    before: Snapshot | None = None,
-    run_id: str = "run-000001",
-    scope: Scope = "all",
-    refit: bool = False,
-    adopt: str | None = None,
-    wrap: StepWrapper = unwrapped,
-) -> Outputs:
-    """Run every step on ``sources`` and the published state ``before``; publish nothing.
-
-    This is the door of the library, so it takes by keyword what a :class:`Run` holds.
-
-    Parameters
-    ----------
-    sources
-        What a drop brought.
-    settings
-        All that a clinic may choose.
-    as_of
-        The day that the run describes: it keeps later events and does not use them.
-    before
-        The published state that the sources add to.
-    run_id
-        Name of this run.
-    scope
-        ``ingest`` stops after the rows are taken in; anything else does the rest as well.
-    refit
-        Fit anew, though a model of this month exists.
-    adopt
-        Reason for which the fitted limit is adopted.
-    wrap
-        Wraps every step.
-
-    Raises
-    ------
-    ContractError
-        If a table does not keep its contract: a defect of e2analytics.
-    TooLittleDataError
-        If ``adopt`` finds no limit that may be adopted.
-    """
-    asked = Run(
-        as_of=as_of, settings=settings, run_id=run_id, scope=scope, refit=refit, adopt=adopt
-    )
-    return run_steps(sources, before or Snapshot(), asked, wrap)
 
 
 def run_steps(

@@ -312,8 +312,8 @@ def account_for(
     pairs = exposure.exposures.filter(pl.col("site") == site)
     if outcome == rows.LEVEL:
         scans = data.dxa.filter(pl.col("site") == site)
-        beside = exposure.levels.filter(pl.col("site") == site)
-        men = attrition.patient_losses(data.patients, scans, beside, used, what="scan beside an E2")
+        levels = exposure.levels.filter(pl.col("site") == site)
+        men = attrition.patient_losses(data.patients, scans, levels, used, what="scan beside an E2")
         pair_losses: list[attrition.Loss] = []
     else:
         men = attrition.patient_losses(

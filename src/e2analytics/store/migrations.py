@@ -91,7 +91,6 @@ def renamed_in_json(column: str, section: str, old: str, new: str) -> Change:
     )
 
 
-FIRST_VERSION: Final = 1
 STEPS: Final = (
     Step(
         2,

@@ -7,7 +7,7 @@ import polars as pl
 from pandera.typing.polars import Series
 
 from e2analytics.tables.contract import Table
-from e2analytics.tables.vocabulary import CURVES_OF, FITTED_SITES, OUTCOMES, VERDICTS
+from e2analytics.tables.vocabulary import CURVES_OF, FITTED_SITES, LIMIT_SOURCES, OUTCOMES, VERDICTS
 
 
 class Curve(Table):
@@ -146,7 +146,7 @@ class Limits(Table):
     lower_limit_pg_ml: Series[float]
     limit_ci_low: Series[float] = pa.Field(nullable=True)
     limit_ci_high: Series[float] = pa.Field(nullable=True)
-    source: Series[str] = pa.Field(isin=["fitted", "literature"])
+    source: Series[str] = pa.Field(isin=LIMIT_SOURCES)
     model_id: Series[str]
     reason: Series[str]
 

@@ -7,7 +7,7 @@ import polars as pl
 from pandera.typing.polars import Series
 
 from e2analytics.tables.contract import Table
-from e2analytics.tables.vocabulary import BONE_CLASSES, SITES
+from e2analytics.tables.vocabulary import BONE_CLASSES, LSC_VERDICTS, SITES
 
 
 class Densitometry(Table):
@@ -70,7 +70,7 @@ class Exposures(Table):
     lsc_pct: Series[float] = pa.Field(
         description="Least significant change: precision x the factor of ISCD."
     )
-    lsc_verdict: Series[str] = pa.Field(isin=["loss", "gain", "no_measurable_change"])
+    lsc_verdict: Series[str] = pa.Field(isin=LSC_VERDICTS)
     n_draws: Series[pl.Int64]
     coverage: Series[float] = pa.Field(ge=0, description="Share of the interval that draws cover.")
     share_on_drug: Series[float] = pa.Field(ge=0, description="Share of the interval on the drug.")

@@ -7,7 +7,15 @@ import polars as pl
 from pandera.typing.polars import Series
 
 from e2analytics.tables.contract import Table
-from e2analytics.tables.vocabulary import ASSAYS, BONE_CLASSES, SITES, STATUSES, TIERS
+from e2analytics.tables.vocabulary import (
+    ASSAYS,
+    BONE_CLASSES,
+    LIMIT_SOURCES,
+    LSC_VERDICTS,
+    SITES,
+    STATUSES,
+    TIERS,
+)
 
 
 class Cohort(Table):
@@ -30,7 +38,7 @@ class Cohort(Table):
     p_attributable: Series[float] = pa.Field(nullable=True, ge=0, le=1)
     p_below_red_line: Series[float] = pa.Field(nullable=True, ge=0, le=1)
     lower_limit_pg_ml: Series[float] = pa.Field(description="The limit in use.")
-    limit_source: Series[str] = pa.Field(isin=["fitted", "literature"])
+    limit_source: Series[str] = pa.Field(isin=LIMIT_SOURCES)
     status: Series[str] = pa.Field(isin=STATUSES)
     tier: Series[str] = pa.Field(isin=TIERS)
     reasons: Series[str] = pa.Field(description="Rule names, separated by '; '.")
@@ -190,9 +198,7 @@ class Context(Table):
     bmd_second_on: Series[pl.Date] = pa.Field(nullable=True)
     bmd_change_pct: Series[float] = pa.Field(nullable=True, description="Between the two, %.")
     lsc_pct: Series[float] = pa.Field(nullable=True, description="What two scans can show, %.")
-    lsc_verdict: Series[str] = pa.Field(
-        isin=["loss", "gain", "no_measurable_change"], nullable=True
-    )
+    lsc_verdict: Series[str] = pa.Field(isin=LSC_VERDICTS, nullable=True)
     bone_drugs: Series[str] = pa.Field(nullable=True, description="Since when, until when.")
     glucocorticoids: Series[str] = pa.Field(nullable=True, description="Since when, until when.")
 

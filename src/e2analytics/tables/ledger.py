@@ -7,7 +7,7 @@ import polars as pl
 from pandera.typing.polars import Series
 
 from e2analytics.tables.contract import Table
-from e2analytics.tables.vocabulary import GRADES
+from e2analytics.tables.vocabulary import GRADES, SEVERITIES, SOURCE_KINDS
 
 
 class Files(Table):
@@ -54,7 +54,7 @@ class Quarantine(Table):
     source_file: Series[str]
     source_line: Series[pl.Int64] = pa.Field(nullable=True, description="Null: the whole file.")
     rule: Series[str]
-    severity: Series[str] = pa.Field(isin=["reject", "warn"])
+    severity: Series[str] = pa.Field(isin=SEVERITIES)
     column: Series[str] = pa.Field(nullable=True)
     advice: Series[str] = pa.Field(description="What the supplier can do about it.")
     state: Series[str] = pa.Field(isin=["open", "resolved"])
@@ -95,7 +95,7 @@ class UnitSlips(Table):
     """Results that look as if they were in another unit than declared. Grain: slip_id."""
 
     slip_id: Series[str]
-    source_kind: Series[str] = pa.Field(isin=["performing_lab", "clinic", "feed"])
+    source_kind: Series[str] = pa.Field(isin=SOURCE_KINDS)
     source: Series[str]
     analyte: Series[str]
     month: Series[str] = pa.Field(description="YYYY-MM of the draws, or all.")

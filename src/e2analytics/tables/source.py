@@ -9,7 +9,7 @@ import polars as pl
 from pandera.typing.polars import Series
 
 from e2analytics.tables.contract import Table, Utc
-from e2analytics.tables.vocabulary import ASSAYS, SITES
+from e2analytics.tables.vocabulary import ASSAYS, RESULT_STATUSES, SITES
 
 PROVENANCE: Final = ("source_file", "source_line", "source_part", "source_order")
 """Where a row came from."""
@@ -81,7 +81,7 @@ class Labs(SourceRow):
     assay: Series[str] = pa.Field(isin=ASSAYS, description="Never pooled without a term for it.")
     loinc: Series[str] = pa.Field(nullable=True)
     performing_lab: Series[str] = pa.Field(nullable=True)
-    status: Series[str] = pa.Field(isin=["F", "C", "P"], description="HL7 result status.")
+    status: Series[str] = pa.Field(isin=RESULT_STATUSES, description="HL7 result status.")
     reported_at: Series[Utc] = pa.Field(nullable=True)
     imputed: Series[str] = pa.Field(description="Columns the feed declared instead of reading.")
 
@@ -110,7 +110,7 @@ class Dxa(SourceRow):
     vertebrae: Series[str] = pa.Field(nullable=True)
     side: Series[str] = pa.Field(nullable=True)
     reference_db: Series[str] = pa.Field(nullable=True)
-    status: Series[str] = pa.Field(isin=["F", "C", "P"], description="As of a laboratory result.")
+    status: Series[str] = pa.Field(isin=RESULT_STATUSES, description="As of a laboratory result.")
     imputed: Series[str] = pa.Field(description="Columns the feed declared instead of reading.")
 
     class Config:
@@ -133,7 +133,7 @@ class Medications(SourceRow):
     weekly_dose_mg: Series[float] = pa.Field(nullable=True, description="mg/week; null if unknown.")
     started_on: Series[pl.Date]
     stopped_on: Series[pl.Date] = pa.Field(nullable=True, description="First day without the drug.")
-    status: Series[str] = pa.Field(isin=["F", "C", "P"], description="As of a laboratory result.")
+    status: Series[str] = pa.Field(isin=RESULT_STATUSES, description="As of a laboratory result.")
 
     class Config:
         """Facts of the table."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, get_args
+from typing import Final, Literal, get_args
 
-from e2analytics.settings import FittedSite, Site
+from e2analytics.reference.row_rules import Severity
+from e2analytics.settings import FittedSite, Site, SourceKind
 
 FITTED_SITES: Final[tuple[str, ...]] = get_args(FittedSite)
 SITES: Final[tuple[str, ...]] = tuple(name for each in get_args(Site) for name in get_args(each))
@@ -21,7 +22,9 @@ BONE_CLASSES: Final = (
     "within_expected",
     "below_expected_for_age",
 )
-TIERS: Final = ("critical", "high", "watch", "none")
+OPEN_TIERS: Final = ("critical", "high", "watch")
+"""Tiers of an open flag, the most urgent first."""
+TIERS: Final = (*OPEN_TIERS, "none")
 VERDICTS: Final = (
     "u_shaped",
     "low_side_threshold",
@@ -31,5 +34,15 @@ VERDICTS: Final = (
     "flat",
     "inconclusive",
 )
-PARTS: Final = ("all", "ingest", "fit", "flag")
+Scope = Literal["all", "ingest", "fit", "flag"]
+"""How much of the order a command does; recorded as ``runs.part``."""
+PARTS: Final[tuple[str, ...]] = get_args(Scope)
+FATES: Final = ("accepted", "duplicate", "superseded", "withdrawn", "set_apart", "quarantined")
+"""Of rows that were read, each a count of the table ``files``."""
+RESULT_STATUSES: Final = ("F", "C", "P")
+"""HL7: final, corrected, preliminary."""
+SEVERITIES: Final[tuple[str, ...]] = get_args(Severity)
+SOURCE_KINDS: Final[tuple[str, ...]] = get_args(SourceKind)
+LSC_VERDICTS: Final = ("loss", "gain", "no_measurable_change")
+LIMIT_SOURCES: Final = ("fitted", "literature")
 OUTCOMES: Final = ("annual_change_pct", "risk_loss_lsc_2y", "bmd_level_g_cm2")

@@ -12,6 +12,7 @@ from e2analytics.ingest.unit_errors.evidence import EVIDENCE_SCHEMA
 from e2analytics.settings import SlipDecision, SlipSettings
 from e2analytics.simulate.slips import PlantedSlip, SimulatedLabs, SlipDesign, simulate
 from e2analytics.tables.registry import columns_of
+from e2analytics.tables.source import ROW
 
 PLAN = SlipDesign(n_laboratories=6, n_months=10, n_clinics=6, seed=4)
 FACTOR = 1 / 0.27238
@@ -91,7 +92,7 @@ def test_every_suspect_has_one_slip_and_the_evidence_counts_it():
 
     evidence, suspects = found(simulate(PLAN, everywhere))
 
-    assert suspects.select(find.KEY).is_unique().all()
+    assert suspects.select(ROW).is_unique().all()
     assert evidence["n_suspects"].sum() == len(suspects) > 0
     assert set(suspects["slip_id"]) <= set(evidence["slip_id"])
 
@@ -165,7 +166,7 @@ def test_a_slip_of_some_results_cannot_be_converted_as_a_whole():
     assert line["source"] == "lab_05"
     assert 0.15 < line["share"] < 0.5
     assert line["convert_line"] is None
-    caught = suspects.join(given.labs, on=find.KEY)
+    caught = suspects.join(given.labs, on=ROW)
     assert caught["slipped"].mean() > 0.9
 
 

@@ -24,15 +24,8 @@ def describe(
     before: Tables | None = None,
     **rules: float,
 ) -> curves.Curves:
-    names = ("curve", "curve_summary", "exposures", "limits", "cohort")
-    frames = [tables[name] for name in names]
     return curves.describe(
-        *frames,
-        sensitivity=tables["curve_sensitivity"],
-        prescribing=tables["prescribing"],
-        primary_site=primary_site,
-        rules=FlagSettings(**rules),
-        before=before,
+        tables, primary_site=primary_site, rules=FlagSettings(**rules), before=before
     )
 
 

@@ -15,6 +15,7 @@ from e2analytics.report.formatting import plain
 from e2analytics.report.sections import ingest, reasons
 from e2analytics.report.sections.broken_rules import Refusal
 from e2analytics.tables import ledger, registry
+from e2analytics.tables.vocabulary import FATES
 
 RUN_ID = "run"
 
@@ -101,7 +102,7 @@ def test_the_ways_out_of_one_name_are_one_box_with_its_tables(
     assert rows.steps[0] == ingest.Step(
         "duplicate", "dxa 11, labs 3,010, medications 40", 3_061, 13_833
     )
-    assert [step.label for step in rows.steps] == [plain(fate) for fate in ingest.FATES[1:]]
+    assert [step.label for step in rows.steps] == [plain(fate) for fate in FATES[1:]]
     assert men.steps[1] == ingest.Step("no usable scan pair", "", 178, 341)
     assert pairs.steps[1].reason == "on two scanners without an entered equation"
 

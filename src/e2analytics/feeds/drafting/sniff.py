@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import polars as pl
 
@@ -25,6 +25,7 @@ from e2analytics.feeds.drafting import vocabulary
 from e2analytics.feeds.fhir import reader as fhir
 from e2analytics.feeds.formats import AnyOptions
 from e2analytics.feeds.hl7v2 import reader as hl7v2
+from e2analytics.feeds.marked_text import Encoding
 
 SAMPLE_ROWS: Final = 1000
 NO_HEADER: Final = (
@@ -43,8 +44,6 @@ _OLD_EXCEL: Final = b"\xd0\xcf\x11\xe0"
 _LINE_END: Final = re.compile(r"\r\n|\n|\r")
 _HL7: Final = re.compile(rb"^[\s\x0b]*(?:MSH|FHS|BHS)[^\w\s]")
 _DATE_OR_NUMBER: Final = re.compile(r"^[<>=\s]*[-+]?[\d.,:/\-\s]*\d[\d.,:/\-\sTZ+]*$")
-
-Encoding = Literal["utf-8", "utf-16", "utf-16-le", "utf-16-be", "windows-1252"]
 
 
 class Sniffed(NamedTuple):

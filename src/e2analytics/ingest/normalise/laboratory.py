@@ -18,6 +18,7 @@ import polars as pl
 from e2analytics import reference
 from e2analytics.feeds.mapping import NOT_MEASURED
 from e2analytics.feeds.parsing import finite, instant
+from e2analytics.reference.names import ESTRADIOL
 from e2analytics.spreadsheet import FORMULA
 from e2analytics.tables.categoricals import TEXT, distinct, to_categories
 
@@ -124,7 +125,7 @@ def _assay_by_laboratory() -> pl.Expr:
     )
     return pl.coalesce(
         pl.when(
-            (pl.col("analyte") == "estradiol")
+            (pl.col("analyte") == ESTRADIOL)
             & laboratory.str.contains_any(known["laboratory"])
             & pl.any_horizontal(
                 pl.all_horizontal(words.list.contains(word) for word in test.split())
@@ -195,7 +196,7 @@ def _assay() -> pl.Expr:
     """Return the assay, in order of proof (``methods`` of analytes.yaml and what follows it)."""
     table = reference.load("analytes")
     hedged = pl.col("comment").str.to_lowercase().str.contains("|".join(table["prose"]["hedges"]))
-    blind = (pl.col("analyte") == "estradiol") & (
+    blind = (pl.col("analyte") == ESTRADIOL) & (
         pl.col("limit_below") >= float(table["ia_when_limit_at_least_pg_ml"])
     )
     return pl.coalesce(

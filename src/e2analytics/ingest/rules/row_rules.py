@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Final
+from typing import Final, get_args
 
 import polars as pl
 
+from e2analytics.feeds.description import UnreadableRule
 from e2analytics.reference import vertebrae
 from e2analytics.spreadsheet import FORMULA
-from e2analytics.tables.vocabulary import SITES
+from e2analytics.tables.vocabulary import RESULT_STATUSES, SITES
 
 Conditions = dict[str, pl.Expr]
 
@@ -28,7 +29,7 @@ IMPOSSIBLE_VALUE: Final = "impossible_value"
 VALUE_RULES: Final = frozenset({IMPOSSIBLE_VALUE, "implausible_value", "below_reportable"})
 """Rules of laboratory rows that ask nothing but the value: a converted one is judged by them again."""
 
-UNREADABLE_RULES: Final = ("unreadable_segment", "unreadable_entry")
+UNREADABLE_RULES: Final[tuple[str, ...]] = get_args(UnreadableRule)
 """What a reader could not make rows of. Its table is unknown, so it is listed with labs."""
 
 EVENT_KINDS: Final = (
@@ -81,7 +82,7 @@ def _no_formula(*columns: str, others: tuple[pl.Expr, ...] = ()) -> Conditions:
 
 _WHOLE: Final = {"short_line": ~pl.col("short_line")}
 _SITE: Final = {**_given("site"), "unknown_site": pl.col("site").is_in(SITES)}
-_STATUS: Final = {"unknown_status": pl.col("status").is_in(["F", "C", "P", "X"])}
+_STATUS: Final = {"unknown_status": pl.col("status").is_in([*RESULT_STATUSES, "X"])}
 _WITHDRAWN: Final = pl.col("status") == "X"
 _NO_SPINE: Final = pl.col("site") != "lumbar_spine"
 

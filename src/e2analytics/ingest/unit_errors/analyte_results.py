@@ -15,6 +15,7 @@ import polars as pl
 from e2analytics import reference
 from e2analytics.ingest.unit_errors.sources import KINDS, MONTH, months_of, named_by, with_sources
 from e2analytics.models.unit_errors.arrays import UNKNOWN, Codes, Flags, Results
+from e2analytics.reference.names import ESTRADIOL
 from e2analytics.settings import SlipDecision, SlipSettings
 from e2analytics.tables.categoricals import to_categories
 from e2analytics.tables.months import month_of
@@ -63,7 +64,7 @@ def read(
             log_value=pl.col("value_low").log(),
             # Whether a man is on testosterone yet is unknown.
             treated=pl.col("on_drug").cast(pl.Int8).fill_null(UNKNOWN)
-            if analyte == "estradiol"
+            if analyte == ESTRADIOL
             else pl.lit(UNKNOWN, dtype=pl.Int8),
         )
         .collect()

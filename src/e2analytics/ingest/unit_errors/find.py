@@ -25,10 +25,11 @@ from e2analytics.ingest.unit_errors.sources import KINDS, MONTH, texts_with
 from e2analytics.models.threads import one_blas_thread, side_by_side
 from e2analytics.models.unit_errors import search
 from e2analytics.models.unit_errors.arrays import Belief, Slip
+from e2analytics.reference.names import ESTRADIOL, TESTOSTERONE
 from e2analytics.settings import SlipSettings
 from e2analytics.tables.categoricals import to_categories
+from e2analytics.tables.source import ROW
 
-KEY: Final = ("source_file", "source_line", "source_part")
 _SUSPECT: Final = {PLACE: pl.UInt32, "slip_id": pl.String}
 SUSPECTS_SCHEMA: Final = {
     "source_file": pl.String,
@@ -54,8 +55,8 @@ class _Middle:
 # one. Testosterone: AUA 2018 aims at 450-600 ng/dL. The SD makes 10-60 pg/mL and 300-1000 ng/dL, the
 # usual ranges, about 2 SD wide; the middles on TRT are an assumption, as in ``simulate.parameters``.
 _MIDDLES: Final = {
-    "estradiol": _Middle(untreated=34.0, treated=13.5, unknown=30.0, sd=0.22),
-    "testosterone_total": _Middle(untreated=560.0, treated=560.0, unknown=560.0, sd=0.22),
+    ESTRADIOL: _Middle(untreated=34.0, treated=13.5, unknown=30.0, sd=0.22),
+    TESTOSTERONE: _Middle(untreated=560.0, treated=560.0, unknown=560.0, sd=0.22),
 }
 
 
@@ -99,10 +100,10 @@ def find(
         lines.append(found_lines)
         suspects.append(found_suspects)
     places = pl.concat(suspects)
-    keys = labs[places[PLACE]].select(KEY).with_columns(places["slip_id"])
+    keys = labs[places[PLACE]].select(ROW).with_columns(places["slip_id"])
     return MixUps(
         pl.concat(lines).sort("analyte", "month", "source_kind", "source"),
-        keys.select(pl.col(name).cast(dtype) for name, dtype in SUSPECTS_SCHEMA.items()).sort(KEY),
+        keys.select(pl.col(name).cast(dtype) for name, dtype in SUSPECTS_SCHEMA.items()).sort(ROW),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Final
 
 import polars as pl
 
+from e2analytics.reference.names import ESTRADIOL
 from e2analytics.settings import FlagSettings
 from e2analytics.tables.categoricals import to_categories
 
@@ -38,7 +39,7 @@ def on_drug(
     draws = (
         labs.lazy()
         .with_row_index("draw")
-        .filter(pl.col("analyte") == "estradiol")
+        .filter(pl.col("analyte") == ESTRADIOL)
         .select("draw", "patient_id", "collected_on")
     )
     clinic = clinics.unique("patient_id", keep="first")

@@ -9,8 +9,9 @@ import polars as pl
 from e2analytics.settings import SlipDecision, SlipSettings
 from e2analytics.tables.categoricals import to_categories
 from e2analytics.tables.months import month_of
+from e2analytics.tables.vocabulary import SOURCE_KINDS
 
-KINDS: Final = ("performing_lab", "clinic", "feed")
+KINDS: Final = SOURCE_KINDS
 CONVERTED: Final = "unit_converted"
 """With the unit declared and the real one, in ``imputed`` of every row that a decision has converted."""
 MONTH: Final = "month_"

@@ -64,7 +64,7 @@ def release_measures(
         rows = {name: until.filter(pl.col("measure") == name) for name in family}
         pooled = {name: pool(definition, frame, month) for name, frame in rows.items()}
         shown = _of_clinics(pooled, men, base)
-        sums |= {name: _told(frame, shown, name) for name, frame in pooled.items()}
+        sums |= {name: _with_released(frame, shown, name) for name, frame in pooled.items()}
         own = {name: frame.filter(_TOGETHER) for name, frame in rows.items()}
         window = months_pooled(definition, month)
         months += _of_months(own, window, {name: at[-1] for name, at in shown.items()}, base)
@@ -170,7 +170,7 @@ def _counted(pooled: pl.DataFrame) -> pl.DataFrame:
     return pooled.filter(~_TOGETHER, pl.col("denominator").is_not_null()).sort("clinic_id")
 
 
-def _told(pooled: pl.DataFrame, shown: Shown, name: str) -> pl.DataFrame:
+def _with_released(pooled: pl.DataFrame, shown: Shown, name: str) -> pl.DataFrame:
     """Put what may be shown into the sums of a measure."""
     here = _counted(pooled)["clinic_id"].to_list()
     released = pl.DataFrame({"clinic_id": [*here, None]}, schema={"clinic_id": pl.String})
@@ -191,14 +191,16 @@ def _pair(numerators: Array, denominators: Array) -> list[pl.Series]:
     hidden = np.isnan(numerators) | np.isnan(denominators)
     return [
         pl.Series(name, np.where(hidden, np.nan, values)).fill_nan(None).cast(pl.Int64)
-        for name, values in (("told_met", numerators), ("told_of", denominators))
+        for name, values in (("released_met", numerators), ("released_of", denominators))
     ]
 
 
 def _with(shown: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
     """Replace the counts of the rows that have any; the others keep their reason."""
     released = shown.with_columns(
-        numerator="told_met", denominator="told_of", suppressed=pl.col("told_of").is_null()
+        numerator="released_met",
+        denominator="released_of",
+        suppressed=pl.col("released_of").is_null(),
     ).select(whole.columns)
     return pl.concat([with_shares(released), whole.filter(pl.col("denominator").is_null())]).sort(
         "clinic_id", *(["month"] if "month" in whole.columns else [])

@@ -15,13 +15,14 @@ import polars as pl
 
 from e2analytics.report.external.disclosure import Level, Shown, release
 from e2analytics.report.formatting import ALL_CLINICS, HIDDEN, share_of
-from e2analytics.report.sections.men import OPEN_TIERS, still_open
+from e2analytics.report.sections.men import still_open
+from e2analytics.tables.vocabulary import OPEN_TIERS, STATUSES
 
 LEVELS: Final = (
     Level(("known",), {}),
     Level(("on_drug", "off_drug"), {}, whole="known", silent=("off_drug",)),
     Level(
-        ("below_range", "low_not_attributable", "in_range", "not_assessable"),
+        STATUSES,
         {"assessed": ("below_range", "low_not_attributable", "in_range")},
         whole="on_drug",
     ),
@@ -77,16 +78,16 @@ class Men:
     on_drug: list[int]
     shown: Shown
 
-    def said(self, name: str, clinic: str | None = None) -> str:
+    def count(self, name: str, clinic: str | None = None) -> str:
         """Say a count of a clinic, or of all."""
-        return said(self._shown(name, clinic))
+        return shown_count(self._shown(name, clinic))
 
     def lines(self, clinic: str | None = None) -> tuple[Line, ...]:
         """Return every count with the part that it is of another."""
         return tuple(
             Line(
                 words,
-                self.said(name, clinic),
+                self.count(name, clinic),
                 share_of(self._shown(name, clinic), self._shown(whole, clinic)) if whole else "",
             )
             for name, words, whole in LINES
@@ -96,7 +97,7 @@ class Men:
         """Return the counts that are shown of every clinic, all together last."""
         return tuple(
             ClinicLine(
-                clinic or ALL_CLINICS, tuple(self.said(name, clinic) for name in _OF_CLINICS)
+                clinic or ALL_CLINICS, tuple(self.count(name, clinic) for name in _OF_CLINICS)
             )
             for clinic in (*self.clinics, None)
         )
@@ -112,10 +113,10 @@ def column_names() -> tuple[str, ...]:
     return tuple(named[name] for name in _OF_CLINICS)
 
 
-def said(shown: float) -> str:
+def shown_count(shown: float) -> str:
     """Say a count that may be hidden.
 
-    >>> said(1235.0), said(float("nan"))
+    >>> shown_count(1235.0), shown_count(float("nan"))
     ('1,235', 'hidden')
     """
     return HIDDEN if math.isnan(shown) else f"{shown:,.0f}"

@@ -22,7 +22,7 @@ from e2analytics.models.disclosure import LARGEST, SMALLEST
 from e2analytics.report.content import Header, Report, build
 from e2analytics.report.external.disclosure import Level, release
 from e2analytics.report.external.measures import describe_released, release_measures
-from e2analytics.report.external.men import Men, release_men, said
+from e2analytics.report.external.men import Men, release_men, shown_count
 from e2analytics.report.formatting import HIDDEN, level
 from e2analytics.report.sections import headlines
 from e2analytics.report.sections.curves import Curves, SiteData, sites_of
@@ -33,7 +33,7 @@ from e2analytics.report.sections.methods import Rules
 
 _KEPT: Final = ("runs", "models", "limits")
 """Tables that count no men. The others are released below, or left behind: new ones, too, until they are."""
-_TOLD_SETTINGS: Final = re.compile(r"(fit|flag)\.\w+")
+_RELEASED_SETTINGS: Final = re.compile(r"(fit|flag)\.\w+")
 _FEW: Final = "too few men"
 _OF_PAIRS: Final = (
     Level(("pairs",), {}),
@@ -104,7 +104,9 @@ def release_reports(
             dose_response=whole.dose_response,
             curves=curves,
             methods=whole.methods,
-            settings=tuple(pair for pair in whole.settings if _TOLD_SETTINGS.fullmatch(pair[0])),
+            settings=tuple(
+                pair for pair in whole.settings if _RELEASED_SETTINGS.fullmatch(pair[0])
+            ),
         )
         for clinic, measures in described.items()
     )
@@ -186,7 +188,7 @@ def _site(line: SiteData, pairs: pl.DataFrame, base: int) -> SiteData:
         "men": usable["patient_id"].n_unique(),
     }
     shown = release(_OF_PAIRS, {name: [n] for name, n in counts.items()}, base)
-    shown_as = {name: said(values[-1]) for name, values in shown.items()}
+    shown_as = {name: shown_count(values[-1]) for name, values in shown.items()}
     # Quantiles of few men are values of single men.
     few = HIDDEN in (shown_as["usable"], shown_as["men"])
     return SiteData(
@@ -207,7 +209,7 @@ def _headlines(
     whose = clinic or "All clinics"
 
     def n(name: str) -> str:
-        return men.said(name, clinic)
+        return men.count(name, clinic)
 
     limit = level(whole.curves.limit.lower_limit_pg_ml)
     return (

@@ -54,7 +54,7 @@ def _page(report: Report) -> str:
     return ENVIRONMENT.get_template("report.html.j2").render(
         report=report,
         prose=methods,
-        fate_names=[ingest.FATE_NAMES[fate] for fate in ingest.FATES],
+        fate_names=list(ingest.FATE_NAMES.values()),
         diagrams=[attrition_flow.draw(chain) for chain in report.ingest.chains]
         if report.ingest
         else [],

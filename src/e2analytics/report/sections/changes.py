@@ -20,7 +20,8 @@ import polars as pl
 
 from e2analytics.reference import measures as definitions
 from e2analytics.report.formatting import ALL_CLINICS, share, signed
-from e2analytics.report.sections.men import OPEN_TIERS, still_open
+from e2analytics.report.sections.men import still_open
+from e2analytics.tables.vocabulary import OPEN_TIERS
 
 OPENED: Final = ("new", "reopened")
 DATA: Final = "New, corrected or withdrawn data"
@@ -38,7 +39,7 @@ UNEXPLAINED: Final = "None of these: a defect of e2analytics, please report it"
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """The flags of a clinic, or of all: each by tier in the order of ``men.OPEN_TIERS``."""
+    """The flags of a clinic, or of all: each by tier in the order of ``vocabulary.OPEN_TIERS``."""
 
     clinic_id: str
     opened: tuple[int, ...]

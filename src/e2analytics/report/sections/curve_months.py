@@ -52,14 +52,14 @@ def describe(
     title = curve_wording.title(site, CHANGE)
     if before is None:
         return Months(title, NO_REPORT, ())
-    said, said_then = _fit(now, site), _fit(before, site)
-    if not said and not said_then:
+    fit, fit_before = _fit(now, site), _fit(before, site)
+    if not fit and not fit_before:
         return Months(title, "Not fitted this month, nor last: nothing to compare.", ())
     rows = (
-        _row("This month", said, permitted_pg_ml),
-        _row("Last month", said_then, permitted_pg_ml),
+        _row("This month", fit, permitted_pg_ml),
+        _row("Last month", fit_before, permitted_pg_ml),
     )
-    return Months(title, _what_changed(said, said_then), rows)
+    return Months(title, _what_changed(fit, fit_before), rows)
 
 
 def _fit(summary: pl.DataFrame, site: str) -> Mapping[str, Any]:
@@ -70,33 +70,33 @@ def _fit(summary: pl.DataFrame, site: str) -> Mapping[str, Any]:
     return of_site.row(0, named=True) if of_site.height else {}
 
 
-def _row(month: str, said: Mapping[str, Any], permitted_pg_ml: tuple[float, float]) -> MonthRow:
-    if not said:
+def _row(month: str, fit: Mapping[str, Any], permitted_pg_ml: tuple[float, float]) -> MonthRow:
+    if not fit:
         return MonthRow(month, "Not fitted", *5 * (NOTHING,))
     return MonthRow(
         month=month,
-        verdict=curve_wording.verdict(CHANGE, said["verdict"]),
-        lower_limit=_limit(said, "lower") + _not_usable(said, permitted_pg_ml),
-        upper_limit=_limit(said, "upper"),
-        n_men=f"{said['n_patients']:,}",
-        n_pairs=f"{said['n_intervals']:,}",
-        model=said["model_id"],
+        verdict=curve_wording.verdict(CHANGE, fit["verdict"]),
+        lower_limit=_limit(fit, "lower") + _not_usable(fit, permitted_pg_ml),
+        upper_limit=_limit(fit, "upper"),
+        n_men=f"{fit['n_patients']:,}",
+        n_pairs=f"{fit['n_intervals']:,}",
+        model=fit["model_id"],
     )
 
 
-def _not_usable(said: Mapping[str, Any], permitted_pg_ml: tuple[float, float]) -> str:
+def _not_usable(fit: Mapping[str, Any], permitted_pg_ml: tuple[float, float]) -> str:
     """Say why a lower limit may not be taken into use; nothing of one that may, or where there is none."""
-    if said["lower_limit_pg_ml"] is None:
+    if fit["lower_limit_pg_ml"] is None:
         return ""
-    if not said["supported"]:
+    if not fit["supported"]:
         return ", not supported"
-    outside = curve_wording.outside_of(said["lower_limit_pg_ml"], permitted_pg_ml)
+    outside = curve_wording.outside_of(fit["lower_limit_pg_ml"], permitted_pg_ml)
     return f", {outside}" if outside else ""
 
 
-def _limit(said: Mapping[str, Any], side: str) -> str:
+def _limit(fit: Mapping[str, Any], side: str) -> str:
     limit_pg_ml, low, high = (
-        said[f"{side}_limit_{what}"] for what in ("pg_ml", "ci_low", "ci_high")
+        fit[f"{side}_limit_{what}"] for what in ("pg_ml", "ci_low", "ci_high")
     )
     if limit_pg_ml is None:
         return NOTHING
@@ -111,7 +111,7 @@ def _what_changed(now: Mapping[str, Any], then: Mapping[str, Any]) -> str:
         return "Fitted last month, and not this."
     if now["model_id"] == then["model_id"]:
         return SAME_MODEL
-    verdicts = [curve_wording.verdict(CHANGE, said["verdict"]) for said in (then, now)]
+    verdicts = [curve_wording.verdict(CHANGE, fit["verdict"]) for fit in (then, now)]
     verdict = "The verdict is the same."
     if verdicts[0] != verdicts[1]:
         verdict = f"The verdict was “{verdicts[0]}” and is “{verdicts[1]}”."

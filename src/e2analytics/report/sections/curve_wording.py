@@ -50,7 +50,7 @@ def verdict(outcome: str, name: str | None) -> str:
 
 
 def limit(
-    outcome: str, said: Mapping[str, Any], permitted_pg_ml: tuple[float, float] | None = None
+    outcome: str, summary: Mapping[str, Any], permitted_pg_ml: tuple[float, float] | None = None
 ) -> str:
     """Say the fitted lower limit with its interval, or why there is none.
 
@@ -59,15 +59,15 @@ def limit(
     """
     if outcome == LEVEL:
         return "A cross-sectional curve compares different men at one time: it gives no limit."
-    why_not = _why(said)
-    limit_pg_ml = said.get("lower_limit_pg_ml")
+    why_not = _why(summary)
+    limit_pg_ml = summary.get("lower_limit_pg_ml")
     if limit_pg_ml is None:
         return f"No lower limit could be fitted: {why_not or 'no reason given'}."
-    ends = interval(said["lower_limit_ci_low"], said["lower_limit_ci_high"])
+    ends = interval(summary["lower_limit_ci_low"], summary["lower_limit_ci_high"])
     sentence = f"Fitted lower limit {number(limit_pg_ml)} pg/mL (95 % interval {ends})"
-    if said["supported"]:
+    if summary["supported"]:
         return f"{sentence}.{_not_permitted(limit_pg_ml, permitted_pg_ml)}"
-    share = number(100 * (said["lower_limit_share"] or 0), 0)
+    share = number(100 * (summary["lower_limit_share"] or 0), 0)
     found = f"it was found in only {share} % of resampled cohorts"
     return f"{sentence}, not supported and so not taken into use: {why_not or found}."
 
@@ -94,21 +94,21 @@ def outside_of(limit_pg_ml: float, permitted_pg_ml: tuple[float, float] | None) 
     return f"outside {' to '.join(map(level, permitted_pg_ml))}"
 
 
-def _why(said: Mapping[str, Any]) -> str:
+def _why(summary: Mapping[str, Any]) -> str:
     """Say why there is no limit; one that only repeats the verdict is said in its words."""
-    why_not = (said.get("why_not") or "").rstrip(".")
+    why_not = (summary.get("why_not") or "").rstrip(".")
     if why_not.startswith("the verdict is "):
-        return NO_LIMIT_NAMES.get(said["verdict"], plain(why_not))
+        return NO_LIMIT_NAMES.get(summary["verdict"], plain(why_not))
     return str(why_not)
 
 
-def data(outcome: str, said: Mapping[str, Any]) -> str:
+def data(outcome: str, summary: Mapping[str, Any]) -> str:
     """Say how many men and scan pairs a curve rests on, and what it is adjusted for."""
-    if not said:
+    if not summary:
         return ""
-    men = count(said["n_patients"], "man", "men")
-    rows = "" if outcome == LEVEL else f" with {count(said['n_intervals'], 'usable scan pair')}"
-    return f"Rests on {men}{rows}; adjusted for {said['covariates']}."
+    men = count(summary["n_patients"], "man", "men")
+    rows = "" if outcome == LEVEL else f" with {count(summary['n_intervals'], 'usable scan pair')}"
+    return f"Rests on {men}{rows}; adjusted for {summary['covariates']}."
 
 
 def picture(name: str, shape: str, readings: Sequence[str]) -> str:

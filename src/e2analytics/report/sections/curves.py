@@ -114,14 +114,8 @@ class Curves:
 
 # Ten parameters: the tables of the run that the section reads, each by its name, and its settings.
 def describe(
-    curve: pl.DataFrame,
-    summary: pl.DataFrame,
-    exposures: pl.DataFrame,
-    limits: pl.DataFrame,
-    cohort: pl.DataFrame,
+    tables: Mapping[str, pl.DataFrame],
     *,
-    sensitivity: pl.DataFrame,
-    prescribing: pl.DataFrame,
     primary_site: str,
     rules: FlagSettings,
     before: Mapping[str, pl.DataFrame] | None = None,
@@ -130,8 +124,9 @@ def describe(
 
     Parameters
     ----------
-    curve, summary, exposures, limits, cohort, sensitivity, prescribing : polars.DataFrame
-        As in :mod:`e2analytics.tables.registry`, of one run.
+    tables : mapping of str to polars.DataFrame
+        ``curve``, ``curve_summary``, ``curve_sensitivity``, ``prescribing``, ``exposures``, ``limits`` and
+        ``cohort`` of one run.
     primary_site : str
         Site whose annual change was chosen beforehand to give the limit. Where that was not
         fitted, the level of the same site stands in, named cross-sectional and without limits.
@@ -140,11 +135,12 @@ def describe(
     before : mapping of str to polars.DataFrame, optional
         ``curve`` and ``curve_summary`` of the month before; None if it has no run.
     """
+    summary = tables["curve_summary"]
     primary = (primary_site, CHANGE)
     permitted = (rules.least_limit_pg_ml, rules.greatest_limit_pg_ml)
     drawn = {
         key: _curve(*key, part, summary, permitted if key == primary else None)
-        for key, part in _by_curve(curve).items()
+        for key, part in _by_curve(tables["curve"]).items()
     }
     chosen = next((key for key in (primary, (primary_site, LEVEL)) if key in drawn), None)
     unfitted = {key: why for key, why in _unfitted(summary).items() if key not in drawn}
@@ -162,12 +158,12 @@ def describe(
         unfitted=tuple(
             f"{curve_wording.title(*key)}: {unfitted[key]}" for key in sorted(unfitted, key=_place)
         ),
-        sites=tuple(sites_of(exposures).values()),
-        limit=_limit_in_use(limits, cohort, rules),
+        sites=tuple(sites_of(tables["exposures"]).values()),
+        limit=_limit_in_use(tables["limits"], tables["cohort"], rules),
         months=curve_months.describe(
             summary, before["curve_summary"] if before else None, primary_site, permitted
         ),
-        sensitivity=describe_sensitivity(sensitivity, prescribing),
+        sensitivity=describe_sensitivity(tables["curve_sensitivity"], tables["prescribing"]),
     )
 
 
@@ -194,11 +190,11 @@ def _curve(
     permitted_pg_ml: tuple[float, float] | None,
 ) -> Curve:
     found = summary.filter(pl.col("site") == site, pl.col("outcome") == outcome)
-    said: dict[str, Any] = found.row(0, named=True) if found.height else {}
+    fitted: dict[str, Any] = found.row(0, named=True) if found.height else {}
     points = tuple(_point(row, outcome) for row in curve.iter_rows(named=True))
-    limit = said.get("lower_limit_pg_ml") if outcome != LEVEL else None
-    ends = (said.get("lower_limit_ci_low"), said.get("lower_limit_ci_high"))
-    verdict = curve_wording.verdict(outcome, said.get("verdict"))
+    limit = fitted.get("lower_limit_pg_ml") if outcome != LEVEL else None
+    ends = (fitted.get("lower_limit_ci_low"), fitted.get("lower_limit_ci_high"))
+    verdict = curve_wording.verdict(outcome, fitted.get("verdict"))
     title = curve_wording.title(site, outcome)
     table = _table(points, outcome)
     readings = [f"{row.estimate} ({row.pointwise}) at {row.e2} pg/mL" for row in table]
@@ -212,9 +208,9 @@ def _curve(
         fitted_limit_pg_ml=limit,
         fitted_limit_ci_pg_ml=(ends[0], ends[1]) if limit and ends[0] and ends[1] else None,
         verdict=verdict,
-        explanation=said.get("explanation") or "",
-        limit_sentence=curve_wording.limit(outcome, said, permitted_pg_ml),
-        data_sentence=curve_wording.data(outcome, said),
+        explanation=fitted.get("explanation") or "",
+        limit_sentence=curve_wording.limit(outcome, fitted, permitted_pg_ml),
+        data_sentence=curve_wording.data(outcome, fitted),
         alt=curve_wording.picture(title, verdict, readings),
     )
 

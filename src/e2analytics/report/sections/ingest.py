@@ -25,8 +25,8 @@ from e2analytics.report.sections.broken_rules import (
     feed_and_table,
     refusals,
 )
+from e2analytics.tables.vocabulary import FATES
 
-FATES: Final = ("accepted", "duplicate", "superseded", "withdrawn", "set_apart", "quarantined")
 FATE_NAMES: Final = {name: plain(name) for name in FATES}
 UNITS: Final = {
     "rows": ("row", "rows", "Rows: from the files to the tables"),

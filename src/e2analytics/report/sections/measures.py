@@ -169,14 +169,13 @@ def describe(
     harms_first = sorted(measured, key=lambda measure: measure.definition.direction != "low")
     signals = [signal for measure in harms_first for signal in measure.signals]
     signals.sort(key=lambda signal: not signal.worse)
-    clinics = _clinics(measured) if clinic is None else ()
     return Measures(
         month_name=named,
         why_none="" if measured else f"Nothing was measured in {named}.",
         measured=tuple(measured),
         unmeasured=tuple(unmeasured),
         signals=tuple(signals),
-        clinics=clinics,
+        clinics=_clinics(measured) if clinic is None else (),
         quiet=_quiet(known, month) if clinic is None else (),
         chance=_chance(measured) if clinic is None else "",
     )

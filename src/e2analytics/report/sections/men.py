@@ -28,9 +28,8 @@ from e2analytics.report.formatting import (
 )
 from e2analytics.report.sections import reasons
 from e2analytics.report.sections.flag_context import FlagContext
-from e2analytics.tables.vocabulary import TIERS
+from e2analytics.tables.vocabulary import OPEN_TIERS, TIERS
 
-OPEN_TIERS: Final = ("critical", "high", "watch")
 REVIEW_NAMES: Final = {"not_reviewed": "not reviewed", "reviewed": "reviewed"}
 OTHER_INHIBITOR: Final = "other_aromatase_inhibitor"
 ESTIMATES: Final = (

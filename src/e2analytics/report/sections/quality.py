@@ -16,7 +16,7 @@ import polars as pl
 
 from e2analytics.report.formatting import NOTHING, count, month_name, number, plain, share
 
-SOURCE_KINDS: Final = {"performing_lab": "laboratory", "clinic": "clinic", "feed": "feed"}
+_SOURCE_NAMES: Final = {"performing_lab": "laboratory", "clinic": "clinic", "feed": "feed"}
 GRADE_WORDS: Final = {grade: f"Grade {grade} (A best, D worst)" for grade in "ABCD"}
 ALL_MONTHS: Final = "all"
 
@@ -90,7 +90,7 @@ def _feed(row: Mapping[str, Any]) -> FeedQuality:
 
 def _slip(row: Mapping[str, Any]) -> Slip:
     return Slip(
-        source=f"{SOURCE_KINDS[row['source_kind']]} {row['source']}",
+        source=f"{_SOURCE_NAMES[row['source_kind']]} {row['source']}",
         analyte=plain(row["analyte"]),
         month=_month_name(row["month"]),
         looks_like=row["direction"],
