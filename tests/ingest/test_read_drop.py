@@ -12,6 +12,7 @@ import pytest
 from e2analytics.errors import UnreadableError
 from e2analytics.feeds import formats
 from e2analytics.feeds.description import load_feeds
+from e2analytics.feeds.reader import FormatOptions
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.tables.categoricals import to_contract_types
 from e2analytics.tables.snapshot import Outputs
@@ -108,7 +109,7 @@ def test_a_file_that_is_written_to_while_it_is_read_is_refused_and_the_others_ar
     growing.write_text("clinic_id,scanner_id,site,cv_pct\nC1,S1,total_hip,1.2\n")
     as_it_is = formats.read
 
-    def and_somebody_writes(path: Path, options: formats.AnyOptions) -> Iterator[Any]:
+    def and_somebody_writes(path: Path, options: FormatOptions) -> Iterator[Any]:
         yield from as_it_is(path, options)
         if path == growing:
             with path.open("a") as file:

@@ -19,8 +19,8 @@ from rich.table import Table
 
 from e2analytics.cli.terminal import err
 from e2analytics.errors import RefusedFileError, UnreadableError
+from e2analytics.feeds import formats
 from e2analytics.feeds.description import Age, Column, Constant, FirstOf, Join, Source
-from e2analytics.feeds.recognition import READERS_COLUMNS
 from e2analytics.feeds.text_columns import TEXT_COLUMNS
 from e2analytics.ingest.unrecognised_values import RARE
 from e2analytics.reference import row_rules
@@ -120,10 +120,10 @@ def _show_file(file: InspectedFile, console: Console, shown: set[_ShownMapping])
         this = id(mapped.kind), mapped.absent
         _show_mapping(mapped, console, is_shown=this in shown and mapped.first_rows is None)
         shown.add(this)
-    if file.mapped and file.feed is not None and file.feed.format.kind in READERS_COLUMNS:
-        console.print(
-            f"  Its columns are documented in src/e2analytics/feeds/{file.feed.format.kind}/reader.py."
-        )
+    if file.mapped and file.feed is not None:
+        known = formats.of(file.feed.format)
+        if known.defines_columns:
+            console.print(f"  Its columns are documented in {known.source}.")
     if file.refused is not None:
         console.print(f"  REFUSED {_refusal(file.refused)}")
         if file.draft is not None:
@@ -140,7 +140,7 @@ def _show_file(file: InspectedFile, console: Console, shown: set[_ShownMapping])
 def _refusal(refused: UnreadableError) -> str:
     if isinstance(refused, RefusedFileError):
         advice = [
-            row_rules.load().file_rules[refused.rule],
+            row_rules.load().file_rules[refused.rule].advice,
             row_rules.for_the_clinic().get(refused.rule, ""),
         ]
         return f"{refused}. Nothing of it would be kept. {' '.join(advice)}".strip()

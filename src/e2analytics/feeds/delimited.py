@@ -42,6 +42,7 @@ from e2analytics.feeds.marked_text import (
     pieces,
 )
 from e2analytics.feeds.marked_text import Options as Options  # one of each format's
+from e2analytics.feeds.reader import Beginning
 
 BLOCK_BYTES = 1 << 24
 """Read at once. Larger blocks are slower: they no longer fit into the processor's caches."""
@@ -86,6 +87,11 @@ def header(path: Path, options: Options) -> dict[str, list[str]]:
         return {"": _start(pieces(path, options, FIRST_BYTES), options).names}
     except RefusedFileError:
         return {}
+
+
+def looks_like(beginning: Beginning) -> bool:
+    """Return False: any text may be delimited, so that it is what looks like no other format."""
+    return False
 
 
 class _Start(NamedTuple):

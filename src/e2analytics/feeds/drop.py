@@ -20,12 +20,12 @@ from pathlib import Path
 from e2analytics.errors import RefusedFileError, UnreadableError
 from e2analytics.feeds import formats
 from e2analytics.feeds.description import Feed, FileDescription
+from e2analytics.feeds.reader import FormatOptions
+from e2analytics.reference import row_rules
 from e2analytics.reference.simulation_marker import MARKER_NAME, TRUTH_NAME
 
 _NO_DATA = (".", "readme")
 """Beginnings of the names of files that are no data: hidden ones, and a README."""
-_DAMAGED = frozenset({"not_excel", "too_large_inside", "not_parquet", "not_sas_transport"})
-"""Rules by which a reader refuses a file that is not of its format, or not complete."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _is_damaged(path: Path, feed: Feed) -> bool:
         check_place(path, path.parent)
         next(formats.read(path, feed.format), None)
     except RefusedFileError as refused:
-        return refused.rule in _DAMAGED
+        return row_rules.load().file_rules[refused.rule].damaged
     return False
 
 
@@ -113,7 +113,7 @@ class _Headers:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._read: dict[formats.AnyOptions, dict[str, list[str]]] = {}
+        self._read: dict[FormatOptions, dict[str, list[str]]] = {}
 
     def of(self, feed: Feed) -> dict[str, list[str]]:
         if not self._is_file:

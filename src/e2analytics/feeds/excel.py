@@ -29,11 +29,12 @@ import polars as pl
 from openpyxl.cell.read_only import ReadOnlyCell
 from openpyxl.worksheet._reader import WorkSheetParser
 from openpyxl.worksheet.formula import ArrayFormula, DataTableFormula
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from e2analytics.errors import RefusedFileError
 from e2analytics.feeds.batch import Batch
 from e2analytics.feeds.columns import named
+from e2analytics.feeds.reader import Beginning, FormatOptions
 
 BATCH_ROWS = 20_000
 """Rows that are read at once."""
@@ -42,12 +43,13 @@ _LAST_ROW: Final = 1_048_576  # of a sheet of Excel 2007 and later
 _MOST_BYTES_INSIDE: Final = 1 << 30
 _MOST_TIMES_LARGER: Final = 200
 _FEWEST_BYTES_DOUBTED: Final = 1 << 24
+_ARCHIVE: Final = b"PK\x03\x04"
 _OLD_OR_LOCKED: Final = b"\xd0\xcf\x11\xe0"  # begins every OLE file
 _LARGEST_EXACT: Final = 2.0**53
 _NO_PART_OF_A_DATE: Final = re.compile(r'\[[^]]*]|"[^"]*"|\\.')
 
 
-class Options(BaseModel, frozen=True, extra="forbid"):
+class Options(FormatOptions, frozen=True):
     """Where the header of every sheet stands."""
 
     kind: Literal["excel"] = "excel"
@@ -75,6 +77,11 @@ def header(path: Path, options: Options) -> dict[str, list[str]]:
             return {title: table.names for title, table in tables.items() if table}
     except Exception:
         return {}
+
+
+def looks_like(beginning: Beginning) -> bool:
+    """Return whether a file begins like a workbook, old and locked ones included."""
+    return beginning.content.startswith((_ARCHIVE, _OLD_OR_LOCKED))
 
 
 def _next(batches: Iterator[Batch]) -> Batch | None:

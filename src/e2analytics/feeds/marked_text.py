@@ -18,9 +18,10 @@ from typing import Final, Literal, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from e2analytics.errors import RefusedFileError
+from e2analytics.feeds.reader import Encoding, FormatOptions
 
 FIRST_BYTES: Final = 1 << 16
 LF, CR, TAB, SPACE = b"\n\r\t "
@@ -36,10 +37,9 @@ _CUT_INSIDE_A_CHARACTER: Final = ("unexpected end of data", "truncated data")
 
 Positions: TypeAlias = npt.NDArray[np.intp]
 Codes: TypeAlias = npt.NDArray[np.uint8]
-Encoding = Literal["utf-8", "utf-16", "utf-16-le", "utf-16-be", "windows-1252"]
 
 
-class Options(BaseModel, frozen=True, extra="forbid"):
+class Options(FormatOptions, frozen=True):
     """How the text is written. A byte order mark wins over ``encoding``."""
 
     kind: Literal["delimited"] = "delimited"

@@ -20,11 +20,11 @@ from zoneinfo import available_timezones
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel
 
 from e2analytics.errors import RefusedFileError
 from e2analytics.feeds.batch import Batch
 from e2analytics.feeds.columns import named
+from e2analytics.feeds.reader import Beginning, FormatOptions
 
 BATCH_ROWS = 100_000
 """Rows that are read at once."""
@@ -40,7 +40,7 @@ _EPOCH: Final = date(1970, 1, 1)
 _DAYS: Final = ((date.min - _EPOCH).days, (date.max - _EPOCH).days)
 
 
-class Options(BaseModel, frozen=True, extra="forbid"):
+class Options(FormatOptions, frozen=True):
     """Parquet has no options."""
 
     kind: Literal["parquet"] = "parquet"
@@ -71,6 +71,11 @@ def header(path: Path, options: Options) -> dict[str, list[str]]:
             return {"": list(_flat_columns(file).values())}
     except Exception:
         return {}
+
+
+def looks_like(beginning: Beginning) -> bool:
+    """Return whether a file begins like a Parquet file."""
+    return beginning.content.startswith(_MAGIC)
 
 
 def _opened(path: Path) -> pq.ParquetFile:

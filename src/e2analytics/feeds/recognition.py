@@ -16,8 +16,6 @@ from e2analytics.feeds.drop import Match
 
 NEAREST: Final = 3
 """Near misses that are reported."""
-READERS_COLUMNS: Final = frozenset({"fhir", "hl7v2"})
-"""Formats whose columns their reader defines, whatever the file holds."""
 
 
 def reason(match: Match) -> str:
@@ -25,7 +23,7 @@ def reason(match: Match) -> str:
     names = ", ".join(dict.fromkeys(kind.name for kind in match.kinds))
     by_name = f"its name is like {names}"
     signature = dict.fromkeys(column for kind in match.kinds for column in kind.header)
-    if signature and match.feed.format.kind in READERS_COLUMNS:
+    if signature and formats.of(match.feed.format).defines_columns:
         return f"{by_name}, and it begins like {match.feed.format.kind}"
     if signature:
         return f"{by_name}, and it has the columns {', '.join(signature)}"

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel
 
 from e2analytics.errors import RefusedFileError
 from e2analytics.feeds.batch import Batch
 from e2analytics.feeds.columns import named
+from e2analytics.feeds.reader import Beginning, FormatOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,12 +28,13 @@ BATCH_ROWS = 50_000
 """Observations that are read at once."""
 
 _RECORD: Final = 80
-_HEADER: Final = b"HEADER RECORD*******LIBRARY HEADER RECORD!!!!!!!"
+_HEADER_OF_ANY_VERSION: Final = b"HEADER RECORD*******"
+_HEADER: Final = _HEADER_OF_ANY_VERSION + b"LIBRARY HEADER RECORD!!!!!!!"
 # pandas returns the zeros of XPORT as 5.4e-79, the smallest number of IBM's format.
 _IBM_ZERO: Final = 1e-70
 
 
-class Options(BaseModel, frozen=True, extra="forbid"):
+class Options(FormatOptions, frozen=True):
     """SAS transport has no options."""
 
     kind: Literal["sas"] = "sas"
@@ -70,6 +71,11 @@ def header(path: Path, options: Options) -> dict[str, list[str]]:
             return {"": named(map(str, _reader(file).columns))}
     except Exception:
         return {}
+
+
+def looks_like(beginning: Beginning) -> bool:
+    """Return whether a file begins like a SAS transport file of any version."""
+    return beginning.content.startswith(_HEADER_OF_ANY_VERSION)
 
 
 @contextmanager

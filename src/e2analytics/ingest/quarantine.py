@@ -101,7 +101,7 @@ def refused(files: pl.DataFrame) -> pl.DataFrame:
     """
     corrected = files.filter(pl.col("refused").is_null())["named"].unique().to_list()
     advice = pl.DataFrame(
-        list(row_rules.load().file_rules.items()),
+        [(name, rule.advice) for name, rule in row_rules.load().file_rules.items()],
         schema={"refused": pl.String, "advice": pl.String},
         orient="row",
     )

@@ -1,13 +1,13 @@
 """The rules of ingest as ``schemas/reference/row_rules.yaml`` words them, checked when loaded.
 
-Names, severities, columns and advice. The conditions are those of :mod:`e2analytics.ingest.rules`.
+Names, severities, columns, words and advice. The conditions are those of :mod:`e2analytics.ingest.rules`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -23,18 +23,37 @@ NUMBER_OF_SEVERAL_TESTS: Final = "number_of_several_tests"
 SUSPECTED_UNIT_SLIP: Final = "suspected_unit_slip"
 
 
-class RowRule(BaseModel, frozen=True, extra="forbid"):
+class _Rule(BaseModel, frozen=True, extra="forbid"):
+    """A rule of any kind; without ``words`` its name says it."""
+
+    words: Text | None = None
+    advice: Advice
+
+
+class RowRule(_Rule, frozen=True):
     """What one row must satisfy, in words."""
 
     severity: Severity
-    advice: Advice
 
 
-class ReconcileRule(BaseModel, frozen=True, extra="forbid"):
+class FileRule(_Rule, frozen=True):
+    """What a file must satisfy; a ``damaged`` one is not of its format, or not complete."""
+
+    damaged: bool = False
+
+
+class ReconcileRule(_Rule, frozen=True):
     """What only all rows together can tell; each keeps a row out."""
 
     column: Text
-    advice: Advice
+
+
+class NotUsed(BaseModel, frozen=True, extra="forbid"):
+    """Why something is not used where nothing has to be corrected, in words."""
+
+    rows: Mapping[Text, Text]
+    scan_pairs: Mapping[Text, Text]
+    scans: Mapping[Text, Text]
 
 
 class ClinicAdvice(BaseModel, frozen=True, extra="forbid"):
@@ -58,7 +77,7 @@ class RowRules(BaseModel, frozen=True, extra="forbid"):
 
     row_rules: Mapping[Text, RowRule]
     tables: Mapping[Text, Mapping[Text, str]]
-    file_rules: Mapping[Text, Advice]
+    file_rules: Mapping[Text, FileRule]
     reconcile_rules: Mapping[
         Literal[
             "unknown_patient",
@@ -68,6 +87,7 @@ class RowRules(BaseModel, frozen=True, extra="forbid"):
         ],
         ReconcileRule,
     ]
+    not_used: NotUsed
     for_the_clinic: tuple[ClinicAdvice, ...]
 
     @model_validator(mode="after")
@@ -83,6 +103,21 @@ class RowRules(BaseModel, frozen=True, extra="forbid"):
         if len(advised) > len(set(advised)):
             raise ValueError("for_the_clinic advises twice about one rule")
         return self
+
+    @property
+    def words(self) -> Mapping[str, str]:
+        """What a report calls the rules whose names do not say it."""
+        kinds: tuple[Mapping[Any, _Rule], ...] = (
+            self.row_rules,
+            self.file_rules,
+            self.reconcile_rules,
+        )
+        return {
+            name: rule.words
+            for rules in kinds
+            for name, rule in rules.items()
+            if rule.words is not None
+        }
 
 
 @cache

@@ -300,7 +300,7 @@ def _mapped(
 def _unused(
     match: Match, headers: Mapping[str, list[str]], files: list[SourceFile]
 ) -> Iterator[str]:
-    if match.feed.format.kind in recognition.READERS_COLUMNS:
+    if formats.of(match.feed.format).defines_columns:
         yield from dict.fromkeys(name for file in files for name in file.unused)
         return
     for record, names in headers.items():

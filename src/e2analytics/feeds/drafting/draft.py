@@ -24,14 +24,10 @@ from e2analytics.feeds import formats
 from e2analytics.feeds.description import Column, Join, Source
 from e2analytics.feeds.drafting import guess, sniff
 from e2analytics.feeds.drafting.guess import Guess
-from e2analytics.feeds.formats import AnyOptions
+from e2analytics.feeds.reader import FormatOptions
 from e2analytics.feeds.text_columns import TEXT_COLUMNS
 from e2analytics.reference import schemas_folder
 
-_WITH_HEADER: Final = ("delimited", "excel")
-"""Formats whose names of columns stand in a line that may be data."""
-_MESSAGES: Final = {"hl7v2": "hl7_oru", "fhir": "fhir_r4"}
-"""The shipped feeds of formats whose columns are those of their reader."""
 _SIGNATURE: Final = 4
 _HEAD: Final = """\
 # A draft by `e2analytics inspect`: a guess from the names of columns and the first {rows} rows. Check
@@ -55,13 +51,13 @@ def draft(path: Path) -> str:
         If the file is in no format that e2analytics reads, or without a header.
     """
     sniffed = sniff.sniff(path)
-    if shipped := _MESSAGES.get(sniffed.options.kind):
-        return _copy_of(shipped, path, sniffed.options)
-    by_header = sniffed.options.kind in _WITH_HEADER
+    known = formats.of(sniffed.options)
+    if known.shipped_feed is not None:
+        return _copy_of(known.shipped_feed, path, sniffed.options)
     tables = {
         record: rows
         for record, rows in sniffed.tables.items()
-        if not by_header or sniff.is_header(rows.columns, rows.rows())
+        if not known.has_header_line or sniff.is_header(rows.columns, rows.rows())
     }
     if not tables:
         raise UnreadableError(sniff.NO_HEADER)
@@ -78,7 +74,7 @@ def draft(path: Path) -> str:
     return head + _writing(tables, guesses) + "files:\n" + "".join(f"{line}\n" for line in files)
 
 
-def _format(options: AnyOptions) -> str:
+def _format(options: FormatOptions) -> str:
     given = options.model_dump(exclude_defaults=True)
     return f"format: {_flow({'kind': options.kind, **given} if given else options.kind)}\n"
 
@@ -208,7 +204,7 @@ def _flow(written: Any) -> str:
 _PLAIN: Final = re.compile(r"[^\W\d](?:[\w ]*\w)?")
 
 
-def _copy_of(shipped: str, path: Path, options: AnyOptions) -> str:
+def _copy_of(shipped: str, path: Path, options: FormatOptions) -> str:
     """Return a shipped description for files that are called otherwise."""
     file = schemas_folder() / "feeds" / f"{shipped}.yaml"
     feed = yaml.safe_load(file.read_text(encoding="utf-8"))

@@ -8,7 +8,6 @@ A first line that may be a row of data is never used as a header: it may hold a 
 
 from __future__ import annotations
 
-import codecs
 import csv
 import re
 from collections import Counter
@@ -20,12 +19,10 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from e2analytics.errors import RefusedFileError, UnreadableError
-from e2analytics.feeds import delimited, excel, formats, parquet, sas
+from e2analytics.feeds import delimited, formats
 from e2analytics.feeds.drafting import vocabulary
-from e2analytics.feeds.fhir import reader as fhir
-from e2analytics.feeds.formats import AnyOptions
-from e2analytics.feeds.hl7v2 import reader as hl7v2
-from e2analytics.feeds.marked_text import Encoding
+from e2analytics.feeds.formats import FileFormat
+from e2analytics.feeds.reader import Beginning, FormatOptions
 
 SAMPLE_ROWS: Final = 1000
 NO_HEADER: Final = (
@@ -40,9 +37,7 @@ _DELIMITERS: Final = (",", ";", "\t", "|")
 _LEAST_SHARE: Final = (
     0.6  # of lines with as many fields as most have: titles and blank lines differ
 )
-_OLD_EXCEL: Final = b"\xd0\xcf\x11\xe0"
 _LINE_END: Final = re.compile(r"\r\n|\n|\r")
-_HL7: Final = re.compile(rb"^[\s\x0b]*(?:MSH|FHS|BHS)[^\w\s]")
 _DATE_OR_NUMBER: Final = re.compile(r"^[<>=\s]*[-+]?[\d.,:/\-\s]*\d[\d.,:/\-\sTZ+]*$")
 
 
@@ -57,7 +52,7 @@ class Sniffed(NamedTuple):
         Some rows of each record; none for messages and resources, whose columns are the reader's.
     """
 
-    options: AnyOptions
+    options: FormatOptions
     tables: Mapping[str, pl.DataFrame]
 
 
@@ -76,19 +71,11 @@ def sniff(path: Path) -> Sniffed:
         raise RefusedFileError("unreadable_file", "it cannot be opened") from None
     if not first.strip():
         raise RefusedFileError("empty_file", "it holds nothing")
-    if first.startswith(b"PAR1"):
-        return _sampled(path, parquet.Options())
-    if first.startswith(b"HEADER RECORD*******"):
-        return _sampled(path, sas.Options(kind="sas"))
-    if first.startswith((b"PK\x03\x04", _OLD_EXCEL)):
-        return _workbook(path)
-    encoding = _encoding(first)
-    text = first.decode(encoding, errors="replace").lstrip("\ufeff")
-    if _HL7.match(text[:100].encode()):
-        return Sniffed(hl7v2.Options(), {})
-    if text.lstrip()[:1] in ("{", "["):
-        return _resources(path)
-    return _sampled(path, _delimited(text, encoding, is_whole=len(first) < _FIRST_BYTES))
+    beginning = Beginning(path, first)
+    for each in formats.FORMATS.values():
+        if each.reader.looks_like(beginning):
+            return _of_format(each, path)
+    return _sampled(path, _delimited(beginning))
 
 
 def is_header(names: Sequence[str], rows: Sequence[Sequence[str | None]]) -> bool:
@@ -119,50 +106,42 @@ def _holds_numbers(column: list[str]) -> bool:
     return bool(given) and 2 * sum(map(bool, map(_DATE_OR_NUMBER.match, given))) > len(given)
 
 
-def _resources(path: Path) -> Sniffed:
-    options = fhir.Options(kind="fhir")
-    if not fhir.header(path, options):
-        raise RefusedFileError("not_fhir", "it is JSON and holds no FHIR resources")
-    return Sniffed(options, {})
+def _of_format(known: FileFormat, path: Path) -> Sniffed:
+    options = known.options(kind=known.kind)
+    if known.defines_columns:
+        return Sniffed(options, {})
+    if known.has_header_line:
+        options = _with_best_header(known, path)
+    return _sampled(path, options)
 
 
-def _sampled(path: Path, options: AnyOptions) -> Sniffed:
+def _sampled(path: Path, options: FormatOptions) -> Sniffed:
     tables: dict[str, pl.DataFrame] = {}
     # A workbook's later sheets come last; of other formats the first rows are enough.
-    some = None if options.kind == "excel" else 1
+    some = None if formats.of(options).has_sheets else 1
     for record, rows in islice(formats.read(path, options), some):
         if record not in tables or tables[record].is_empty():
             tables[record] = rows.head(SAMPLE_ROWS).drop("source_line", "short_line")
     return Sniffed(options, tables)
 
 
-def _workbook(path: Path) -> Sniffed:
+def _with_best_header(known: FileFormat, path: Path) -> FormatOptions:
     """Take the line as header whose names are best known, over all sheets."""
-    candidates = [excel.Options(header_line=line) for line in range(1, _LAST_HEADER_LINE + 1)]
-    return _sampled(path, max(candidates, key=lambda each: _known(excel.header(path, each))))
+    candidates = [
+        known.options.model_validate({"kind": known.kind, "header_line": line})
+        for line in range(1, _LAST_HEADER_LINE + 1)
+    ]
+    return max(candidates, key=lambda each: _known(known.reader.header(path, each)))
 
 
 def _known(headers: Mapping[str, list[str]]) -> int:
     return sum(vocabulary.known(names) for names in headers.values())
 
 
-def _encoding(first: bytes) -> Encoding:
-    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    if b"\0" in first:
-        zeros = Counter(at % 2 for at, byte in enumerate(first) if not byte)
-        return "utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(first)
-    except UnicodeDecodeError:
-        return "windows-1252"
-    return "utf-8"
-
-
-def _delimited(text: str, encoding: Encoding, *, is_whole: bool) -> delimited.Options:
-    lines = _LINE_END.split(text)
-    if not is_whole:
-        lines.pop()
+def _delimited(beginning: Beginning) -> delimited.Options:
+    lines = _LINE_END.split(beginning.text)
+    if len(beginning.content) == _FIRST_BYTES:
+        lines.pop()  # cut off, unless the file ends just there
     layouts = [_Layout.of(lines[:_FIRST_LINES], delimiter) for delimiter in _DELIMITERS]
     best = max(layouts, key=lambda layout: layout.share * (layout.n_fields - 1))
     if best.n_fields < _FEWEST_COLUMNS or best.share < _LEAST_SHARE:
@@ -172,7 +151,9 @@ def _delimited(text: str, encoding: Encoding, *, is_whole: bool) -> delimited.Op
     header_line = best.header_line()
     if header_line is None:
         raise UnreadableError(NO_HEADER)
-    return delimited.Options(delimiter=best.delimiter, encoding=encoding, header_line=header_line)
+    return delimited.Options(
+        delimiter=best.delimiter, encoding=beginning.encoding, header_line=header_line
+    )
 
 
 class _Layout(NamedTuple):

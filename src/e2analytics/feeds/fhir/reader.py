@@ -31,7 +31,6 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 import polars as pl
-from pydantic import BaseModel
 
 from e2analytics.errors import RefusedFileError
 from e2analytics.feeds.batch import Batch
@@ -48,6 +47,7 @@ from e2analytics.feeds.fhir.resources import (
     unfold_bundle,
 )
 from e2analytics.feeds.fhir.scans import Reading
+from e2analytics.feeds.reader import Beginning, FormatOptions
 
 REPORT: Final = "DiagnosticReport"
 OTHER: Final = "other"
@@ -83,7 +83,7 @@ _RULES: Final = {
 }
 
 
-class Options(BaseModel, frozen=True, extra="forbid"):
+class Options(FormatOptions, frozen=True):
     """FHIR has no options."""
 
     kind: Literal["fhir"]
@@ -125,6 +125,21 @@ def header(path: Path, options: Options) -> dict[str, list[str]]:
     except OSError:
         return {}
     return columns if is_fhir else {}
+
+
+def looks_like(beginning: Beginning) -> bool:
+    """Return whether a file begins like FHIR resources.
+
+    Raises
+    ------
+    RefusedFileError
+        If it is other JSON, which no reader takes.
+    """
+    if beginning.text.lstrip()[:1] not in ("{", "["):
+        return False
+    if not header(beginning.path, Options(kind="fhir")):
+        raise RefusedFileError("not_fhir", "it is JSON and holds no FHIR resources")
+    return True
 
 
 def _is_document(path: Path) -> bool:

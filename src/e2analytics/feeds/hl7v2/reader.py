@@ -25,19 +25,20 @@ releases share; the message's own delimiters (MSH-1, MSH-2) and character set (M
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import polars as pl
-from pydantic import BaseModel
 
 from e2analytics.errors import RefusedFileError
 from e2analytics.feeds.batch import Batch
 from e2analytics.feeds.hl7v2.messages import messages
 from e2analytics.feeds.hl7v2.records import Row, rows_of
 from e2analytics.feeds.hl7v2.segments import HEAD
+from e2analytics.feeds.reader import Beginning, FormatOptions
 
 _PATIENT: Final = (
     "patient_id",  # PID-3.1 of the first identifier of type MR, else of the first
@@ -87,9 +88,10 @@ _COLUMNS: Final = {
 
 _ROWS_AT_ONCE: Final = 5_000
 _FIRST_BYTES: Final = 2**16
+_FIRST_SEGMENT: Final = re.compile(rb"^[\s\x0b]*(?:MSH|FHS|BHS)[^\w\s]")
 
 
-class Options(BaseModel, frozen=True, extra="forbid"):
+class Options(FormatOptions, frozen=True):
     """HL7 version 2 has no options: each message declares its own encoding."""
 
     kind: Literal["hl7v2"] = "hl7v2"
@@ -123,6 +125,11 @@ def header(path: Path, options: Options) -> dict[str, list[str]]:
         if HEAD.search(file.read(_FIRST_BYTES)):
             return {record: list(columns) for record, columns in _COLUMNS.items()}
     return {}
+
+
+def looks_like(beginning: Beginning) -> bool:
+    """Return whether a file begins with a message, or with the header of a file or batch of them."""
+    return _FIRST_SEGMENT.match(beginning.text[:100].encode()) is not None
 
 
 class _Buffer:
