@@ -42,8 +42,81 @@ def test_a_slip_of_the_pen_in_the_rules_is_found_when_they_are_loaded(
 def test_rules_with_another_threshold_have_another_name():
     same, other = FlagSettings(), FlagSettings(probability=0.6)
 
-    assert flag_rules.rules_id(same) == flag_rules.rules_id(FlagSettings())
-    assert flag_rules.rules_id(same) != flag_rules.rules_id(other)
+    rules = flag_rules.load()
+
+    assert rules.id_with(same) == rules.id_with(FlagSettings())
+    assert rules.id_with(same) != rules.id_with(other)
+
+
+def changed(section: str, name: str, **change: object) -> FlagRules:
+    """Return the rules with another entry."""
+    written = reference.load("flag_rules")
+    entry = {name: written[section][name] | change}
+    return FlagRules.model_validate(written | {section: written[section] | entry})
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "change"),
+    [
+        ("reasons", "old_order", {"words": "old", "rule": "old", "changes_with": "a new one"}),
+        ("reasons", "old_order", {"source": "Another one.", "confidence": "high"}),
+        ("reasons", "old_order", {"with_time": [], "means_low_e2": True}),
+        ("statuses", "in_range", {"words": "fine", "rule": "else", "source": "As before."}),
+        ("tiers", "low", {"source": "Our own rule.", "confidence": "low"}),
+        ("gaps", "no_vitamin_d", {"words": "no vitamin D", "source": "Watts 2012."}),
+    ],
+)
+def test_rules_that_are_worded_anew_keep_their_name(
+    section: str, name: str, change: dict[str, object]
+):
+    settings = FlagSettings()
+
+    assert changed(section, name, **change) != flag_rules.load()
+    assert changed(section, name, **change).id_with(settings) == flag_rules.load().id_with(settings)
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "change"),
+    [
+        ("reasons", "old_order", {"role": "obstacle"}),
+        ("reasons", "old_order", {"settings": ["stale_feed_days"]}),
+        ("tiers", "low", {"tier": "high"}),
+        ("tiers", "low", {"any": ["perhaps_below_range"]}),
+        ("tiers", "low", {"also": ["osteoporosis"]}),
+        ("tiers", "low", {"unless": ["held_open"]}),
+        ("gaps", "immunoassay_to_repeat", {"limits": {"e2_pg_ml": 25}}),
+        ("gaps", "no_vitamin_d", {"measure": "vitamin_d_sufficient"}),
+    ],
+)
+def test_rules_that_decide_otherwise_have_another_name(
+    section: str, name: str, change: dict[str, object]
+):
+    settings = FlagSettings()
+
+    assert changed(section, name, **change).id_with(settings) != flag_rules.load().id_with(settings)
+
+
+def test_rules_in_another_order_have_another_name():
+    written = reference.load("flag_rules")
+    tiers = dict(reversed(written["tiers"].items()))
+    other = FlagRules.model_validate(written | {"tiers": tiers})
+
+    assert other.id_with(FlagSettings()) != flag_rules.load().id_with(FlagSettings())
+
+
+def test_reasons_that_come_and_go_with_time_or_mean_a_low_e2_are_those():
+    rules = flag_rules.load()
+
+    assert set(rules.reasons_with_time("appears")) == {
+        *("no_recent_e2", "old_order", "stale_feed", "long_below_range"),
+    }
+    assert set(rules.reasons_with_time("disappears")) == {
+        *("dose_changed_recently", "result_below_red_line", "long_below_range"),
+    }
+    assert set(rules.reasons_of_low_e2()) == {
+        *("below_range_by_the_drug", "low_without_the_drug", "perhaps_below_range"),
+        *("probably_below_red_line", "held_open"),
+    }
 
 
 def test_a_flag_cannot_close_above_where_it_opens():

@@ -86,7 +86,7 @@ def cohort(
         limit_source=pl.lit(criteria.limit.source),
         as_of=pl.lit(criteria.as_of),
         model_id=pl.lit(criteria.model_id),
-        rules_id=pl.lit(flag_rules.rules_id(criteria.settings)),
+        rules_id=pl.lit(flag_rules.load().id_with(criteria.settings)),
         e2_expected_pg_ml=pl.col("on_mean").exp(),
         e2_ci_low=(pl.col("on_mean") - Z95 * pl.col("on_sd")).exp(),
         e2_ci_high=(pl.col("on_mean") + Z95 * pl.col("on_sd")).exp(),

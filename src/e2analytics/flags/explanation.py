@@ -16,13 +16,6 @@ from e2analytics.flags import rules as flag_rules
 from e2analytics.flags.criteria import Criteria
 
 _SEPARATOR: Final = "; "
-_LOW: Final = (
-    "below_range_by_the_drug",
-    "low_without_the_drug",
-    "perhaps_below_range",
-    "probably_below_red_line",
-    "held_open",
-)
 ASSAYS: Final = {"ms": "mass spectrometry", "ia": "immunoassay", "unknown": "an unknown assay"}
 
 Row = dict[str, Any]
@@ -78,7 +71,7 @@ def changes(
             f"{criteria.settings.washout_days} days after he stopped.",
             None,
         )
-    elif set(reasons) & set(_LOW) and man["e2_expected_pg_ml"] is not None:
+    elif set(reasons) & set(rules.reasons_of_low_e2()) and man["e2_expected_pg_ml"] is not None:
         yield _result_that_clears(man, criteria), man["clears"]
     for name in reasons:
         if (by := rules.reasons[name].changes_with) is not None:

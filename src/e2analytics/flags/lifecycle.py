@@ -15,11 +15,10 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
+from e2analytics.flags import rules as flag_rules
 from e2analytics.tables.registry import columns_of
 
 _SEPARATOR: Final = "; "
-_APPEAR_WITH_TIME: Final = ("no_recent_e2", "old_order", "stale_feed", "long_below_range")
-_DISAPPEAR_WITH_TIME: Final = ("dose_changed_recently", "result_below_red_line", "long_below_range")
 _COMPARED: Final = (
     "as_of",
     "tier",
@@ -172,8 +171,13 @@ def _reason_changed_with_time() -> pl.Expr:
     def has(reasons: str, name: str) -> pl.Expr:
         return pl.col(reasons).str.split(_SEPARATOR).list.contains(name)
 
-    appeared = [has("reasons", name) & ~has("reasons_was", name) for name in _APPEAR_WITH_TIME]
+    rules = flag_rules.load()
+    appeared = [
+        has("reasons", name) & ~has("reasons_was", name)
+        for name in rules.reasons_with_time("appears")
+    ]
     disappeared = [
-        has("reasons_was", name) & ~has("reasons", name) for name in _DISAPPEAR_WITH_TIME
+        has("reasons_was", name) & ~has("reasons", name)
+        for name in rules.reasons_with_time("disappears")
     ]
     return pl.any_horizontal(*appeared, *disappeared).fill_null(False)

@@ -47,6 +47,8 @@ class Reason(Cited, frozen=True):
     rule: Text
     settings: tuple[Text, ...] = ()
     changes_with: Text | None = None
+    with_time: tuple[Literal["appears", "disappears"], ...] = ()
+    means_low_e2: bool = False
 
 
 class Status(Cited, frozen=True):
@@ -108,16 +110,32 @@ class FlagRules(BaseModel, frozen=True, extra="forbid"):
         """Return the names of the obstacles, or of the findings, in order."""
         return tuple(name for name, reason in self.reasons.items() if reason.role == role)
 
+    def reasons_with_time(self, what: Literal["appears", "disappears"]) -> tuple[str, ...]:
+        """Return the names of the reasons that appear, or disappear, as days pass."""
+        return tuple(name for name, reason in self.reasons.items() if what in reason.with_time)
+
+    def reasons_of_low_e2(self) -> tuple[str, ...]:
+        """Return the names of the reasons that a higher result would end."""
+        return tuple(name for name, reason in self.reasons.items() if reason.means_low_e2)
+
+    def id_with(self, settings: FlagSettings) -> str:
+        """Name the rules with their thresholds: their version, and a digest of what decides.
+
+        That is what a man's status, tier and gaps follow from, in its order: no wording and no source, so that
+        a rule that is only worded anew keeps its name.
+        """
+        decides = [
+            [[name, each.role, each.settings] for name, each in self.reasons.items()],
+            list(self.statuses),
+            [[each.tier, each.any, each.also, each.unless] for each in self.tiers.values()],
+            [[name, each.measure, dict(each.limits)] for name, each in self.gaps.items()],
+            settings.model_dump(mode="json"),
+        ]
+        digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+        return f"{self.version:%Y-%m-%d}-{digest[:8]}"
+
 
 @cache
 def load() -> FlagRules:
     """Return the rules in force."""
     return FlagRules.model_validate(reference.load("flag_rules"))
-
-
-def rules_id(settings: FlagSettings) -> str:
-    """Name the rules with their thresholds: their version, and a digest of their content."""
-    content = json.dumps(
-        [load().model_dump(mode="json"), settings.model_dump(mode="json")], sort_keys=True
-    )
-    return f"{load().version:%Y-%m-%d}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"

@@ -56,7 +56,9 @@ class Cohort(Table):
         nullable=True, description="Since when all results on the drug lie below the limit."
     )
     model_id: Series[str]
-    rules_id: Series[str] = pa.Field(description="Version and digest of rules and thresholds.")
+    rules_id: Series[str] = pa.Field(
+        description="Version of the rules, and digest of what decides and of thresholds."
+    )
     results_digest: Series[str] = pa.Field(
         description="Changes when a result, his height or weight does."
     )
