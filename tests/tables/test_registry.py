@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+import pandera.polars as pa
 import pytest
 from pandera.typing.polars import Series
 
+from e2analytics.tables.contract import Table
 from e2analytics.tables.registry import (
     CANONICAL,
     DERIVED,
@@ -50,12 +52,23 @@ def test_the_digest_of_the_contracts_changes_with_a_fact(
     assert contracts_digest() != before
 
 
-def test_the_digest_of_the_contracts_changes_with_the_columns(monkeypatch: pytest.MonkeyPatch):
-    class Wider(Runs):
-        another: Series[str]
+class WithAnother(Runs):
+    another: Series[str]
 
+
+class WithAnotherOrNull(Runs):
+    another: Series[str] = pa.Field(nullable=True)
+
+
+@pytest.mark.parametrize(
+    ("contract", "changed"), [(Runs, WithAnother), (WithAnother, WithAnotherOrNull)]
+)
+def test_the_digest_of_the_contracts_changes_with_the_columns(
+    contract: type[Table], changed: type[Table], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(TABLES, "runs", contract)
     before = contracts_digest()
 
-    monkeypatch.setitem(TABLES, "runs", Wider)
+    monkeypatch.setitem(TABLES, "runs", changed)
 
     assert contracts_digest() != before

@@ -95,7 +95,9 @@ def columns_of(table: str) -> list[str]:
 def contracts_digest() -> str:
     """Return a digest of all that stored tables depend on.
 
-    It changes with a table's name, kind, key, order or partition, and with a column's name, type or place.
+    It changes with a table's name, kind, key, order or partition, and with a column's name, type, place, or
+    whether it may be null. The words that a column may hold are not in it: new ones need no migration, and a
+    word that is renamed or goes needs a step all the same.
     A store written under another digest needs a migration.
     """
     stored = [
@@ -105,7 +107,10 @@ def contracts_digest() -> str:
             key_of(table),
             order_of(table),
             facts_of(table).month_partition,
-            [(name, str(dtype)) for name, dtype in schema_of(table).items()],
+            [
+                (name, str(column.dtype), column.nullable)
+                for name, column in TABLES[table].to_schema().columns.items()
+            ],
         )
         for table in TABLES
     ]
