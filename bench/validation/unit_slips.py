@@ -20,7 +20,7 @@ from scipy.stats import chi2
 
 from bench.validation.section import Chart, Section, in_parallel
 from e2analytics.ingest.unit_errors.evidence import NOT_ENOUGH
-from e2analytics.ingest.unit_errors.find import KEY, MixUps, find
+from e2analytics.ingest.unit_errors.find import MixUps, find
 from e2analytics.models.unit_errors.slip_evidence import Group, Vector, log_density
 from e2analytics.models.unit_errors.slip_evidence import judge as judged_group
 from e2analytics.settings import SlipSettings
@@ -32,6 +32,7 @@ from e2analytics.simulate.slips import (
     Trouble,
     simulate,
 )
+from e2analytics.tables.source import ROW
 
 NAME: Final = "unit_slips"
 TITLE: Final = "Slips of unit"
@@ -170,7 +171,7 @@ def judge(
     """Say of every planted slip whether at least half of its results are under suspicion."""
     simulated = simulate(plan, planted)
     evidence, suspects = search(simulated)
-    marked = simulated.labs.join(suspects, on=KEY, how="left").filter(
+    marked = simulated.labs.join(suspects, on=ROW, how="left").filter(
         pl.col("slipped") | pl.col("slip_id").is_not_null()
     )
     cells = []
