@@ -1,10 +1,12 @@
 """The lock: one publisher at a time."""
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from e2analytics.errors import StoreError
 from e2analytics.store.lock import writing
@@ -45,5 +47,33 @@ def test_a_store_that_cannot_be_made_is_an_error(tmp_path: Path):
     with (
         pytest.raises(StoreError, match="cannot be made"),
         writing(f"{tmp_path}/file/store"),
+    ):
+        pass
+
+
+def test_a_full_disk_is_an_error(store: Store, monkeypatch: pytest.MonkeyPatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as context:
+        context.setattr(Path, "write_text", full)
+        with (
+            pytest.raises(StoreError, match=r"cannot be written \(No space left on device\)"),
+            writing(store.uri),
+        ):
+            pass
+
+    with writing(store.uri):
+        pass
+
+
+def test_a_holder_that_has_not_said_its_name_is_another_process(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("e2analytics.store.lock._WAIT_SECONDS", 0.2)
+    with (
+        FileLock(Path(store.uri) / ".lock"),
+        pytest.raises(StoreError, match="in use by another process"),
+        writing(store.uri),
     ):
         pass

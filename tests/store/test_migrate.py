@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
 import tarfile
@@ -14,6 +15,7 @@ from datetime import date
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -25,6 +27,7 @@ from e2analytics.run.job import Job, run_job
 from e2analytics.run.monthly import pinned_tables
 from e2analytics.settings import Settings
 from e2analytics.store import history
+from e2analytics.store.access import DeltaTables
 from e2analytics.store.migrate import Plan, migrate
 from e2analytics.store.migrations import SCHEMA_VERSION, is_changed
 from e2analytics.store.store import Store
@@ -287,10 +290,87 @@ def test_after_a_failure_the_code_of_version_1_can_write_again(old: Store, befor
 
     assert old.schema_version() == 1
     for at in old.tables(run).values():
-        columns = old.delta.scan(at.folder, old.delta.version(at.folder)).collect_schema()
-        assert columns == old.delta.scan(at.folder, at.version).collect_schema()
+        assert newest_is_old(old, at.folder, at.version)
     migrate_store(old.uri)
     assert_holds_what_it_held(old, before)
+
+
+def newest_is_old(store: Store, folder: str, version: int) -> bool:
+    """Tell whether the newest version of a table has the columns that it has at ``version``."""
+    newest = store.delta.scan(folder, store.delta.version(folder)).collect_schema()
+    return newest == store.delta.scan(folder, version).collect_schema()
+
+
+def test_if_the_switch_fails_the_tables_are_put_back(old: Store, monkeypatch: pytest.MonkeyPatch):
+    tables = old.tables(old.runs().row(-1, named=True))
+
+    def fails(*_: object) -> None:
+        raise StoreError("The disk is full.")
+
+    monkeypatch.setattr(history, "add", fails)
+
+    with pytest.raises(StoreError, match="full"):
+        migrate_store(old.uri)
+
+    assert all(newest_is_old(old, at.folder, at.version) for at in tables.values())
+
+
+def test_if_nothing_can_be_put_back_the_first_error_is_told(
+    old: Store, before: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(table: str) -> None:
+        if table == "labs":
+            raise StoreError("The table labs: the disk is full.")
+
+    def fails(*_: object) -> None:
+        raise StoreError("The table cohort: the disk is full.")
+
+    monkeypatch.setattr(DeltaTables, "put_back", fails)
+
+    with pytest.raises(StoreError, match="labs"):
+        migrate(old, announce=lambda _: None, report_progress=full)
+
+    migrate_store(old.uri)
+    assert_holds_what_it_held(old, before)
+
+
+def test_tables_that_version_1_cannot_write_over_come_last(old: Store):
+    plans: list[Plan] = []
+
+    migrate(old, announce=plans.append, report_progress=lambda _: None)
+
+    # It puts tables of source rows back itself.
+    derived = [name.rpartition("/")[2] not in CANONICAL for name in plans[0].rows]
+    assert derived == sorted(derived)
+    assert any(derived)
+
+
+def test_without_room_on_the_disk_nothing_is_written(
+    capsys: pytest.CaptureFixture[str], old: Store, monkeypatch: pytest.MonkeyPatch
+):
+    files = contents(old)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1_000))
+
+    code, _, err = call(capsys, "store", "migrate", "--store", old.uri)
+
+    assert code == 13
+    assert "MB more to be migrated; its disk has 0.0 MB. Make room" in err
+    assert contents(old) == files
+
+
+@pytest.mark.parametrize("name", ["the clinic's store", "clínica ü"])
+def test_a_folder_may_have_any_name(
+    capsys: pytest.CaptureFixture[str], before: Path, tmp_path: Path, name: str
+):
+    folder = tmp_path / name
+    shutil.copytree(before / "store", folder)
+
+    _, _, err = call(capsys, "status", "--store", str(folder))
+    told = shlex.split(err.partition("Migrate it: ")[2])
+
+    assert told[1:] == ["store", "migrate", "--store", str(folder)]
+    assert call(capsys, *told[1:])[0] == 0
+    assert_holds_what_it_held(Store(str(folder)), before)
 
 
 # --- killed -----------------------------------------------------------------------------------

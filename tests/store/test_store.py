@@ -118,3 +118,47 @@ def test_a_damaged_table_is_named(store: Store):
 
     with pytest.raises(StoreError, match="The table dxa of the store"):
         store.snapshot()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pl.DataFrame({"other": [1]}),
+        pl.DataFrame({"schema_version": ["1"], "key_check": ["check"]}),
+        pl.DataFrame({"schema_version": pl.Series([None], dtype=pl.Int64), "key_check": ["check"]}),
+        pl.DataFrame(schema={"schema_version": pl.Int64, "key_check": pl.String}),
+    ],
+    ids=["other columns", "text", "null", "no row"],
+)  # fmt: skip
+def test_a_damaged_schema_version_is_said(store: Store, content: pl.DataFrame):
+    store.delta.write(history.STORE_INFO, content, "overwrite")
+
+    with pytest.raises(StoreError, match=r"store_info of the store .* is damaged\. Restore"):
+        store.check()
+
+
+def test_columns_of_a_newer_version_are_no_damage(store: Store):
+    rows = history.history(store.delta).with_columns(schema_version=99, later=pl.lit("more"))
+    store.delta.write(history.STORE_INFO, rows.cast({"schema_version": pl.Int64}), "overwrite")
+
+    with pytest.raises(StoreError, match="has schema version 99"):
+        store.check()
+
+
+@pytest.mark.parametrize("name", ["the clinic's store", "clínica ü", "(1) a+b, c"])
+def test_a_store_may_have_any_name(tmp_path: Path, outputs: Outputs, name: str):
+    named = Store(str(tmp_path / name))
+    publish(named, outputs)
+    labs = outputs.tables["labs"].with_columns(value_low=pl.col("value_low") + 1)
+    changed = {**outputs.tables, "labs": labs}
+    publish(named, Outputs(changed, outputs.not_accepted, "complete", "m", {}, {}))
+
+    then, now = named.runs().iter_rows(named=True)
+
+    assert_frame_equal(named.table("labs", then), outputs.tables["labs"], check_row_order=False)
+    assert_frame_equal(named.table("labs", now), labs, check_row_order=False)
+
+
+def test_the_address_of_a_folder_is_the_folder(tmp_path: Path):
+    assert Store(f"file://{tmp_path}/a%20b/").uri == Store(f"{tmp_path}/a b").uri
+    assert Store("s3://bucket/a%20b").uri == "s3://bucket/a%20b"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from shlex import quote
 from typing import Any
 
 from e2analytics.cli.terminal import err, out
@@ -28,7 +29,7 @@ def print_done(done: JobResult, store: str) -> None:
             f"{counts['men']:,} men, {counts['men_on_drug']:,} on an aromatase inhibitor; "
             f"flagged: {flagged}."
         )
-    out.print(f"Store: {store}   (overview: e2analytics status --store {store})")
+    out.print(f"Store: {store}   (overview: e2analytics status --store {quote(store)})")
     _print_what_was_not_read(done)
 
 

@@ -13,6 +13,7 @@ from hashlib import sha256
 from itertools import chain, starmap
 from multiprocessing import get_context
 from pathlib import Path
+from shlex import quote
 from typing import Any, Final
 
 import polars as pl
@@ -150,7 +151,7 @@ def pinned_tables(store: str, month: str) -> dict[str, pl.DataFrame]:
     if pinned is None:
         raise TooLittleDataError(
             f"No run was published as of {day}, the last day of {month}. Make one: "
-            f"e2analytics run --drop DIR --store {store} --as-of {day}"
+            f"e2analytics run --drop DIR --store {quote(store)} --as-of {day}"
         )
     return _tables_of(opened, pinned)
 

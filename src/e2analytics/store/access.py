@@ -8,13 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import unquote
 
 import polars as pl
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from e2analytics.errors import E2AnalyticsError, StoreError, is_stop
+
+
+class _LocalTable(DeltaTable):
+    """A table on disk whose files polars finds although its folder's name has a space or an umlaut.
+
+    Delta Lake writes both as in an address (``%20``), which polars opens as it stands
+    (https://github.com/pola-rs/polars/issues/20944).
+    """
+
+    def file_uris(self, *args: Any, **kwargs: Any) -> list[str]:
+        return [unquote(uri) for uri in super().file_uris(*args, **kwargs)]
 
 
 class DeltaTables:
@@ -46,16 +58,25 @@ class DeltaTables:
     def read(self, name: str, version: int | None = None) -> pl.DataFrame:
         """Return all of a table as it was at a version; by default the newest."""
         with self.named_errors(name, "read"):
-            return pl.read_delta(self.path(name), version=version)
+            return self.scan(name, version).collect()
 
-    def scan(self, name: str, version: int) -> pl.LazyFrame:
+    def scan(self, name: str, version: int | None) -> pl.LazyFrame:
         """Return a table as it was at a version, to be collected inside :meth:`named_errors`."""
-        return pl.scan_delta(self.path(name), version=version)
+        path = self.path(name)
+        if "://" in path:
+            return pl.scan_delta(path, version=version)
+        return pl.scan_delta(_LocalTable(path, version=version))
 
     def n_rows(self, name: str, version: int) -> int:
         """Return how many rows a table had at a version."""
         with self.named_errors(name, "read"):
             return int(self.scan(name, version).select(pl.len()).collect().item())
+
+    def n_bytes(self, name: str, version: int) -> int:
+        """Return how much disk the files of a table took at a version."""
+        with self.named_errors(name, "read"):
+            files = pl.DataFrame(DeltaTable(self.path(name), version=version).get_add_actions())
+            return int(files["size_bytes"].sum())
 
     def write(self, name: str, frame: pl.DataFrame, mode: Literal["append", "overwrite"]) -> None:
         """Add to a table, or replace it and its columns; columns that it did not have are null before."""

@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 
 import polars as pl
 
+from e2analytics.errors import StoreError
 from e2analytics.store.access import DeltaTables
 from e2analytics.store.migrations import SCHEMA_VERSION, name_today
 
@@ -38,10 +39,33 @@ class StoredTable(NamedTuple):
 
 
 def history(delta: DeltaTables) -> pl.DataFrame:
-    """Return the schema versions of a store, oldest first."""
-    none = pl.DataFrame(schema=_SCHEMA)
+    """Return the schema versions of a store, oldest first.
+
+    Raises
+    ------
+    StoreError
+        If the table is damaged.
+    """
+    rows = delta.read(STORE_INFO)
+    if not _is_intact(rows):
+        raise StoreError(
+            f"The table {STORE_INFO} of the store {delta.uri}, which holds its key check and version, is "
+            "damaged. Restore it from a backup."
+        )
     # Stores of version 1 have the first two columns only.
-    return pl.concat([none, delta.read(STORE_INFO)], how="diagonal").sort("schema_version")
+    none = pl.DataFrame(schema=_SCHEMA)
+    return pl.concat([none, rows], how="diagonal").sort("schema_version")
+
+
+def _is_intact(rows: pl.DataFrame) -> bool:
+    # A newer e2analytics may have added columns.
+    kept = [name for name in _SCHEMA if name in rows.columns]
+    return (
+        {"schema_version", "key_check"} <= {*kept}
+        and all(rows.schema[name] == _SCHEMA[name] for name in kept)
+        and len(rows) > 0
+        and not rows["schema_version"].has_nulls()
+    )
 
 
 def begin(delta: DeltaTables, key_check: str) -> None:

@@ -34,21 +34,34 @@ def writing(uri: str) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        by = holder.read_text(encoding="utf-8") if holder.is_file() else "another process"
         raise StoreError(
-            f"The store {uri} is in use by {by}. Wait until it is done, then run again."
+            f"The store {uri} is in use by {_name(holder)}. Wait until it is done, then run again."
         ) from None
     except OSError as error:
-        raise StoreError(
-            f"The store {uri} cannot be written ({error.strerror}). "
-            "Give e2analytics the right to write it, or another --store."
-        ) from None
+        raise _not_writable(uri, error) from None
     try:
-        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        try:
+            holder.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        except OSError as error:
+            raise _not_writable(uri, error) from None
         yield
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
+
+
+def _name(holder: Path) -> str:
+    try:
+        return holder.read_text(encoding="utf-8") or "another process"
+    except OSError:  # it is done just now, or has not yet said its name
+        return "another process"
+
+
+def _not_writable(uri: str, error: OSError) -> StoreError:
+    return StoreError(
+        f"The store {uri} cannot be written ({error.strerror}). Give e2analytics the right to write it, "
+        "room on the disk, or another --store."
+    )
 
 
 def _lock_folder(uri: str) -> Path:

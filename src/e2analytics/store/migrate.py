@@ -5,17 +5,24 @@ Out   its current tables in new Delta versions with today's columns, and a row i
 
 The tables are written first, and no run names them yet; the row in ``store_info`` then makes the switch in one
 commit. A migration that fails or is killed leaves the old store to its readers, and running it again completes
-it. One that fails also puts the tables back for the older e2analytics to write; after a kill, migrate again
-before the next night. Old versions stay on disk: earlier runs are read from them.
+it. One that fails also puts the tables back for the older e2analytics to write, as far as the disk lets it.
+After a kill that one puts back tables of source rows itself, but cannot write over derived ones: these come
+last, in the last moments of a migration, and after a kill among them migrate again before the next night.
+Old versions stay on disk: earlier runs are read from them.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from deltalake.exceptions import CommitFailedError
+
+from e2analytics.errors import StoreError
 from e2analytics.store import history
 from e2analytics.store.history import StoredTable
 from e2analytics.store.lock import writing
@@ -63,7 +70,8 @@ def migrate(
     Raises
     ------
     StoreError
-        If there is no store, it is newer than this e2analytics, in use, or cannot be read or written.
+        If there is no store, it is newer than this e2analytics, in use, or cannot be read or written, or
+        if the disk has no room for the tables.
     """
     store.check_exists()
     with writing(store.uri):
@@ -72,28 +80,53 @@ def migrate(
             return False
         run = store.runs().row(-1, named=True)
         tables = store.tables(run)
-        changed = {name: at for name, at in tables.items() if is_changed(at.folder, from_version)}
+        changed = {
+            name: tables[name]
+            for name in sorted(tables, key=_is_derived)
+            if is_changed(tables[name].folder, from_version)
+        }
+        _check_room(store, changed)
         announce(Plan(from_version, SCHEMA_VERSION, _rows(store, changed)))
         versions = {name: at.version for name, at in tables.items()}
         try:
             for name, at in changed.items():
                 report_progress(name)
                 versions[name] = _rewrite(store, name, at)
+            history.add(
+                store.delta,
+                {
+                    "schema_version": SCHEMA_VERSION,
+                    "key_check": store.key_check(),
+                    "migrated_at": datetime.now(UTC),
+                    "migrated_run_id": run["run_id"],
+                    "table_versions": json.dumps(versions, sort_keys=True),
+                },
+            )
         except BaseException:
             # So that the older e2analytics can go on writing to its store.
             _put_back(store, changed)
             raise
-        history.add(
-            store.delta,
-            {
-                "schema_version": SCHEMA_VERSION,
-                "key_check": store.key_check(),
-                "migrated_at": datetime.now(UTC),
-                "migrated_run_id": run["run_id"],
-                "table_versions": json.dumps(versions, sort_keys=True),
-            },
-        )
     return True
+
+
+def _is_derived(name: str) -> bool:
+    return _contract(name) not in CANONICAL
+
+
+def _contract(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def _check_room(store: Store, tables: dict[str, StoredTable]) -> None:
+    if "://" in store.uri:
+        return
+    needed = sum(store.delta.n_bytes(at.folder, at.version) for at in tables.values())
+    free = shutil.disk_usage(store.uri).free
+    if needed > free:
+        raise StoreError(
+            f"The store {store.uri} needs about {needed / 1e6:,.1f} MB more to be migrated; its disk has "
+            f"{free / 1e6:,.1f} MB. Make room, then run the command again; nothing was written."
+        )
 
 
 def _rows(store: Store, tables: dict[str, StoredTable]) -> dict[str, int]:
@@ -101,14 +134,16 @@ def _rows(store: Store, tables: dict[str, StoredTable]) -> dict[str, int]:
 
 
 def _put_back(store: Store, tables: dict[str, StoredTable]) -> None:
+    # On a full disk not even this can be written: the error to tell is the one before.
     for at in tables.values():
-        store.delta.put_back(at.folder, at.version)
+        with suppress(StoreError, CommitFailedError):
+            store.delta.put_back(at.folder, at.version)
 
 
 def _rewrite(store: Store, name: str, at: StoredTable) -> int:
     """Write a table with today's columns; return its Delta version."""
-    table = name.rpartition("/")[2]
-    if table in CANONICAL:
+    if not _is_derived(name):
+        table = _contract(name)
         write_rows(store.delta, name, Sliced({table: store.categorical_rows(name, at)}), table)
     else:
         store.delta.write(name, store.rows(name, at), "overwrite")

@@ -18,7 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from shlex import quote
 from typing import Any
+from urllib.parse import unquote
 
 import polars as pl
 
@@ -44,11 +46,13 @@ class Store:
     Parameters
     ----------
     uri
-        A path, or what Delta Lake takes for one (``s3://...``).
+        A path, or what Delta Lake takes for one (``s3://...``). ``file:///...`` is a path, so that both
+        names of a folder have one lock.
     """
 
     def __init__(self, uri: str) -> None:
-        self.uri = uri.rstrip("/")
+        path = unquote(uri.removeprefix("file://")) if uri.startswith("file:///") else uri
+        self.uri = path.rstrip("/")
         self.delta = DeltaTables(self.uri)
 
     def exists(self) -> bool:
@@ -71,7 +75,7 @@ class Store:
         if version < SCHEMA_VERSION:
             raise StoreError(
                 f"The store {self.uri} has schema version {version}; this e2analytics reads version "
-                f"{SCHEMA_VERSION}. Migrate it: e2analytics store migrate --store {self.uri}"
+                f"{SCHEMA_VERSION}. Migrate it: e2analytics store migrate --store {quote(self.uri)}"
             )
         if key_check is not None and self.key_check() != key_check:
             raise ConfigurationError(
@@ -90,7 +94,7 @@ class Store:
         if not self.exists():
             raise StoreError(
                 f"There is no store at {self.uri}. "
-                f"Make one: e2analytics run --drop DIR --store {self.uri}"
+                f"Make one: e2analytics run --drop DIR --store {quote(self.uri)}"
             )
 
     def schema_version(self) -> int:
