@@ -374,13 +374,13 @@ def _posterior(
         ms=readings.ms,
         dose_mg_per_week=readings.dose_mg_per_week,
         covariates=columns["of_draw"],
+        day=readings.day.astype(float),
+        segment=np.zeros(len(readings.day), np.int64),
         n_men=len(men),
     )
     model = fit.fit(draws, COVARIATES, priors={**fit.PRIORS, **COVARIATE_PRIORS})
     effects = predict.random_effects(model, draws)
-    taken = predict.RandomEffects(
-        effects.mean[man], effects.covariance[man], effects.fall_per_parameter[man]
-    )
+    taken = effects.take(man)
     return predict.predict(model, taken, columns["of_man"][man], dose_mg_per_week)
 
 

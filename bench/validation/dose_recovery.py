@@ -6,7 +6,7 @@ Out   one dictionary of sums per cohort, to be added up over cohorts
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from scipy.special import expit, logit
 from e2analytics.models.dose_response.draw_check import inliers
 from e2analytics.models.dose_response.exceedance import Levels, probabilities
 from e2analytics.models.dose_response.fit import DoseResponse, fit
-from e2analytics.models.dose_response.predict import predict, random_effects
+from e2analytics.models.dose_response.predict import ahead, predict, random_effects
 from e2analytics.models.dose_response.types import Draws
 from e2analytics.models.normal import Z95
 from e2analytics.simulate import parameters as world
@@ -61,12 +61,8 @@ def recover(plan: CohortDesign) -> Recovered:
 def judged(model: DoseResponse, drawn: DoseCohort, draws: Draws) -> pl.DataFrame:
     """Return every man's E2 off the drug and now, estimated from ``draws``, with the truth."""
     dose = drawn.dose_mg_per_week
-    found = predict(
-        model,
-        random_effects(model, draws),
-        drawn.usual,
-        np.column_stack([np.zeros(len(dose)), dose]),
-    )
+    now = ahead(model, random_effects(model, draws), drawn.day, drawn.segment)
+    found = predict(model, now, drawn.usual, np.column_stack([np.zeros(len(dose)), dose]))
     levels = Levels(
         found.mean[:, 0],
         found.sd[:, 0],
@@ -216,6 +212,8 @@ def early_draws(
             drawn.is_ms[man],
             drawn.dose_mg_per_week[man],
             drawn.usual[man] + np.column_stack([np.zeros(len(man)), swing]),
+            drawn.day[man],
+            drawn.segment[man],
             drawn.draws.n_men,
         ),
         days,
@@ -232,7 +230,7 @@ def same_effect(model: DoseResponse, dose: np.ndarray, felt: np.ndarray) -> np.n
 
 def joined(one: Draws, more: Draws) -> Draws:
     """Return the draws of both."""
-    columns = ("man", "low_pg_ml", "high_pg_ml", "ms", "dose_mg_per_week", "covariates")
+    columns = [each.name for each in fields(Draws) if each.name != "n_men"]
     return Draws(
         *(np.concatenate([getattr(one, name), getattr(more, name)]) for name in columns), one.n_men
     )

@@ -6,7 +6,7 @@ Out   the draws as the model takes them, and every man's true log E2 off the dru
 Fast, for thousands of cohorts; the clinics of ``generate`` have calendars, orders and defects as well.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -20,6 +20,8 @@ Vector = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 COVARIATES: Final = ("constant", "log_testosterone")
+_NOTHING: Final = 1e-6
+_DRIFT_DAYS: Final = 270.0  # assumption
 TRUE: Final = Population(
     coefficients=np.array([np.log(world.E2_OFF_DRUG_PG_ML), world.E2_PER_LOG_TESTOSTERONE]),
     logit_emax=float(np.log(world.EMAX / (1 - world.EMAX))),
@@ -27,6 +29,9 @@ TRUE: Final = Population(
     log_sd_level=float(np.log(world.E2_BETWEEN_SD)),
     response_per_level=-0.1,  # assumption: high men fall a little further
     log_sd_response=float(np.log(world.RESPONSE_SD)),
+    log_sd_movement=float(np.log(_NOTHING)),
+    log_days_movement=float(np.log(_DRIFT_DAYS)),
+    log_sd_jump=float(np.log(_NOTHING)),
     assays=Assays(
         sd_ms=float(np.hypot(world.E2_WITHIN_SD, world.MS_CV)),
         ia_slope=world.IA_SLOPE,
@@ -35,7 +40,7 @@ TRUE: Final = Population(
         ia_sd_pg_ml=world.IA_SCATTER_PG_ML,
     ),
 )
-"""Parameters common to the men of a plan."""
+"""Parameters common to the men of a plan, where nothing moves."""
 DOSES_MG_PER_WEEK: Final = (0.25, 0.5, 1.0, 1.5, 3.0)
 DRAWS_OF_A_MAN: Final = (1, 2, 4, 8, 16)
 _LIMITS_PG_ML: Final = {"ms": (2.0, 5.0), "ia": (15.0, 24.0)}
@@ -63,6 +68,10 @@ class CohortDesign:
         Of the readings' errors, at the same standard deviation.
     wrong_unit_share : float
         Share of results that are pmol/L and said to be pg/mL, or the reverse.
+    drift_sd, drift_days : float
+        SD of men's slow movement on the log scale, and its time constant.
+    step_share, step_sd : float
+        Share of men whose testosterone order changes once, and the SD of the lasting step that it brings.
     seed : int
         Of all chance.
     """
@@ -73,7 +82,22 @@ class CohortDesign:
     dose_law: Literal["emax", "log_linear"] = "emax"
     tails: Literal["normal", "heavy"] = "normal"
     wrong_unit_share: float = 0.0
+    drift_sd: float = 0.0
+    drift_days: float = _DRIFT_DAYS
+    step_share: float = 0.0
+    step_sd: float = 0.2
     seed: int = 0
+
+    @property
+    def truth(self) -> Population:
+        """Parameters common to the men of this plan."""
+        step_sd = self.step_sd if self.step_share else 0.0
+        return replace(
+            TRUE,
+            log_sd_movement=float(np.log(max(self.drift_sd, _NOTHING))),
+            log_days_movement=float(np.log(self.drift_days)),
+            log_sd_jump=float(np.log(max(step_sd, _NOTHING))),
+        )
 
 
 @dataclass(frozen=True)
@@ -93,7 +117,11 @@ class DoseCohort:
     n_draws : ndarray of int
         How often.
     off_log_e2, now_log_e2 : ndarray
-        True log E2 off the drug and at his dose.
+        True log E2 off the drug and at his dose, on the day that is asked about.
+    day : ndarray
+        That day: 0 to half a year after his last draw.
+    segment : ndarray of int
+        Changes of his testosterone order until then.
     """
 
     draws: Draws
@@ -103,6 +131,8 @@ class DoseCohort:
     n_draws: NDArray[np.int64]
     off_log_e2: Vector
     now_log_e2: Vector
+    day: Vector
+    segment: NDArray[np.int64]
 
 
 def simulate(plan: CohortDesign) -> DoseCohort:
@@ -124,7 +154,8 @@ def simulate(plan: CohortDesign) -> DoseCohort:
     on = (place >= count[man] // 2) & (dose[man] > 0)
     swing = rng.normal(0, world.TESTOSTERONE_WITHIN_SD, len(man))
     of_draw = np.column_stack([np.ones(len(man)), usual[man, 1] + swing])
-    eta = off[man] + TRUE.coefficients[1] * swing + np.where(on, falls[man], 0.0)
+    moved = _movement(plan, count)
+    eta = off[man] + TRUE.coefficients[1] * swing + np.where(on, falls[man], 0.0) + moved.at_draws
     reading = read(eta, is_ms[man], plan, rng)
     slipped = rng.random(len(man)) < plan.wrong_unit_share
     factor = np.where(rng.random(len(man)) < 0.5, _PMOL, 1 / _PMOL)
@@ -137,9 +168,48 @@ def simulate(plan: CohortDesign) -> DoseCohort:
         ms=is_ms[man],
         dose_mg_per_week=np.where(on, dose[man], 0.0),
         covariates=of_draw,
+        day=moved.day_of_draw,
+        segment=moved.segment_of_draw,
         n_men=n,
     )
-    return DoseCohort(draws, usual, dose, is_ms, count, off, off + falls)
+    off = off + moved.now
+    return DoseCohort(draws, usual, dose, is_ms, count, off, off + falls, moved.day, moved.segment)
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """When men were drawn, how they had moved by then (m,), and by the day that is asked about (n,)."""
+
+    day_of_draw: Vector
+    segment_of_draw: NDArray[np.int64]
+    at_draws: Vector
+    day: Vector
+    segment: NDArray[np.int64]
+    now: Vector
+
+
+def _movement(plan: CohortDesign, count: NDArray[np.int64]) -> _Moved:
+    """Move men of some draws each, by chance of its own: what does not move is the same in every plan."""
+    rng, n = np.random.default_rng([plan.seed, 1]), len(count)
+    most = int(count.max(initial=0)) + 1
+    # A draw every three to six months; the last of the columns is the day that is asked about.
+    gaps = rng.uniform(90.0, 180.0, (n, most))
+    is_asked = np.arange(most) == count[:, None]
+    gaps = np.where(is_asked, rng.uniform(0.0, 180.0, (n, most)), gaps)
+    gaps[:, 0] = np.where(count > 0, rng.uniform(0.0, 365.0, n), gaps[:, 0])
+    day = np.cumsum(gaps, axis=1)
+    noise = plan.drift_sd * rng.standard_normal((n, most))
+    moved, kept = noise.copy(), np.exp(-gaps / plan.drift_days)
+    for j in range(1, most):
+        moved[:, j] = kept[:, j] * moved[:, j - 1] + np.sqrt(1 - kept[:, j] ** 2) * noise[:, j]
+    at = np.arange(n), count
+    changes_on = np.where(
+        rng.random(n) < plan.step_share, day[:, 0] + rng.random(n) * (day[at] - day[:, 0]), np.inf
+    )
+    segment = (day >= changes_on[:, None]).astype(np.int64)
+    moved = moved + segment * plan.step_sd * rng.standard_normal(n)[:, None]
+    drawn = np.arange(most) < count[:, None]
+    return _Moved(day[drawn], segment[drawn], moved[drawn], day[at], segment[at], moved[at])
 
 
 def fall(dose_mg_per_week: Vector, plan: CohortDesign) -> Vector:

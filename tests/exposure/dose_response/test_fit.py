@@ -2,6 +2,7 @@
 
 import polars as pl
 import pytest
+from e2analytics.models.dose_response.integration import integrate
 from polars.testing import assert_frame_equal
 
 from e2analytics.exposure.dose_response import predict
@@ -9,7 +10,6 @@ from e2analytics.exposure.dose_response.fit import DoseResponseResult, estimate
 from e2analytics.exposure.draws import link_draws
 from e2analytics.exposure.episodes import find_episodes
 from e2analytics.models.dose_response import predict as model_predict
-from e2analytics.models.dose_response.integration import integrate
 from e2analytics.settings import FlagSettings
 from e2analytics.tables.check import check
 from e2analytics.tables.registry import TABLES

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from e2analytics.models.dose_response.fit import DoseResponse, fit
-from e2analytics.models.dose_response.predict import predict, random_effects, suppression
+from e2analytics.models.dose_response.predict import ahead, predict, random_effects, suppression
 from e2analytics.models.dose_response.types import PARAMETERS
 from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, CohortDesign, DoseCohort, simulate
 
@@ -42,7 +42,7 @@ def henderson(men: DoseCohort, man: int) -> tuple[np.ndarray, np.ndarray]:
     design = np.hstack([fixed, own_part])
     information = design.T @ design / TRUE.assays.sd_ms**2
     p = fixed.shape[1]
-    information[p:, p:] += np.kron(np.eye(n), TRUE.precision(2))
+    information[p:, p:] += np.kron(np.eye(n), np.linalg.inv(TRUE.spreads.of_effects))
     covariance = np.linalg.inv(information)
     one_mg = TRUE.effect(np.array([0.0, 1.0]))
     wanted = np.zeros((2, p + 2 * n))
@@ -134,14 +134,15 @@ def test_suppression_is_the_average_man_s():
     np.testing.assert_allclose(low, high)  # nothing is left open
 
 
-def held(n_men: int, seeds: range) -> dict[str, np.ndarray]:
+def held(n_men: int, seeds: range, **world: float) -> dict[str, np.ndarray]:
     """Return whether the men's intervals hold the truth, 50 and 95 %, off the drug and now, by number of draws."""
     inside: dict[str, list[np.ndarray]] = {"off": [], "now": [], "draws": []}
     for seed in seeds:
-        men = simulate(CohortDesign(n_men=n_men, seed=seed))
+        men = simulate(CohortDesign(n_men=n_men, seed=seed, **world))
         model = fit(men.draws, COVARIATES)
         doses = np.column_stack([np.zeros(n_men), men.dose_mg_per_week])
-        found = predict(model, random_effects(model, men.draws), men.usual, doses)
+        now = ahead(model, random_effects(model, men.draws), men.day, men.segment)
+        found = predict(model, now, men.usual, doses)
         truth = np.column_stack([men.off_log_e2, men.now_log_e2])
         away = np.abs(truth - found.mean) / found.sd
         for i, name in enumerate(("off", "now")):
@@ -164,6 +165,27 @@ def check(found: dict[str, np.ndarray]) -> None:
 
 def test_men_s_intervals_hold_the_truth_as_often_as_they_say():
     check(held(3000, range(1)))
+
+
+def test_men_s_intervals_hold_the_truth_where_men_move():
+    check(held(3000, range(1, 2), drift_sd=0.25, step_share=0.2))
+
+
+def test_later_on_a_man_is_as_sure_as_he_was_but_for_his_movement():
+    plan = CohortDesign(n_men=30, drift_sd=0.3, step_share=0.5, seed=6)
+    men, moves = simulate(plan), dataclasses.replace(KNOWN, vector=plan.truth.vector)
+    effects = random_effects(moves, men.draws)
+    after = effects.day + 10_000.0
+
+    later = ahead(moves, effects, after, effects.segment)
+    changed = ahead(moves, effects, after, effects.segment + 2)
+
+    np.testing.assert_allclose(later.mean[:, :2], effects.mean[:, :2])
+    np.testing.assert_allclose(later.mean[:, 2], 0, atol=1e-12)
+    np.testing.assert_allclose(later.covariance[:, 2, 2], 0.09)
+    wider = changed.covariance - later.covariance
+    np.testing.assert_allclose(wider[:, 0, 0], 2 * 0.04)
+    assert np.count_nonzero(wider) == 30
 
 
 @pytest.mark.slow

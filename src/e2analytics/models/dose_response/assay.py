@@ -60,18 +60,25 @@ class Likelihood:
     ----------
     value : ndarray
         Log density of an exact reading, log probability of a censored one.
-    slope : ndarray
-        Derivative by the level.
-    information : ndarray
-        What the reading tells of the level: the curvature, where it bends the right way; at least 0.
+    by_level : callable
+        Gives ``slope`` and ``information``: they cost as much as the value, and are rarely wanted.
     partials : callable
         Given a weight for each level (m, k), the weighted sums (m, 5) of derivatives by ``PARAMETERS``.
     """
 
     value: Matrix
-    slope: Matrix
-    information: Matrix
+    by_level: Callable[[], tuple[Matrix, Matrix]]
     partials: Callable[[Matrix], Matrix]
+
+    @property
+    def slope(self) -> Matrix:
+        """Derivative by the level, shape (m, k)."""
+        return self.by_level()[0]
+
+    @property
+    def information(self) -> Matrix:
+        """What the reading tells of the level: the curvature, where it bends the right way; at least 0."""
+        return self.by_level()[1]
 
 
 def on_scale(reading_pg_ml: Vector, ms: NDArray[np.bool_], assays: Assays) -> Vector:
@@ -83,9 +90,16 @@ def on_scale(reading_pg_ml: Vector, ms: NDArray[np.bool_], assays: Assays) -> Ve
 
 def expected(level: Matrix, ms: NDArray[np.bool_], assays: Assays) -> tuple[Matrix, Matrix]:
     """Return where readings lie on that scale at a level, and how steeply, of the shape of ``level``."""
-    steep = assays.ia_slope * assays.ia_cv / assays.ia_sd_pg_ml * np.exp(level)
-    root = np.sqrt(1 + steep**2)
-    return np.where(ms, level, np.arcsinh(steep)), np.where(ms, 1.0, steep / root)
+    at, slope = _expected_immunoassay(level, assays)
+    return np.where(ms, level, at), np.where(ms, 1.0, slope())
+
+
+def _expected_immunoassay(level: Matrix, assays: Assays) -> tuple[Matrix, Callable[[], Matrix]]:
+    """Return where immunoassay reads at a level, on its scale, and what gives how steeply."""
+    steep = np.exp(level + np.log(assays.ia_slope * assays.ia_cv / assays.ia_sd_pg_ml))
+    root = np.sqrt(1 + steep * steep)
+    # arcsinh, of what is never negative: a fifth of its time.
+    return np.log(steep + root), lambda: steep / root
 
 
 def level_per_constant(level: Vector, reading_pg_ml: Vector, assays: Assays) -> Vector:
@@ -100,11 +114,16 @@ def exact_immunoassay(level: Matrix, reading_pg_ml: Vector, assays: Assays) -> L
     cv, sd = assays.ia_cv, assays.ia_sd_pg_ml
     q = _in_errors(reading_pg_ml, assays)[:, None]
     root = np.sqrt(1 + q**2)
-    at, slope = expected(level, np.zeros((1, 1), bool), assays)
+    at, steepness = _expected_immunoassay(level, assays)
     error = (np.arcsinh(q) - at) / cv
-    value = -0.5 * error**2 - (np.log(sd * root) + 0.5 * np.log(2 * np.pi))
+    value = -0.5 * error * error - (np.log(sd * root) + 0.5 * np.log(2 * np.pi))
+
+    def by_level() -> tuple[Matrix, Matrix]:
+        slope = steepness()
+        return error * slope / cv, (slope / cv) ** 2
 
     def partials(weight: Matrix) -> Matrix:
+        slope = steepness()
         ratio, total = (q / root)[:, 0], _mean(weight)
         errors, slopes = _mean(weight, error), _mean(weight, error, slope)
         stretch = (errors * ratio - slopes) / cv
@@ -113,7 +132,7 @@ def exact_immunoassay(level: Matrix, reading_pg_ml: Vector, assays: Assays) -> L
         by_sd = stretch - total * (1 - ratio**2)
         return np.stack([np.zeros_like(total), slopes / cv, by_constant, by_cv, by_sd], axis=-1)
 
-    return Likelihood(value, error * slope / cv, (slope / cv) ** 2, partials)
+    return Likelihood(value, by_level, partials)
 
 
 def censored_ms(level: Matrix, low_pg_ml: Vector, high_pg_ml: Vector, assays: Assays) -> Likelihood:
@@ -127,8 +146,10 @@ def censored_ms(level: Matrix, low_pg_ml: Vector, high_pg_ml: Vector, assays: As
         by_sd = _mean(weight, _times(a, inside.at_low) - _times(b, inside.at_high))
         return np.column_stack([by_sd, np.zeros((len(by_sd), 4))])
 
-    slope, information = inside.mean / assays.sd_ms, (1 - inside.variance) / assays.sd_ms**2
-    return Likelihood(inside.log_mass, slope, information, partials)
+    def by_level() -> tuple[Matrix, Matrix]:
+        return inside.mean / assays.sd_ms, (1 - inside.variance) / assays.sd_ms**2
+
+    return Likelihood(inside.log_mass, by_level, partials)
 
 
 def censored_immunoassay(
@@ -136,14 +157,19 @@ def censored_immunoassay(
 ) -> Likelihood:
     """Return the likelihood of censored readings; bounds of shape (m,), 0 and inf where open."""
     ms = np.zeros(len(low_pg_ml), bool)
-    at, slope = expected(level, np.zeros((1, 1), bool), assays)
+    at, steepness = _expected_immunoassay(level, assays)
     # What is open below may read anything, also less than nothing.
     low = np.where(low_pg_ml > 0, on_scale(low_pg_ml, ms, assays), -np.inf)[:, None]
     high = on_scale(high_pg_ml, ms, assays)[:, None]
     a, b = (low - at) / assays.ia_cv, (high - at) / assays.ia_cv
     inside = interval(a, b)
 
+    def by_level() -> tuple[Matrix, Matrix]:
+        slope = steepness() / assays.ia_cv
+        return inside.mean * slope, (1 - inside.variance) * slope**2
+
     def partials(weight: Matrix) -> Matrix:
+        slope = steepness()
         total = np.zeros((len(low_pg_ml), len(PARAMETERS)))
         total[:, 1] = _mean(weight, inside.mean, slope) / assays.ia_cv
         for bound, z, density, sign in (
@@ -161,8 +187,7 @@ def censored_immunoassay(
             total[:, 4] -= stretch
         return total
 
-    information = (1 - inside.variance) * (slope / assays.ia_cv) ** 2
-    return Likelihood(inside.log_mass, inside.mean * slope / assays.ia_cv, information, partials)
+    return Likelihood(inside.log_mass, by_level, partials)
 
 
 def _mean(weight: Matrix, *values: Matrix) -> Vector:

@@ -6,16 +6,18 @@ Out   a z score for each draw; which draws are kept
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from e2analytics.models.dose_response import assay
+from e2analytics.models.dose_response.batches import Batch, batches
 from e2analytics.models.dose_response.fit import DoseResponse
-from e2analytics.models.dose_response.integration import design
-from e2analytics.models.dose_response.predict import RandomEffects, random_effects
+from e2analytics.models.dose_response.propagation import integrate
 from e2analytics.models.dose_response.types import Draws
+from e2analytics.models.threads import one_blas_thread, side_by_side
 
 Vector = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -25,28 +27,36 @@ OUTLIER_BEYOND_SD: Final = 4.0
 men's levels, with results in a wrong unit, with heavy tails and with neither."""
 _ROUNDS = 2
 _LEAST_DRAWS = 4
-_MOST_LEVERAGE = 0.99
+_LEAST_PRECISION = 1e-6
 
 
-def z_scores(response: DoseResponse, effects: RandomEffects, draws: Draws) -> Vector:
+def z_scores(response: DoseResponse, draws: Draws) -> Vector:
     """Return how far each draw lies from where it was to be expected without it, shape (m,).
 
-    In standard deviations of the predictive distribution: the man's posterior less this draw (in closed
-    form, exact for mass spectrometry), and the reading's own error. A censored result counts from its
+    In standard deviations of the predictive distribution: what the man's other draws say of that day, which may
+    be movement, and the reading's own error. Exact for mass spectrometry. A censored result counts from its
     nearer bound, and 0 where the expectation lies inside.
     """
     population = response.population
-    z = design((draws.dose_mg_per_week > 0).astype(float), 2)
-    level = draws.covariates @ population.coefficients
-    level = level + population.effect(draws.dose_mg_per_week).log_ratio
-    level = level + np.einsum("mi,mi->m", z, effects.mean[draws.man])
-    left_open = np.einsum("mi,mij,mj->m", z, effects.covariance[draws.man], z)
+    numbered = np.arange(len(draws.man), dtype=float)
+    # Draws change their order in batches: each takes its number along.
+    marked = replace(draws, covariates=np.column_stack([draws.covariates, numbered]))
+    level, left_open = np.empty((2, len(draws.man)))
+
+    def one(batch: Batch) -> None:
+        place = batch.draws.covariates[:, -1].astype(np.int64)
+        plain = replace(batch.draws, covariates=batch.draws.covariates[:, :-1])
+        found = integrate(replace(batch, draws=plain), population)
+        precision = np.maximum(1 / found.variance - found.sites.precision, _LEAST_PRECISION)
+        shift = found.mean / found.variance - found.sites.shift
+        level[place], left_open[place] = shift / precision, 1 / precision
+
+    with one_blas_thread():
+        side_by_side(one, batches(marked))
     at, slope = assay.expected(level, draws.ms, population.assays)
     scale = np.where(draws.ms, population.assays.sd_ms, population.assays.ia_cv)
-    information = (slope / scale) ** 2
-    leverage = np.where(draws.is_exact, information * left_open, 0.0).clip(max=_MOST_LEVERAGE)
     # On the scale of the reading: its error, and what is left open of the level.
-    spread = scale * np.sqrt(np.where(draws.is_exact, 1 - leverage, 1 + information * left_open))
+    spread = scale * np.sqrt(1 + (slope / scale) ** 2 * left_open)
     low = np.where(
         draws.low_pg_ml > 0, assay.on_scale(draws.low_pg_ml, draws.ms, population.assays), -np.inf
     )
@@ -64,7 +74,7 @@ def inliers(response: DoseResponse, draws: Draws) -> Flags:
     for _ in range(_ROUNDS):
         rows = np.flatnonzero(kept)
         left = draws.take(rows)
-        away = np.abs(z_scores(response, random_effects(response, left), left))
+        away = np.abs(z_scores(response, left))
         farthest, last = np.zeros(draws.n_men), np.zeros(draws.n_men, np.int64)
         np.maximum.at(farthest, left.man, away)
         last[left.man] = np.arange(len(rows))

@@ -12,22 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from e2analytics.models.dose_response import assay
-from e2analytics.models.dose_response.blocks import blocks
+from e2analytics.models.dose_response import assay, state_space
+from e2analytics.models.dose_response.batches import Batch, batches
 from e2analytics.models.dose_response.fit import DoseResponse
-from e2analytics.models.dose_response.integration import (
-    design,
-    find_mode,
-    integrate,
-    likelihoods,
-    sums_by_effect,
-)
-from e2analytics.models.dose_response.types import Block, Draws, Population, Posterior
+from e2analytics.models.dose_response.propagation import integrate
+from e2analytics.models.dose_response.state_space import LastState
+from e2analytics.models.dose_response.types import Draws, Population
 from e2analytics.models.normal import Z95
 from e2analytics.models.threads import one_blas_thread, side_by_side
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 _SHIFTING = 4
 """Parameters other than the coefficients that shift levels: Emax, ED50, slope and constant of immunoassay."""
@@ -35,22 +31,39 @@ _SHIFTING = 4
 
 @dataclass(frozen=True, slots=True)
 class RandomEffects:
-    """Own level and response of n men (log pg/mL, log ratio), given their draws.
+    """The own level, response and movement of n men, given their draws, as of a day of each man's effects.
 
     Attributes
     ----------
-    mean : ndarray, shape (n, 2)
-        Posterior mean; that of all men, 0, for a man without a draw.
-    covariance : ndarray, shape (n, 2, 2)
+    mean : ndarray, shape (n, 3)
+        Posterior mean of level (log pg/mL), response (log ratio) and movement (log ratio); that of all men, 0,
+        for a man without a draw.
+    covariance : ndarray, shape (n, 3, 3)
         Posterior covariance at the estimated parameters.
-    fall_per_parameter : ndarray, shape (n, 2, p + 4)
+    fall_per_parameter : ndarray, shape (n, 3, p + 4)
         How far the mean falls when a parameter rises: coefficients, Emax, ED50, and immunoassay's slope
         and constant.
+    day : ndarray, shape (n,)
+        As of when: his last draw; minus infinity without one.
+    segment : ndarray of int, shape (n,)
+        Changes of the testosterone order until then.
     """
 
     mean: Matrix
     covariance: NDArray[np.float64]
     fall_per_parameter: NDArray[np.float64]
+    day: Vector
+    segment: Integers
+
+    def take(self, men: Integers) -> RandomEffects:
+        """Return some of the men, in the order asked for."""
+        return RandomEffects(
+            self.mean[men],
+            self.covariance[men],
+            self.fall_per_parameter[men],
+            self.day[men],
+            self.segment[men],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +80,7 @@ class Predicted:
 
 
 def random_effects(response: DoseResponse, draws: Draws) -> RandomEffects:
-    """Return the own level and response of every man at fixed parameters.
+    """Return every man's own level, response and movement after his last draw, at fixed parameters.
 
     Parameters
     ----------
@@ -77,36 +90,60 @@ def random_effects(response: DoseResponse, draws: Draws) -> RandomEffects:
         Their draws, with the covariates of the fit. A man's result does not depend on the others.
     """
     population = response.population
-    n, n_covariates = draws.n_men, draws.covariates.shape[1]
+    n, n_columns = draws.n_men, draws.covariates.shape[1] + _SHIFTING
+    unseen = np.zeros((3, 3))
+    unseen[:2, :2] = population.spreads.of_effects
+    unseen[2, 2] = np.exp(2 * population.log_sd_movement)
     result = RandomEffects(
-        np.zeros((n, 2)),
-        np.broadcast_to(np.linalg.inv(population.precision(2)), (n, 2, 2)).copy(),
-        np.zeros((n, 2, n_covariates + _SHIFTING)),
+        np.zeros((n, 3)),
+        np.broadcast_to(unseen, (n, 3, 3)).copy(),
+        np.zeros((n, 3, n_columns)),
+        np.full(n, -np.inf),
+        np.zeros(n, np.int64),
     )
-    of_one_kind = list(blocks(draws))
+    of_one_kind = list(batches(draws))
 
-    def one(block: Block) -> tuple[Posterior, NDArray[np.float64]]:
-        mode = find_mode(block, population)
-        fall_per_parameter = np.einsum(
-            "bij,bjq->biq", mode.covariance, _shift_information(block, population, mode.mean)
+    def one(batch: Batch) -> LastState:
+        found = integrate(batch, population)
+        columns = shifts(batch, population, found.mean)
+        sites, average = found.sites, batch.average(population)
+        return state_space.last_state(
+            batch.times,
+            population.spreads,
+            batch.grid(sites.precision),
+            batch.grid(sites.shift - sites.precision * average),
+            np.stack([batch.grid(column) for column in columns.T], axis=1),
         )
-        return integrate(block, population, mode).posterior, fall_per_parameter
 
     with one_blas_thread():
         found = side_by_side(one, of_one_kind)
-    for block, (posterior, fall_per_parameter) in zip(of_one_kind, found, strict=True):
-        men = block.men
-        if block.n_effects == 2:
-            result.mean[men], result.covariance[men] = posterior.mean, posterior.covariance
-            result.fall_per_parameter[men] = fall_per_parameter
-        else:
-            # Never seen on the drug, a man responds as men of his level do.
-            follows = np.array([1.0, population.response_per_level])
-            result.mean[men] = posterior.mean * follows
-            result.covariance[men] = posterior.covariance * np.outer(follows, follows)
-            result.covariance[men, 1, 1] += np.exp(2 * population.log_sd_response)
-            result.fall_per_parameter[men] = fall_per_parameter * follows[:, None]
+    for batch, last in zip(of_one_kind, found, strict=True):
+        men, rows = batch.men, np.append(batch.first[1:], len(batch.place)) - 1
+        result.mean[men] = last.mean.T
+        result.covariance[men] = last.covariance.transpose(2, 0, 1)
+        result.fall_per_parameter[men] = last.fall_per_parameter.transpose(2, 0, 1)
+        result.day[men], result.segment[men] = batch.draws.day[rows], batch.draws.segment[rows]
     return result
+
+
+def ahead(
+    response: DoseResponse, effects: RandomEffects, day: Vector, segment: Integers
+) -> RandomEffects:
+    """Return the same men on later days (n,), after as many changes of the testosterone order (n,)."""
+    population = response.population
+    kept = np.exp(-np.maximum(day - effects.day, 0.0) / np.exp(population.log_days_movement))
+    of_state = np.stack([np.ones_like(kept), np.ones_like(kept), kept], axis=1)
+    covariance = effects.covariance * of_state[:, :, None] * of_state[:, None, :]
+    covariance[:, 2, 2] += np.exp(2 * population.log_sd_movement) * (1 - kept**2)
+    changes = np.maximum(segment - effects.segment, 0)
+    covariance[:, 0, 0] += np.exp(2 * population.log_sd_jump) * changes
+    return RandomEffects(
+        effects.mean * of_state,
+        covariance,
+        effects.fall_per_parameter * of_state[:, :, None],
+        day,
+        segment,
+    )
 
 
 def predict(
@@ -116,7 +153,7 @@ def predict(
     dose_mg_per_week: Matrix,
     covariate_variance: Vector | None = None,
 ) -> Predicted:
-    """Return log E2 at steady state under doses.
+    """Return log E2 at steady state under doses, on the day of ``effects`` (``ahead`` gives later ones).
 
     Parameters
     ----------
@@ -132,7 +169,8 @@ def predict(
     population = response.population
     dose = population.effect(dose_mg_per_week)
     n_covariates = covariates.shape[1]
-    z = np.stack([np.ones_like(dose_mg_per_week), dose_mg_per_week > 0], axis=-1)
+    ones = np.ones_like(dose_mg_per_week)
+    z = np.stack([ones, dose_mg_per_week > 0, ones], axis=-1)
     mean = (covariates @ population.coefficients)[:, None] + dose.log_ratio
     mean = mean + np.einsum("nki,ni->nk", z, effects.mean)
     moved = np.zeros((*dose_mg_per_week.shape, n_covariates + _SHIFTING))
@@ -141,7 +179,7 @@ def predict(
     moved[..., n_covariates + 1] = dose.by_log_ed50
     moved -= np.einsum("nki,niq->nkq", z, effects.fall_per_parameter)
     covariance = np.einsum("nki,nij,nlj->nkl", z, effects.covariance, z)
-    covariance += np.einsum("nkq,qr,nlr->nkl", moved, _covariance(response), moved)
+    covariance += np.einsum("nkq,qr,nlr->nkl", moved, covariance_of_shifts(response), moved)
     if covariate_variance is not None:
         covariance += covariate_variance[:, None, None]
     return Predicted(mean, covariance)
@@ -157,7 +195,7 @@ def suppression(response: DoseResponse, dose_mg_per_week: Vector) -> tuple[Vecto
     return low, 1 - np.exp(dose.log_ratio), high
 
 
-def _covariance(response: DoseResponse) -> Matrix:
+def covariance_of_shifts(response: DoseResponse) -> Matrix:
     """Return the covariance of the parameters that shift levels."""
     shifting = [
         *response.names[: response.n_covariates],
@@ -170,36 +208,18 @@ def _covariance(response: DoseResponse) -> Matrix:
     return response.covariance[np.ix_(at, at)]
 
 
-def _shift_information(block: Block, population: Population, mode: Matrix) -> NDArray[np.float64]:
-    """Return the sums over a man's draws of information x design x shift by parameter, (b, e, p + 4)."""
-    n, effects, assays = len(block.men), block.n_effects, population.assays
-    cells = block.cells
-    dose = population.effect(cells.dose_mg_per_week)
-    count = cells.gram[:, 0, 0]
-    shift = np.column_stack(
+def shifts(batch: Batch, population: Population, log_e2: Vector) -> Matrix:
+    """Return by how much parameters move what is expected at each draw, shape (m, p + 4)."""
+    draws = batch.draws
+    dose = population.effect(draws.dose_mg_per_week)
+    bound = np.where(np.isfinite(draws.high_pg_ml), draws.high_pg_ml, draws.low_pg_ml)
+    by_constant = assay.level_per_constant(log_e2, bound, population.assays)
+    return np.column_stack(
         [
-            cells.gram[:, 0, :-1],
-            count * dose.by_logit_emax,
-            count * dose.by_log_ed50,
-            np.zeros((len(count), 2)),
+            draws.covariates,
+            dose.by_logit_emax,
+            dose.by_log_ed50,
+            ~draws.ms,
+            np.where(draws.ms, 0.0, by_constant),
         ]
     )
-    z = design(cells.on, effects)
-    total = sums_by_effect(cells.man, z, shift / assays.sd_ms**2, n)
-    for rows, level, likelihood in likelihoods(block, population, mode[:, None, :]):
-        draws = rows.draws
-        dose = population.effect(draws.dose_mg_per_week)
-        bound = np.where(np.isfinite(draws.high_pg_ml), draws.high_pg_ml, draws.low_pg_ml)
-        by_constant = assay.level_per_constant(level[:, 0], bound, assays)
-        shift = np.column_stack(
-            [
-                draws.covariates,
-                dose.by_logit_emax,
-                dose.by_log_ed50,
-                ~draws.ms,
-                np.where(draws.ms, 0.0, by_constant),
-            ]
-        )
-        z = design(rows.on, effects)
-        total += sums_by_effect(rows.man, z, shift * likelihood.information[:, :1], n)
-    return total

@@ -1,12 +1,13 @@
-r"""Draws, parameters and posteriors of the dose response.
+r"""Draws and parameters of the dose response.
 
-For draw j of man i, with :math:`u_i` his level and :math:`s_i` his response beyond what his covariates and
-his dose say,
+For draw j of man i at time :math:`t_j`, with :math:`u_i` his level, :math:`s_i` his response beyond what his
+covariates and his dose say, and :math:`z_i` his movement,
 
-.. math:: \eta_{ij} = x_{ij}'\beta + g(d_{ij}) + u_i + on_{ij} s_i,
+.. math:: \eta_{ij} = x_{ij}'\beta + g(d_{ij}) + u_i + on_{ij} s_i + z_i(t_j) + J_i(t_j),
 
-and a reading of :math:`\eta_{ij}` by ``assay``. :math:`u` and :math:`s` are jointly normal over men. A man
-without a draw on the drug needs one effect only.
+and a reading of :math:`\eta_{ij}` by ``assay``. :math:`u` and :math:`s` are jointly normal over men. :math:`z` is a
+stationary Ornstein-Uhlenbeck process; :math:`J` takes a normal step, for good, at each change of the testosterone
+order. ``state_space`` has their algebra, ``propagation`` the likelihood.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from e2analytics.models.dose_response import assay
 from e2analytics.models.dose_response.assay import Assays
 from e2analytics.models.dose_response.dose_effect import Effect, effect
+from e2analytics.models.dose_response.state_space import Spreads
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -32,8 +34,12 @@ PARAMETERS = (
     "log_sd_level",
     "response_per_level",
     "log_sd_response",
+    "log_sd_movement",
+    "log_days_movement",
+    "log_sd_jump",
 )
-"""Parameters common to all men, after the coefficients, in the order of ``Integrated.scores``."""
+"""Parameters common to all men, after the coefficients, in the order of
+``propagation.Integrated.scores``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,10 @@ class Draws:
         Anastrozole in force, at steady state; 0 off it.
     covariates : ndarray, shape (m, p)
         What else the level depends on, the constant included.
+    day : ndarray, shape (m,)
+        When, in days since any day that all share.
+    segment : ndarray of int, shape (m,)
+        Changes of the man's testosterone order until then; never fewer on a later day.
     n_men : int
         Number of men; one may have no draw.
     """
@@ -62,6 +72,8 @@ class Draws:
     ms: Flags
     dose_mg_per_week: Vector
     covariates: Matrix
+    day: Vector
+    segment: Integers
     n_men: int
 
     def take(self, rows: Flags | Integers) -> Draws:
@@ -73,6 +85,8 @@ class Draws:
             self.ms[rows],
             self.dose_mg_per_week[rows],
             self.covariates[rows],
+            self.day[rows],
+            self.segment[rows],
             self.n_men,
         )
 
@@ -95,6 +109,10 @@ class Population:
     log_sd_level, response_per_level, log_sd_response : float
         Men's own levels are normal with that SD; a response is normal around ``response_per_level`` times
         the level, with its own SD.
+    log_sd_movement, log_days_movement : float
+        SD of a man's slow movement at any time, and the days after which 1 / e of it is left.
+    log_sd_jump : float
+        SD of the lasting step that one change of the testosterone order brings.
     assays : Assays
         How the assays read.
     """
@@ -105,11 +123,14 @@ class Population:
     log_sd_level: float
     response_per_level: float
     log_sd_response: float
+    log_sd_movement: float
+    log_days_movement: float
+    log_sd_jump: float
     assays: Assays
 
     @classmethod
     def from_vector(cls, vector: Vector) -> Population:
-        """Return the parameters of a vector (p + 10,): coefficients, then ``PARAMETERS``."""
+        """Return the parameters of a vector (p + 13,): coefficients, then ``PARAMETERS``."""
         rest = dict(zip(PARAMETERS, vector[-len(PARAMETERS) :].tolist(), strict=True))
         return cls(
             vector[: -len(PARAMETERS)],
@@ -118,6 +139,9 @@ class Population:
             rest["log_sd_level"],
             rest["response_per_level"],
             rest["log_sd_response"],
+            rest["log_sd_movement"],
+            rest["log_days_movement"],
+            rest["log_sd_jump"],
             Assays(
                 np.exp(rest["log_sd_ms"]),
                 np.exp(rest["log_ia_slope"]),
@@ -129,7 +153,7 @@ class Population:
 
     @property
     def vector(self) -> Vector:
-        """The parameters as a vector (p + 10,): coefficients, then ``PARAMETERS``."""
+        """The parameters as a vector (p + 13,): coefficients, then ``PARAMETERS``."""
         assays = self.assays
         return np.array(
             [
@@ -144,92 +168,24 @@ class Population:
                 self.log_sd_level,
                 self.response_per_level,
                 self.log_sd_response,
+                self.log_sd_movement,
+                self.log_days_movement,
+                self.log_sd_jump,
             ]
+        )
+
+    @property
+    def spreads(self) -> Spreads:
+        """How men differ and move."""
+        return Spreads(
+            self.log_sd_level,
+            self.response_per_level,
+            self.log_sd_response,
+            self.log_sd_movement,
+            self.log_days_movement,
+            self.log_sd_jump,
         )
 
     def effect(self, dose_mg_per_week: Vector) -> Effect:
         """Return what doses do to log E2 of the average man."""
         return effect(dose_mg_per_week, self.logit_emax, self.log_ed50)
-
-    def precision(self, n_effects: int) -> Matrix:
-        """Return the inverse covariance of the first ``n_effects`` of (level, response)."""
-        level = np.exp(-2 * self.log_sd_level)
-        if n_effects == 1:
-            return np.array([[level]])
-        slope, own = self.response_per_level, np.exp(-2 * self.log_sd_response)
-        return np.array([[level + slope**2 * own, -slope * own], [-slope * own, own]])
-
-    def log_determinant(self, n_effects: int) -> float:
-        """Return the log determinant of that covariance."""
-        return 2 * (self.log_sd_level + (self.log_sd_response if n_effects == 2 else 0.0))
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Draws of one kind within a block, sorted by man; r of them."""
-
-    man: Integers  # within the block
-    draws: Draws
-    on: Vector
-
-
-@dataclass(frozen=True, slots=True)
-class Cells:
-    """Sums over the exact draws by mass spectrometry of a man at a dose; c of them, sorted by man.
-
-    ``gram`` of shape (c, p + 1, p + 1) holds the sums of products of (covariates, log E2), whose first
-    covariate is the constant: its first row are the counts and sums.
-    """
-
-    man: Integers
-    dose_mg_per_week: Vector
-    on: Vector
-    gram: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Men of one kind, integrated over together.
-
-    Attributes
-    ----------
-    men : ndarray of int, shape (b,)
-        Which men.
-    n_effects : int
-        1 if none of them was seen on the drug.
-    cells, exact_ia, censored_ms, censored_ia
-        Their draws: exact by mass spectrometry, and the others.
-    """
-
-    men: Integers
-    n_effects: int
-    cells: Cells
-    exact_ia: Rows
-    censored_ms: Rows
-    censored_ia: Rows
-
-    @property
-    def is_normal(self) -> bool:
-        """Whether all draws are exact readings by mass spectrometry."""
-        return not (len(self.exact_ia.man) + len(self.censored_ms.man) + len(self.censored_ia.man))
-
-
-@dataclass(frozen=True, slots=True)
-class Posterior:
-    """Normal approximation of b men's own effects: mean (b, e), covariance (b, e, e)."""
-
-    mean: Matrix
-    covariance: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Integrated:
-    """A block integrated over its men's effects.
-
-    ``log_likelihood`` of shape (b,); ``scores`` of shape (b, p + 10), its derivatives by the p coefficients
-    and ``PARAMETERS``; ``posterior``, the moments.
-    """
-
-    log_likelihood: Vector
-    scores: Matrix
-    posterior: Posterior
