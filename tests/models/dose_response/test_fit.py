@@ -13,8 +13,9 @@ from e2analytics.models.dose_response.types import PARAMETERS, Draws
 from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, CohortDesign, simulate
 from tests.models.weyl import bell, weyl
 
-REFERENCE = json.loads(
-    (Path(__file__).parents[2] / "reference" / "dose_response_lme.json").read_text()
+REFERENCE, MOVEMENT = (
+    json.loads((Path(__file__).parents[2] / "reference" / f"dose_response_{name}.json").read_text())
+    for name in ("lme", "movement")
 )
 # With one dose for all, Emax alone says what it does; ED50 is held where it is. Immunoassay has no draw here:
 # its priors stand by themselves. All else is flat.
@@ -50,6 +51,37 @@ def linear_case(n_men: int) -> Draws:
         np.column_stack([np.ones(len(man)), x]),
         90.0 * place,
         np.zeros(len(man), int),
+        n_men,
+    )
+
+
+def moving_case(n_men: int) -> Draws:
+    """Make the draws of ``reference/dose_response_movement.R``."""
+    count = 4 + np.floor(7 * weyl(n_men, 1)).astype(int)
+    man = np.repeat(np.arange(n_men), count)
+    n = len(man)
+    place = np.arange(n) - np.repeat(np.cumsum(count) - count, count) + 1
+    on = ((man + 1) % 3 != 0) & (place > count[man] / 3)
+    gap = 40 + 160 * weyl(n, 38)
+    day = np.cumsum(gap)
+    day -= (day - gap)[np.cumsum(count) - count][man]
+    level = 0.4 * bell(n_men, 2)
+    response = -0.3 * level + 0.25 * bell(n_men, 14)
+    x, step = bell(n, 2), 0.25 * bell(2 * n, 14)[n:]
+    moved, kept = step.copy(), np.exp(-gap / 270)
+    for j in np.flatnonzero(place > 1):
+        moved[j] = kept[j] * moved[j - 1] + np.sqrt(1 - kept[j] ** 2) * step[j]
+    log_e2 = 3.5 + 0.3 * x - 0.9 * on + level[man] + on * response[man] + moved
+    e2 = np.exp(log_e2 + 0.22 * bell(n, 26))
+    return Draws(
+        man,
+        e2,
+        e2,
+        np.ones(n, bool),
+        on.astype(float),
+        np.column_stack([np.ones(n), x]),
+        day,
+        np.zeros(n, int),
         n_men,
     )
 
@@ -111,6 +143,36 @@ def test_the_linear_special_case_is_that_of_nlme_and_lme4(n_men):
     # nlme prints three digits of the correlation.
     np.testing.assert_allclose(values[3:], known["spread_nlme"], rtol=1e-3)
     np.testing.assert_allclose(se_of_all, known["se_of_all"], rtol=FOUR_DIGITS)
+
+
+def test_movement_is_that_of_nlme():
+    known = MOVEMENT["300 men"]
+    free = ("log_sd_movement", "log_days_movement")
+
+    model = fit(
+        moving_case(300),
+        COVARIATES,
+        priors={name: prior for name, prior in HELD.items() if name not in free},
+    )
+    values, jacobian = as_nlme_has_it(model)
+    found = model.population
+    movement = [np.exp(found.log_sd_movement), np.exp(found.log_days_movement)]
+    spreads = [*values[3:6], *movement, values[6]]
+    place = {name: model.names.index(name) for name in model.names}
+    by_movement = np.eye(len(model.names))[[place[name] for name in free]]
+    jacobian = np.vstack([jacobian[:6], by_movement, jacobian[6:]])
+    covariance = jacobian @ model.covariance @ jacobian.T
+    # nlme gives the error of fixed effects at known spreads.
+    at_known_spreads = np.linalg.inv(np.linalg.inv(covariance)[:3, :3])
+
+    assert model.n_draws == known["n_draws"][0]
+    assert model.log_likelihood == pytest.approx(known["log_likelihood_nlme"][0], abs=1e-4)
+    np.testing.assert_allclose(values[:3], known["fixed_nlme"], rtol=FOUR_DIGITS)
+    np.testing.assert_allclose(spreads, known["spread_nlme"], rtol=FOUR_DIGITS)
+    np.testing.assert_allclose(
+        np.sqrt(np.diag(at_known_spreads)), known["fixed_se_nlme"], rtol=FOUR_DIGITS
+    )
+    np.testing.assert_allclose(np.sqrt(np.diag(covariance)), known["se_of_all"], rtol=FOUR_DIGITS)
 
 
 def test_men_s_own_effects_are_those_of_lme4():
