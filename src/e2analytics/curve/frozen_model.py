@@ -20,6 +20,7 @@ import polars as pl
 
 from e2analytics.models.dose_response.fit import DoseResponse
 from e2analytics.models.dose_response.frozen import FrozenDoseResponse, Imputation
+from e2analytics.models.dose_response.types import PARAMETERS
 from e2analytics.models.random_intercept import RandomIntercept
 from e2analytics.settings import Settings
 
@@ -71,6 +72,8 @@ def in_force(
     if len(this_month) != 1:
         return None
     model = _from_json(this_month["model_id"][0], this_month["parameters"][0])
+    if model.response and not set(PARAMETERS) <= set(model.response.model.names):
+        return None  # of a version that knew fewer parameters
     return model if model.fit_settings == settings_of_fit(settings) else None
 
 

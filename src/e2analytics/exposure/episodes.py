@@ -18,6 +18,7 @@ from e2analytics.reference import constants
 from e2analytics.reference.names import ANASTROZOLE, AROMATASE_INHIBITOR
 
 _NEVER: Final = pl.date(9999, 12, 31)
+_DAYS_OF_A_PIECE: Final = 91
 
 
 def find_episodes(medications: pl.DataFrame) -> pl.DataFrame:
@@ -126,4 +127,48 @@ def doses_in_interval(pairs: pl.DataFrame, episodes: pl.DataFrame) -> pl.DataFra
         pl.concat([off, on])
         .select(*key, "weekly_dose_mg", share=pl.col("days") / pl.col("length"))
         .sort("pair", "weekly_dose_mg")
+    )
+
+
+def doses_on_days(pairs: pl.DataFrame, spells: pl.DataFrame) -> pl.DataFrame:
+    """Return the doses held between two scans, spread over days of the interval.
+
+    Grain pair, dose, ``on``: the middles of equal pieces of at most ``_DAYS_OF_A_PIECE``. The days of a dose
+    have its share of ``doses_in_interval`` in equal parts; a dose that none of them has stands in the middle
+    of the interval.
+    """
+    doses = doses_in_interval(pairs, spells)
+    length = (pl.col("scanned_on_2") - pl.col("scanned_on")).dt.total_days()
+    n_pieces = (length / _DAYS_OF_A_PIECE).ceil().clip(1).cast(pl.Int64)
+    from_start = (pl.col("piece") + 0.5) * pl.col("length") / pl.col("n_pieces")
+    days = (
+        pairs.select("patient_id", "scanned_on", length=length, n_pieces=n_pieces)
+        .with_row_index("pair")
+        .with_columns(piece=pl.int_ranges("n_pieces"))
+        .explode("piece")
+        .with_columns(on=pl.col("scanned_on") + pl.duration(days=from_start.floor()))
+    )
+    in_force = (pl.col("started_on") <= pl.col("on")) & (
+        pl.col("ended_on").is_null() | (pl.col("ended_on") > pl.col("on"))
+    )
+    on_drug = (
+        days.join(spells.filter(pl.col("drug") == ANASTROZOLE), on="patient_id")
+        .filter(in_force)
+        .unique(["pair", "piece"], keep="first", maintain_order=True)
+        .select("pair", "piece", "weekly_dose_mg", on_drug=True)
+    )
+    dosed = days.join(on_drug, on=["pair", "piece"], how="left", maintain_order="left").select(
+        "pair",
+        "on",
+        weekly_dose_mg=pl.when("on_drug").then("weekly_dose_mg").otherwise(0.0),
+    )
+    middle = pairs.with_row_index("pair").select(
+        "pair", middle=pl.col("scanned_on") + pl.duration(days=(length / 2).floor())
+    )
+    key = ["pair", "weekly_dose_mg"]
+    return (
+        doses.join(dosed, on=key, how="left", nulls_equal=True, maintain_order="left_right")
+        .join(middle, on="pair", maintain_order="left")
+        .with_columns(on=pl.coalesce("on", "middle"), share=pl.col("share") / pl.len().over(key))
+        .drop("middle")
     )

@@ -3,6 +3,8 @@
 from typing import Final
 
 ANASTROZOLE: Final = "anastrozole"
+ANDROGEN: Final = "androgen"
+"""The drug class of testosterone."""
 AROMATASE_INHIBITOR: Final = "aromatase_inhibitor"
 """A drug class, of which anastrozole is one."""
 

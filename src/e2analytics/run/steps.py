@@ -17,8 +17,9 @@ import polars as pl
 
 from e2analytics import key
 from e2analytics.exposure import patient_data
-from e2analytics.exposure.episodes import doses_in_interval, find_episodes, present_dose
+from e2analytics.exposure.episodes import doses_on_days, find_episodes, present_dose
 from e2analytics.exposure.scan_pairs import pair_scans
+from e2analytics.exposure.testosterone_orders import find_changes
 from e2analytics.feeds.description import load_feeds
 from e2analytics.ingest import ledger, quality, quarantine, reconcile, superseded_files
 from e2analytics.ingest.intake import Intake, every_row
@@ -155,7 +156,13 @@ def respond_to_dose(
         tables = (before.table(name).filter(of_model).drop("model_id") for name in TABLES)
         estimated = dose_response.DoseResponseResult(frozen.response, *tables)
     return dose_response.estimate(
-        data.draws, data.patients, data.labs, data.episodes, as_of=run.as_of, before=estimated
+        data.draws,
+        data.patients,
+        data.labs,
+        data.episodes,
+        find_changes(data.medications),
+        as_of=run.as_of,
+        before=estimated,
     )
 
 
@@ -165,8 +172,13 @@ def measure_exposure(data: PatientData, response: DoseResponseResult, run: Run) 
     from e2analytics.exposure import intervals
     from e2analytics.exposure.dose_response import predict
 
-    doses = doses_in_interval(data.pairs, data.episodes)
-    interval_e2 = predict.interval_exposure(response.response, response.own_levels, doses)
+    interval_e2 = predict.interval_exposure(
+        response.response,
+        response.own_levels,
+        response.draws,
+        find_changes(data.medications),
+        doses_on_days(data.pairs, data.episodes),
+    )
     exposures = intervals.exposures(
         data.pairs,
         data.draws,
@@ -267,8 +279,9 @@ def flag_men(
     from e2analytics.flags import context, evidence, gaps, lifecycle
 
     present = present_dose(data.episodes, run.as_of)
+    day = predict.AsOf(run.as_of, find_changes(data.medications))
     estimates = Estimates(
-        e2=predict.present_and_off_drug(response.response, response.own_levels, present),
+        e2=predict.present_and_off_drug(response.response, response.own_levels, present, day),
         exposures=exposure.exposures,
     )
     was = lifecycle.FlagState(before.table("cohort"), before.table("flags"))
@@ -277,7 +290,7 @@ def flag_men(
     now = lifecycle.FlagState(cohort, flags)
     changes = lifecycle.events(was, now, as_of=run.as_of, run_id=run.run_id)
     estimated = cohort.filter(pl.col("e2_expected_pg_ml").is_not_null()).select("patient_id")
-    projections = predict.projections(response.response, response.own_levels, estimated)
+    projections = predict.projections(response.response, response.own_levels, estimated, day)
     return FlagTables(
         cohort=cohort,
         flags=flags,

@@ -25,6 +25,7 @@ LABS = {
 }
 
 
+NO_CHANGES = pl.DataFrame(schema={"patient_id": pl.String, "changed_on": pl.Date})
 HELD = pl.DataFrame(
     {
         "pair": [0, 0, 1],
@@ -33,6 +34,8 @@ HELD = pl.DataFrame(
         "scan_id": ["s1", "s1", "s2"],
         "weekly_dose_mg": [0.0, 1.0, 0.0],
         "share": [0.25, 0.75, 1.0],
+        # As of the day on which all is asked about.
+        "on": [AS_OF] * 3,
     },
     schema_overrides={"pair": pl.UInt32},
 )
@@ -117,11 +120,12 @@ def estimated(
     results: tuple[dict[str, object], ...] | None = None,
     orders: pl.DataFrame = ORDERS,
     before: DoseResponseResult | None = None,
+    changes: pl.DataFrame = NO_CHANGES,
 ) -> DoseResponseResult:
     labs = pl.DataFrame(results or usual_results(), schema_overrides=LABS)
     spells = find_episodes(orders)
     drawn = link_draws(labs, spells, FlagSettings())
-    return estimate(drawn, PATIENTS, labs, spells, as_of=AS_OF, before=before)
+    return estimate(drawn, PATIENTS, labs, spells, changes, as_of=AS_OF, before=before)
 
 
 @cache
@@ -129,8 +133,10 @@ def fitted() -> DoseResponseResult:
     return estimated()
 
 
-def present_and_off_drug(found: DoseResponseResult, orders: pl.DataFrame = ORDERS) -> pl.DataFrame:
+def present_and_off_drug(
+    found: DoseResponseResult, orders: pl.DataFrame = ORDERS, changes: pl.DataFrame = NO_CHANGES
+) -> pl.DataFrame:
     present = present_dose(find_episodes(orders), AS_OF)
-    return predict.present_and_off_drug(found.response, found.own_levels, present).sort(
-        "patient_id"
-    )
+    return predict.present_and_off_drug(
+        found.response, found.own_levels, present, predict.AsOf(AS_OF, changes)
+    ).sort("patient_id")

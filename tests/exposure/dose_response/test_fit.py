@@ -2,14 +2,15 @@
 
 import polars as pl
 import pytest
-from e2analytics.models.dose_response.integration import integrate
 from polars.testing import assert_frame_equal
 
 from e2analytics.exposure.dose_response import predict
 from e2analytics.exposure.dose_response.fit import DoseResponseResult, estimate
 from e2analytics.exposure.draws import link_draws
 from e2analytics.exposure.episodes import find_episodes
+from e2analytics.models.dose_response import draw_check
 from e2analytics.models.dose_response import predict as model_predict
+from e2analytics.models.dose_response.propagation import integrate
 from e2analytics.settings import FlagSettings
 from e2analytics.tables.check import check
 from e2analytics.tables.registry import TABLES
@@ -18,6 +19,7 @@ from tests.exposure.dose_response.men import (
     AS_OF,
     HELD,
     N_DRAWS,
+    NO_CHANGES,
     ORDERS,
     PATIENTS,
     STARTS,
@@ -53,7 +55,9 @@ def test_fewer_than_thirty_men_have_no_dose_response():
     assert found.response is None
     assert found.own_levels.is_empty()
     assert present_and_off_drug(found)["on_mean"].to_list() == []
-    assert predict.interval_exposure(None, found.own_levels, HELD).pairs["log_e2"].to_list() == [
+    assert predict.interval_exposure(None, found.own_levels, found.draws, NO_CHANGES, HELD).pairs[
+        "log_e2"
+    ].to_list() == [
         None,
         None,
     ]
@@ -84,11 +88,12 @@ def test_a_night_integrates_over_men_with_new_draws_alone(monkeypatch, n_changed
     more = tuple(result(man, 790, 30.0) for man in range(n_changed))
     before, integrated = fitted(), []
 
-    def counting(block, common, around):
-        integrated.append(len(block.men))
-        return integrate(block, common, around)
+    def counting(batch, population):
+        integrated.append(len(batch.men))
+        return integrate(batch, population)
 
-    monkeypatch.setattr(model_predict, "integrate", counting)
+    for module in (draw_check, model_predict):
+        monkeypatch.setattr(module, "integrate", counting)
     estimated((*usual_results(), *more), before=before)
 
     # Twice each: to judge his draws, and to estimate his level by those that are kept.
@@ -155,8 +160,11 @@ def test_no_draw_at_all_gives_empty_tables():
         PATIENTS,
         empty_table("labs"),
         find_episodes(ORDERS),
+        NO_CHANGES,
         as_of=AS_OF,
     )
 
     assert (found.response, len(found.own_levels), len(found.checks)) == (None, 0, 0)
-    assert predict.projections(None, found.own_levels, PATIENTS).is_empty()
+    assert predict.projections(
+        None, found.own_levels, PATIENTS, predict.AsOf(AS_OF, NO_CHANGES)
+    ).is_empty()

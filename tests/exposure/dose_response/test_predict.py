@@ -7,7 +7,15 @@ import pytest
 from e2analytics.exposure.dose_response import predict
 from e2analytics.tables.check import check
 from e2analytics.tables.registry import TABLES
-from tests.exposure.dose_response.men import HELD, N_MEN, fitted, present_and_off_drug, true_levels
+from tests.exposure.dose_response.men import (
+    AS_OF,
+    HELD,
+    N_MEN,
+    NO_CHANGES,
+    fitted,
+    present_and_off_drug,
+    true_levels,
+)
 
 
 def test_every_man_gets_his_own_level_off_the_drug_and_on_it():
@@ -24,7 +32,9 @@ def test_every_man_gets_his_own_level_off_the_drug_and_on_it():
 
 
 def test_what_is_expected_along_an_interval_is_the_mean_over_its_doses():
-    along = predict.interval_exposure(fitted().response, fitted().own_levels, HELD)
+    along = predict.interval_exposure(
+        fitted().response, fitted().own_levels, fitted().draws, NO_CHANGES, HELD
+    )
 
     man = present_and_off_drug(fitted()).row(0, named=True)
     mean = 0.25 * man["off_mean"] + 0.75 * man["on_mean"]
@@ -44,7 +54,9 @@ def test_what_is_expected_along_an_interval_is_the_mean_over_its_doses():
 def test_projections_fall_with_the_dose_and_meet_what_is_expected_now():
     men = pl.DataFrame({"patient_id": ["p01"]})
 
-    found = predict.projections(fitted().response, fitted().own_levels, men)
+    found = predict.projections(
+        fitted().response, fitted().own_levels, men, predict.AsOf(AS_OF, NO_CHANGES)
+    )
 
     e2 = found["e2_pg_ml"].to_list()
     man = present_and_off_drug(fitted()).row(0, named=True)

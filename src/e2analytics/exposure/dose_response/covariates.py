@@ -1,6 +1,6 @@
 """Prepares the draws: which of them count, each with its dose and the covariates of its man.
 
-In    E2 draws with their drug state, patients, laboratory results, episodes
+In    E2 draws with their drug state, patients, laboratory results, episodes, changes of testosterone
 Out   draws with covariates, imputed where unknown; the same as arrays
 """
 
@@ -12,8 +12,9 @@ from typing import Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from e2analytics.exposure import body_mass_index
+from e2analytics.exposure import body_mass_index, testosterone_orders
 from e2analytics.models import random_intercept
 from e2analytics.models.dose_response.fit import CONSTANT, Prior
 from e2analytics.models.dose_response.frozen import Imputation
@@ -58,9 +59,10 @@ def with_covariates(
     patients: pl.DataFrame,
     labs: pl.DataFrame,
     episodes: pl.DataFrame,
+    changes: pl.DataFrame,
     aged_on: date,
 ) -> pl.DataFrame:
-    """Return the draws with the dose and covariates of their man; null where unknown."""
+    """Return the draws with dose, changes of testosterone and covariates of their man; null where unknown."""
     # In one order, so that sums are the same to the last digit.
     testosterone = (
         labs.filter(
@@ -97,6 +99,7 @@ def with_covariates(
         together = together.join(more, on=on, how="left", validate="m:1", maintain_order="left")
     return together.with_columns(
         pl.col("ever_on_drug", "t_mean", "t_count", "t_squares").fill_null(0.0),
+        testosterone_orders.count_until(together, changes, "collected_on"),
         dose_mg_per_week=pl.when("on_drug").then("weekly_anastrozole_mg").otherwise(0.0),
     )
 
@@ -135,6 +138,8 @@ def impute(draws: pl.DataFrame, imputation: Imputation) -> pl.DataFrame:
         "value_high",
         "assay",
         "dose_mg_per_week",
+        "collected_on",
+        "testosterone_changes",
         "same_day",
         *PATIENT_COVARIATES,
     ).hash(seed=0)
@@ -159,8 +164,15 @@ def to_arrays(draws: pl.DataFrame) -> Draws:
         covariates=np.column_stack(
             list({**columns, "log_testosterone": draws["same_day"].to_numpy()}.values())
         ),
+        day=to_days(draws["collected_on"]),
+        segment=draws["testosterone_changes"].to_numpy(),
         n_men=n_men(draws),
     )
+
+
+def to_days(dates: pl.Series) -> NDArray[np.float64]:
+    """Return dates as days since 1970, as the model counts them."""
+    return dates.cast(pl.Int32).cast(pl.Float64).to_numpy()
 
 
 def n_men(draws: pl.DataFrame) -> int:

@@ -1,6 +1,6 @@
-"""Fits the dose response of a month and scores draws by it: every man's own level and response.
+"""Fits the dose response of a month and scores draws by it: every man's own level, response and movement.
 
-In    E2 draws with their dose, patients, laboratory results, episodes
+In    E2 draws with their dose, patients, laboratory results, episodes, changes of testosterone
 Out   own_levels     grain patient_id: own level and response under the frozen model
       dose_effects   grain dose: how far a dose lowers the average man's E2
       e2_checks      grain by, name: whether the draws of an assay, clinic, laboratory or dose fit
@@ -28,7 +28,12 @@ from e2analytics.exposure.dose_response.covariates import (
     usable_draws,
     with_covariates,
 )
-from e2analytics.exposure.dose_response.predict import EFFECTS, SHIFTING_PARAMETERS, dose_effects
+from e2analytics.exposure.dose_response.predict import (
+    COVARIANCES,
+    EFFECTS,
+    SHIFTING_PARAMETERS,
+    dose_effects,
+)
 from e2analytics.exposure.dose_response.tables import TABLES, empty
 from e2analytics.models.dose_response import draw_check
 from e2analytics.models.dose_response.fit import MIN_MEN, PRIORS, DoseResponse
@@ -46,12 +51,15 @@ class DoseResponseResult(NamedTuple):
         The frozen model; None with too few men.
     own_levels, effects, checks
         The tables ``own_levels``, ``dose_effects`` and ``e2_checks``, without ``model_id``.
+    draws
+        All usable draws with their covariates, those that fit nothing else among them.
     """
 
     response: FrozenDoseResponse | None
     own_levels: pl.DataFrame
     effects: pl.DataFrame
     checks: pl.DataFrame
+    draws: pl.DataFrame = pl.DataFrame()
 
 
 def estimate(
@@ -59,6 +67,7 @@ def estimate(
     patients: pl.DataFrame,
     labs: pl.DataFrame,
     episodes: pl.DataFrame,
+    changes: pl.DataFrame,
     *,
     as_of: date,
     before: DoseResponseResult | None = None,
@@ -72,6 +81,8 @@ def estimate(
         inhibitor, of a day that the feed made up, or without information.
     patients, labs, episodes
         Sources of the covariates: body mass index, age, testosterone, whether he ever had the drug.
+    changes
+        ``testosterone_orders.find_changes``.
     as_of
         The day.
     before
@@ -82,21 +93,23 @@ def estimate(
     if before is None or before.response is None:
         if used["patient_id"].n_unique() < MIN_MEN:
             return DoseResponseResult(None, *(empty(name) for name in TABLES))
-        covered = with_covariates(used, patients, labs, episodes, as_of)
+        covered = with_covariates(used, patients, labs, episodes, changes, as_of)
         imputation = learn_imputation(covered, as_of)
         complete = impute(covered, imputation)
         response = FrozenDoseResponse(_fit_population(complete), imputation)
         scored = _score(complete, response)
+        z = draw_check.z_scores(response.model, to_arrays(scored.draws))
+        checks = check_draws(scored.draws.with_columns(z=pl.Series(z)))
         return DoseResponseResult(
-            response, scored.men, dose_effects(complete, response), check_draws(scored.draws)
+            response, scored.men, dose_effects(complete, response), checks, complete
         )
     imputation = before.response.imputation
-    covered = with_covariates(used, patients, labs, episodes, imputation.aged_on)
+    covered = with_covariates(used, patients, labs, episodes, changes, imputation.aged_on)
     complete = impute(covered, imputation)
     same = before.own_levels.join(complete, on=["patient_id", "draws_digest"], how="semi")
     changed = complete.join(same, on="patient_id", how="anti", maintain_order="left")
     men = _score(changed, before.response).men
-    return before._replace(own_levels=pl.concat([same, men]).sort("patient_id"))
+    return before._replace(own_levels=pl.concat([same, men]).sort("patient_id"), draws=complete)
 
 
 def _fit_population(draws: pl.DataFrame) -> DoseResponse:
@@ -110,11 +123,11 @@ def _fit_population(draws: pl.DataFrame) -> DoseResponse:
     taken = of_known_assay if enough and n_men(of_known_assay) >= MIN_MEN else draws
     priors = {**PRIORS, **COVARIATE_PRIORS}
     first = fit_dose_response(to_arrays(taken), COVARIATES, priors=priors, approximate=True)
-    kept = _without_outliers(taken, first)
+    kept = without_outliers(taken, first)
     return fit_dose_response(to_arrays(kept), COVARIATES, priors=priors, start=first)
 
 
-def _without_outliers(draws: pl.DataFrame, model: DoseResponse) -> pl.DataFrame:
+def without_outliers(draws: pl.DataFrame, model: DoseResponse) -> pl.DataFrame:
     """Leave out draws that fit neither the man's others nor the population."""
     return draws.filter(pl.Series(draw_check.inliers(model, to_arrays(draws))))
 
@@ -125,12 +138,11 @@ class _Scored(NamedTuple):
 
 
 def _score(draws: pl.DataFrame, response: FrozenDoseResponse) -> _Scored:
-    """Return every man's own level, and every kept draw with its z score."""
+    """Return every man's own level as of his last draw, and the draws that it rests on."""
     if draws.is_empty():
         return _Scored(empty("own_levels"), draws)
-    kept = _without_outliers(draws, response.model)
-    arrays = to_arrays(kept)
-    effects = random_effects(response.model, arrays)
+    kept = without_outliers(draws, response.model)
+    effects = random_effects(response.model, to_arrays(kept))
     on, ms = pl.col("on_drug"), pl.col("assay") == "ms"
     counted = draws.group_by("patient_id", maintain_order=True).agg(
         pl.col("draws_digest", *PATIENT_COVARIATES, "log_testosterone_variance").first(),
@@ -139,13 +151,14 @@ def _score(draws: pl.DataFrame, response: FrozenDoseResponse) -> _Scored:
         n_ms=ms.sum().cast(pl.Int64),
         n_ms_on=(ms & on).sum().cast(pl.Int64),
     )
-    n_kept = kept.group_by("patient_id", maintain_order=True).agg(n_kept=pl.len().cast(pl.Int64))
+    of_kept = kept.group_by("patient_id", maintain_order=True).agg(
+        pl.col("testosterone_changes").last(),
+        n_kept=pl.len().cast(pl.Int64),
+        last_drawn_on=pl.col("collected_on").last(),
+    )
     posterior = {
-        "level_mean": effects.mean[:, 0],
-        "response_mean": effects.mean[:, 1],
-        "level_variance": effects.covariance[:, 0, 0],
-        "level_response_covariance": effects.covariance[:, 0, 1],
-        "response_variance": effects.covariance[:, 1, 1],
+        **{f"{part}_mean": effects.mean[:, i] for i, part in enumerate(EFFECTS)},
+        **{name: effects.covariance[:, i, j] for (i, j), name in COVARIANCES.items()},
         **{
             f"{part}_by_{name}": effects.fall_per_parameter[:, i, j]
             for i, part in enumerate(EFFECTS)
@@ -153,8 +166,9 @@ def _score(draws: pl.DataFrame, response: FrozenDoseResponse) -> _Scored:
         },
     }
     men = counted.with_columns(
-        n_outliers=pl.col("n_draws") - n_kept["n_kept"],
+        of_kept["testosterone_changes"],
+        of_kept["last_drawn_on"],
+        n_outliers=pl.col("n_draws") - of_kept["n_kept"],
         **{name: pl.Series(values) for name, values in posterior.items()},
     ).select(empty("own_levels").columns)
-    z = draw_check.z_scores(response.model, effects, arrays)
-    return _Scored(men, kept.with_columns(z=pl.Series(z)))
+    return _Scored(men, kept)

@@ -1,6 +1,6 @@
 """Predicts E2 by a frozen dose response: at the present dose, off the drug, at others, over scan intervals.
 
-In    the frozen dose response, ``own_levels``
+In    the frozen dose response, ``own_levels``; for scan intervals also the draws
 Out   log E2 of men at their present dose and off the drug
       projections         grain patient_id, dose
       exposure_episodes   grain patient_id, site, first scan, dose; and their means by pair
@@ -9,22 +9,37 @@ Out   log E2 of men at their present dose and off the drug
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
-from e2analytics.exposure.dose_response.covariates import COVARIATES
+from e2analytics.exposure import testosterone_orders
+from e2analytics.exposure.dose_response.covariates import COVARIATES, to_arrays, to_days
 from e2analytics.exposure.dose_response.tables import empty
-from e2analytics.models.dose_response import predict
+from e2analytics.models.dose_response import draw_check, predict
 from e2analytics.models.dose_response.frozen import FrozenDoseResponse
+from e2analytics.models.dose_response.path import Path, Wanted, along, turning_day
 from e2analytics.models.dose_response.predict import Predicted, RandomEffects
 from e2analytics.models.normal import Z95
 
+CHANGE_DAYS: Final = (182, 365)
+CHANGE_SHARE: Final = 0.25
+"""Our own rule: a fall or rise of E2 by more than a quarter, within half a year and a year."""
+_STEPS_OF_A_YEAR: Final = 12
 PROJECTED_MG_PER_WEEK: Final = (0.0, 0.25, 0.5, 1.0, 2.0, 3.5, 7.0)
-EFFECTS: Final = ("level", "response")
+EFFECTS: Final = ("level", "response", "movement")
 """A man's random effects, as column names of ``own_levels`` begin."""
+COVARIANCES: Final = {
+    (i, j): f"{one}_variance" if i == j else f"{one}_{other}_covariance"
+    for i, one in enumerate(EFFECTS)
+    for j, other in enumerate(EFFECTS)
+    if i <= j
+}
+"""Where in their covariance each column of ``own_levels`` stands."""
 SHIFTING_PARAMETERS: Final = (
     *COVARIATES,
     "logit_emax",
@@ -32,6 +47,13 @@ SHIFTING_PARAMETERS: Final = (
     "log_ia_slope",
     "ia_constant_pg_ml",
 )
+
+
+class AsOf(NamedTuple):
+    """A day, and ``testosterone_orders.find_changes`` until then."""
+
+    day: date
+    changes: pl.DataFrame
 
 
 class IntervalExposure(NamedTuple):
@@ -42,7 +64,10 @@ class IntervalExposure(NamedTuple):
 
 
 def present_and_off_drug(
-    response: FrozenDoseResponse | None, own_levels: pl.DataFrame, present: pl.DataFrame
+    response: FrozenDoseResponse | None,
+    own_levels: pl.DataFrame,
+    present: pl.DataFrame,
+    as_of: AsOf,
 ) -> pl.DataFrame:
     """Return log E2 at the present dose (``on``) and off the drug, jointly, of men on the drug.
 
@@ -52,13 +77,15 @@ def present_and_off_drug(
         From ``fit.estimate``.
     present
         ``episodes.present_dose``: patient_id, present_mg_per_week (null if not known).
+    as_of
+        The day; a man's last draw may lie well before it.
     """
     men = own_levels.join(present, on="patient_id")
     if response is None or men.is_empty():
         names = ("off_mean", "off_sd", "on_mean", "on_sd", "covariance")
         return men.with_columns(pl.lit(None, dtype=pl.Float64).alias(name) for name in names)
     dose = men["present_mg_per_week"].fill_null(response.imputation.assumed_mg_per_week).to_numpy()
-    predicted = _log_e2(response, men, np.column_stack([dose, np.zeros_like(dose)]))
+    predicted = _log_e2(response, men, np.column_stack([dose, np.zeros_like(dose)]), as_of)
     return men.with_columns(
         on_mean=predicted.mean[:, 0],
         off_mean=predicted.mean[:, 1],
@@ -74,14 +101,17 @@ def sd_of_draw(response: FrozenDoseResponse | None) -> float | None:
 
 
 def projections(
-    response: FrozenDoseResponse | None, own_levels: pl.DataFrame, of_men: pl.DataFrame
+    response: FrozenDoseResponse | None,
+    own_levels: pl.DataFrame,
+    of_men: pl.DataFrame,
+    as_of: AsOf,
 ) -> pl.DataFrame:
     """Return the E2 of the named men at common doses: information, never an order."""
     men = own_levels.join(of_men, on="patient_id", how="semi").sort("patient_id")
     if response is None or men.is_empty():
         return empty("projections")
     doses = np.array(PROJECTED_MG_PER_WEEK)
-    predicted = _log_e2(response, men, np.tile(doses, (len(men), 1)))
+    predicted = _log_e2(response, men, np.tile(doses, (len(men), 1)), as_of)
     mean, spread = predicted.mean.ravel(), Z95 * predicted.sd.ravel()
     return pl.DataFrame(
         {
@@ -95,20 +125,26 @@ def projections(
 
 
 def interval_exposure(
-    response: FrozenDoseResponse | None, own_levels: pl.DataFrame, doses: pl.DataFrame
+    response: FrozenDoseResponse | None,
+    own_levels: pl.DataFrame,
+    draws: pl.DataFrame,
+    changes: pl.DataFrame,
+    doses: pl.DataFrame,
 ) -> IntervalExposure:
-    """Return log E2 over scan intervals, along the doses held in them.
+    """Return log E2 over scan intervals, along the doses held in them and along the man's own path.
 
     Parameters
     ----------
-    response, own_levels
+    response, own_levels, draws
         From ``fit.estimate``.
+    changes
+        ``testosterone_orders.find_changes``.
     doses
-        ``episodes.doses_in_interval``: pair, patient_id, weekly_dose_mg (0 off the drug, null unknown) and
-        ``share`` of the days.
+        ``episodes.doses_on_days``: pair, patient_id, weekly_dose_mg (0 off the drug, null unknown), days
+        ``on`` and their ``share`` of the interval.
     """
     held = doses.join(own_levels.select("patient_id"), on="patient_id", how="semi").sort(
-        "pair", "weekly_dose_mg"
+        "pair", "weekly_dose_mg", "on"
     )
     if response is None or held.is_empty():
         nothing = pl.lit(None, dtype=pl.Float64)
@@ -116,37 +152,140 @@ def interval_exposure(
             empty("exposure_episodes"),
             doses.select("pair").unique().with_columns(log_e2=nothing, log_e2_sd=nothing),
         )
-    row = (held["pair"].rank("dense").cast(pl.Int64) - 1).to_numpy()
-    column = held.select(pl.int_range(pl.len()).over("pair")).to_series().to_numpy()
-    dose, share = np.zeros((2, row[-1] + 1, column.max() + 1))
-    dose[row, column] = (
-        held["weekly_dose_mg"].fill_null(response.imputation.assumed_mg_per_week).to_numpy()
-    )
-    share[row, column] = held["share"].to_numpy()
+    of_men = draws.join(held, on="patient_id", how="semi", maintain_order="left")
     pairs = held.unique("pair", keep="first", maintain_order=True).select("pair", "patient_id")
-    men = pairs.join(own_levels, on="patient_id", how="left", maintain_order="left")
-    predicted = _log_e2(response, men, dose)
-    variance = np.einsum("nk,nkl,nl->n", share, predicted.covariance, share)
+    path = _along(response, own_levels, of_men, changes, held, pairs)
+    share, mean = pl.col("share"), pl.col("mean")
+    within = (share * mean).sum() / share.sum()
+    # What he is expected to be on a day, and how that moves from day to day under the dose.
+    variance = (share * (pl.col("sd").pow(2) + mean.pow(2))).sum() / share.sum() - within.pow(2)
+    of_doses = (
+        held.with_columns(mean=pl.Series(path.mean), sd=pl.Series(path.sd))
+        .group_by("pair", "patient_id", "site", "scan_id", "weekly_dose_mg", maintain_order=True)
+        .agg(
+            share=share.sum(),
+            log_e2_mean=within,
+            log_e2_sd=variance.clip(0.0).sqrt(),
+        )
+    )
     return IntervalExposure(
-        held.select(
+        of_doses.select(
             "patient_id",
             "site",
             first_scan_id="scan_id",
             weekly_anastrozole_mg="weekly_dose_mg",
             share="share",
-            log_e2_mean=pl.Series(predicted.mean[row, column]),
-            log_e2_sd=pl.Series(predicted.sd[row, column]),
+            log_e2_mean="log_e2_mean",
+            log_e2_sd="log_e2_sd",
         ),
         pairs.select("pair").with_columns(
-            log_e2=np.einsum("nk,nk->n", share, predicted.mean), log_e2_sd=np.sqrt(variance)
+            log_e2=pl.Series(path.sum_mean), log_e2_sd=pl.Series(path.sum_sd)
         ),
     )
 
 
+def recent_changes(
+    response: FrozenDoseResponse | None,
+    own_levels: pl.DataFrame,
+    draws: pl.DataFrame,
+    present: pl.DataFrame,
+    as_of: AsOf,
+) -> pl.DataFrame:
+    """Return how probable it is that men's E2 has fallen or risen at their present dose, and when it fell.
+
+    Parameters
+    ----------
+    response, own_levels, draws
+        From ``fit.estimate``.
+    present
+        ``episodes.present_dose``: patient_id, present_mg_per_week (null if not known).
+    as_of
+        The day.
+
+    Returns
+    -------
+    polars.DataFrame
+        Grain patient_id: ``p_fell_N``, ``p_rose_N``, the probability of a change by more than ``CHANGE_SHARE``
+        within the last N days, and ``fell_on``, the middle of the steepest fall of his path in a year.
+    """
+    men = own_levels.join(present, on="patient_id").sort("patient_id")
+    names = [f"p_{way}_{days}" for days in CHANGE_DAYS for way in ("fell", "rose")]
+    if response is None or men.is_empty():
+        schema = {"patient_id": pl.String, **dict.fromkeys(names, pl.Float64), "fell_on": pl.Date}
+        return pl.DataFrame(schema=schema)
+    of_men = draws.join(men, on="patient_id", how="semi", maintain_order="left")
+    steps = np.linspace(-CHANGE_DAYS[-1], 0, _STEPS_OF_A_YEAR + 1)
+    days = men.select("patient_id", "present_mg_per_week").join(
+        pl.DataFrame({"days_ago": -steps.round().astype(int)}), how="cross"
+    )
+    days = days.with_columns(on=pl.lit(as_of.day) - pl.duration(days="days_ago"))
+    grid = days.with_row_index("row").with_columns(
+        weekly_dose_mg="present_mg_per_week", share=pl.lit(1 / len(steps))
+    )
+    numbered = grid.with_columns(pair=pl.col("patient_id").rank("dense") - 1)
+    pairs = numbered.unique("pair", keep="first", maintain_order=True).select("pair", "patient_id")
+    path = _along(response, own_levels, of_men, as_of.changes, numbered, pairs)
+    table = men.select("patient_id")
+    for back in CHANGE_DAYS:
+        ends = numbered.filter(pl.col("days_ago").is_in([0, back])).with_columns(
+            share=pl.when(pl.col("days_ago") == 0).then(1.0).otherwise(-1.0)
+        )
+        found = _along(response, own_levels, of_men, as_of.changes, ends, pairs)
+        limit = np.log1p(-CHANGE_SHARE)
+        table = table.with_columns(
+            pl.Series(f"p_fell_{back}", ndtr((limit - found.sum_mean) / found.sum_sd)),
+            pl.Series(f"p_rose_{back}", ndtr((limit + found.sum_mean) / found.sum_sd)),
+        )
+    shape = (len(men), len(steps))
+    turned = turning_day(to_days(numbered["on"]).reshape(shape), path.mean.reshape(shape))
+    return table.with_columns(fell_on=pl.Series(turned.round().astype(np.int32)).cast(pl.Date))
+
+
+def _along(
+    response: FrozenDoseResponse,
+    own_levels: pl.DataFrame,
+    draws: pl.DataFrame,
+    changes: pl.DataFrame,
+    days: pl.DataFrame,
+    groups: pl.DataFrame,
+) -> Path:
+    """Return log E2 on days (pair, patient_id, on, weekly_dose_mg, share), and summed over each of the groups."""
+    kept = draws.filter(pl.Series(draw_check.inliers(response.model, to_arrays(draws))))
+    names = kept.select(pl.col("patient_id").unique().sort()).with_row_index("man")
+    men = groups.join(names, on="patient_id", how="left", maintain_order="left").join(
+        own_levels, on="patient_id", how="left", maintain_order="left"
+    )
+    wanted = Wanted(
+        group=(days["pair"].rank("dense").cast(pl.Int64) - 1).to_numpy(),
+        day=to_days(days["on"]),
+        segment=testosterone_orders.count_until(days, changes, "on").to_numpy(),
+        dose_mg_per_week=days["weekly_dose_mg"]
+        .fill_null(response.imputation.assumed_mg_per_week)
+        .to_numpy(),
+        weight=days["share"].to_numpy(),
+        man=men["man"].cast(pl.Int64).to_numpy(),
+        covariates=_covariates(men),
+        covariate_variance=_covariate_variance(response, men),
+    )
+    return along(response.model, to_arrays(kept), wanted)
+
+
+def _covariates(men: pl.DataFrame) -> NDArray[np.float64]:
+    return np.column_stack([np.ones(len(men)), men.select(COVARIATES[1:]).to_numpy()])
+
+
+def _covariate_variance(response: FrozenDoseResponse, men: pl.DataFrame) -> NDArray[np.float64]:
+    of_testosterone = response.model.vector[COVARIATES.index("log_testosterone")]
+    return np.asarray(of_testosterone**2 * men["log_testosterone_variance"].to_numpy())
+
+
 def _log_e2(
-    response: FrozenDoseResponse, men: pl.DataFrame, dose_mg_per_week: NDArray[np.float64]
+    response: FrozenDoseResponse,
+    men: pl.DataFrame,
+    dose_mg_per_week: NDArray[np.float64],
+    as_of: AsOf,
 ) -> Predicted:
-    """Return log E2 of men (rows of ``own_levels``) at doses of shape (n, k)."""
+    """Return log E2 of men (rows of ``own_levels``) at doses of shape (n, k) on a day."""
     fall_per_parameter = np.stack(
         [
             men.select(f"{part}_by_{name}" for name in SHIFTING_PARAMETERS).to_numpy()
@@ -154,25 +293,29 @@ def _log_e2(
         ],
         axis=1,
     )
-    both = men["level_response_covariance"].to_numpy()
-    covariance = np.stack(
-        [
-            np.column_stack([men["level_variance"].to_numpy(), both]),
-            np.column_stack([both, men["response_variance"].to_numpy()]),
-        ],
-        axis=1,
+    covariance = np.empty((len(men), len(EFFECTS), len(EFFECTS)))
+    for (i, j), name in COVARIANCES.items():
+        covariance[:, i, j] = covariance[:, j, i] = men[name].to_numpy()
+    last = RandomEffects(
+        men.select(f"{part}_mean" for part in EFFECTS).to_numpy(),
+        covariance,
+        fall_per_parameter,
+        to_days(men["last_drawn_on"]),
+        men["testosterone_changes"].to_numpy(),
     )
-    effects = RandomEffects(
-        men.select("level_mean", "response_mean").to_numpy(), covariance, fall_per_parameter
+    dated = men.select("patient_id", on=pl.lit(as_of.day))
+    now = predict.ahead(
+        response.model,
+        last,
+        to_days(dated["on"]),
+        testosterone_orders.count_until(dated, as_of.changes, "on").to_numpy(),
     )
-    covariates = np.column_stack([np.ones(len(men)), men.select(COVARIATES[1:]).to_numpy()])
-    of_testosterone = response.model.vector[COVARIATES.index("log_testosterone")]
     return predict.predict(
         response.model,
-        effects,
-        covariates,
+        now,
+        _covariates(men),
         dose_mg_per_week,
-        of_testosterone**2 * men["log_testosterone_variance"].to_numpy(),
+        _covariate_variance(response, men),
     )
 
 
