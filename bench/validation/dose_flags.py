@@ -16,7 +16,7 @@ import polars as pl
 
 from bench.validation.dose_recovery import average_precision, calibration
 from e2analytics.exposure.dose_response.fit import DoseResponseResult, estimate
-from e2analytics.exposure.dose_response.predict import present_and_off_drug
+from e2analytics.exposure.dose_response.predict import AsOf, present_and_off_drug
 from e2analytics.exposure.draws import link_draws
 from e2analytics.exposure.episodes import find_episodes
 from e2analytics.models.dose_response.exceedance import Levels, probabilities
@@ -45,6 +45,8 @@ SCENARIOS: Final = (
 """All but the first prescribe by indication; all but the third draw every 3-6 months for five years."""
 RULES: Final = ("model", "oracle", "last value", "mean on the drug")
 BINS: Final = np.array([0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1.0])
+# Testosterone orders do not change in these clinics.
+_NO_CHANGES: Final = pl.DataFrame(schema={"patient_id": pl.String, "changed_on": pl.Date})
 _NOT_TAKEN: Final = 0.2
 _NO_SPANS: Final = Spans(*(np.zeros(0, np.int64),) * 3)
 
@@ -85,13 +87,14 @@ def score_rules(job: tuple[str, int]) -> Cohort:
     scenario, seed = job
     settings = SimulationSettings(patients=N_MEN, seed=seed, defects=False)
     clinic = simulated(scenario, settings)
-    frames = (clinic.drawn, clinic.patients, clinic.labs, clinic.episodes)
+    frames = (clinic.drawn, clinic.patients, clinic.labs, clinic.episodes, _NO_CHANGES)
+    as_of = AsOf(settings.ends_on, _NO_CHANGES)
     responded = estimate(*frames, as_of=settings.ends_on)
     oracle = estimate(*frames, as_of=settings.ends_on, before=knowing(responded, clinic.true_model))
     men = clinic.men.join(naive(clinic.drawn), on="patient_id")
     present = men.select("patient_id", present_mg_per_week="dose")
     for name, found in (("model", responded), ("oracle", oracle)):
-        men = men.join(attributable(found, present).rename({"p": name}), on="patient_id")
+        men = men.join(attributable(found, present, as_of).rename({"p": name}), on="patient_id")
     is_so = men["is_so"].to_numpy()
     scores = [rated(scenario, rule, men[rule].to_numpy(), is_so) for rule in RULES]
     p = men["model"].to_numpy()
@@ -112,9 +115,9 @@ def rated(scenario: str, rule: str, score: np.ndarray, is_so: np.ndarray) -> Rul
     return RuleScore(scenario, rule, len(is_so), int(is_so.sum()), ranked, brier, slope, intercept)
 
 
-def attributable(found: DoseResponseResult, present: pl.DataFrame) -> pl.DataFrame:
+def attributable(found: DoseResponseResult, present: pl.DataFrame, as_of: AsOf) -> pl.DataFrame:
     """Return the probability that the drug pushes a man below the limit."""
-    men = present_and_off_drug(found.response, found.own_levels, present)
+    men = present_and_off_drug(found.response, found.own_levels, present, as_of)
     names = ("off_mean", "off_sd", "on_mean", "on_sd", "covariance")
     levels = Levels(*(men[name].to_numpy() for name in names))
     p = probabilities(levels, np.array([LIMIT_PG_ML])).attributable
@@ -321,5 +324,9 @@ def _true_model(men: Men, ordered: Spells) -> np.ndarray:
             np.log(sd_level),
             0.0,
             np.log(world.RESPONSE_SD),
+            # Men of these clinics do not move.
+            np.log(1e-6),
+            np.log(270.0),
+            np.log(1e-6),
         ]
     )

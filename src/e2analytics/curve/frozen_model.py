@@ -13,16 +13,21 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
 from e2analytics.models.dose_response.fit import DoseResponse
 from e2analytics.models.dose_response.frozen import FrozenDoseResponse, Imputation
-from e2analytics.models.dose_response.types import PARAMETERS
 from e2analytics.models.random_intercept import RandomIntercept
 from e2analytics.settings import Settings
+
+_STILL: Final = {
+    "log_sd_movement": float(np.log(1e-6)),
+    "log_days_movement": float(np.log(270.0)),
+    "log_sd_jump": float(np.log(1e-6)),
+}
 
 
 @dataclass(frozen=True)
@@ -72,8 +77,6 @@ def in_force(
     if len(this_month) != 1:
         return None
     model = _from_json(this_month["model_id"][0], this_month["parameters"][0])
-    if model.response and not set(PARAMETERS) <= set(model.response.model.names):
-        return None  # of a version that knew fewer parameters
     return model if model.fit_settings == settings_of_fit(settings) else None
 
 
@@ -149,11 +152,17 @@ def _response_to_json(response: FrozenDoseResponse) -> dict[str, Any]:
 
 
 def _response_from_json(kept: dict[str, Any]) -> FrozenDoseResponse:
-    estimates, context = kept["estimates"], kept["context"]
+    context = kept["context"]
+    # A model of before men could move is one in which they do not.
+    estimates = {
+        **kept["estimates"],
+        **{k: v for k, v in _STILL.items() if k not in kept["estimates"]},
+    }
+    n_new = len(estimates) - len(kept["estimates"])
     model = DoseResponse(
         tuple(estimates),
         np.array(list(estimates.values())),
-        np.array(kept["covariance"]),
+        np.pad(np.array(kept["covariance"]), (0, n_new)),
         *(kept[name] for name in ("log_likelihood", "n_men", "n_draws", "n_censored")),
     )
     testosterone, aged_on = RandomIntercept(**context["testosterone"]), context["aged_on"]

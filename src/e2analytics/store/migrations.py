@@ -91,6 +91,21 @@ def renamed_in_json(column: str, section: str, old: str, new: str) -> Change:
     )
 
 
+_OF_MOVEMENT: Final = (
+    "movement_mean",
+    "level_movement_covariance",
+    "response_movement_covariance",
+    "movement_variance",
+    "movement_by_constant",
+    "movement_by_log_testosterone",
+    "movement_by_bmi_kg_m2",
+    "movement_by_age_years",
+    "movement_by_ever_on_drug",
+    "movement_by_logit_emax",
+    "movement_by_log_ed50",
+    "movement_by_log_ia_slope",
+    "movement_by_ia_constant_pg_ml",
+)
 STEPS: Final = (
     Step(
         2,
@@ -109,6 +124,16 @@ STEPS: Final = (
         },
         not_accepted=(renamed("apart", "excluded"),),
         folders={"aside": NOT_ACCEPTED},
+    ),
+    Step(
+        3,
+        tables={
+            "own_levels": (
+                with_null("last_drawn_on", pl.Date()),
+                with_null("testosterone_changes", pl.Int64()),
+                *(with_null(column, pl.Float64()) for column in _OF_MOVEMENT),
+            ),
+        },
     ),
 )
 SCHEMA_VERSION: Final = STEPS[-1].version

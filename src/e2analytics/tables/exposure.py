@@ -130,9 +130,11 @@ class OwnLevels(Table):
     draws_digest: Series[str] = pa.Field(
         description="Changes when a draw or one of its covariates does."
     )
-    last_drawn_on: Series[pl.Date] = pa.Field(description="As of when the estimates stand.")
+    last_drawn_on: Series[pl.Date] = pa.Field(
+        nullable=True, description="As of when the estimates stand."
+    )
     testosterone_changes: Series[pl.Int64] = pa.Field(
-        ge=0, description="Changes of his testosterone order until then."
+        ge=0, nullable=True, description="Changes of his testosterone order until then."
     )
     log_testosterone: Series[float] = pa.Field(description="His usual one, log ng/dL.")
     log_testosterone_variance: Series[float] = pa.Field(ge=0, description="How sure that is.")
@@ -141,13 +143,15 @@ class OwnLevels(Table):
     ever_on_drug: Series[float] = pa.Field(isin=[0.0, 1.0])
     level_mean: Series[float] = pa.Field(description="Own level, beyond his covariates; log ratio.")
     response_mean: Series[float] = pa.Field(description="Own response, beyond the dose; log ratio.")
-    movement_mean: Series[float] = pa.Field(description="Slow movement on that day; log ratio.")
+    movement_mean: Series[float] = pa.Field(
+        nullable=True, description="Slow movement on that day; log ratio."
+    )
     level_variance: Series[float] = pa.Field(ge=0)
     level_response_covariance: Series[float]
-    level_movement_covariance: Series[float]
+    level_movement_covariance: Series[float] = pa.Field(nullable=True)
     response_variance: Series[float] = pa.Field(ge=0)
-    response_movement_covariance: Series[float]
-    movement_variance: Series[float] = pa.Field(ge=0)
+    response_movement_covariance: Series[float] = pa.Field(nullable=True)
+    movement_variance: Series[float] = pa.Field(ge=0, nullable=True)
     level_by_constant: Series[float] = pa.Field(
         description="Fall per unit of a parameter, as all below."
     )
@@ -168,15 +172,15 @@ class OwnLevels(Table):
     response_by_log_ed50: Series[float]
     response_by_log_ia_slope: Series[float]
     response_by_ia_constant_pg_ml: Series[float]
-    movement_by_constant: Series[float]
-    movement_by_log_testosterone: Series[float]
-    movement_by_bmi_kg_m2: Series[float]
-    movement_by_age_years: Series[float]
-    movement_by_ever_on_drug: Series[float]
-    movement_by_logit_emax: Series[float]
-    movement_by_log_ed50: Series[float]
-    movement_by_log_ia_slope: Series[float]
-    movement_by_ia_constant_pg_ml: Series[float]
+    movement_by_constant: Series[float] = pa.Field(nullable=True)
+    movement_by_log_testosterone: Series[float] = pa.Field(nullable=True)
+    movement_by_bmi_kg_m2: Series[float] = pa.Field(nullable=True)
+    movement_by_age_years: Series[float] = pa.Field(nullable=True)
+    movement_by_ever_on_drug: Series[float] = pa.Field(nullable=True)
+    movement_by_logit_emax: Series[float] = pa.Field(nullable=True)
+    movement_by_log_ed50: Series[float] = pa.Field(nullable=True)
+    movement_by_log_ia_slope: Series[float] = pa.Field(nullable=True)
+    movement_by_ia_constant_pg_ml: Series[float] = pa.Field(nullable=True)
     model_id: Series[str]
 
     class Config:

@@ -1,5 +1,6 @@
 """Sixty men with eight draws each, half of them given the drug: their true levels, results and orders."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 
@@ -131,6 +132,23 @@ def estimated(
 @cache
 def fitted() -> DoseResponseResult:
     return estimated()
+
+
+@cache
+def moving() -> DoseResponseResult:
+    """Men whose levels move by 25 % and step by 20 % at a change of testosterone, none scored yet."""
+    found = fitted()
+    assert found.response is not None
+    model = found.response.model
+    vector = model.vector.copy()
+    for name, value in (
+        ("log_sd_movement", np.log(0.25)),
+        ("log_days_movement", np.log(270)),
+        ("log_sd_jump", np.log(0.2)),
+    ):
+        vector[model.names.index(name)] = value
+    moved = replace(found.response, model=replace(model, vector=vector))
+    return estimated(before=found._replace(response=moved, own_levels=found.own_levels.clear()))
 
 
 def present_and_off_drug(

@@ -12,9 +12,15 @@ from tests.exposure.dose_response.men import (
     HELD,
     N_MEN,
     NO_CHANGES,
+    ZERO,
+    day,
+    estimated,
     fitted,
+    moving,
     present_and_off_drug,
+    result,
     true_levels,
+    usual_results,
 )
 
 
@@ -66,3 +72,60 @@ def test_projections_fall_with_the_dose_and_meet_what_is_expected_now():
     assert np.log(e2[3]) == pytest.approx(man["on_mean"])  # 1 mg a week
     width = (found["e2_ci_high_pg_ml"] / found["e2_ci_low_pg_ml"]).log().to_list()
     assert width[3] < width[6]  # nobody took 7 mg
+
+
+def test_along_an_interval_of_long_ago_it_is_the_path_of_that_time():
+    fell = tuple(
+        result(4, when, 36.0 if when < 400 else 12.0) if row["patient_id"] == "p04" else row
+        for row in usual_results()
+        for when in [(row["collected_on"] - ZERO).days]
+    )
+    moves = moving()
+    found = estimated(fell, before=moves)
+    of_man = pl.DataFrame({"pair": [0, 1], "patient_id": ["p04"] * 2, "site": ["total_hip"] * 2})
+    held = of_man.with_columns(
+        pl.col("pair").cast(pl.UInt32),
+        scan_id=pl.Series(["s1", "s2"]),
+        weekly_dose_mg=pl.lit(0.0),
+        share=pl.lit(1.0),
+        on=pl.Series([day(200), day(750)]),
+    )
+
+    exposure = predict.interval_exposure(
+        found.response, found.own_levels, found.draws, NO_CHANGES, held
+    )
+
+    then, now = exposure.pairs["log_e2"].to_list()
+    assert then - now > 0.15
+    assert exposure.pairs["log_e2_sd"].min() > 0
+
+
+def test_a_fall_is_told_with_its_date():
+    fell = tuple(
+        result(4, when, 40.0 if when < 500 else 9.0) if row["patient_id"] == "p04" else row
+        for row in usual_results()
+        for when in [(row["collected_on"] - ZERO).days]
+    )
+    found = estimated(fell, before=moving())
+    present = pl.DataFrame({"patient_id": ["p04", "p06"], "present_mg_per_week": [0.0, 0.0]})
+
+    table = predict.recent_changes(
+        found.response, found.own_levels, found.draws, present, predict.AsOf(AS_OF, NO_CHANGES)
+    )
+
+    his, other = table.iter_rows(named=True)
+    assert his["p_fell_365"] > 0.8
+    assert other["p_fell_365"] < 0.3
+    assert his["p_rose_365"] < 0.01
+    assert day(435) <= his["fell_on"] <= day(570)
+
+
+def test_a_change_of_testosterone_makes_what_is_known_less_sure():
+    found = moving()
+    change = pl.DataFrame({"patient_id": ["p01"], "changed_on": [day(790)]})
+
+    before = present_and_off_drug(found)
+    after = present_and_off_drug(found, changes=change)
+
+    wider = after["on_sd"] > before["on_sd"]
+    assert wider.to_list() == [name == "p01" for name in after["patient_id"]]
