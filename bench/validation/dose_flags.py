@@ -245,7 +245,8 @@ def _orders(spells: Spells, settings: SimulationSettings) -> pl.DataFrame:
             "started_on": as_dates(spells.start_day, settings),
             "ended_on": as_dates(np.where(ended, spells.end_day, 0), settings),
             "dose": spells.mg_per_week(),
-            "vague": spells.as_directed,
+            # Letrozole counts whatever its dose, which the simulator does not have: 0 mg would be none.
+            "vague": spells.as_directed | letrozole,
             "ended": ended & (spells.end_day <= settings.last_day),
             "source_line": np.arange(len(spells.man)),
         }

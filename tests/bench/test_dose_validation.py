@@ -1,10 +1,12 @@
 """The dose response's validation in small: its measures, and the rates that `make validate` shows at length."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from bench.validation import dose_flags, dose_recovery
+from bench.validation import dose_flags, dose_movement, dose_recovery
 from bench.validation.dose_flags import SCENARIOS, score_rules
 from bench.validation.dose_recovery import average_precision, calibration
 
@@ -71,3 +73,33 @@ def test_one_draw_in_transition_stands_for_the_dose_that_has_its_effect():
     np.testing.assert_allclose(
         effect(found).log_ratio, [0.5, 1.0] * effect(np.array([1.0])).log_ratio
     )
+
+
+def test_where_men_move_the_model_is_right_and_the_static_one_is_not(monkeypatch):
+    name = "SD 0.25, 270 days, one man in five steps"
+    small = replace(dose_movement.MOVING_WORLDS[name], n_men=1_500)
+    monkeypatch.setitem(dose_movement.MOVING_WORLDS, name, small)
+
+    found = {each.rule: each for each in dose_movement.score((name, 3))}
+
+    model, static, oracle = (found[rule] for rule in dose_movement.MODELS)
+    assert 0.93 < model.now_in_95 < 0.97
+    assert 0.93 < model.off_in_95 < 0.97
+    assert static.now_in_95 < 0.85
+    assert model.average_precision > static.average_precision + 0.02
+    assert model.average_precision > found["last value"].average_precision + 0.05
+    assert model.average_precision > oracle.average_precision - 0.02
+    assert model.slope == pytest.approx(1, abs=0.25)
+
+
+def test_where_nothing_moves_the_model_is_the_static_one(monkeypatch):
+    name = "nothing moves"
+    small = replace(dose_movement.MOVING_WORLDS[name], n_men=1_500)
+    monkeypatch.setitem(dose_movement.MOVING_WORLDS, name, small)
+
+    found = {each.rule: each for each in dose_movement.score((name, 4))}
+
+    model, static = found["model"], found["static model"]
+    assert model.average_precision == pytest.approx(static.average_precision, abs=0.005)
+    assert model.now_in_95 == pytest.approx(static.now_in_95, abs=0.015)
+    assert model.sd_movement < 0.08

@@ -118,9 +118,9 @@ def along(response: DoseResponse, draws: Draws, wanted: Wanted) -> Path:
         side_by_side(of_batch, of_asked)
         unseen = np.flatnonzero(~drawn[wanted.man])
         if len(unseen):
-            nothing = _Laid(
-                *np.zeros((4, 1, 1)), np.zeros((1, 1, 1)), np.zeros((1, 1, len(spread)))
-            )
+            none, no_draw = np.zeros((1, 1)), np.zeros((1, 1, 1))
+            no_shift = np.zeros((1, 1, len(spread)))
+            nothing = _Laid(none, none, none, none, no_draw, no_shift)
             at_nothing = np.zeros(draws.n_men, np.int64)
             _put(
                 result,
@@ -217,8 +217,8 @@ def _laid(batch: Batch, population: Population) -> _Laid:
     )
     covariance = prior_covariance(population, at, at)
     identity = np.eye(precision.shape[1])
-    inverse = np.linalg.inv(identity + precision[:, :, None] * covariance)
-    inverse *= precision[:, None, :]
+    turned = np.asarray(np.linalg.inv(identity + precision[:, :, None] * covariance), np.float64)
+    inverse = turned * precision[:, None, :]
     columns = shifts(batch, population, found.mean)
     laid_out = np.stack([batch.grid(column).T for column in columns.T], axis=-1)
     towards = found.sites.shift - found.sites.precision * found.mean
@@ -264,8 +264,8 @@ def _of_groups(
     rows, there = _rows(wanted, groups)
     man = column[wanted.man[groups]]
     dose = population.effect(wanted.dose_mg_per_week[rows])
-    on = (wanted.dose_mg_per_week[rows] > 0).astype(float)
-    here = (wanted.day[rows], wanted.segment[rows], on)
+    on = (wanted.dose_mg_per_week[rows] > 0).astype(np.float64)
+    here = (wanted.day[rows], wanted.segment[rows].astype(np.float64), on)
     of_draws = (laid.day[man], laid.segment[man], laid.on[man])
     with_draws = prior_covariance(population, here, of_draws)
     covariates = wanted.covariates[groups]

@@ -334,10 +334,13 @@ def _by_nodes(
     log_joint *= (-0.5 / spread)[:, None]
     log_joint += read.value
     log_joint += _LOG_WEIGHTS
-    most = log_joint.max(axis=1)
+    # Column by column: numpy reduces short rows slowly.
+    most = log_joint[:, 0].copy()
+    for column in log_joint.T[1:]:
+        np.maximum(most, column, out=most)
     log_joint -= most[:, None]
     share = np.exp(log_joint, out=log_joint)
-    mass = share.sum(axis=1)
+    mass = np.einsum("kn->k", share)
     share /= mass[:, None]
     from_centre = np.einsum("kn,kn->k", share, away)
     away -= from_centre[:, None]

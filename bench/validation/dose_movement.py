@@ -1,0 +1,118 @@
+"""Men whose E2 moves: the model beside the static one, naive rules and an oracle.
+
+In    cohorts of ``e2analytics.simulate.dose_cohorts`` whose levels drift or step
+Out   how often intervals hold E2 of the day that is asked about, and how well each rule ranks the men
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from bench.validation.dose_recovery import WITHIN_95, average_precision, calibration
+from e2analytics.models.dose_response.exceedance import Levels, probabilities
+from e2analytics.models.dose_response.fit import PRIORS, DoseResponse, Prior, fit
+from e2analytics.models.dose_response.predict import ahead, predict, random_effects
+from e2analytics.simulate import parameters as world
+from e2analytics.simulate.dose_cohorts import (
+    COVARIATES,
+    TRUE,
+    CohortDesign,
+    DoseCohort,
+    simulate,
+)
+
+N_MEN: Final = 2_000
+MOVING_WORLDS: Final = {
+    "nothing moves": CohortDesign(N_MEN),
+    **{
+        f"SD {sd:g}, {days:g} days": CohortDesign(N_MEN, drift_sd=sd, drift_days=days)
+        for sd in (0.15, 0.25, 0.35)
+        for days in (90.0, 270.0, 720.0)
+    },
+    "SD 0.25, 270 days, one man in five steps": CohortDesign(N_MEN, drift_sd=0.25, step_share=0.2),
+}
+MODELS: Final = ("model", "static model", "oracle")
+RULES: Final = (*MODELS, "last value", "mean of the last two")
+STILL: Final[Mapping[str, Prior]] = {
+    **PRIORS,
+    **{
+        name: Prior(float(np.log(1e-6)), 1e-6, "held")
+        for name in ("log_sd_movement", "log_sd_jump")
+    },
+}
+
+
+class Score(NamedTuple):
+    """How one rule did in one cohort; NaN where it says nothing of it."""
+
+    world: str
+    rule: str
+    pushed_below: int
+    now_in_95: float
+    off_in_95: float
+    average_precision: float
+    slope: float
+    sd_movement: float
+
+
+def score(job: tuple[str, int]) -> list[Score]:
+    """Simulate a cohort and ask every rule about its men; flags are of those on the drug."""
+    name, seed = job
+    plan = replace(MOVING_WORLDS[name], seed=seed)
+    men = simulate(plan)
+    log_limit = np.log(world.RANGE_LIMIT_PG_ML)
+    takes = men.dose_mg_per_week > 0
+    is_so = ((men.now_log_e2 < log_limit) & (men.off_log_e2 >= log_limit))[takes]
+    fitted = fit(men.draws, COVARIATES)
+    n = len(TRUE.vector)
+    models = {
+        "model": fitted,
+        "static model": fit(men.draws, COVARIATES, priors=STILL),
+        "oracle": replace(fitted, vector=plan.truth.vector, covariance=np.zeros((n, n))),
+    }
+    rows = [_of_model(name, rule, model, men, is_so) for rule, model in models.items()]
+    for rule, values in _naive(men).items():
+        ranked = average_precision(values[takes], is_so)
+        rows.append(Score(name, rule, int(is_so.sum()), np.nan, np.nan, ranked, np.nan, np.nan))
+    return rows
+
+
+def _of_model(
+    name: str, rule: str, model: DoseResponse, men: DoseCohort, is_so: np.ndarray
+) -> Score:
+    now = ahead(model, random_effects(model, men.draws), men.day, men.segment)
+    dose = np.column_stack([np.zeros(len(men.day)), men.dose_mg_per_week])
+    found = predict(model, now, men.usual, dose)
+    truth = np.column_stack([men.off_log_e2, men.now_log_e2])
+    off_in_95, now_in_95 = np.mean(np.abs(truth - found.mean) < WITHIN_95 * found.sd, axis=0)
+    (off_mean, on_mean), (off_sd, on_sd) = found.mean.T, found.sd.T
+    levels = Levels(off_mean, off_sd, on_mean, on_sd, found.covariance[:, 0, 1])
+    limit = np.array([world.RANGE_LIMIT_PG_ML])
+    p = probabilities(levels, limit).attributable[men.dose_mg_per_week > 0]
+    return Score(
+        name,
+        rule,
+        int(is_so.sum()),
+        float(now_in_95),
+        float(off_in_95),
+        average_precision(p, is_so),
+        calibration(p, is_so)[0],
+        float(np.exp(model.population.log_sd_movement)),
+    )
+
+
+def _naive(men: DoseCohort) -> dict[str, np.ndarray]:
+    """Return minus the log of the last result, and of the mean of the last two; "<24" is 24 / sqrt 2."""
+    draws = men.draws
+    value = np.where(draws.low_pg_ml > 0, draws.low_pg_ml, draws.high_pg_ml / np.sqrt(2))
+    last = np.cumsum(men.n_draws) - 1
+    before = np.maximum(last - 1, last - men.n_draws + 1)
+    logs = np.log(value)
+    return {
+        "last value": -logs[last],
+        "mean of the last two": -(logs[last] + logs[before]) / 2,
+    }
