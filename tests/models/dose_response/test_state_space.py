@@ -11,9 +11,7 @@ RNG = np.random.default_rng(0)
 DAY = np.sort(RNG.random((T, B)) * 900, axis=0)
 SEGMENT = np.sort(RNG.integers(0, 4, (T, B)), axis=0)
 ON = RNG.integers(0, 2, (T, B)).astype(float)
-TIMES = Times(
-    ON, np.diff(DAY, axis=0), np.diff(SEGMENT, axis=0).astype(float), SEGMENT[0].astype(float)
-)
+TIMES = Times(ON, np.diff(DAY, axis=0), np.diff(SEGMENT, axis=0).astype(float))
 PRECISION = RNG.random((T, B)) * 20
 PRECISION[2] = 0.0  # says how steeply, not where
 SHIFT = PRECISION * RNG.normal(0, 0.5, (T, B))
@@ -23,7 +21,8 @@ SHIFT[2] = 0.3
 def covariance(vector: np.ndarray, man: int) -> np.ndarray:
     z = np.column_stack([np.ones(T), ON[:, man]])
     apart = np.abs(DAY[:, None, man] - DAY[None, :, man])
-    steps = np.minimum(SEGMENT[:, None, man], SEGMENT[None, :, man])
+    since_first = SEGMENT[:, man] - SEGMENT[0, man]
+    steps = np.minimum(since_first[:, None], since_first)
     return np.asarray(
         z @ Spreads(*vector).of_effects @ z.T
         + np.exp(2 * vector[3] - apart / np.exp(vector[4]))

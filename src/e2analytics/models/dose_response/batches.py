@@ -65,7 +65,13 @@ class Batch:
             np.diff(self.grid(each, fill=True), axis=0) for each in (draws.day, draws.segment)
         )
         on = self.grid((draws.dose_mg_per_week > 0).astype(float))
-        return Times(on, days, changes, draws.segment[self.first].astype(float))
+        return Times(on, days, changes)
+
+    @property
+    def changes(self) -> Integers:
+        """Changes of the testosterone order from a man's first draw to each, shape (m,)."""
+        segment = self.draws.segment
+        return segment - segment[self.first][self.column]
 
     def grid(self, values: Vector | Integers, *, fill: bool = False) -> Matrix:
         """Lay values of draws (m,) out as (t, b): 0 behind a man's last, or that of his last."""

@@ -86,8 +86,9 @@ class _Laid:
     """Draws of b men, at most t each, laid out as (b, t); what lies behind a man's last has precision 0."""
 
     day: Matrix
-    segment: Matrix
+    segment: Matrix  # since the first draw's
     on: Matrix
+    first_segment: Integers  # (b,)
     towards: Matrix  # what each draw pulls: inverse covariance times residual
     inverse: Cube  # (b, t, t): of the covariance of readings
     fall_per_parameter: Cube  # (b, t, q): that times the shifts
@@ -120,7 +121,7 @@ def along(response: DoseResponse, draws: Draws, wanted: Wanted) -> Path:
         if len(unseen):
             none, no_draw = np.zeros((1, 1)), np.zeros((1, 1, 1))
             no_shift = np.zeros((1, 1, len(spread)))
-            nothing = _Laid(none, none, none, none, no_draw, no_shift)
+            nothing = _Laid(none, none, none, np.zeros(1, np.int64), none, no_draw, no_shift)
             at_nothing = np.zeros(draws.n_men, np.int64)
             _put(
                 result,
@@ -195,7 +196,10 @@ def prior_covariance(
     (day, segment, on), (day_2, segment_2, on_2) = one, other
     apart = np.abs(day[:, :, None] - day_2[:, None, :])
     moved = np.exp(2 * population.log_sd_movement - apart / np.exp(population.log_days_movement))
-    steps = np.minimum(segment[:, :, None], segment_2[:, None, :])
+    # Steps away from the first draw's segment that both have taken, to the same side.
+    one_way, other_way = np.abs(segment)[:, :, None], np.abs(segment_2)[:, None, :]
+    between = np.abs(segment[:, :, None] - segment_2[:, None, :])
+    steps = (one_way + other_way - between) / 2
     either = on[:, :, None] + on_2[:, None, :]
     both = on[:, :, None] * on_2[:, None, :]
     return np.asarray(
@@ -212,7 +216,7 @@ def _laid(batch: Batch, population: Population) -> _Laid:
     draws, precision = batch.draws, batch.grid(found.sites.precision).T
     at = (
         batch.grid(draws.day).T,
-        batch.grid(draws.segment).T,
+        batch.grid(batch.changes).T,
         batch.grid((draws.dose_mg_per_week > 0).astype(float)).T,
     )
     covariance = prior_covariance(population, at, at)
@@ -222,7 +226,8 @@ def _laid(batch: Batch, population: Population) -> _Laid:
     columns = shifts(batch, population, found.mean)
     laid_out = np.stack([batch.grid(column).T for column in columns.T], axis=-1)
     towards = found.sites.shift - found.sites.precision * found.mean
-    return _Laid(*at, batch.grid(towards).T, inverse, inverse @ laid_out)
+    first = draws.segment[batch.first]
+    return _Laid(*at, first, batch.grid(towards).T, inverse, inverse @ laid_out)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +270,8 @@ def _of_groups(
     man = column[wanted.man[groups]]
     dose = population.effect(wanted.dose_mg_per_week[rows])
     on = (wanted.dose_mg_per_week[rows] > 0).astype(np.float64)
-    here = (wanted.day[rows], wanted.segment[rows].astype(np.float64), on)
+    since_first = wanted.segment[rows] - laid.first_segment[man][:, None]
+    here = (wanted.day[rows], since_first.astype(np.float64), on)
     of_draws = (laid.day[man], laid.segment[man], laid.on[man])
     with_draws = prior_covariance(population, here, of_draws)
     covariates = wanted.covariates[groups]

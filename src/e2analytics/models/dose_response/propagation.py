@@ -215,7 +215,7 @@ def _prior_variance(batch: Batch, population: Population) -> Vector:
     own, on = spreads.of_effects, batch.draws.dose_mg_per_week > 0
     level = own[0, 0] + np.where(on, 2 * own[0, 1] + own[1, 1], 0.0)
     moved = np.exp(2 * spreads.log_sd_movement)
-    return np.asarray(level + moved + np.exp(2 * spreads.log_sd_jump) * batch.draws.segment)
+    return np.asarray(level + moved + np.exp(2 * spreads.log_sd_jump) * batch.changes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 r"""What normal readings leave open of b men's levels over time, all men at once.
 
 The state of a man is :math:`(u, s, z)`: his own level (with the steps that changes of his testosterone
-order have brought), his own response to the drug, his own slow movement. At draw j his log E2 lies
+order have brought since his first draw), his own response to the drug, his own slow movement. At draw j his log E2 lies
 :math:`u_j + on_j s + z_j` above the mean of men like him; from one draw to the next u takes the variance of
 the changes between them and z forgets and moves as an Ornstein-Uhlenbeck process does.
 
@@ -47,7 +47,7 @@ class Spreads:
 
     @property
     def of_effects(self) -> Matrix:
-        """Covariance of (level before any change, response), shape (2, 2)."""
+        """Covariance of (level at the first draw, response), shape (2, 2)."""
         level, slope = np.exp(2 * self.log_sd_level), self.response_per_level
         own = np.exp(2 * self.log_sd_response)
         return np.array([[level, slope * level], [slope * level, slope**2 * level + own]])
@@ -63,14 +63,11 @@ class Times:
         1 on the drug, 0 off it.
     days, changes : ndarray, shape (t - 1, b)
         From a draw to the next: days, and changes of the testosterone order.
-    first_segment : ndarray, shape (b,)
-        Changes before the first draw.
     """
 
     on: Matrix
     days: Matrix
     changes: Matrix
-    first_segment: Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +170,6 @@ def _filter(
     expected, variances, gains, surprises = np.empty((4, t, b))
     mean, covariance = np.zeros((3, b)), np.zeros((3, 3, b))
     covariance[:2, :2] = spreads.of_effects[:, :, None]
-    covariance[0, 0] += sd_jump**2 * times.first_segment
     covariance[2, 2] = sd_movement**2
     log_mass = np.zeros(b)
     for j in range(t):
@@ -214,7 +210,7 @@ def _backwards(
     with_scores: bool,
 ) -> Smoothed:
     t, b = times.on.shape
-    movement, jump = np.exp(2 * spreads.log_sd_movement), np.exp(2 * spreads.log_sd_jump)
+    movement = np.exp(2 * spreads.log_sd_movement)
     mean, variance = np.empty((2, t, b))
     score = np.zeros((6, b))
     r, n = np.zeros((3, b)), np.zeros((3, 3, b))
@@ -256,7 +252,6 @@ def _backwards(
     score[1] = level * (left[0, 1] + slope * left[1, 1])
     score[2] = np.exp(2 * spreads.log_sd_response) * left[1, 1]
     score[3] += movement * left[2, 2]
-    score[5] += jump * times.first_segment * left[0, 0]
     return Smoothed(mean, variance, forward.log_mass, score.T)
 
 

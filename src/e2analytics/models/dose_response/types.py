@@ -7,7 +7,7 @@ covariates and his dose say, and :math:`z_i` his movement,
 
 and a reading of :math:`\eta_{ij}` by ``assay``. :math:`u` and :math:`s` are jointly normal over men. :math:`z` is a
 stationary Ornstein-Uhlenbeck process; :math:`J` takes a normal step, for good, at each change of the testosterone
-order. ``state_space`` has their algebra, ``propagation`` the likelihood.
+order after his first draw. ``state_space`` has their algebra, ``propagation`` the likelihood.
 """
 
 from __future__ import annotations
