@@ -145,3 +145,25 @@ def test_probabilities_of_a_fall_are_calibrated(days_ago):
     total = np.sqrt(np.mean(found.log_ratio**2 + found.sd**2))
     assert total == pytest.approx(spread, rel=0.03)
     assert found.fell.mean() == pytest.approx(found.rose.mean(), abs=0.02)
+
+
+def test_before_a_change_of_testosterone_a_man_is_less_surely_what_he_was_drawn_at():
+    draws = dataclasses.replace(fallen(), segment=np.full(9, 1))
+    still = np.array([[1.0, 0.0]])
+
+    def sd(segment: int) -> float:
+        wanted = Wanted(
+            np.zeros(1, int),
+            np.array([-30.0]),
+            np.array([segment]),
+            np.zeros(1),
+            np.ones(1),
+            np.zeros(1, int),
+            still,
+            np.zeros(1),
+        )
+        return float(along(MOVES, draws, wanted).sd[0])
+
+    # His draws are of one order; before it was another one, a step of SD 0.2 away.
+    assert sd(0) ** 2 - sd(1) ** 2 == pytest.approx(0.04)
+    assert sd(0) == pytest.approx(sd(2))
