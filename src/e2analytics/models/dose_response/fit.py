@@ -88,13 +88,14 @@ PRIORS: Final[Mapping[str, Prior]] = {
         float(np.log(0.22)), 0.5, "0.22 (0.08-0.60): no source; a house assumption"
     ),
     "log_sd_movement": Prior(
-        float(np.log(0.14)),
+        float(np.log(0.1)),
         1.0,
-        "0.14 (0.02-0.99): CV within men 14 % over ten weeks, a part of the assay in it (Guldhaug et al.), and "
-        "reference change limit 38 % (Ahokoski et al., Clin Chem Lab Med 1998;36:485); over years: none found",
+        "0.10 (0.01-0.71): CV within men 14 % over ten weeks, the assay and the swing of days in it (Guldhaug et al.), "
+        "and reference change limit 38 % (Ahokoski et al., Clin Chem Lab Med 1998;36:485); over years: none found",
     ),
+    # What is forgotten from one draw to the next cannot be told from the scatter of one draw.
     "log_days_movement": Prior(
-        float(np.log(270.0)), 1.0, "270 days (38-1,917): no source; our own rule"
+        float(np.log(270.0)), 0.6, "270 days (83-875): no source; our own rule"
     ),
     "log_sd_jump": Prior(float(np.log(0.2)), 1.0, "0.20 (0.03-1.4): no source; our own rule"),
 }
