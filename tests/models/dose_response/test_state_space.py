@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from e2analytics.models.dose_response.state_space import Spreads, Times, last_state, smooth
+from e2analytics.models.dose_response.state_space import (
+    Spreads,
+    Times,
+    last_state,
+    scores_between,
+    smooth,
+)
 
 SPREADS = np.array([-0.9, -0.1, -1.5, -1.4, 5.6, -1.6])
 T, B = 7, 3
@@ -58,6 +64,20 @@ def test_scores_are_derivatives_of_the_log_mass(man):
         for one in np.eye(6)
     ]
     np.testing.assert_allclose(found.scores[man], numeric, atol=1e-7)
+
+
+@pytest.mark.parametrize("man", range(B))
+def test_scores_between_are_derivatives_of_the_prior_covariance(man):
+    one, other = RNG.normal(0, 1, (2, T, B))
+    found = scores_between(TIMES, Spreads(*SPREADS), one, other)
+
+    step = 1e-5
+    numeric = [
+        (covariance(SPREADS + step * by, man) - covariance(SPREADS - step * by, man)) / (2 * step)
+        for by in np.eye(6)
+    ]
+    expected = [one[:, man] @ each @ other[:, man] for each in numeric]
+    np.testing.assert_allclose(found[man], expected, atol=1e-8)
 
 
 def test_spreads_may_be_nothing():

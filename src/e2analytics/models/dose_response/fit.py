@@ -259,7 +259,7 @@ class _Likelihood:
             integrated = integrate(batch, population, start, until=until, rounds=rounds)
             scores = integrated.scores
             value = float(integrated.log_likelihood.sum())
-            return integrated.sites, _Evaluation(value, scores.sum(axis=0), scores.T @ scores)
+            return integrated.stood, _Evaluation(value, scores.sum(axis=0), scores.T @ scores)
 
         with one_blas_thread():
             done = side_by_side(one, self._batches, self._sites)

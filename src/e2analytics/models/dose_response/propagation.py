@@ -9,6 +9,10 @@ marginal for immunoassay. All sites of a man move at once, and each man goes on 
 
 There the evidence does not depend on the sites, so that its derivatives are those at fixed sites: of the
 normal part by ``state_space``, of a reading's parameters their mean under the tilted density.
+
+Where a man has two or three such readings, an integral over them takes the place of what the sites leave out
+(``quadrature``); his sites then give him the moments of that integral. Its derivatives are the means of those of
+the joint density under it (Fisher's identity).
 """
 
 from __future__ import annotations
@@ -19,9 +23,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from e2analytics.models.dose_response import assay, state_space
+from e2analytics.models.dose_response import assay, quadrature, state_space
 from e2analytics.models.dose_response.assay import Likelihood
 from e2analytics.models.dose_response.batches import Batch
+from e2analytics.models.dose_response.quadrature import Corrected, Few
 from e2analytics.models.dose_response.state_space import Smoothed
 from e2analytics.models.dose_response.types import Population
 
@@ -64,6 +69,8 @@ class Integrated:
         Its derivatives by the coefficients and ``PARAMETERS``.
     sites : Sites
         Of the batch's readings.
+    stood : Sites
+        Where these stood by propagation alone: the next start.
     mean, variance : ndarray, shape (m,)
         Of each draw's log E2, given all of the man's readings.
     """
@@ -71,6 +78,7 @@ class Integrated:
     log_likelihood: Vector
     scores: Matrix
     sites: Sites
+    stood: Sites
     mean: Vector
     variance: Vector
 
@@ -104,26 +112,27 @@ def integrate(
     until, rounds
         They move until the largest change, in standard deviations, is less; and no longer than these rounds.
     """
-    sites = _known(batch, population, start)
-    times, average = batch.times, batch.average(population)
-    special = batch.special
-    if len(special):
-        sites = _propagated(batch, population, sites, until, rounds)
-    smoothed = state_space.smooth(times, population.spreads, *_on_grid(batch, average, sites))
+    stood = _known(batch, population, start)
+    average = batch.average(population)
+    corrections: list[tuple[Few, Corrected]] = []
+    if len(batch.special):
+        stood = _propagated(batch, population, stood, until, rounds)
+        for few in quadrature.men_of_few(batch):
+            of_few = stood.precision[few.rows], stood.shift[few.rows]
+            corrections.append((few, quadrature.correct(few, population, *of_few)))
+    sites = _with(stood, corrections)
+    smoothed = state_space.smooth(batch.times, population.spreads, *_on_grid(batch, average, sites))
     mean, variance = _at_draws(batch, average, smoothed)
-    error = batch.log_reading - mean
-    residual = batch.log_reading - average
-    of_readings, by_assays = np.zeros(len(mean)), np.zeros((len(mean), len(assay.PARAMETERS)))
-    sd = population.assays.sd_ms
-    normal = batch.is_normal
-    of_readings[normal] = -0.5 * (residual[normal] / sd) ** 2 - np.log(sd) - 0.5 * _LOG_2PI
-    by_assays[normal, 0] = (error[normal] ** 2 + variance[normal]) / sd**2 - 1
-    if len(special):
-        cavity = _cavity(sites, average, mean, variance, special)
-        tilted = _tilted(batch, population, special, mean, variance, cavity, with_assays=True)
-        # The site itself, beside the others: what it stands for has to be taken out again.
-        of_readings[special] = tilted.log_mass - cavity.log_mass_of_site
-        by_assays[special] = tilted.by_assays
+    special = batch.special
+    for few, corrected in corrections:
+        variance[few.rows] += corrected.variance(few)
+        special = special[~np.isin(special, few.rows)]
+    of_readings, by_assays = _of_readings(batch, population, sites, (mean, variance), special)
+    log_mass, by_spreads = smoothed.log_mass, smoothed.scores
+    for few, corrected in corrections:
+        log_mass[few.columns] = corrected.log_mass
+        by_assays[few.rows[few.readings]] = corrected.by_assays
+        by_spreads[few.columns] += corrected.scores(few, population)
     towards = sites.shift - sites.precision * mean
     dose = population.effect(batch.draws.dose_mg_per_week)
     each = np.column_stack(
@@ -137,12 +146,48 @@ def integrate(
     )
     total = np.add.reduceat(each, batch.first, axis=0)
     return Integrated(
-        smoothed.log_mass + total[:, 0],
-        np.concatenate([total[:, 1:], smoothed.scores], axis=1),
+        log_mass + total[:, 0],
+        np.concatenate([total[:, 1:], by_spreads], axis=1),
         sites,
+        stood,
         mean,
         variance,
     )
+
+
+def _of_readings(
+    batch: Batch,
+    population: Population,
+    sites: Sites,
+    at: tuple[Vector, Vector],
+    special: Integers,
+) -> tuple[Vector, Matrix]:
+    """Return what readings add to the log mass, (m,), and their derivatives by the assays, (m, 5).
+
+    ``at`` holds means and variances of log E2; ``special`` the rows that propagation alone answers for.
+    """
+    (mean, variance), average = at, batch.average(population)
+    error, residual = batch.log_reading - mean, batch.log_reading - average
+    of_readings, by_assays = np.zeros(len(mean)), np.zeros((len(mean), len(assay.PARAMETERS)))
+    sd, normal = population.assays.sd_ms, batch.is_normal
+    of_readings[normal] = -0.5 * (residual[normal] / sd) ** 2 - np.log(sd) - 0.5 * _LOG_2PI
+    by_assays[normal, 0] = (error[normal] ** 2 + variance[normal]) / sd**2 - 1
+    if len(special):
+        cavity = _cavity(sites, average, mean, variance, special)
+        tilted = _tilted(batch, population, special, mean, variance, cavity, with_assays=True)
+        # The site itself, beside the others: what it stands for has to be taken out again.
+        of_readings[special] = tilted.log_mass - cavity.log_mass_of_site
+        by_assays[special] = tilted.by_assays
+    return of_readings, by_assays
+
+
+def _with(stood: Sites, corrections: list[tuple[Few, Corrected]]) -> Sites:
+    """Put the sites of quadrature in place of those of propagation."""
+    precision, shift = stood.precision.copy(), stood.shift.copy()
+    for few, corrected in corrections:
+        at = few.rows[few.readings]
+        precision[at], shift[at] = corrected.precision, corrected.shift
+    return Sites(precision, shift)
 
 
 def _known(batch: Batch, population: Population, start: Sites | None) -> Sites:

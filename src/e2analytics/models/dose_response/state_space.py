@@ -284,6 +284,41 @@ def _of_a_step(
     )
 
 
+def scores_between(times: Times, spreads: Spreads, one: Matrix, other: Matrix) -> Matrix:
+    """Return one' (dK) other by each of ``SPREADS``, shape (b, 6); K is the prior covariance at the draws.
+
+    ``one`` and ``other`` weigh the draws, (t, b); behind a man's last they are 0.
+    """
+    level, slope = np.exp(2 * spreads.log_sd_level), spreads.response_per_level
+    response, jump = np.exp(2 * spreads.log_sd_response), np.exp(2 * spreads.log_sd_jump)
+    movement, days = np.exp(2 * spreads.log_sd_movement), np.exp(spreads.log_days_movement)
+    pair = np.stack([one, other])
+    on = (pair * times.on).sum(axis=1)
+    both = pair.sum(axis=1) + slope * on
+    # What earlier draws weigh, seen from each draw: as it fades, and its derivative by the log of the days.
+    faded, slower = np.zeros_like(pair[:, 0]), np.zeros_like(pair[:, 0])
+    moved, by_days = (one * other).sum(axis=0), np.zeros(one.shape[1])
+    for j, apart in enumerate(times.days / days):
+        kept = np.exp(-apart)
+        faded = kept * (faded + pair[:, j])
+        slower = kept * slower + apart * faded
+        moved += (pair[::-1, j + 1] * faded).sum(axis=0)
+        by_days += (pair[::-1, j + 1] * slower).sum(axis=0)
+    later = np.cumsum(pair[:, :0:-1], axis=1)[:, ::-1]
+    stepped = (times.changes * later[0] * later[1]).sum(axis=0)
+    return np.stack(
+        [
+            2 * level * both[0] * both[1],
+            level * (on[0] * both[1] + both[0] * on[1]),
+            2 * response * on[0] * on[1],
+            2 * movement * moved,
+            movement * by_days,
+            2 * jump * stepped,
+        ],
+        axis=1,
+    )
+
+
 def _log(forgets: Matrix) -> Matrix:
     with np.errstate(divide="ignore"):
         return np.asarray(np.log(forgets))
