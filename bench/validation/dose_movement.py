@@ -37,6 +37,12 @@ MOVING_WORLDS: Final = {
 }
 MODELS: Final = ("model", "static model", "oracle")
 RULES: Final = (*MODELS, "last value", "mean of the last two")
+COHORTS: Final = f"""\
+Cohorts by arrays of {N_MEN:,} men whose own level drifts about its middle (SD on the log scale, days until
+1 / e of it is forgotten), or in one man of five steps for good when his testosterone changes. Men are drawn every three
+to six months, and asked about on a day up to half a year after the last draw. The static model is the same without
+movement; the oracle is the model at the true parameters.
+"""
 STILL: Final[Mapping[str, Prior]] = {
     **PRIORS,
     **{

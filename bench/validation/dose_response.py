@@ -51,7 +51,7 @@ def run(replicates: int, seed: int) -> Section:
             *coverage(pl.concat([each.men for each in recovered])),
             "### Whom the drug pushes below 16 pg/mL\n\n" + _PROBABILITIES,
             *probabilities(scores),
-            "### Men who move\n\n" + _MOVEMENT,
+            "### Men who move\n\n" + dose_movement.COHORTS,
             movement([row for rows in moved for row in rows]),
             "### Worlds that the model does not know\n\n" + _OTHER_WORLDS,
             *other_worlds(bent),
@@ -378,12 +378,6 @@ With immunoassay alone nothing in the data says how far it reads above mass spec
 (slope 1, constant 2.5 pg/mL; here 1.08 and 4), the whole clinic is off by the same, and probabilities come out too low.
 Spells that nobody takes bend the probabilities most, the oracle's as well: they are too sure, because a high value
 under an order counts as chance. No file tells of them; only the order of men holds.
-"""
-_MOVEMENT: Final = f"""\
-Cohorts by arrays of {dose_movement.N_MEN:,} men whose own level drifts about its middle (SD on the log scale, days until
-1 / e of it is forgotten), or in one man of five steps for good when his testosterone changes. Men are drawn every three
-to six months, and asked about on a day up to half a year after the last draw. The static model is the same without
-movement; the oracle is the model at the true parameters.
 """
 _OTHER_WORLDS: Final = """\
 In the second world every mg takes away the same share of E2 (39 %): at 3 mg a week about what Emax does, at 1 mg far

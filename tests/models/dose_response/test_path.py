@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from e2analytics.models.dose_response.draw_check import inliers
 from e2analytics.models.dose_response.fit import DoseResponse
@@ -113,7 +114,16 @@ def test_a_fall_is_seen_and_dated():
         ),
     )
 
-    assert year.fell[0] > 0.9
+    # By dense algebra of the same two days and nine results; the parameters are known all but exactly.
+    population, at = MOVES.population, np.concatenate([draws.day, [920.0 - 365, 920.0]])
+    forgets = np.exp(-np.abs(at[:, None] - at) / np.exp(population.log_days_movement))
+    prior = np.exp(2 * population.log_sd_level) + np.exp(2 * population.log_sd_movement) * forgets
+    readings = prior[:9, :9] + population.assays.sd_ms**2 * np.eye(9)
+    gain = np.array([-1.0, 1.0]) @ prior[9:, :9] @ np.linalg.inv(readings)
+    mean = gain @ (np.log(draws.low_pg_ml) - population.coefficients[0])
+    sd = np.sqrt(2 * (prior[9, 9] - prior[9, 10]) - gain @ readings @ gain)
+    assert year.log_ratio[0] == pytest.approx(mean, abs=1e-9)
+    assert year.fell[0] == pytest.approx(norm.cdf((np.log(0.75) - mean) / sd), abs=1e-4)
     assert year.rose[0] < 1e-3
     assert np.exp(year.log_ratio[0]) < 0.6
     assert 600 < turning_day(days[None], path.mean[None])[0] < 700
