@@ -254,3 +254,19 @@ def test_a_run_of_censored_results_comes_to_rest():
     assert np.isfinite(found.log_likelihood).all()
     again = integrate(next(batches(many)), Population.from_vector(VECTOR), found.sites, rounds=1)
     np.testing.assert_allclose(again.mean, found.mean, atol=1e-7)
+
+
+@pytest.mark.parametrize("ia_cv", [0.1, 0.25])
+def test_readings_at_odds_by_far_give_finite_numbers(ia_cv):
+    far = [(1500, 1500, "ia", 0), (3, 3, "ia", 0), (0, 2, "ms", 1.5), (800, np.inf, "ia", 1)]
+    vector = VECTOR.copy()  # a CV of 0.09 to 0.64 is what its prior leaves likely
+    vector[7] = np.log(ia_cv)
+    for one in far:
+        for other in far:
+            for draws in (man_of(one, other), man_of(one, other, (0, 24, "ia", 0))):
+                same_day = dataclasses.replace(draws, day=0 * draws.day, segment=0 * draws.segment)
+                for each in (draws, same_day):
+                    found = integrated(each, vector)
+                    assert np.isfinite(found.log_likelihood).all()
+                    assert np.isfinite(found.scores).all()
+                    assert (found.variance > 0).all()

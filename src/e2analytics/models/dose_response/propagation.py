@@ -47,6 +47,7 @@ _WHOLE_STEPS, _MOST_ROUNDS, _PART = 12, 60, 0.5
 # A reading far above what is expected may make a level less sure; by no more than this share of what men have.
 _MOST_LOST = 0.25
 _LEAST_PRECISION = 1e-10
+_LEAST_LEFT = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +228,10 @@ def _propagated(
         mean, variance = _at_draws(part, average, smoothed)
         cavity = _cavity(now, average, mean, variance, special)
         tilted = _tilted(part, population, special, mean, variance, cavity)
+        # Where all nodes but one are out of reach, they show too little of the spread: the next ones lie nearer.
+        left_open = np.maximum(tilted.variance, _LEAST_LEFT * variance[special])
         least = -_MOST_LOST / _prior_variance(part, population)[special]
-        new = np.maximum(1 / tilted.variance - cavity.precision, least)
+        new = np.maximum(1 / left_open - cavity.precision, least)
         new_shift = tilted.mean * (new + cavity.precision) - cavity.shift
         share = 1.0 if round_ < _WHOLE_STEPS else _PART
         at = rows[special]

@@ -29,14 +29,15 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 Cube = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 READINGS: Final = (2, 3)
 """How many readings that are not normal a man may have: one is exact by itself, more would cost too much."""
 _NODES: Final = 9
 # Nodes are worked on at a time: what a processor's cache holds.
 _NODES_AT_A_TIME: Final = 20_000
-_MATCHING_STEPS: Final = 3
-_NOTHING: Final = 1e-9
+_MATCHING_STEPS: Final = 5
+_MATCHED, _FARTHEST, _NOTHING = 1e-3, 1.0, 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +146,13 @@ def correct(few: Few, population: Population, precision: Vector, shift: Vector) 
     # Less the mean of men like him, so that large terms do not cancel.
     sites = precision[readings], shift[readings] - precision[readings] * own
     found = _over_nodes(few, population, (mean + own, root), sites, own)
-    more, given = _matched(root, found.covariance)
-    new_mean = mean + np.einsum("bij,bj->bi", root, found.mean)
-    new_shift = sites[1] + more * new_mean + np.einsum("bji,bj->bi", from_root, found.mean)
+    more, given, is_matched = _matched(root, found.covariance)
+    # Readings at odds by far: nodes that lie so badly say less than the sites.
+    keeps = is_matched & (np.abs(found.mean).max(axis=1) < _FARTHEST)
+    more, away = keeps[:, None] * more, keeps[:, None] * found.mean
+    between = np.where(keeps[:, None, None], found.covariance - given, 0.0)
+    new_mean = mean + np.einsum("bij,bj->bi", root, away)
+    new_shift = sites[1] + more * new_mean + np.einsum("bji,bj->bi", from_root, away)
     new_precision = sites[0] + more
     pulls = -of_sites[:, None] * moved[:, 1:]
     for i in range(k):
@@ -156,7 +161,7 @@ def correct(few: Few, population: Population, precision: Vector, shift: Vector) 
         smoothed.log_mass[:b] + found.log_ratio,
         new_precision,
         new_shift + new_precision * own,
-        found.covariance - given,
+        between,
         np.einsum("tib,bji->tjb", moved[:, 1:], from_root),
         np.einsum("tib,bji->tjb", pulls, from_root),
         found.by_assays,
@@ -259,10 +264,10 @@ def _likelihoods(
     return found
 
 
-def _matched(root: Cube, covariance: Cube) -> tuple[Matrix, Cube]:
+def _matched(root: Cube, covariance: Cube) -> tuple[Matrix, Cube, Flags]:
     """Return by how much more precise sites must be to give log E2 its variances, and their covariance.
 
-    Both covariances are of the directions of ``root``.
+    Both covariances are of the directions of ``root``. Last, whether such sites were found.
     """
     identity = np.eye(root.shape[1])
     wanted = np.einsum("bij,bjk,bik->bi", root, covariance, root)
@@ -279,4 +284,6 @@ def _matched(root: Cube, covariance: Cube) -> tuple[Matrix, Cube]:
         by_precision = (of_readings / variance[:, :, None]) ** 2 + _NOTHING * identity
         left = 1 / wanted - 1 / variance
         more = more + np.linalg.solve(by_precision, left[:, :, None])[:, :, 0]
-    return more, given()
+    now = given()
+    variance = np.einsum("bij,bjk,bik->bi", root, now, root)
+    return more, now, np.asarray((np.abs(variance / wanted - 1) < _MATCHED).all(axis=1))
