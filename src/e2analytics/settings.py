@@ -125,6 +125,15 @@ class FlagSettings(Section):
     closing_probability: float = Field(
         0.4, gt=0, lt=1, description="Below it an open flag closes: noise does not flip a flag."
     )
+    max_e2_interval_ratio: float = Field(
+        4.0, gt=1, description="Of the ends of the 95 % interval of E2 now: wider says too little."
+    )
+    change_probability: float = Field(
+        0.5,
+        ge=0.5,
+        lt=1,
+        description="Of a change of E2 by more than a quarter in 12 months: said.",
+    )
     deep_below_share: float = Field(0.8, gt=0, le=1, description="Of the limit: far below it.")
     long_below_days: int = Field(365, gt=0, description="Results below the limit for long.")
     informative_days: int = Field(int(constants.E2_CARRY_DAYS.value), gt=0)

@@ -11,7 +11,7 @@ from e2analytics.flags import cohort
 from e2analytics.flags.criteria import Criteria
 from e2analytics.settings import FlagSettings
 from e2analytics.tables.limit_in_use import LimitInUse
-from e2analytics.tables.patient_data import Estimates, PatientData
+from e2analytics.tables.patient_data import CHANGE_PROBABILITIES, Estimates, PatientData
 from e2analytics.tables.snapshot import empty_table
 
 AS_OF = date(2024, 12, 31)
@@ -71,6 +71,18 @@ def own(off: float = 3.7, on: float = 3.2, sd: float = 0.1, n_ms: int = 4) -> di
     }
 
 
+def steady(changed_on: date | None = None, **probabilities: float) -> dict[str, Any]:
+    """How probable it is that a man's E2 has changed; it has not unless said otherwise."""
+    none = dict.fromkeys(CHANGE_PROBABILITIES, 0.01)
+    return {
+        "patient_id": "p1",
+        **none,
+        **probabilities,
+        "changed_on": changed_on,
+        "testosterone_since": None,
+    }
+
+
 def patients() -> pl.DataFrame:
     row = {"patient_id": "p1", "clinic_id": "c1", "birth_date": date(1960, 1, 1)}
     return pl.DataFrame([row], schema=empty_table("patients").schema)
@@ -111,6 +123,7 @@ def known_of(
     events: list[tuple[str, date]] | None = None,
     bone_class: str | None = None,
     loss: bool = False,
+    change: dict[str, Any] | None = None,
 ) -> tuple[PatientData, Estimates]:
     doses = ("weekly_dose_mg", "dose_mg", "doses_per_week")
     medications = pl.DataFrame(
@@ -145,7 +158,15 @@ def known_of(
             schema={"patient_id": pl.String, "kind": pl.String, "occurred_on": pl.Date},
         ),
     )
-    return data, Estimates(e2=pl.DataFrame([man or own()]), exposures=pairs(loss=loss))
+    estimates = Estimates(
+        e2=pl.DataFrame([man or own()]),
+        changes=pl.DataFrame(
+            [change or steady()],
+            schema_overrides={"changed_on": pl.Date, "testosterone_since": pl.Date},
+        ),
+        exposures=pairs(loss=loss),
+    )
+    return data, estimates
 
 
 def criteria(as_of: date = AS_OF, sd_of_draw: float | None = None) -> Criteria:
@@ -167,13 +188,14 @@ def judge(
     *,
     as_of: date = AS_OF,
     before: pl.DataFrame | None = None,
+    sd_of_draw: float | None = None,
     **others: Any,
 ) -> pl.DataFrame:
     data, estimates = known_of(orders, draws, man, **others)
     return cohort.cohort(
         data,
         estimates,
-        criteria(as_of),
+        criteria(as_of, sd_of_draw),
         before=empty_table("flags") if before is None else before,
     )
 

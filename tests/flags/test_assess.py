@@ -76,12 +76,8 @@ def test_an_assessable_man(
 @pytest.mark.parametrize(
     ("orders", "draws", "reason"),
     [
-        ([order()], [], "no_recent_e2"),
-        ([order()], [draw(collected_on=ago(181))], "no_recent_e2"),
-        ([order()], [draw(value_low=0.0, value_high=24.0)], "only_uninformative_e2"),
         ([order(started_on=ago(13))], [draw()], "dose_changed_recently"),
         ([order(weekly_dose_mg=None)], [draw()], "dose_unknown"),
-        ([order(started_on=ago(25))], [draw()], "no_e2_at_this_dose"),
         ([order(stopped_on=ago(10))], [draw()], "dose_changed_recently"),
         ([order(stopped_on=ago(14))], [draw()], "dose_changed_recently"),
     ],
@@ -95,6 +91,45 @@ def test_a_man_who_cannot_be_assessed_says_why_and_danger_is_not_hidden(
     assert (calm["status"], calm["tier"]) == ("not_assessable", "none")
     assert reason in calm["reasons"].split("; ")
     assert (danger["status"], danger["tier"]) == ("not_assessable", "critical")
+
+
+@pytest.mark.parametrize(
+    ("orders", "draws", "reason"),
+    [
+        ([order()], [], "no_recent_e2"),
+        ([order()], [draw(collected_on=ago(181))], "no_recent_e2"),
+        ([order()], [draw(value_low=0.0, value_high=24.0)], "only_uninformative_e2"),
+        ([order(started_on=ago(25))], [draw()], "no_e2_at_this_dose"),
+    ],
+)
+def test_what_his_results_lack_is_said_and_his_estimate_assesses_him(
+    orders: list[dict[str, Any]], draws: list[dict[str, Any]], reason: str
+):
+    calm = judge(orders, draws).row(0, named=True)
+    danger = judge(orders, draws, DANGER).row(0, named=True)
+    vague = judge(orders, draws, own(on=2.0, sd=0.4)).row(0, named=True)
+
+    assert (calm["status"], calm["tier"]) == ("in_range", "none")
+    assert (danger["status"], danger["tier"]) == ("below_range", "critical")
+    # The ends of his interval are a ratio of 4.8 apart: nothing is claimed, and danger is not hidden.
+    assert (vague["status"], vague["tier"]) == ("not_assessable", "critical")
+    for row in (calm, danger, vague):
+        assert reason in row["reasons"].split("; ")
+
+
+@pytest.mark.parametrize(
+    ("sd", "status"),
+    [
+        # exp(2 x 1.96 x SD): a ratio of 3.99 and of 4.01; the least that is too wide has an SD of 0.35365.
+        (0.353, "in_range"),
+        (0.3545, "not_assessable"),
+    ],
+)
+def test_a_man_of_whom_too_little_is_known_cannot_be_assessed(sd: float, status: str):
+    row = judge(man=own(off=3.9, on=3.6, sd=sd)).row(0, named=True)
+
+    assert row["status"] == status
+    assert row["reasons"] == ("e2_too_uncertain" if status == "not_assessable" else "")
 
 
 @pytest.mark.parametrize(("e2_pg_ml", "tier"), [(25.0, "none"), (8.0, "critical")])

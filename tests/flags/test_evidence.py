@@ -25,7 +25,7 @@ MAN_A = own(off=log(40), on=log(12))
 MAN_B = own(off=log(15.5), on=log(15.2))
 MAN_C = own(off=log(40), on=log(20))
 JUST_STARTED = [order(started_on=ago(13))]
-MS_BELOW_TEN = [draw(result_id="r8", value_low=8.0, value_high=8.0, collected_on=ago(60))]
+MS_BELOW_TEN = [draw(result_id="r8", value_low=8.0, value_high=8.0, collected_on=ago(5))]
 
 
 def evidence(man: dict[str, Any], **rows: Any) -> pl.DataFrame:
@@ -166,13 +166,14 @@ def test_the_paragraph_says_it_in_words():
 
     assert paragraph == (
         "Not assessable, tier critical: dose changed too recently for a steady state; no E2 at the present "
-        "dose yet; MS result below red line. Last E2 8.0 pg/mL by mass spectrometry on 2024-11-01. At 1 mg of "
+        "dose yet; MS result below red line. Last E2 8.0 pg/mL by mass spectrometry on 2024-12-26. At 1 mg of "
         "anastrozole a week his E2 is expected at 20.0 pg/mL (95 % 16.4 to 24.3), off the drug at 40, from 4 "
         "results. Chance of being below the limit in use, 16.0 pg/mL (literature): 1%; below it because of the "
         "drug: 1%; below the red line of 10 pg/mL: below 1%. “Dose changed too recently for a steady state” changes "
         "with an E2 drawn 14 days or more after the change. “No E2 at the present dose yet” changes with an E2 "
-        "drawn 14 days or more after the change to the present dose. “MS result below red line” changes with "
-        "time; it keeps the flag open until 2025-04-30."
+        "drawn 14 days or more after the change to the present dose. “MS result below red line” changes with a "
+        "later result by mass spectrometry at steady state that is not below the red line, or with time; it keeps "
+        "the flag open until 2025-06-24."
     )
 
 

@@ -16,9 +16,13 @@ from e2analytics.reference import measures
 from e2analytics.settings import FlagSettings, LinkSettings
 from e2analytics.tables.patient_data import PatientData
 from e2analytics.tables.snapshot import empty_table
+from tests.flags.men import criteria
 
 AS_OF = date(2026, 9, 30)
 LONG_AGO = date(2015, 1, 1)
+
+
+Rows = list[dict[str, Any]]
 
 
 def ago(days: int) -> date:
@@ -127,26 +131,71 @@ def known(rows: dict[str, list[dict[str, Any]]]) -> PatientData:
     )
 
 
-def gaps_of(data: PatientData, flags: pl.DataFrame) -> pl.DataFrame:
+def gaps_of(
+    data: PatientData, flags: pl.DataFrame, cohort: pl.DataFrame | None = None
+) -> pl.DataFrame:
     months = [*rates.month_ends(date(2026, 8, 31)), AS_OF]
-    return gaps.gaps(data, care_units(data, months), COHORT, flags, AS_OF)
+    return gaps.gaps(
+        data, care_units(data, months), COHORT if cohort is None else cohort, flags, criteria(AS_OF)
+    )
 
 
-COHORT = pl.DataFrame({"patient_id": ["p1"], "clinic_id": ["c1"], "as_of": [AS_OF]})
+COHORT = pl.DataFrame(
+    {
+        "patient_id": ["p1"],
+        "clinic_id": ["c1"],
+        "as_of": [AS_OF],
+        "reasons": [""],
+        "last_e2_on": [None],
+    },
+    schema_overrides={"last_e2_on": pl.Date},
+)
 
 
 def found(
     flags: pl.DataFrame | None = None, **rows: list[dict[str, Any]]
 ) -> list[tuple[str, int | None, int | None]]:
-    """Return gap, days since, days overdue."""
+    """Return gap, days since, days overdue; an E2 that is too old has a test of its own."""
     flagged = empty_table("flags") if flags is None else flags
-    frame = gaps_of(known(rows), flagged)
+    frame = gaps_of(known(rows), flagged).filter(pl.col("gap") != "no_recent_e2")
     since, due = ((pl.lit(AS_OF) - pl.col(day)).dt.total_days() for day in ("since_on", "due_on"))
     return frame.select("gap", since_on=since, due_on=due).rows()
 
 
 def test_a_man_whose_care_is_complete_has_no_gap():
     assert found() == []
+    drawn = {"labs": [*FINE["labs"], result(20, 25.0)]}
+    assert gaps_of(known(drawn), empty_table("flags")).is_empty()
+
+
+@pytest.mark.parametrize(
+    ("labs", "waiting", "expected"),
+    [
+        ([result(180, 25.0)], [], []),
+        ([result(181, 25.0)], [], [(181, 1)]),
+        ([result(181, 25.0), result(900, 25.0)], [], [(181, 1)]),
+        ([], [], [(None, None)]),
+        # What came and waits in quarantine was drawn, too.
+        ([result(181, 25.0)], [result(5, 25.0)], []),
+    ],
+)
+def test_an_e2_older_than_180_days_is_a_gap(labs: Rows, waiting: Rows, expected: list[Any]):
+    rows = known({"labs": [result(100, 35.0, "vitamin_d_25oh"), *labs], "waiting_labs": waiting})
+
+    since, due = ((pl.lit(AS_OF) - pl.col(day)).dt.total_days() for day in ("since_on", "due_on"))
+    gap = gaps_of(rows, empty_table("flags")).filter(pl.col("gap") == "no_recent_e2")
+    assert gap.select(since_on=since, due_on=due).rows() == expected
+
+
+def test_one_low_result_by_mass_spectrometry_is_to_be_repeated():
+    one_low = COHORT.with_columns(
+        reasons=pl.lit("one_ms_result_below_limit; old_order"), last_e2_on=pl.lit(ago(20))
+    )
+
+    found = gaps_of(known({}), empty_table("flags"), one_low)
+
+    to_repeat = found.filter(pl.col("gap") == "low_e2_to_repeat")
+    assert to_repeat.select("since_on", "due_on").rows() == [(ago(20), None)]
 
 
 @pytest.mark.parametrize(
@@ -261,13 +310,15 @@ def test_where_a_clinic_sends_no_vitamin_d_nothing_is_said_of_it():
     rows = known({"labs": FINE["labs"][:1]})
     none = replace(rows, labs=rows.labs.filter(pl.col("analyte") != "vitamin_d_25oh"))
 
-    assert gaps_of(none, empty_table("flags")).is_empty()
+    assert gaps_of(none, empty_table("flags"))["gap"].to_list() == ["no_recent_e2"]
 
 
 def test_every_gap_has_words_and_a_source():
     names = set(flag_rules.load().gaps)
 
     assert names == {
+        "no_recent_e2",
+        "low_e2_to_repeat",
         "no_baseline_dxa",
         "follow_up_dxa_overdue",
         "no_e2_after_change",

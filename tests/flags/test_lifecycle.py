@@ -6,7 +6,7 @@ import polars as pl
 
 from e2analytics.flags import lifecycle
 from e2analytics.tables.snapshot import empty_table
-from tests.flags.men import AS_OF, DANGER, LOW_BY_DRUG, ago, draw, judge, order
+from tests.flags.men import AS_OF, DANGER, LOW_BY_DRUG, ago, draw, judge, order, own
 
 
 def test_a_flag_is_new_then_open_then_resolved_then_reopened():
@@ -78,9 +78,10 @@ def test_every_change_of_a_flag_has_its_reason():
     assert happened(low, danger, days=0) == [("tier_changed", "high", "critical", "unexplained")]
 
 
-def test_a_result_that_grows_too_old_is_time_passed_beside_what_else_is_new():
+def test_an_estimate_that_grows_too_uncertain_is_time_passed_beside_what_else_is_new():
     before = judge(draws=[draw(collected_on=ago(180))])
-    model = judge(draws=[draw(collected_on=ago(181))]).with_columns(
+    # An SD of 0.4: the ends of the 95 % interval are a ratio of 4.8 apart.
+    model = judge(draws=[draw(collected_on=ago(181))], man=own(sd=0.4)).with_columns(
         before["results_digest"], model_id=pl.lit("m2")
     )
 

@@ -79,10 +79,13 @@ MEN: Final = (
     Man("37 pmol/L are 10.1 pg/mL", ON, [LOW[0], Draw("2026-01-12", "37", unit="pmol/L")], ("below_range", "high"), unsaid="result_below_red_line"),
     Man("<5 by immunoassay alone", ON, [Draw("2025-11-10", "<5", IA), Draw("2026-01-12", "<5", IA)], ("below_range", "high"), "repeat_by_mass_spectrometry"),
     Man("<20 does not tell", ON, [Draw("2026-01-12", "<20", IA)], ("not_assessable", ANY), "only_uninformative_e2"),
+    Man("<20 does not tell enough", ON, [Draw("2026-01-12", "<20", IA)], ("not_assessable", ANY), "e2_too_uncertain"),
+    Man("9.5 by MS and later 24 by immunoassay", ON, [Draw("2025-12-10", "9.5"), Draw("2026-01-12", "24", IA)], ("below_range", "critical"), "result_below_red_line"),
     Man("both assays on one day", ON, [Draw("2026-01-12", "9.2", result_id="A"), Draw("2026-01-12", "24", IA, result_id="B")], ("below_range", "critical")),
     Man("180 days old", ON, [Draw("2025-10-02", "9.0")], ("below_range", "critical"), "result_below_red_line"),
-    Man("181 days old", ON, [Draw("2025-10-01", "9.0")], ("not_assessable", ANY), "no_recent_e2", "result_below_red_line"),
-    Man("late on the 181st day at home", ON, [Draw("2025-10-01T23:30:00-05:00", "9.0")], ("not_assessable", ANY), "no_recent_e2", "result_below_red_line"),
+    # Age is no obstacle: what is known of him now says that he is low.
+    Man("181 days old", ON, [Draw("2025-10-01", "9.0")], ("below_range", "critical"), "no_recent_e2", "result_below_red_line"),
+    Man("late on the 181st day at home", ON, [Draw("2025-10-01T23:30:00-05:00", "9.0")], ("below_range", "critical"), "no_recent_e2", "result_below_red_line"),
     Man("drawn after the day", ON, [*FINE, Draw("2026-04-15", "7")], ("in_range", "none")),
     # Results that were taken back, or are not final.
     Man("withdrawn", ON, [*FINE, Draw("2026-02-10", "7", result_id="W", reported_on="2026-02-11"), Draw("2026-02-10", "7", status="X", result_id="W", reported_on="2026-02-12")], ("in_range", "none")),
@@ -93,8 +96,12 @@ MEN: Final = (
     Man("stopped 15 days ago", [Order(stopped_on="2026-03-16")], LOW, GONE),
     Man("stops in the future", [Order(stopped_on="2026-06-01")], LOW, ("below_range", "high")),
     Man("starts in the future", [Order("2026-05-01")], LOW, GONE),
-    Man("restarted and low while settling", [Order(stopped_on="2025-09-01"), Order("2025-12-01")], [Draw("2025-12-10", "9.5"), Draw("2026-01-12", "28")], ("in_range", "critical"), "result_below_red_line"),
-    Man("less since his last draw", [Order(dose_mg="1", doses_per_week="7"), Order("2026-02-01")], [Draw("2026-01-12", "8.0")], ("not_assessable", "critical"), "no_e2_at_this_dose"),
+    # A later result by mass spectrometry at steady state, or another dose, ends what one below the red line says.
+    Man("restarted and low while settling", [Order(stopped_on="2025-09-01"), Order("2025-12-01")], [Draw("2025-12-10", "9.5"), Draw("2026-01-12", "28")], ("in_range", "none"), "was_below_red_line", "result_below_red_line"),
+    Man("restarted and low since", [Order(stopped_on="2025-09-01"), Order("2025-12-01")], [Draw("2025-12-10", "9.5")], (ANY, "critical"), "result_below_red_line"),
+    Man("less since his last draw", [Order(dose_mg="1", doses_per_week="7"), Order("2026-02-01")], [Draw("2026-01-12", "8.0")], ("below_range", "high"), "was_below_red_line", "result_below_red_line"),
+    Man("less and not drawn at it", [Order(dose_mg="1", doses_per_week="7"), Order("2026-02-01")], [Draw("2026-01-12", "8.0")], ("below_range", "high"), "no_e2_at_this_dose"),
+    Man("low on the day of the first dose", [Order("2025-12-01")], [Draw("2025-12-01", "6.0"), Draw("2026-01-12", "28")], ("in_range", "none"), unsaid="was_below_red_line"),
     Man("held at 0 mg", [Order(), Order("2026-02-01", dose_mg="0")], LOW, GONE),
     Man("ordered twice and one entry ended", [Order(doses_per_week="7", dose_mg="1"), Order(stopped_on="2025-09-01")], LOW, ("below_range", "high"), "overlapping_orders"),
     Man("two doses of one day", [Order(doses_per_week="1"), Order(dose_mg="1", doses_per_week="1")], LOW, ("below_range", "high"), "overlapping_orders"),
@@ -175,7 +182,7 @@ def test_what_is_said_of_a_man_is_what_the_contract_gives_on_paper(night: Output
     row = found(night, man.name)
 
     status, tier = man.outcome or (None, ANY)
-    assert (row and row["status"]) == status
+    assert status == ANY or (row and row["status"]) == status
     assert tier in (ANY, row and row["tier"])
     reasons = row["reasons"].split("; ") if row else []
     assert set(filter(None, [man.said])) <= set(reasons)
@@ -225,7 +232,7 @@ def test_a_man_who_stopped_is_not_said_to_be_low_on_nothing(night: Outputs):
 
 
 def test_the_result_that_makes_a_man_critical_is_named_though_it_is_not_his_last(night: Outputs):
-    row = found(night, "restarted and low while settling")
+    row = found(night, "9.5 by MS and later 24 by immunoassay")
     evidence = night.tables["flag_evidence"]
 
     assert row is not None
@@ -233,10 +240,13 @@ def test_the_result_that_makes_a_man_critical_is_named_though_it_is_not_his_last
         (pl.col("patient_id") == row["patient_id"]) & (pl.col("piece") == "explanation")
     )["words"].item()
     assert (
-        "Last E2 28.0 pg/mL by mass spectrometry on 2026-01-12. Below the red line: 9.5 pg/mL by mass "
-        "spectrometry on 2025-12-10, while the dose was changing, or on another inhibitor: not in the estimate."
+        "Last E2 24.0 pg/mL by immunoassay on 2026-01-12. Below the red line: 9.5 pg/mL by mass "
+        "spectrometry on 2025-12-10, on 1 mg a week."
     ) in words
     assert "Below the red line 9.5 pg/mL (ms) on 2025-12-10 [" in row["rationale"]
+    was = found(night, "restarted and low while settling")
+    assert was is not None
+    assert "Was below the red line 9.5 pg/mL (ms) on 2025-12-10 [" in was["rationale"]
     last = found(night, "<10 by MS is below 10")
     assert last is not None
     assert "Last E2 <10.0 pg/mL (ms) on 2026-01-12 [" in last["rationale"]

@@ -16,8 +16,8 @@ def test_the_rules_load_in_the_order_in_which_they_are_asked():
     assert tuple(rules.statuses) == ("not_assessable", *(s for s in STATUSES[:3]))
     assert [tier.tier for tier in rules.tiers.values()] == [
         *["critical"] * 2,
-        *["high"] * 3,
-        *["watch"] * 3,
+        *["high"] * 4,
+        *["watch"] * 4,
     ]
 
 

@@ -10,15 +10,16 @@ today may still be in danger. This module decides which reasons hold; the rules 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Final
 
 import numpy as np
 import polars as pl
 
+from e2analytics.flags import results
 from e2analytics.flags import rules as flag_rules
 from e2analytics.flags.criteria import Criteria
 from e2analytics.models.dose_response.exceedance import Levels, probabilities
+from e2analytics.models.normal import Z99
 from e2analytics.settings import FlagSettings
 from e2analytics.tables.vocabulary import TIERS
 
@@ -47,11 +48,11 @@ def assess(men: pl.DataFrame, criteria: Criteria) -> pl.DataFrame:
     criteria
         What he is assessed by.
     """
-    settings, as_of = criteria.settings, criteria.as_of
+    settings = criteria.settings
     limits = np.asarray(criteria.limit_quantiles_pg_ml or [criteria.limit.lower_limit_pg_ml])
     known = men.with_columns(_probabilities(men, limits, settings))
-    assessed = _by_rules(known, settings, settings.probability, as_of)
-    at_closing = _by_rules(known, settings, settings.closing_probability, as_of)["tier"]
+    assessed = _by_rules(known, criteria, settings.probability)
+    at_closing = _by_rules(known, criteria, settings.closing_probability)["tier"]
     assessed = assessed.with_columns(at_closing=at_closing)
     kept = (
         pl.when(_urgency("tier_before") < _urgency("at_closing"))
@@ -88,13 +89,11 @@ def _probabilities(
     return [pl.Series(name, values).fill_nan(None) for name, values in columns.items()]
 
 
-def _by_rules(
-    men: pl.DataFrame, settings: FlagSettings, probability: float, as_of: date
-) -> pl.DataFrame:
+def _by_rules(men: pl.DataFrame, criteria: Criteria, probability: float) -> pl.DataFrame:
     return (
-        men.with_columns(_obstacles(settings))
+        men.with_columns(_obstacles(criteria.settings))
         .with_columns(status=_status(probability))
-        .with_columns(_findings(settings, probability, as_of))
+        .with_columns(_findings(criteria, probability))
         .with_columns(tier=_tier())
     )
 
@@ -110,22 +109,17 @@ def _obstacles(settings: FlagSettings) -> list[pl.Expr]:
         "dose_unknown": pl.col("unknown_dose"),
         "dose_changed_recently": pl.col("stopped")
         | (pl.col("days_since_change") < settings.steady_state_days),
-        "no_recent_e2": pl.col("n_recent") == 0,
-        # Draws under another inhibitor are at no dose of anastrozole; another draw would not change that.
-        "no_e2_at_this_dose": ~pl.col("other_drug")
-        & (pl.col("n_recent") > 0)
-        & (pl.col("n_at_this_dose") == 0),
-        "only_uninformative_e2": (pl.col("n_at_this_dose") > 0) & (pl.col("n_informative") == 0),
+        "e2_too_uncertain": pl.col("e2_ci_high") / pl.col("e2_ci_low")
+        > settings.max_e2_interval_ratio,
         # Without an estimate nothing is in range.
-        "no_dose_response": ~pl.col("other_drug")
-        & pl.col("on_mean").is_null()
-        & (pl.col("n_informative") > 0),
+        "no_dose_response": ~pl.col("other_drug") & pl.col("on_mean").is_null(),
     }
     return _named(obstacles)
 
 
-def _findings(settings: FlagSettings, probability: float, as_of: date) -> list[pl.Expr]:
+def _findings(criteria: Criteria, probability: float) -> list[pl.Expr]:
     """Name what was found, assessed or not, a column for each finding."""
+    settings, as_of = criteria.settings, criteria.as_of
 
     def days_since(column: str) -> pl.Expr:
         return (pl.lit(as_of) - pl.col(column)).dt.total_days()
@@ -135,11 +129,24 @@ def _findings(settings: FlagSettings, probability: float, as_of: date) -> list[p
     perhaps = (pl.col("p_below_range") >= probability).fill_null(pl.col("last_below_limit"))
     deep_pg_ml = settings.deep_below_share * pl.col("lower_limit_pg_ml")
     findings = {
+        "no_recent_e2": pl.col("n_recent") == 0,
+        # Draws under another inhibitor are at no dose of anastrozole; another draw would not change that.
+        "no_e2_at_this_dose": ~pl.col("other_drug")
+        & (pl.col("n_recent") > 0)
+        & (pl.col("n_at_this_dose") == 0),
+        "only_uninformative_e2": (pl.col("n_at_this_dose") > 0) & (pl.col("n_informative") == 0),
         "below_range_by_the_drug": pl.col("status") == "below_range",
         "low_without_the_drug": pl.col("status") == "low_not_attributable",
         "perhaps_below_range": unassessed & perhaps,
         "probably_below_red_line": pl.col("p_below_red_line") >= probability,
         "result_below_red_line": pl.col("ms_below_red_line"),
+        "was_below_red_line": pl.col("ms_was_below_red_line"),
+        "ms_results_below_limit": pl.col("ms_below_limit"),
+        "one_ms_result_below_limit": pl.col("ms_last_below_limit") & ~pl.col("ms_below_limit"),
+        "low_off_the_drug_too": pl.col("ms_off_drug_below_limit"),
+        "results_and_estimate_disagree": _disagree(criteria.sd_of_draw),
+        "e2_fell": pl.col("p_fell_12m") >= settings.change_probability,
+        "e2_rose": pl.col("p_rose_12m") >= settings.change_probability,
         "repeat_by_mass_spectrometry": _by_immunoassay_alone(),
         "deep_below_range": pl.col("e2_expected_pg_ml") < deep_pg_ml,
         "long_below_range": (days_since("below_since") >= settings.long_below_days)
@@ -155,6 +162,16 @@ def _findings(settings: FlagSettings, probability: float, as_of: date) -> list[p
         "held_open": pl.lit(False),
     }
     return _named(findings)
+
+
+def _disagree(sd_of_draw: float | None) -> pl.Expr:
+    """Tell whether the mean of the last two results lies beyond what 99 % of estimate and draws allow."""
+    if sd_of_draw is None:
+        return pl.lit(False)
+    spread = (pl.col("on_sd").pow(2) + sd_of_draw**2 / results.CONSECUTIVE).sqrt()
+    lower = pl.col("last_ms_log_high") < pl.col("on_mean") - Z99 * spread
+    higher = pl.col("last_ms_log_low") > pl.col("on_mean") + Z99 * spread
+    return ~pl.col("unknown_dose") & (lower | higher)
 
 
 def _named(conditions: dict[str, pl.Expr]) -> list[pl.Expr]:
@@ -174,7 +191,7 @@ def _status(probability: float) -> pl.Expr:
     return (
         pl.when(_any_of(_OBSTACLES))
         .then(pl.lit("not_assessable"))
-        .when(pl.col("p_attributable") >= probability)
+        .when((pl.col("p_attributable") >= probability) & ~pl.col("ms_off_drug_below_limit"))
         .then(pl.lit("below_range"))
         .when(pl.col("p_below_range") >= probability)
         .then(pl.lit("low_not_attributable"))

@@ -13,16 +13,15 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.flags import input_digests, rationale
+from e2analytics.flags import input_digests, rationale, results
 from e2analytics.flags import rules as flag_rules
 from e2analytics.flags.assess import assess
 from e2analytics.flags.criteria import Criteria
 from e2analytics.models.normal import Z95
+from e2analytics.reference import constants
 from e2analytics.reference.names import ANASTROZOLE
 from e2analytics.settings import FlagSettings
-from e2analytics.tables.censoring import wholly_below
-from e2analytics.tables.limit_in_use import LimitInUse
-from e2analytics.tables.patient_data import Estimates, PatientData
+from e2analytics.tables.patient_data import CHANGE_COLUMNS, Estimates, PatientData
 from e2analytics.tables.registry import columns_of
 from e2analytics.tables.vocabulary import FITTED_SITES
 
@@ -35,10 +34,6 @@ _COUNTS: Final = (
     "n_at_this_dose",
     "n_informative",
 )
-_LAST_RESULT_LAST: Final = ("collected_on", pl.col("assay") == "ms", "collected_at", "result_id")
-"""Order of a man's draws; same-day ties: mass spectrometry last."""
-_RESULT_COLUMNS: Final = ("value_low", "value_high", "collected_on", "source_file", "source_line")
-_RECENT_FLAGS: Final = ("ms_below_red_line", "last_below_limit", "any_recent_ms")
 WORST_FIRST: Final = (
     "osteoporosis",
     "below_expected_for_age",
@@ -80,7 +75,7 @@ def cohort(
     )
     known = men.sort("patient_id").with_columns(
         pl.col(_COUNTS).fill_null(0),
-        pl.col(_RECENT_FLAGS).fill_null(False),
+        pl.col(results.IS_SO).fill_null(False),
         pl.col("tier_before").fill_null("none"),
         lower_limit_pg_ml=pl.lit(criteria.limit.lower_limit_pg_ml),
         limit_source=pl.lit(criteria.limit.source),
@@ -98,17 +93,19 @@ def cohort(
 
 def _men(data: PatientData, estimates: Estimates, criteria: Criteria) -> pl.DataFrame:
     """Return the men of the cohort with what is known of each."""
-    limit, settings, as_of = criteria.limit, criteria.settings, criteria.as_of
-    present = present_men(data.episodes, data.events, settings, as_of)
-    recent = _recent_draws(data.draws, present, limit, settings, as_of)
+    present = present_men(data.episodes, data.events, criteria.settings, criteria.as_of)
     digests = input_digests.digests(data, estimates.exposures, present)
-    return (
-        present.join(data.patients.select("patient_id", "clinic_id"), on="patient_id")
+    men = (
+        present.join(
+            data.patients.select("patient_id", "clinic_id", "trt_started_on"), on="patient_id"
+        )
         .join(estimates.e2, on="patient_id", how="left")
+        .join(estimates.changes, on="patient_id", how="left")
         .with_columns(_unless_other_drug())
-        .join(_last_draw(data.draws), on="patient_id", how="left")
-        .join(recent, on="patient_id", how="left")
-        .join(_below_since(data.draws, limit), on="patient_id", how="left")
+        .with_columns(testosterone_since=pl.max_horizontal("testosterone_since", "trt_started_on"))
+    )
+    return (
+        men.join(results.of_men(data.draws, men, criteria), on="patient_id", how="left")
         .join(_bone(estimates.exposures, criteria.primary_site), on="patient_id", how="left")
         .join(_scores(data.densitometry), on="patient_id", how="left")
         .join(_sig_not_parsed(data.medications), on=["spell_file", "spell_line"], how="left")
@@ -122,7 +119,7 @@ def _unless_other_drug() -> list[pl.Expr]:
 
     A man who takes both keeps his estimate: a forgotten order must not hide it.
     """
-    names = ("off_mean", "off_sd", "on_mean", "on_sd", "covariance")
+    names = ("off_mean", "off_sd", "on_mean", "on_sd", "covariance", *CHANGE_COLUMNS)
     known = pl.col("takes_anastrozole") | ~pl.col("other_drug")
     return [pl.when(known).then(name).alias(name) for name in names]
 
@@ -151,7 +148,7 @@ def _on_drug(episodes: pl.DataFrame, settings: FlagSettings, as_of: date) -> pl.
     since_change = pl.when(in_force).then((day - pl.col("started_on")).dt.total_days())
     anastrozole = (pl.col("drug") == ANASTROZOLE) & pl.col("in_force")
     return (
-        episodes.filter(pl.col("started_on") <= day)
+        _with_treatment(episodes.filter(pl.col("started_on") <= day))
         .filter(in_force | (since_end <= settings.washout_days))
         .with_columns(in_force=in_force, since_change=since_change.fill_null(since_end))
         # The spell that counts comes last: in force after ended, anastrozole after other inhibitors.
@@ -165,6 +162,9 @@ def _on_drug(episodes: pl.DataFrame, settings: FlagSettings, as_of: date) -> pl.
             takes_other=((pl.col("drug") != ANASTROZOLE) & pl.col("in_force")).any(),
             stopped=~pl.col("in_force").any(),
             days_since_change=pl.col("since_change").min(),
+            treated_since=pl.coalesce(
+                pl.col("treatment_on").filter("in_force").max(), pl.col("treatment_on").max()
+            ),
             overlap=pl.col("overlap").any(),
             drug=pl.col("drug").last(),
             ordered_on=pl.col("ordered_on").last(),
@@ -179,6 +179,20 @@ def _on_drug(episodes: pl.DataFrame, settings: FlagSettings, as_of: date) -> pl.
     )
 
 
+def _with_treatment(episodes: pl.DataFrame) -> pl.DataFrame:
+    """Add ``treatment_on``, the day on which the drug began to be given at the dose of a spell.
+
+    Renewals at an unknown dose are spells of their own and the same treatment: nothing says that it changed.
+    """
+    drug = ["patient_id", "drug"]
+    gap = (pl.col("started_on") - pl.col("ended_on").shift(1).over(drug)).dt.total_days()
+    other_dose = pl.col("weekly_dose_mg").ne_missing(pl.col("weekly_dose_mg").shift(1).over(drug))
+    is_new = other_dose | (gap > constants.RENEWAL_GAP_DAYS.value).fill_null(True)
+    return episodes.sort(*drug, "started_on").with_columns(
+        treatment_on=pl.when(is_new).then("started_on").forward_fill().over(drug)
+    )
+
+
 def _died_or_left(on_drug: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     ended = events.filter(pl.col("kind").is_in(["died", "left_clinic"]))
     # A man with a new order after he left has come back.
@@ -187,69 +201,6 @@ def _died_or_left(on_drug: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
         .filter((pl.col("kind") == "died") | (pl.col("occurred_on") >= pl.col("ordered_on")))
         .select("patient_id")
         .unique()
-    )
-
-
-def _last_draw(draws: pl.DataFrame) -> pl.DataFrame:
-    return (
-        draws.sort(_LAST_RESULT_LAST)
-        .group_by("patient_id", maintain_order=True)
-        .agg(
-            pl.col(
-                "value_low", "value_high", "collected_on", "assay", "source_file", "source_line"
-            ).last()
-        )
-        .select(
-            "patient_id",
-            "assay",
-            last_e2_low_pg_ml="value_low",
-            last_e2_high_pg_ml="value_high",
-            last_e2_on="collected_on",
-            draw_file="source_file",
-            draw_line="source_line",
-        )
-    )
-
-
-def _recent_draws(
-    draws: pl.DataFrame,
-    present: pl.DataFrame,
-    limit: LimitInUse,
-    settings: FlagSettings,
-    as_of: date,
-) -> pl.DataFrame:
-    """Sum up the recent draws: how many, how many are informative, any below the red line."""
-    age = (pl.lit(as_of) - pl.col("collected_on")).dt.total_days()
-    censored = pl.col("value_high").is_null() | (pl.col("value_low") < pl.col("value_high"))
-    # "<24" does not separate a man at 12 from one at 20; "<10" and ">30" do.
-    is_informative = (
-        ~censored
-        | (pl.col("value_high") <= limit.lower_limit_pg_ml)
-        | (pl.col("value_low") >= limit.lower_limit_pg_ml)
-    )
-    below_red_line = wholly_below(settings.red_line_pg_ml) & (pl.col("assay") == "ms")
-    at_this_dose = (
-        ~pl.col("in_transition")
-        & ~pl.col("on_other")
-        & (pl.col("collected_on") >= pl.col("spell_started_on"))
-    )
-    return (
-        draws.join(present.select("patient_id", "spell_started_on"), on="patient_id")
-        .filter(age <= settings.informative_days)
-        .sort(_LAST_RESULT_LAST)
-        .group_by("patient_id")
-        .agg(
-            n_recent=pl.len().cast(pl.Int64),
-            n_at_this_dose=at_this_dose.sum().cast(pl.Int64),
-            n_informative=(at_this_dose & is_informative).sum().cast(pl.Int64),
-            ms_below_red_line=below_red_line.any(),
-            **{
-                f"red_{name}": pl.col(name).filter(below_red_line).last()
-                for name in _RESULT_COLUMNS
-            },
-            last_below_limit=wholly_below(limit.lower_limit_pg_ml).last(),
-            any_recent_ms=(pl.col("assay") == "ms").any(),
-        )
     )
 
 
@@ -294,20 +245,6 @@ def last_scans(densitometry: pl.DataFrame) -> pl.DataFrame:
         densitometry.filter(pl.col("site").is_in(FITTED_SITES))
         .sort("scanned_on", "namespace", "scan_id")
         .unique(["patient_id", "site"], keep="last", maintain_order=True)
-    )
-
-
-def _below_since(draws: pl.DataFrame, limit: LimitInUse) -> pl.DataFrame:
-    """Return the day since which all results on the drug lie below the limit, and their number."""
-    steady = draws.filter(pl.col("on_drug") & ~pl.col("in_transition") & ~pl.col("on_other")).sort(
-        "patient_id", "collected_at", "result_id"
-    )
-    not_below = ~wholly_below(limit.lower_limit_pg_ml)
-    return (
-        steady.with_columns(later=not_below.cum_sum(reverse=True).over("patient_id"))
-        .filter(pl.col("later") == 0)
-        .group_by("patient_id")
-        .agg(below_since=pl.col("collected_on").min(), n_below=pl.len().cast(pl.Int64))
     )
 
 

@@ -14,18 +14,25 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from e2analytics.flags import results
 from e2analytics.flags import rules as flag_rules
-from e2analytics.flags.cohort import last_pairs, last_scans
+from e2analytics.flags.cohort import last_pairs, last_scans, present_men
 from e2analytics.flags.criteria import Criteria
 from e2analytics.flags.explanation import ASSAYS, Row, changes, drug_state, paragraph
 from e2analytics.flags.rules import FlagRules, Tier
-from e2analytics.models.dose_response.next_result import chance_of_more, result_that_clears
+from e2analytics.models.dose_response.next_result import (
+    chance_of_more,
+    result_that_clears,
+    sd_after,
+)
+from e2analytics.models.normal import Z95
 from e2analytics.reference import constants
-from e2analytics.tables.censoring import wholly_below
-from e2analytics.tables.patient_data import Estimates, PatientData
+from e2analytics.tables.patient_data import CHANGE_PROBABILITIES, Estimates, PatientData
 from e2analytics.tables.registry import schema_of
 
 _SEPARATOR: Final = "; "
+
+_PROBABILITIES: Final = ("p_below_range", "p_attributable", "p_below_red_line")
 
 Piece = dict[str, Any]
 
@@ -52,10 +59,16 @@ def evidence(
 
 
 def _clearing(men: pl.DataFrame, criteria: Criteria) -> pl.DataFrame:
-    """Return the result by mass spectrometry above which a man would no longer count as low."""
+    """Return what one more result by mass spectrometry would do.
+
+    ``clears`` is the result above which a man would no longer count as low; ``interval_ratio_after`` the ratio that
+    the 95 % interval of his E2 would span, whatever the result.
+    """
     if criteria.sd_of_draw is None or men.is_empty():
         unknown = pl.lit(None, dtype=pl.Float64)
-        return men.select("patient_id", clears=unknown, clears_chance=unknown)
+        return men.select(
+            "patient_id", clears=unknown, clears_chance=unknown, interval_ratio_after=unknown
+        )
     limits = np.asarray(criteria.limit_quantiles_pg_ml or [criteria.limit.lower_limit_pg_ml])
     mean, sd = (
         men[name].cast(pl.Float64).fill_null(np.nan).to_numpy() for name in ("on_mean", "on_sd")
@@ -64,8 +77,10 @@ def _clearing(men: pl.DataFrame, criteria: Criteria) -> pl.DataFrame:
         mean, sd, criteria.sd_of_draw, limits, criteria.settings.closing_probability
     )
     chance = chance_of_more(mean, sd, criteria.sd_of_draw, clears)
+    ratio_after = np.exp(2 * Z95 * sd_after(sd, criteria.sd_of_draw))
     return men.select(
         "patient_id",
+        interval_ratio_after=pl.Series(ratio_after).fill_nan(None),
         clears=pl.Series(clears).fill_nan(None),
         clears_chance=pl.Series(chance).fill_nan(None),
     )
@@ -84,8 +99,8 @@ class _Pieces:
     ) -> None:
         self._criteria = criteria
         self._rules: FlagRules = flag_rules.load()
-        below = wholly_below(criteria.settings.red_line_pg_ml) & (pl.col("assay") == "ms")
-        draws = data.draws.with_columns(ms_below_red_line=below)
+        present = present_men(data.episodes, data.events, criteria.settings, criteria.as_of)
+        draws = results.weigh(data.draws, present, criteria)
         self._draws = _by_man(draws.sort("collected_at", "result_id"), men)
         self._spells = _by_man(data.episodes.sort("started_on", "drug"), men)
         self._pairs = _by_man(last_pairs(estimates.exposures).sort("site"), men)
@@ -180,7 +195,7 @@ class _Pieces:
             unit="pg/mL",
             source=model,
         )
-        for name in ("p_below_range", "p_attributable", "p_below_red_line"):
+        for name in (*_PROBABILITIES, *CHANGE_PROBABILITIES):
             yield _piece(
                 "estimate",
                 name=name,

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
+from math import inf
 from typing import Any, Final
 
 from e2analytics.flags import rules as flag_rules
 from e2analytics.flags.criteria import Criteria
+from e2analytics.flags.results import CONSECUTIVE
 
 _SEPARATOR: Final = "; "
 ASSAYS: Final = {"ms": "mass spectrometry", "ia": "immunoassay", "unknown": "an unknown assay"}
@@ -51,8 +53,10 @@ def paragraph(
     sentences = [
         f"{_capital(status)}, tier {man['tier']}{': ' if found else ''}{found}.",
         _last_result(man),
-        _result_below_red_line(man, draws, criteria),
+        _result_below_red_line(man, reasons, draws),
+        _last_two(reasons, draws),
         _expected(man),
+        _changed(man, reasons),
         _chances(man, criteria),
         *(words for words, _ in changing),
         *_at_half_the_dose(man, projections),
@@ -73,9 +77,11 @@ def changes(
         )
     elif set(reasons) & set(rules.reasons_of_low_e2()) and man["e2_expected_pg_ml"] is not None:
         yield _result_that_clears(man, criteria), man["clears"]
+    if "e2_too_uncertain" in reasons and man["interval_ratio_after"] is not None:
+        yield _interval_after(man, criteria), None
     for name in reasons:
         if (by := rules.reasons[name].changes_with) is not None:
-            by = by.format(until=_counts_until(man, draws, criteria))
+            by = by.format(until=_counts_until(draws, criteria))
             yield f"“{_capital(rules.reasons[name].words)}” changes with {by}.", None
 
 
@@ -90,29 +96,68 @@ def _result_that_clears(man: Row, criteria: Criteria) -> str:
     )
 
 
-def _last_below_red_line(man: Row, draws: Sequence[Row], criteria: Criteria) -> Row | None:
-    """Return the last result that makes him critical; None if none does."""
-    oldest = man["as_of"] - timedelta(days=criteria.settings.informative_days)
-    below = [draw for draw in draws if draw["ms_below_red_line"] and draw["collected_on"] >= oldest]
-    return below[-1] if below else None
+def _interval_after(man: Row, criteria: Criteria) -> str:
+    ratio = man["e2_ci_high"] / man["e2_ci_low"]
+    most = criteria.settings.max_e2_interval_ratio
+    return (
+        "The ends of the 95 % interval of his E2 are a ratio of "
+        f"{ratio:.1f} apart; one more result by mass spectrometry at the present dose would bring it to "
+        f"{man['interval_ratio_after']:.1f}, and he can be assessed at {most:g} or less."
+    )
 
 
-def _counts_until(man: Row, draws: Sequence[Row], criteria: Criteria) -> date | None:
+def _last_where(draws: Sequence[Row], column: str) -> Row | None:
+    """Return the last result that counts for something; None if none does."""
+    counting = [draw for draw in draws if draw[column]]
+    return counting[-1] if counting else None
+
+
+def _counts_until(draws: Sequence[Row], criteria: Criteria) -> date | None:
     """Return the last day on which a result below the red line counts."""
-    last = _last_below_red_line(man, draws, criteria)
+    last = _last_where(draws, "makes_critical")
     days = timedelta(days=criteria.settings.informative_days)
     return None if last is None else last["collected_on"] + days
 
 
-def _result_below_red_line(man: Row, draws: Sequence[Row], criteria: Criteria) -> str:
-    """Name the result that makes him critical, unless it is the last one."""
-    last = _last_below_red_line(man, draws, criteria)
+def _result_below_red_line(man: Row, reasons: Sequence[str], draws: Sequence[Row]) -> str:
+    """Name the result that makes, or made, him critical, unless it is the last one."""
+    was = "was_below_red_line" in reasons
+    last = _last_where(draws, "was_below_red_line" if was else "makes_critical")
     if last is None or last["collected_on"] == man["last_e2_on"]:
         return ""
     return (
-        f"Below the red line: {_measured(last['value_low'], last['value_high'])} pg/mL by mass "
-        f"spectrometry on {last['collected_on']}, {drug_state(last)}."
+        f"{'Was below' if was else 'Below'} the red line: {_measured(last['value_low'], last['value_high'])} pg/mL by "
+        f"mass spectrometry on {last['collected_on']}, {drug_state(last)}."
     )
+
+
+def _last_two(reasons: Sequence[str], draws: Sequence[Row]) -> str:
+    """Name the last two results, where they speak without the model or against it."""
+    if not {"ms_results_below_limit", "results_and_estimate_disagree"} & set(reasons):
+        return ""
+    steady = [draw for draw in draws if draw["steady"] and draw["assay"] == "ms"]
+    by_day = {draw["collected_on"]: draw for draw in sorted(steady, key=_by_day_highest_last)}
+    said = [
+        f"{_measured(draw['value_low'], draw['value_high'])} on {on}"
+        for on, draw in list(by_day.items())[-CONSECUTIVE:]
+    ]
+    return f"Last results by mass spectrometry at this dose: {' and '.join(said)}."
+
+
+def _by_day_highest_last(draw: Row) -> tuple[date, float, float]:
+    high = draw["value_high"]
+    return draw["collected_on"], inf if high is None else high, draw["value_low"]
+
+
+def _changed(man: Row, reasons: Sequence[str]) -> str:
+    """Say that E2 fell or rose, and about when."""
+    for reason, way, share in (("e2_fell", "fell", "a quarter"), ("e2_rose", "rose", "a third")):
+        if reason in reasons:
+            return (
+                f"E2 {way} in {man['changed_on']:%B %Y}, as estimated: by more than {share} within a year with a "
+                f"chance of {_chance(man[f'p_{way}_12m'])}, at the same dose of anastrozole."
+            )
+    return ""
 
 
 def _chances(man: Row, criteria: Criteria) -> str:

@@ -17,6 +17,7 @@ from typing import Final
 import polars as pl
 
 from e2analytics.flags import rules as flag_rules
+from e2analytics.flags.criteria import Criteria
 from e2analytics.reference import measures
 from e2analytics.reference.names import ESTRADIOL, VITAMIN_D
 from e2analytics.tables.censoring import wholly_below
@@ -30,15 +31,22 @@ _LOW: Final = ("below_range", "low_not_attributable")
 
 
 def gaps(
-    data: PatientData, care: CareUnits, cohort: pl.DataFrame, flags: pl.DataFrame, as_of: date
+    data: PatientData,
+    care: CareUnits,
+    cohort: pl.DataFrame,
+    flags: pl.DataFrame,
+    criteria: Criteria,
 ) -> pl.DataFrame:
     """Return the open gaps of the men of the cohort.
 
     ``since_on`` is the day of the start, change, scan or result that a gap follows; ``due_on`` is the last day
     on which the answer would have been in time, null where there is none.
     """
+    as_of = criteria.as_of
     found = _Gaps(data, care, flags, as_of)
     each = {
+        "no_recent_e2": found.no_recent_e2(cohort, criteria.settings.informative_days),
+        "low_e2_to_repeat": found.low_e2_to_repeat(cohort),
         "no_baseline_dxa": found.no_baseline_dxa(),
         "follow_up_dxa_overdue": found.follow_up_dxa_overdue(),
         "no_e2_after_change": found.no_e2_after_change(),
@@ -151,6 +159,22 @@ class _Gaps:
         """Leave out units of men with a row for which ``when`` holds."""
         answered = units.join(rows, on="patient_id").filter(when)
         return units.join(answered, on="patient_id", how="anti")
+
+    def no_recent_e2(self, cohort: pl.DataFrame, days: int) -> pl.DataFrame:
+        last = self._last(self._draws, "collected_on", "since_on")
+        due_on = pl.col("since_on") + timedelta(days=days)
+        return (
+            cohort.select("patient_id")
+            .join(last, on="patient_id", how="left")
+            .with_columns(due_on=due_on)
+            .filter((pl.col("due_on") < self._as_of).fill_null(True))
+        )
+
+    def low_e2_to_repeat(self, cohort: pl.DataFrame) -> pl.DataFrame:
+        reasons = pl.col("reasons").str.split("; ")
+        return cohort.filter(reasons.list.contains("one_ms_result_below_limit")).select(
+            "patient_id", since_on="last_e2_on", due_on=pl.lit(None, dtype=pl.Date)
+        )
 
     def no_baseline_dxa(self) -> pl.DataFrame:
         before = timedelta(days=self._measures["baseline_dxa"].days["before"])

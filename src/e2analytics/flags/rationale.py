@@ -26,17 +26,35 @@ def in_words() -> pl.Expr:
         "draw_file",
         "draw_line",
     )
-    # The result that makes him critical need not be the last one.
+    # The result below the red line need not be the last one.
     earlier = (pl.col("red_source_file") != pl.col("draw_file")) | (
         pl.col("red_source_line") != pl.col("draw_line")
     )
     below_red_line = pl.when(earlier).then(
         pl.format(
-            "Below the red line {} pg/mL (ms) on {} [{} line {}].",
+            "{} the red line {} pg/mL (ms) on {} [{} line {}].",
+            pl.when("ms_below_red_line").then(pl.lit("Below")).otherwise(pl.lit("Was below")),
             _value("red_value_low", "red_value_high"),
             "red_collected_on",
             "red_source_file",
             "red_source_line",
+        )
+    )
+    last_two = pl.when(
+        pl.any_horizontal(
+            pl.col("ms_results_below_limit", "results_and_estimate_disagree").is_not_null()
+        )
+    ).then(
+        pl.format(
+            "Last two by mass spectrometry at this dose: {} and {} pg/mL on {} and {} [{} line {}; {} line {}].",
+            _value("earlier_ms_value_low", "earlier_ms_value_high"),
+            _value("later_ms_value_low", "later_ms_value_high"),
+            "earlier_ms_collected_on",
+            "later_ms_collected_on",
+            "earlier_ms_source_file",
+            "earlier_ms_source_line",
+            "later_ms_source_file",
+            "later_ms_source_line",
         )
     )
     weekly_dose = pl.format(" {} mg a week", pl.col("weekly_anastrozole_mg").round(2)).fill_null(
@@ -56,11 +74,24 @@ def in_words() -> pl.Expr:
     )
     return pl.concat_str(
         expected.fill_null("No E2 level can be estimated."),
+        _changed("e2_fell", "fell", "p_fell_12m"),
+        _changed("e2_rose", "rose", "p_rose_12m"),
         result.fill_null("No E2 on record."),
         below_red_line,
+        last_two,
         dose,
         separator=" ",
         ignore_nulls=True,
+    )
+
+
+def _changed(reason: str, way: str, probability: str) -> pl.Expr:
+    return pl.when(pl.col(reason).is_not_null()).then(
+        pl.format(
+            f"E2 {way} about {{}} (probability {{}}).",
+            pl.col("changed_on").dt.strftime("%B %Y"),
+            pl.col(probability).round(2),
+        )
     )
 
 

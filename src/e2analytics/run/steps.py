@@ -280,8 +280,13 @@ def flag_men(
 
     present = present_dose(data.episodes, run.as_of)
     day = predict.AsOf(run.as_of, find_changes(data.medications))
+    on_drug = cohorts.present_men(data.episodes, data.events, criteria.settings, run.as_of)
+    of_cohort = present.join(on_drug, on="patient_id", how="semi")
     estimates = Estimates(
         e2=predict.present_and_off_drug(response.response, response.own_levels, present, day),
+        changes=predict.recent_changes(
+            response.response, response.own_levels, response.draws, of_cohort, day
+        ),
         exposures=exposure.exposures,
     )
     was = lifecycle.FlagState(before.table("cohort"), before.table("flags"))
@@ -296,7 +301,7 @@ def flag_men(
         flags=flags,
         flag_events=pl.concat([before.table("flag_events"), changes]),
         flag_evidence=evidence.evidence(data, estimates, cohort, projections, criteria),
-        gaps=gaps.gaps(data, care, cohort, flags, run.as_of),
+        gaps=gaps.gaps(data, care, cohort, flags, criteria),
         context=context.context(data, exposure.exposures, cohort),
         projections=projections,
     )

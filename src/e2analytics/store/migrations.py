@@ -91,6 +91,14 @@ def renamed_in_json(column: str, section: str, old: str, new: str) -> Change:
     )
 
 
+_OF_CHANGE: Final = (
+    *(
+        with_null(f"p_{way}_{span}", pl.Float64())
+        for way in ("fell", "rose")
+        for span in ("6m", "12m")
+    ),
+    with_null("changed_on", pl.Date()),
+)
 _OF_MOVEMENT: Final = (
     "movement_mean",
     "level_movement_covariance",
@@ -133,6 +141,7 @@ STEPS: Final = (
                 with_null("testosterone_changes", pl.Int64()),
                 *(with_null(column, pl.Float64()) for column in _OF_MOVEMENT),
             ),
+            **dict.fromkeys(("cohort", "flags"), _OF_CHANGE),
         },
     ),
 )

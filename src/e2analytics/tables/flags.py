@@ -37,6 +37,22 @@ class Cohort(Table):
     p_below_range: Series[float] = pa.Field(nullable=True, ge=0, le=1)
     p_attributable: Series[float] = pa.Field(nullable=True, ge=0, le=1)
     p_below_red_line: Series[float] = pa.Field(nullable=True, ge=0, le=1)
+    p_fell_6m: Series[float] = pa.Field(
+        nullable=True, ge=0, le=1, description="E2 at this dose fell by over 25 % within 182 days."
+    )
+    p_fell_12m: Series[float] = pa.Field(
+        nullable=True, ge=0, le=1, description="The same within 365 days."
+    )
+    p_rose_6m: Series[float] = pa.Field(
+        nullable=True, ge=0, le=1, description="E2 rose as much (to 4/3 or more) within 182 days."
+    )
+    p_rose_12m: Series[float] = pa.Field(
+        nullable=True, ge=0, le=1, description="The same within 365 days."
+    )
+    changed_on: Series[pl.Date] = pa.Field(
+        nullable=True,
+        description="About when it fell or rose within 365 days; null if probably neither.",
+    )
     lower_limit_pg_ml: Series[float] = pa.Field(description="The limit in use.")
     limit_source: Series[str] = pa.Field(isin=LIMIT_SOURCES)
     status: Series[str] = pa.Field(isin=STATUSES)

@@ -16,6 +16,9 @@ BONE_SITES: Final = reference.sites_with("class_by_score")
 """Sites whose scans show bone; a scan of the whole body shows fat."""
 BONE_SCAN: Final = "bone_scan"
 """Value of ``what`` in ``AsOfRows.pending`` for a scan of ``BONE_SITES``, or of an unreadable site."""
+CHANGE_PROBABILITIES: Final = ("p_fell_6m", "p_fell_12m", "p_rose_6m", "p_rose_12m")
+CHANGE_COLUMNS: Final = (*CHANGE_PROBABILITIES, "changed_on")
+"""Whether a man's E2 has changed, and when: columns of ``cohort``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +76,15 @@ class Estimates:
     ----------
     e2
         Log E2 at the present dose and off the drug, with their uncertainty. Grain: patient_id.
+    changes
+        How probable it is that E2 fell or rose, ``CHANGE_COLUMNS``; ``testosterone_since``, when
+        his testosterone last changed. Grain: patient_id.
     exposures
         E2 between two scans. Grain: patient_id, site, first scan.
     """
 
     e2: pl.DataFrame
+    changes: pl.DataFrame
     exposures: pl.DataFrame
 
 

@@ -129,12 +129,35 @@ def test_a_fall_is_told_with_its_date():
     )
 
     his, other = table.iter_rows(named=True)
-    assert his["p_fell_365"] == pytest.approx(
+    assert his["p_fell_12m"] == pytest.approx(
         probability_of_a_fall(found.response.model.population), abs=0.01
     )
-    assert other["p_fell_365"] < 0.3
-    assert his["p_rose_365"] < 0.01
-    assert day(435) <= his["fell_on"] <= day(570)
+    assert other["p_fell_12m"] < 0.3
+    assert his["p_rose_12m"] < 0.01
+    assert his["p_fell_6m"] < his["p_fell_12m"]
+    assert day(435) <= his["changed_on"] <= day(570)
+    assert other["changed_on"] is None
+
+
+def test_a_rise_is_told_with_its_date_and_the_last_change_of_testosterone_too():
+    rose = tuple(
+        result(4, when, 12.0 if when < 500 else 45.0) if row["patient_id"] == "p04" else row
+        for row in usual_results()
+        for when in [(row["collected_on"] - ZERO).days]
+    )
+    found = estimated(rose, before=moving())
+    present = pl.DataFrame({"patient_id": ["p04", "p06"], "present_mg_per_week": [0.0, 0.0]})
+    changes = pl.DataFrame({"patient_id": ["p04", "p04"], "changed_on": [day(1), day(9)]})
+
+    table = predict.recent_changes(
+        found.response, found.own_levels, found.draws, present, predict.AsOf(AS_OF, changes)
+    )
+
+    his, other = table.iter_rows(named=True)
+    assert his["p_rose_12m"] > 0.8
+    assert his["p_fell_12m"] < 0.01
+    assert day(435) <= his["changed_on"] <= day(570)
+    assert (his["testosterone_since"], other["testosterone_since"]) == (day(9), None)
 
 
 def test_a_change_of_testosterone_makes_what_is_known_less_sure():

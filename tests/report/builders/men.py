@@ -41,7 +41,7 @@ def not_assessed(number: int, reasons: str, **changes: Any) -> dict[str, Any]:
 
 def assessed(number: int, rng: np.random.Generator) -> dict[str, Any]:
     if number % 7 == 3:
-        return not_assessed(number, ["no_recent_e2", "dose_changed_recently"][number % 2])
+        return not_assessed(number, ["e2_too_uncertain", "dose_changed_recently"][number % 2])
     dose = float([0.5, 1.0, 1.0, 1.5, 2.0, 3.5][number % 6])
     off = float(np.exp(rng.normal(np.log(40), 0.42)))
     level = off * (1 - 0.78 * dose / (dose + 1.2)) * float(np.exp(rng.normal(0, 0.25)))

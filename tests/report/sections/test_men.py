@@ -128,14 +128,21 @@ def test_a_man_with_two_reasons_is_one_man_and_counts_under_both() -> None:
             "patient_id": ["a", "b", "c"],
             "clinic_id": ["north", "north", "south"],
             "status": ["not_assessable", "not_assessable", "in_range"],
-            "reasons": ["no_recent_e2; dose_unknown; old_order", "no_recent_e2", "old_order"],
+            "reasons": [
+                "e2_too_uncertain; dose_unknown; old_order",
+                "e2_too_uncertain",
+                "old_order",
+            ],
         }
     )
 
     found = men.not_assessable(cohort)
 
     assert (found.n_men, found.n_in_cohort) == (2, 3)
-    assert found.reasons == (men.Group("no recent E2", 2), men.Group("dose unknown", 1))
+    assert found.reasons == (
+        men.Group("too little is known of his E2 now", 2),
+        men.Group("dose unknown", 1),
+    )
     assert found.clinics == (men.Group("north", 2),)
 
 

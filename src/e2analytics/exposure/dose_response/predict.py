@@ -25,11 +25,15 @@ from e2analytics.models.dose_response.frozen import FrozenDoseResponse
 from e2analytics.models.dose_response.path import Path, Wanted, along, turning_day
 from e2analytics.models.dose_response.predict import Predicted, RandomEffects
 from e2analytics.models.normal import Z95
+from e2analytics.tables.patient_data import CHANGE_COLUMNS
 
-CHANGE_DAYS: Final = (182, 365)
+CHANGE_DAYS: Final = {"6m": 182, "12m": 365}
 CHANGE_SHARE: Final = 0.25
 """Our own rule: a fall or rise of E2 by more than a quarter, within half a year and a year."""
 _STEPS_OF_A_YEAR: Final = 12
+_PROBABLE: Final = 0.5
+_WHOLE_YEAR: Final = 0
+_GROUPS_OF_MAN: Final = 1 + len(CHANGE_DAYS)
 PROJECTED_MG_PER_WEEK: Final = (0.0, 0.25, 0.5, 1.0, 2.0, 3.5, 7.0)
 EFFECTS: Final = ("level", "response", "movement")
 """A man's random effects, as column names of ``own_levels`` begin."""
@@ -191,7 +195,7 @@ def recent_changes(
     present: pl.DataFrame,
     as_of: AsOf,
 ) -> pl.DataFrame:
-    """Return how probable it is that men's E2 has fallen or risen at their present dose, and when it fell.
+    """Return how probable it is that men's E2 has fallen or risen at their present dose, and when.
 
     Parameters
     ----------
@@ -205,40 +209,61 @@ def recent_changes(
     Returns
     -------
     polars.DataFrame
-        Grain patient_id: ``p_fell_N``, ``p_rose_N``, the probability of a change by more than ``CHANGE_SHARE``
-        within the last N days, and ``fell_on``, the middle of the steepest fall of his path in a year.
+        Grain patient_id, ``patient_data.CHANGE_COLUMNS``: the probability of a change by more than
+        ``CHANGE_SHARE`` in each span of ``CHANGE_DAYS``; ``changed_on``, the middle of the steepest piece of his
+        path in a year, of a fall where that is the more probable, else of a rise; null where neither has a
+        probability of one half; and ``testosterone_since``, the day on which his testosterone order last changed.
     """
     men = own_levels.join(present, on="patient_id").sort("patient_id")
-    names = [f"p_{way}_{days}" for days in CHANGE_DAYS for way in ("fell", "rose")]
     if response is None or men.is_empty():
-        schema = {"patient_id": pl.String, **dict.fromkeys(names, pl.Float64), "fell_on": pl.Date}
-        return pl.DataFrame(schema=schema)
+        of_columns = {name: pl.Float64() for name in CHANGE_COLUMNS}
+        days_of = {"changed_on": pl.Date(), "testosterone_since": pl.Date()}
+        return pl.DataFrame(schema={"patient_id": pl.String(), **of_columns, **days_of})
+    asked = men.select("patient_id", weekly_dose_mg="present_mg_per_week").join(
+        _days_of_changes(), how="cross"
+    )
+    days = asked.with_columns(
+        on=pl.lit(as_of.day) - pl.duration(days="days_ago"),
+        pair=(pl.col("patient_id").rank("dense").cast(pl.Int64) - 1) * _GROUPS_OF_MAN
+        + pl.col("group"),
+    ).sort("pair", "days_ago", descending=[False, True], maintain_order=True)
     of_men = draws.join(men, on="patient_id", how="semi", maintain_order="left")
-    steps = np.linspace(-CHANGE_DAYS[-1], 0, _STEPS_OF_A_YEAR + 1)
-    days = men.select("patient_id", "present_mg_per_week").join(
-        pl.DataFrame({"days_ago": -steps.round().astype(int)}), how="cross"
+    pairs = days.unique("pair", keep="first", maintain_order=True).select("pair", "patient_id")
+    path = _along(response, own_levels, of_men, as_of.changes, days, pairs)
+    limit = np.log1p(-CHANGE_SHARE)
+    by_man = (len(men), _GROUPS_OF_MAN)
+    change, sd = path.sum_mean.reshape(by_man), path.sum_sd.reshape(by_man)
+    table = men.select("patient_id").with_columns(
+        pl.Series(f"p_{way}_{span}", ndtr((limit + sign * change[:, group]) / sd[:, group]))
+        for way, sign in (("fell", -1), ("rose", 1))
+        for group, span in enumerate(CHANGE_DAYS, start=1)
     )
-    days = days.with_columns(on=pl.lit(as_of.day) - pl.duration(days="days_ago"))
-    grid = days.with_row_index("row").with_columns(
-        weekly_dose_mg="present_mg_per_week", share=pl.lit(1 / len(steps))
+    of_year = (days["group"] == _WHOLE_YEAR).to_numpy()
+    shape = (len(men), -1)
+    day, mean = to_days(days["on"])[of_year].reshape(shape), path.mean[of_year].reshape(shape)
+    fell_on, rose_on = (
+        pl.Series(turning_day(day, log_e2).round().astype(np.int32)).cast(pl.Date)
+        for log_e2 in (mean, -mean)
     )
-    numbered = grid.with_columns(pair=pl.col("patient_id").rank("dense") - 1)
-    pairs = numbered.unique("pair", keep="first", maintain_order=True).select("pair", "patient_id")
-    path = _along(response, own_levels, of_men, as_of.changes, numbered, pairs)
-    table = men.select("patient_id")
-    for back in CHANGE_DAYS:
-        ends = numbered.filter(pl.col("days_ago").is_in([0, back])).with_columns(
-            share=pl.when(pl.col("days_ago") == 0).then(1.0).otherwise(-1.0)
+    fell, rose = pl.col("p_fell_12m"), pl.col("p_rose_12m")
+    since = as_of.changes.group_by("patient_id").agg(testosterone_since=pl.col("changed_on").max())
+    return table.with_columns(
+        changed_on=pl.when(pl.max_horizontal(fell, rose) >= _PROBABLE).then(
+            pl.when(fell >= rose).then(fell_on).otherwise(rose_on)
         )
-        found = _along(response, own_levels, of_men, as_of.changes, ends, pairs)
-        limit = np.log1p(-CHANGE_SHARE)
-        table = table.with_columns(
-            pl.Series(f"p_fell_{back}", ndtr((limit - found.sum_mean) / found.sum_sd)),
-            pl.Series(f"p_rose_{back}", ndtr((limit + found.sum_mean) / found.sum_sd)),
-        )
-    shape = (len(men), len(steps))
-    turned = turning_day(to_days(numbered["on"]).reshape(shape), path.mean.reshape(shape))
-    return table.with_columns(fell_on=pl.Series(turned.round().astype(np.int32)).cast(pl.Date))
+    ).join(since, on="patient_id", how="left", maintain_order="left")
+
+
+def _days_of_changes() -> pl.DataFrame:
+    """Return the days that a man is asked about: the months of a year; now and each span ago, as a difference."""
+    months = np.linspace(CHANGE_DAYS["12m"], 0, _STEPS_OF_A_YEAR + 1).round().astype(int)
+    whole_year = [(_WHOLE_YEAR, int(ago), 1 / len(months)) for ago in months]
+    spans = [
+        (group, ago, weight)
+        for group, span in enumerate(CHANGE_DAYS.values(), start=1)
+        for ago, weight in ((span, -1.0), (0, 1.0))
+    ]
+    return pl.DataFrame([*whole_year, *spans], schema=["group", "days_ago", "share"], orient="row")
 
 
 def _along(

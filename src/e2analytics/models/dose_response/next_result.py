@@ -20,6 +20,15 @@ _MOST_PG_ML: Final = 1_000.0
 _HALVINGS: Final = 50
 
 
+def sd_after(sd: Vector, sd_of_draw: float) -> Vector:
+    """Return the SD of log E2 after one more result, whatever it says; shape (n,).
+
+    >>> sd_after(np.array([0.4]), 0.3).round(2)
+    array([0.24])
+    """
+    return np.asarray(sd * np.sqrt(1 - sd**2 / (sd**2 + sd_of_draw**2)))
+
+
 def below_after(
     mean: Vector, sd: Vector, log_result: Vector, sd_of_draw: float, limits_pg_ml: Vector
 ) -> Vector:
@@ -38,8 +47,8 @@ def below_after(
     """
     weight = sd**2 / (sd**2 + sd_of_draw**2)
     mean_after = mean + weight * (log_result - mean)
-    sd_after = sd * np.sqrt(1 - weight)
-    below = [ndtr((limit - mean_after) / sd_after) for limit in np.log(limits_pg_ml)]
+    sd_then = sd_after(sd, sd_of_draw)
+    below = [ndtr((limit - mean_after) / sd_then) for limit in np.log(limits_pg_ml)]
     return np.asarray(np.mean(below, axis=0))
 
 
