@@ -32,7 +32,9 @@ def evidence(man: dict[str, Any], **rows: Any) -> pl.DataFrame:
     cohort = judge(man=man, **rows)
     data, estimates = known_of(man=man, **rows)
     judged_by = criteria(sd_of_draw=SD_OF_DRAW)
-    return explain.evidence(data, estimates, cohort, empty_table("projections"), judged_by)
+    return explain.evidence(
+        data, estimates, cohort, empty_table("projections"), empty_table("causes"), judged_by
+    )
 
 
 def pieces(found: pl.DataFrame, *names: str) -> list[tuple[Any, ...]]:

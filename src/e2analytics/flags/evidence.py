@@ -1,6 +1,6 @@
 """Evidence: what a flag is based on, piece by piece, and what would change it.
 
-In    the men's rows as of a day, the estimates, the cohort, projections, the criteria
+In    the men's rows as of a day, the estimates, the cohort, projections, causes, the criteria
 Out   flag_evidence   grain patient_id, position: of every flagged man a paragraph, his results, doses, scans,
                       estimates, the rules with their sources, what would change the flag
 """
@@ -42,6 +42,7 @@ def evidence(
     estimates: Estimates,
     cohort: pl.DataFrame,
     projections: pl.DataFrame,
+    causes: pl.DataFrame,
     criteria: Criteria,
 ) -> pl.DataFrame:
     """Return the evidence for each flagged man."""
@@ -49,7 +50,7 @@ def evidence(
     men = flagged.join(_clearing(estimates.e2, criteria), on="patient_id", how="left").sort(
         "patient_id"
     )
-    pieces = _Pieces(data, estimates, men, projections, criteria)
+    pieces = _Pieces(data, estimates, men, projections, causes, criteria)
     rows = [
         {"patient_id": man["patient_id"], "as_of": man["as_of"], "position": position, **piece}
         for man in men.iter_rows(named=True)
@@ -95,6 +96,7 @@ class _Pieces:
         estimates: Estimates,
         men: pl.DataFrame,
         projections: pl.DataFrame,
+        causes: pl.DataFrame,
         criteria: Criteria,
     ) -> None:
         self._criteria = criteria
@@ -106,6 +108,7 @@ class _Pieces:
         self._pairs = _by_man(last_pairs(estimates.exposures).sort("site"), men)
         self._scans = _by_man(last_scans(data.densitometry).sort("site"), men)
         self._projections = _by_man(projections.sort("weekly_anastrozole_mg"), men)
+        self._causes = _by_man(causes.sort("position"), men)
 
     def of(self, man: Row) -> Iterator[Piece]:
         patient_id = man["patient_id"]
@@ -113,7 +116,8 @@ class _Pieces:
         rule = self._tier_rule(man, reasons)
         draws, projections = self._draws.get(patient_id, []), self._projections.get(patient_id, [])
         changing = list(changes(man, reasons, draws, self._criteria))
-        words = paragraph(man, reasons, changing, draws, projections, self._criteria)
+        causes = self._causes.get(patient_id, [])
+        words = paragraph(man, reasons, changing, draws, projections, causes, self._criteria)
         yield _piece("explanation", words=words)
         yield from (_of_draw(draw) for draw in draws)
         yield from (_of_spell(spell) for spell in self._spells.get(patient_id, []))

@@ -1,6 +1,6 @@
 """Explanation: a flag in words, for a clinician.
 
-In    a man's row of the cohort, his results, his E2 at other doses, the criteria
+In    a man's row of the cohort, his results, his E2 at other doses and its causes, the criteria
 Out   a paragraph, and what would change the flag
 
 Information, never an order: it says what is expected at other doses, not what to do.
@@ -14,6 +14,7 @@ from math import inf
 from typing import Any, Final
 
 from e2analytics.flags import rules as flag_rules
+from e2analytics.flags.causes import in_words
 from e2analytics.flags.criteria import Criteria
 from e2analytics.flags.results import CONSECUTIVE
 
@@ -29,6 +30,7 @@ def paragraph(
     changing: Sequence[tuple[str, float | None]],
     draws: Sequence[Row],
     projections: Sequence[Row],
+    causes: Sequence[Row],
     criteria: Criteria,
 ) -> str:
     """Explain a man's flag in a paragraph.
@@ -43,6 +45,8 @@ def paragraph(
         What would change his flag, of :func:`changes`.
     draws, projections
         His E2 results, the last one last, and his E2 at other doses, by dose.
+    causes
+        His rows of ``causes``, in their order.
     criteria
         What he was assessed by.
     """
@@ -58,6 +62,7 @@ def paragraph(
         _expected(man),
         _changed(man, reasons),
         _chances(man, criteria),
+        in_words(causes),
         *(words for words, _ in changing),
         *_at_half_the_dose(man, projections),
     ]

@@ -48,6 +48,9 @@ RENEWAL_GAP_DAYS: Final = Cited(
     6.0, "days", "anastrozole label: suppression holds up to 6 days after stopping", "high"
 )
 E2_CARRY_DAYS: Final = Cited(180.0, "days", "our own rule: how long one E2 result counts", "low")
+CHANGE_OF_E2: Final = Cited(
+    0.25, "1", "our own rule: a fall or rise of E2 by more than a quarter is told", "low"
+)
 OLD_ORDER_DAYS: Final = Cited(
     400.0, "days", "our own rule: a yearly renewal with a month's grace", "low"
 )

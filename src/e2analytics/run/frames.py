@@ -60,12 +60,13 @@ class CurveTables:
 
 @dataclass(frozen=True, kw_only=True)
 class FlagTables:
-    """The men on an aromatase inhibitor: assessment, flag, evidence, gaps, context, projections."""
+    """The men on an aromatase inhibitor: assessment, flag, evidence, causes, gaps, context, projections."""
 
     cohort: pl.DataFrame
     flags: pl.DataFrame
     flag_events: pl.DataFrame
     flag_evidence: pl.DataFrame
+    causes: pl.DataFrame
     gaps: pl.DataFrame
     context: pl.DataFrame
     projections: pl.DataFrame

@@ -273,8 +273,10 @@ def flag_men(
     before: Snapshot,
     run: Run,
 ) -> FlagTables:
-    """Assess every man on the drug by the limit in use; add changes, evidence, gaps and context."""
+    """Assess every man on the drug by the limit in use; add changes, evidence, causes, gaps and context."""
     from e2analytics.exposure.dose_response import predict
+    from e2analytics.exposure.dose_response.causes import causes as parts_of_e2
+    from e2analytics.flags import causes as ledger_of_causes
     from e2analytics.flags import cohort as cohorts
     from e2analytics.flags import context, evidence, gaps, lifecycle
 
@@ -296,11 +298,14 @@ def flag_men(
     changes = lifecycle.events(was, now, as_of=run.as_of, run_id=run.run_id)
     estimated = cohort.filter(pl.col("e2_expected_pg_ml").is_not_null()).select("patient_id")
     projections = predict.projections(response.response, response.own_levels, estimated, day)
+    parts = parts_of_e2(response.response, response.own_levels, response.draws, present, day)
+    causes = ledger_of_causes.causes(cohort, parts)
     return FlagTables(
         cohort=cohort,
         flags=flags,
         flag_events=pl.concat([before.table("flag_events"), changes]),
-        flag_evidence=evidence.evidence(data, estimates, cohort, projections, criteria),
+        flag_evidence=evidence.evidence(data, estimates, cohort, projections, causes, criteria),
+        causes=causes,
         gaps=gaps.gaps(data, care, cohort, flags, criteria),
         context=context.context(data, exposure.exposures, cohort),
         projections=projections,

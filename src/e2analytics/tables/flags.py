@@ -10,8 +10,10 @@ from e2analytics.tables.contract import Table
 from e2analytics.tables.vocabulary import (
     ASSAYS,
     BONE_CLASSES,
+    CAUSES,
     LIMIT_SOURCES,
     LSC_VERDICTS,
+    REFERENCES,
     SITES,
     STATUSES,
     TIERS,
@@ -159,6 +161,41 @@ class FlagEvidence(Table):
         """Facts of the table."""
 
         key = ("patient_id", "position")
+
+
+class Causes(Table):
+    """How a man's E2 comes about against a reference. Grain: patient_id, cause.
+
+    The log ratios of a man add up to that of his E2 now over the reference. All is on the scale of mass
+    spectrometry: the assay is no cause.
+    """
+
+    patient_id: Series[str]
+    clinic_id: Series[str]
+    as_of: Series[pl.Date]
+    position: Series[pl.Int64] = pa.Field(ge=0, description="0: what lowers his E2 most.")
+    cause: Series[str] = pa.Field(isin=CAUSES)
+    log_ratio: Series[float] = pa.Field(
+        description="Change of log E2 that it brings; below 0 it lowers E2."
+    )
+    share: Series[float] = pa.Field(
+        nullable=True, description="Of the fall; null where E2 has not fallen by a quarter."
+    )
+    reference: Series[str] = pa.Field(
+        isin=REFERENCES, description="Own best year; without one, men like him off the drug."
+    )
+    reference_from: Series[pl.Date] = pa.Field(
+        nullable=True, description="First draw of his best year."
+    )
+    reference_until: Series[pl.Date] = pa.Field(nullable=True, description="Its last draw.")
+    reference_e2_pg_ml: Series[float] = pa.Field(gt=0, description="Geometric mean.")
+    e2_pg_ml: Series[float] = pa.Field(gt=0, description="Now: `e2_expected_pg_ml` of cohort.")
+
+    class Config:
+        """Facts of the table."""
+
+        key = ("patient_id", "cause")
+        order = ("patient_id", "position")
 
 
 class Gaps(Table):

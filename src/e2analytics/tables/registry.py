@@ -23,7 +23,7 @@ from e2analytics.tables.exposure import (
     OwnLevels,
     Projections,
 )
-from e2analytics.tables.flags import Cohort, Context, FlagEvents, FlagEvidence, Flags, Gaps
+from e2analytics.tables.flags import Causes, Cohort, Context, FlagEvents, FlagEvidence, Flags, Gaps
 from e2analytics.tables.ledger import Attrition, Files, Quality, Quarantine, UnitSlips
 from e2analytics.tables.measures import Measures
 from e2analytics.tables.runs import Models, Runs
@@ -57,6 +57,7 @@ TABLES: Final[dict[str, type[Table]]] = {
     "flags": Flags,
     "flag_events": FlagEvents,
     "flag_evidence": FlagEvidence,
+    "causes": Causes,
     "gaps": Gaps,
     "context": Context,
     "limits": Limits,

@@ -22,6 +22,9 @@ BONE_CLASSES: Final = (
     "within_expected",
     "below_expected_for_age",
 )
+CAUSES: Final = ("anastrozole", "testosterone", "weight", "own_level", "movement")
+"""What makes a man's E2 differ from that of his own best year, or of men like him."""
+REFERENCES: Final = ("own_best_year", "men_like_him")
 OPEN_TIERS: Final = ("critical", "high", "watch")
 """Tiers of an open flag, the most urgent first."""
 TIERS: Final = (*OPEN_TIERS, "none")

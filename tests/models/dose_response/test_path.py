@@ -8,7 +8,13 @@ from scipy.stats import norm
 
 from e2analytics.models.dose_response.draw_check import inliers
 from e2analytics.models.dose_response.fit import DoseResponse
-from e2analytics.models.dose_response.path import Wanted, along, change, turning_day
+from e2analytics.models.dose_response.path import (
+    Wanted,
+    along,
+    change,
+    own_parts,
+    turning_day,
+)
 from e2analytics.models.dose_response.predict import ahead, predict, random_effects
 from e2analytics.models.dose_response.types import PARAMETERS, Draws
 from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, CohortDesign, simulate
@@ -47,6 +53,42 @@ def test_after_the_last_draw_a_path_is_what_is_predicted():
     both = expected.covariance
     difference = both[:, 0, 0] + both[:, 1, 1] - 2 * both[:, 0, 1]
     np.testing.assert_allclose(found.sum_sd**2, difference, atol=1e-9)
+
+
+def test_what_a_man_adds_at_his_draws_is_the_path_less_that_of_men_like_him():
+    draws = simulate(PLAN).draws
+    shuffled = draws.take(np.random.default_rng(1).permutation(len(draws.man)))
+
+    parts = own_parts(MOVES, shuffled)
+    k = len(shuffled.man)
+    each = np.arange(k)
+    wanted = Wanted(
+        each,
+        shuffled.day,
+        shuffled.segment,
+        shuffled.dose_mg_per_week,
+        np.ones(k),
+        shuffled.man,
+        shuffled.covariates,
+        np.zeros(k),
+    )
+
+    population = MOVES.population
+    like_him = shuffled.covariates @ population.coefficients
+    like_him = like_him + population.effect(shuffled.dose_mg_per_week).log_ratio
+    own = parts.level + parts.response + parts.movement
+    np.testing.assert_allclose(like_him + own, along(MOVES, shuffled, wanted).mean, atol=1e-12)
+    assert (parts.response[shuffled.dose_mg_per_week == 0] == 0).all()
+
+
+def test_what_a_man_adds_at_his_last_draw_is_his_state_then():
+    draws = simulate(PLAN).draws
+    last = np.flatnonzero(np.append(np.diff(draws.man) != 0, True))
+
+    parts, state = own_parts(MOVES, draws), random_effects(MOVES, draws)
+
+    np.testing.assert_allclose(parts.level[last], state.mean[:, 0], atol=1e-9)
+    np.testing.assert_allclose(parts.movement[last], state.mean[:, 2], atol=1e-9)
 
 
 def fallen() -> Draws:

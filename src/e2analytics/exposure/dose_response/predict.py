@@ -25,11 +25,12 @@ from e2analytics.models.dose_response.frozen import FrozenDoseResponse
 from e2analytics.models.dose_response.path import Path, Wanted, along, turning_day
 from e2analytics.models.dose_response.predict import Predicted, RandomEffects
 from e2analytics.models.normal import Z95
+from e2analytics.reference import constants
 from e2analytics.tables.patient_data import CHANGE_COLUMNS
 
 CHANGE_DAYS: Final = {"6m": 182, "12m": 365}
-CHANGE_SHARE: Final = 0.25
-"""Our own rule: a fall or rise of E2 by more than a quarter, within half a year and a year."""
+CHANGE_SHARE: Final = constants.CHANGE_OF_E2.value
+"""Our own rule: a fall or rise of E2 by more than that share, within half a year and a year."""
 _STEPS_OF_A_YEAR: Final = 12
 _PROBABLE: Final = 0.5
 _WHOLE_YEAR: Final = 0
@@ -289,13 +290,14 @@ def _along(
         .to_numpy(),
         weight=days["share"].to_numpy(),
         man=men["man"].cast(pl.Int64).to_numpy(),
-        covariates=_covariates(men),
+        covariates=usual_covariates(men),
         covariate_variance=_covariate_variance(response, men),
     )
     return along(response.model, to_arrays(kept), wanted)
 
 
-def _covariates(men: pl.DataFrame) -> NDArray[np.float64]:
+def usual_covariates(men: pl.DataFrame) -> NDArray[np.float64]:
+    """Return the covariates of men (rows of ``own_levels``) at which their E2 is asked for, (n, p)."""
     return np.column_stack([np.ones(len(men)), men.select(COVARIATES[1:]).to_numpy()])
 
 
@@ -311,6 +313,17 @@ def _log_e2(
     as_of: AsOf,
 ) -> Predicted:
     """Return log E2 of men (rows of ``own_levels``) at doses of shape (n, k) on a day."""
+    return predict.predict(
+        response.model,
+        effects_on(response, men, as_of),
+        usual_covariates(men),
+        dose_mg_per_week,
+        _covariate_variance(response, men),
+    )
+
+
+def effects_on(response: FrozenDoseResponse, men: pl.DataFrame, as_of: AsOf) -> RandomEffects:
+    """Return level, response and movement of men (rows of ``own_levels``) on a day."""
     fall_per_parameter = np.stack(
         [
             men.select(f"{part}_by_{name}" for name in SHIFTING_PARAMETERS).to_numpy()
@@ -329,18 +342,11 @@ def _log_e2(
         men["testosterone_changes"].to_numpy(),
     )
     dated = men.select("patient_id", on=pl.lit(as_of.day))
-    now = predict.ahead(
+    return predict.ahead(
         response.model,
         last,
         to_days(dated["on"]),
         testosterone_orders.count_until(dated, as_of.changes, "on").to_numpy(),
-    )
-    return predict.predict(
-        response.model,
-        now,
-        _covariates(men),
-        dose_mg_per_week,
-        _covariate_variance(response, men),
     )
 
 

@@ -82,6 +82,25 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnParts:
+    """What men add to the log E2 of men like them at their m draws (m,): means, given all their draws.
+
+    Attributes
+    ----------
+    level : ndarray
+        Own level, with the steps that changes of the testosterone order have brought until then.
+    response : ndarray
+        Own response to the drug; 0 off it.
+    movement : ndarray
+        Own slow movement.
+    """
+
+    level: Vector
+    response: Vector
+    movement: Vector
+
+
+@dataclass(frozen=True, slots=True)
 class _Laid:
     """Draws of b men, at most t each, laid out as (b, t); what lies behind a man's last has precision 0."""
 
@@ -176,6 +195,33 @@ def change(
     )
 
 
+def own_parts(response: DoseResponse, draws: Draws) -> OwnParts:
+    """Return what each man adds at each of his draws; with men like him it is log E2 of ``along``."""
+    population = response.population
+    own = population.spreads.of_effects
+    sd_jump = np.exp(population.log_sd_jump)
+    order = np.lexsort((draws.segment, draws.day, draws.man))
+    sorted_man = draws.man[order]
+    parts = OwnParts(*np.empty((3, len(draws.man))))
+
+    def of_batch(batch: Batch) -> None:
+        laid = _laid(batch, population)
+        on, towards = laid.on, laid.towards
+        pull, pull_on = towards.sum(axis=1), (towards * on).sum(axis=1)
+        steps = np.einsum("bij,bj->bi", _steps_of_both(laid.segment, laid.segment), towards)
+        moved = _movement_of_both(population, laid.day, laid.day)
+        here = batch.column, batch.place
+        rows = order[np.searchsorted(sorted_man, batch.men)[batch.column] + batch.place]
+        level = own[0, 0] * pull + own[0, 1] * pull_on
+        parts.level[rows] = (level[:, None] + sd_jump**2 * steps)[here]
+        parts.response[rows] = (on * (own[0, 1] * pull + own[1, 1] * pull_on)[:, None])[here]
+        parts.movement[rows] = np.einsum("bij,bj->bi", moved, towards)[here]
+
+    with one_blas_thread():
+        side_by_side(of_batch, list(batches(draws)))
+    return parts
+
+
 def turning_day(day: Matrix, log_e2: Matrix) -> Vector:
     """Return the middle of the steepest fall of paths (n, k) on rising days (n, k), shape (n,).
 
@@ -194,21 +240,27 @@ def prior_covariance(
     """Return the covariance of log E2 of the same b men at days, segments, on (b, s) and (b, t): (b, s, t)."""
     own = population.spreads.of_effects
     (day, segment, on), (day_2, segment_2, on_2) = one, other
-    apart = np.abs(day[:, :, None] - day_2[:, None, :])
-    moved = np.exp(2 * population.log_sd_movement - apart / np.exp(population.log_days_movement))
-    # Steps away from the first draw's segment that both have taken, to the same side.
-    one_way, other_way = np.abs(segment)[:, :, None], np.abs(segment_2)[:, None, :]
-    between = np.abs(segment[:, :, None] - segment_2[:, None, :])
-    steps = (one_way + other_way - between) / 2
     either = on[:, :, None] + on_2[:, None, :]
     both = on[:, :, None] * on_2[:, None, :]
     return np.asarray(
         own[0, 0]
         + own[0, 1] * either
         + own[1, 1] * both
-        + moved
-        + np.exp(2 * population.log_sd_jump) * steps
+        + _movement_of_both(population, day, day_2)
+        + np.exp(2 * population.log_sd_jump) * _steps_of_both(segment, segment_2)
     )
+
+
+def _movement_of_both(population: Population, day: Matrix, day_2: Matrix) -> Cube:
+    apart = np.abs(day[:, :, None] - day_2[:, None, :])
+    return np.exp(2 * population.log_sd_movement - apart / np.exp(population.log_days_movement))
+
+
+def _steps_of_both(segment: Matrix, segment_2: Matrix) -> Cube:
+    """Return the steps away from the first draw's segment that both have taken, to the same side."""
+    one_way, other_way = np.abs(segment)[:, :, None], np.abs(segment_2)[:, None, :]
+    between = np.abs(segment[:, :, None] - segment_2[:, None, :])
+    return (one_way + other_way - between) / 2
 
 
 def _laid(batch: Batch, population: Population) -> _Laid:
