@@ -3,20 +3,21 @@
 In    the accepted rows of labs; ``weight_kg`` and ``height_cm`` of patients
 Out   kg/m2, by man or by scan pair
 
-A pair takes the exact value nearest to its first scan, within two years. Where no day is asked for,
-the last value counts, however old.
+A pair takes the exact value nearest to its first scan, a draw the nearest value, both within two years. Where
+no day is asked for, the last value counts, however old.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 import polars as pl
 
 from e2analytics.reference.names import BODY_MASS_INDEX
 
-MOST_DAYS_FROM_SCAN: Final = 730
-"""Our own rule: the longest time between a measured BMI and the scan that it describes."""
+MOST_DAYS_AWAY: Final = 730
+"""Our own rule: the longest time between a measured BMI and the scan or draw that it describes."""
 
 
 def from_height_and_weight() -> pl.Expr:
@@ -34,6 +35,36 @@ def last_measured(labs: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def nearest_to(rows: pl.DataFrame, labs: pl.DataFrame, day: str) -> pl.Series:
+    """Return the value nearest to the ``day`` of each row's man; null without one within two years.
+
+    >>> from datetime import date
+    >>> labs = pl.DataFrame({"patient_id": ["a"] * 2, "value_low": [36.0, 26.0],
+    ...                      "analyte": ["body_mass_index"] * 2,
+    ...                      "collected_on": [date(2024, 1, 1), date(2026, 1, 1)]})
+    >>> rows = pl.DataFrame({"patient_id": ["a", "a"], "on": [date(2025, 11, 1), date(2024, 2, 1)]})
+    >>> nearest_to(rows, labs, "on").to_list()
+    [26.0, 36.0]
+    """
+    measured = labs.filter(pl.col("analyte") == BODY_MASS_INDEX).select(
+        pl.col("patient_id").cast(pl.String), on="collected_on", measured_bmi="value_low"
+    )
+    return (
+        rows.select(pl.col("patient_id").cast(pl.String), on=day)
+        .with_row_index("row")
+        .sort("on")
+        .join_asof(
+            measured.sort("on", "measured_bmi"),
+            on="on",
+            by="patient_id",
+            strategy="nearest",
+            tolerance=timedelta(days=MOST_DAYS_AWAY),
+            check_sortedness=False,
+        )
+        .sort("row")["measured_bmi"]
+    )
+
+
 def nearest_measured(results: pl.DataFrame) -> pl.DataFrame:
     """Return the ``measured_bmi`` nearest to the first scan of each pair. Grain: pair.
 
@@ -44,7 +75,7 @@ def nearest_measured(results: pl.DataFrame) -> pl.DataFrame:
     """
     away = (pl.col("collected_on") - pl.col("scanned_on")).dt.total_days().abs()
     return (
-        results.filter((pl.col("analyte") == BODY_MASS_INDEX) & (away <= MOST_DAYS_FROM_SCAN))
+        results.filter((pl.col("analyte") == BODY_MASS_INDEX) & (away <= MOST_DAYS_AWAY))
         .sort(away, "collected_on")
         .unique("pair", keep="first", maintain_order=True)
         .select("pair", measured_bmi="value_low")

@@ -136,9 +136,13 @@ class OwnLevels(Table):
     testosterone_changes: Series[pl.Int64] = pa.Field(
         ge=0, nullable=True, description="Changes of his testosterone order until then."
     )
-    log_testosterone: Series[float] = pa.Field(description="His usual one, log ng/dL.")
+    log_testosterone: Series[float] = pa.Field(
+        description="His usual one under the order of his last draw, log ng/dL."
+    )
     log_testosterone_variance: Series[float] = pa.Field(ge=0, description="How sure that is.")
-    bmi_kg_m2: Series[float] = pa.Field(description="His own, else the mean of all men.")
+    bmi_kg_m2: Series[float] = pa.Field(
+        description="His own, nearest to his last draw; else the mean of all men."
+    )
     age_years: Series[float] = pa.Field(description="On the day of the fit.")
     ever_on_drug: Series[float] = pa.Field(isin=[0.0, 1.0])
     level_mean: Series[float] = pa.Field(description="Own level, beyond his covariates; log ratio.")

@@ -1,11 +1,14 @@
 """How E2 comes about: the causes add up, and are those that the results were made by."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
 from e2analytics.exposure.dose_response import predict
 from e2analytics.exposure.dose_response.causes import causes
+from e2analytics.exposure.dose_response.covariates import COVARIATES
 from e2analytics.exposure.dose_response.fit import DoseResponseResult
 from e2analytics.exposure.episodes import find_episodes, present_dose
 from e2analytics.models.dose_response.exceedance import Levels, probabilities
@@ -92,6 +95,26 @@ def test_a_step_at_a_change_of_testosterone_is_testosterone():
     assert without["testosterone"] == pytest.approx(0, abs=1e-12)
     assert with_change["testosterone"] < -0.1
     assert without["movement"] < with_change["movement"] < 0
+
+
+def test_lost_weight_is_a_cause_where_it_was_measured():
+    model = fitted().response.model
+    vector = model.vector.copy()
+    vector[COVARIATES.index("bmi_kg_m2")] = 0.03
+    heavier = replace(fitted().response, model=replace(model, vector=vector))
+    e2 = [result(3, when, 15.0) for when in range(405, 800, 40)]
+    bmi = [
+        result(3, when, value, analyte="body_mass_index")
+        for when, value in ((410, 38.0), (790, 28.0))
+    ]
+    others = [row for row in usual_results() if row["patient_id"] != "p03"]
+    before = fitted()._replace(response=heavier, own_levels=fitted().own_levels.clear())
+
+    his = man(of(estimated((*others, *e2, *bmi), before=before)), "p03")
+
+    # His draws up to day 600 are nearest to the first weight, later ones to the second.
+    assert his["reference_until"] < day(790)
+    assert -0.3 <= his["weight"] < -0.1
 
 
 def test_a_man_without_two_draws_in_a_year_is_compared_with_men_like_him():

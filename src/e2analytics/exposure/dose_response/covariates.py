@@ -38,7 +38,8 @@ COVARIATE_PRIORS: Final[Mapping[str, Prior]] = {
     "ever_on_drug": Prior(0.0, 0.5, "men who are given the drug had a higher E2 to begin with"),
 }
 PATIENT_COVARIATES: Final = COVARIATES[1:]
-"""Covariates of a man, the same for all of his draws."""
+"""Covariates of a man. Testosterone is the usual one under the order of the day, BMI the nearest."""
+_MAN: Final = ["patient_id"]
 _ASSUMED_MG_PER_WEEK: Final = 1.0
 """Stands for an unknown dose where no draw has a known one."""
 
@@ -76,7 +77,12 @@ def with_covariates(
     same_day = testosterone.group_by("patient_id", "collected_on", maintain_order=True).agg(
         pl.col("same_day").mean()
     )
-    of_man = same_day.group_by("patient_id", maintain_order=True).agg(
+    # What is usual for him is so under one order.
+    of_order = [*_MAN, "testosterone_changes"]
+    dated = same_day.with_columns(
+        testosterone_orders.count_until(same_day, changes, "collected_on")
+    )
+    usual = dated.group_by(of_order, maintain_order=True).agg(
         t_mean=pl.col("same_day").mean(),
         t_count=pl.len().cast(pl.Float64),
         t_squares=pl.col("same_day").var(ddof=0) * pl.len(),
@@ -89,17 +95,19 @@ def with_covariates(
         age_years=age,
     )
     ever = episodes.filter(pl.col("drug") == ANASTROZOLE).select("patient_id").unique()
-    together = used
+    together = used.with_columns(testosterone_orders.count_until(used, changes, "collected_on"))
     for more, on in (
-        (same_day, ["patient_id", "collected_on"]),
-        (of_man, ["patient_id"]),
-        (about, ["patient_id"]),
-        (ever.with_columns(ever_on_drug=pl.lit(1.0)), ["patient_id"]),
+        (same_day, [*_MAN, "collected_on"]),
+        (usual, of_order),
+        (about, _MAN),
+        (ever.with_columns(ever_on_drug=pl.lit(1.0)), _MAN),
     ):
         together = together.join(more, on=on, how="left", validate="m:1", maintain_order="left")
     return together.with_columns(
         pl.col("ever_on_drug", "t_mean", "t_count", "t_squares").fill_null(0.0),
-        testosterone_orders.count_until(together, changes, "collected_on"),
+        bmi_kg_m2=pl.coalesce(
+            body_mass_index.nearest_to(together, labs, "collected_on"), "bmi_kg_m2"
+        ),
         dose_mg_per_week=pl.when("on_drug").then("weekly_anastrozole_mg").otherwise(0.0),
     )
 
@@ -107,11 +115,12 @@ def with_covariates(
 def learn_imputation(draws: pl.DataFrame, aged_on: date) -> Imputation:
     """Learn the values that stand where a man's own is not known."""
     men = draws.unique("patient_id", keep="first", maintain_order=True)
+    orders = draws.unique([*_MAN, "testosterone_changes"], keep="first", maintain_order=True)
     doses = draws.filter(pl.col("dose_mg_per_week") > 0)["dose_mg_per_week"]
     means = men.select(pl.col("bmi_kg_m2", "age_years").mean().fill_null(0.0)).row(0, named=True)
     return Imputation(
         random_intercept.fit(
-            *(men[name].to_numpy() for name in ("t_mean", "t_count", "t_squares"))
+            *(orders[name].to_numpy() for name in ("t_mean", "t_count", "t_squares"))
         ),
         means["bmi_kg_m2"],
         means["age_years"],

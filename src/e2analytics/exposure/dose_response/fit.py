@@ -145,7 +145,8 @@ def _score(draws: pl.DataFrame, response: FrozenDoseResponse) -> _Scored:
     effects = random_effects(response.model, to_arrays(kept))
     on, ms = pl.col("on_drug"), pl.col("assay") == "ms"
     counted = draws.group_by("patient_id", maintain_order=True).agg(
-        pl.col("draws_digest", *PATIENT_COVARIATES, "log_testosterone_variance").first(),
+        # As of his last draw.
+        pl.col("draws_digest", *PATIENT_COVARIATES, "log_testosterone_variance").last(),
         n_draws=pl.len().cast(pl.Int64),
         n_on=on.sum().cast(pl.Int64),
         n_ms=ms.sum().cast(pl.Int64),

@@ -253,7 +253,9 @@ def prior_covariance(
 
 def _movement_of_both(population: Population, day: Matrix, day_2: Matrix) -> Cube:
     apart = np.abs(day[:, :, None] - day_2[:, None, :])
-    return np.exp(2 * population.log_sd_movement - apart / np.exp(population.log_days_movement))
+    return np.asarray(
+        np.exp(2 * population.log_sd_movement - apart / np.exp(population.log_days_movement))
+    )
 
 
 def _steps_of_both(segment: Matrix, segment_2: Matrix) -> Cube:
