@@ -20,7 +20,19 @@ class Shape(enum.StrEnum):
     flat = "flat"
 
 
-# Eight parameters: each is an argument or an option of the verb.
+class World(enum.StrEnum):
+    """What can move men's E2 beside the drug."""
+
+    static = "static"
+    drift = "drift"
+    testosterone_steps = "testosterone_steps"
+    weight_loss = "weight_loss"
+    lapses = "lapses"
+    assay_change = "assay_change"
+    peak_or_trough = "peak_or_trough"
+
+
+# Nine parameters: each is an argument or an option of the verb.
 def simulate(
     folder: Annotated[Path, typer.Argument(help="Folder to write drop/ and truth/ to.")],
     patients: Annotated[int, typer.Option("--patients", help="Men.")] = 600,
@@ -32,6 +44,9 @@ def simulate(
     effect: Annotated[
         float, typer.Option("--effect", help="Loss at E2 <= 10 pg/mL, %/year; 1.0 is weak.")
     ] = 2.5,
+    world: Annotated[
+        World, typer.Option("--world", help="What moves men's E2 beside the drug.")
+    ] = World.static,
     sample: Annotated[
         bool, typer.Option("--sample", help="Write the sample of the repository instead.")
     ] = False,
@@ -53,6 +68,7 @@ def simulate(
             seed=seed,
             on_drug_share=on_drug_share,
             effect_pct_per_year=effect,
+            world=world.value,
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None

@@ -4,15 +4,24 @@
 """
 
 from e2analytics.simulate.network import Story
-from e2analytics.simulate.settings import SHAPES, Shape, SimulationSettings, SimulationSummary
+from e2analytics.simulate.settings import (
+    SHAPES,
+    WORLDS,
+    Shape,
+    SimulationSettings,
+    SimulationSummary,
+    WorldName,
+)
 from e2analytics.simulate.write import simulate, write_sample
 
 __all__ = [
     "SHAPES",
+    "WORLDS",
     "Shape",
     "SimulationSettings",
     "SimulationSummary",
     "Story",
+    "WorldName",
     "simulate",
     "write_sample",
 ]

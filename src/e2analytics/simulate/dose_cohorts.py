@@ -21,7 +21,6 @@ Flags = NDArray[np.bool_]
 
 COVARIATES: Final = ("constant", "log_testosterone")
 _NOTHING: Final = 1e-6
-_DRIFT_DAYS: Final = 270.0  # assumption
 TRUE: Final = Population(
     coefficients=np.array([np.log(world.E2_OFF_DRUG_PG_ML), world.E2_PER_LOG_TESTOSTERONE]),
     logit_emax=float(np.log(world.EMAX / (1 - world.EMAX))),
@@ -30,7 +29,7 @@ TRUE: Final = Population(
     response_per_level=-0.1,  # assumption: high men fall a little further
     log_sd_response=float(np.log(world.RESPONSE_SD)),
     log_sd_movement=float(np.log(_NOTHING)),
-    log_days_movement=float(np.log(_DRIFT_DAYS)),
+    log_days_movement=float(np.log(world.DRIFT_DAYS)),
     log_sd_jump=float(np.log(_NOTHING)),
     assays=Assays(
         sd_ms=float(np.hypot(world.E2_WITHIN_SD, world.MS_CV)),
@@ -83,7 +82,7 @@ class CohortDesign:
     tails: Literal["normal", "heavy"] = "normal"
     wrong_unit_share: float = 0.0
     drift_sd: float = 0.0
-    drift_days: float = _DRIFT_DAYS
+    drift_days: float = world.DRIFT_DAYS
     step_share: float = 0.0
     step_sd: float = 0.2
     seed: int = 0

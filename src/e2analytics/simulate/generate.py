@@ -6,11 +6,12 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from e2analytics.simulate import densitometry, laboratory, network, treatment
+from e2analytics.simulate import densitometry, laboratory, network, treatment, worlds
 from e2analytics.simulate import parameters as world
 from e2analytics.simulate.cohort import (
     Men,
     Vector,
+    as_dates,
     clinic_ids,
     patient_ids,
     patients_table,
@@ -19,13 +20,14 @@ from e2analytics.simulate.cohort import (
 from e2analytics.simulate.densitometry import Visits
 from e2analytics.simulate.events import events_table
 from e2analytics.simulate.network import Story
-from e2analytics.simulate.paths import Traced, trace
+from e2analytics.simulate.paths import Traced, monthly, trace
 from e2analytics.simulate.settings import SimulationSettings
 from e2analytics.simulate.treatment import LETROZOLE, Spells
 from e2analytics.simulate.truth import curve
+from e2analytics.simulate.worlds import Moves
 
 STREAMS: Final = ("men", "patients", "spells", "orders", "draws", "labs", "visits", "scanners",
-                  "bone", "dxa", "events", "defects")  # fmt: skip
+                  "bone", "dxa", "events", "defects", "moves")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,35 +52,56 @@ def generate(
     spells = treatment.prescribe(men, settings, rng["spells"])
     if story:
         spells = network.overdose(spells, men, settings, story, rng["spells"])
+    moves = worlds.move(men, spells, settings, rng["moves"])
+    taken = moves.taken if moves else spells
     draws = laboratory.schedule(men, spells, settings, rng["draws"])
     visits = densitometry.schedule(men, settings, rng["visits"])
     if story:
         visits = network.stop_scanning(visits, men, settings, story)
     scanners = densitometry.install(settings, rng["scanners"])
-    traced = trace(men, spells, draws.man, draws.day, visits.intervals(), settings)
+    traced = trace(men, taken, draws.man, draws.day, visits.intervals(), settings, moves)
     change = densitometry.true_change_pct(men, visits, traced.interval_change_pct, rng["bone"])
     bmd = densitometry.true_bmd(men, visits, change, rng["bone"])
-    labs = laboratory.labs_table(men, draws, traced.draw_log_e2, settings, rng["labs"])
+    seen = moves.at_draws(men, draws.man, draws.day) if moves else None
+    labs = laboratory.labs_table(men, draws, traced.draw_log_e2, settings, rng["labs"], seen)
     if story:
         labs = network.slip_units(labs, settings, story)
+    dxa = densitometry.dxa_table(men, visits, scanners, bmd, settings, rng["dxa"])
+    changed = moves.orders if moves else None
+    on_record = moves.as_of_last_day(men, settings) if moves else men
     drop = {
-        "patients.csv": patients_table(men, settings, rng["patients"]),
+        "patients.csv": patients_table(on_record, settings, rng["patients"]),
         "labs.csv": labs,
-        "dxa.csv": densitometry.dxa_table(men, visits, scanners, bmd, settings, rng["dxa"]),
-        "medications.csv": treatment.orders_table(men, spells, settings, rng["orders"]),
+        "dxa.csv": moves.with_fat_of_the_day(dxa, settings) if moves else dxa,
+        "medications.csv": treatment.orders_table(men, spells, settings, rng["orders"], changed),
         "events.csv": events_table(men, settings, rng["events"]),
         "precision.csv": densitometry.precision_table(scanners, settings),
     }
     truth = {
         "curve.csv": curve(settings),
-        "men.csv": _true_men(men, spells, traced.now_log_e2, settings),
+        "men.csv": _true_men(men, spells, traced, settings),
         "intervals.csv": _true_intervals(visits, traced, change),
     }
+    if moves:
+        truth["moves.csv"] = moves.truth(spells, settings)
+        truth["path.csv"] = _true_path(men, moves, settings)
     return World(drop, truth)
 
 
+def _true_path(men: Men, moves: Moves, settings: SimulationSettings) -> pl.DataFrame:
+    """Return each man's E2, about once a month."""
+    days, log_e2 = monthly(men, moves.taken, settings, moves)
+    return pl.DataFrame(
+        {
+            "patient_id": patient_ids(np.repeat(np.arange(len(men)), len(days))),
+            "on": as_dates(np.tile(days, len(men)), settings),
+            "e2_pg_ml": np.exp(log_e2).ravel().round(3),
+        }
+    )
+
+
 def _true_men(
-    men: Men, spells: Spells, now_log_e2: Vector, settings: SimulationSettings
+    men: Men, spells: Spells, traced: Traced, settings: SimulationSettings
 ) -> pl.DataFrame:
     """Return each man's state on the last day: his dose and his E2 with and without the drug.
 
@@ -99,8 +122,8 @@ def _true_men(
             "weekly_anastrozole_mg": mg_week,
             "dose_on_file": ~vague,
             "other_inhibitor": other,
-            "e2_now_pg_ml": np.exp(now_log_e2).round(3),
-            "e2_off_drug_pg_ml": np.exp(men.log_e2_off).round(3),
+            "e2_now_pg_ml": np.exp(traced.now_log_e2).round(3),
+            "e2_off_drug_pg_ml": np.exp(men.log_e2_off + traced.moved_log_e2).round(3),
         }
     ).with_columns(
         below_range=pl.col("e2_now_pg_ml") < world.RANGE_LIMIT_PG_ML,

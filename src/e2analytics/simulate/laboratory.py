@@ -13,6 +13,7 @@ from e2analytics.simulate import parameters as world
 from e2analytics.simulate.cohort import Integers, Men, Vector, patient_ids
 from e2analytics.simulate.settings import SimulationSettings
 from e2analytics.simulate.treatment import OPEN, Spells
+from e2analytics.simulate.worlds import AtDraws
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ def labs_table(
     log_e2: Vector,
     settings: SimulationSettings,
     rng: np.random.Generator,
+    moved: AtDraws | None = None,
 ) -> pl.DataFrame:
     """Return `labs.csv`: E2 and testosterone of every draw, other analytes of some.
 
@@ -59,12 +61,20 @@ def labs_table(
         Natural log of the true E2 (pg/mL) on the day of each draw.
     settings, rng : SimulationSettings, numpy.random.Generator
         The calendar and the stream of randomness.
+    moved : AtDraws, optional
+        What moves beside the drug; its E2 is part of `log_e2`, but for the swing of the day.
     """
     n = len(draws.man)
     swing = rng.normal(0, world.TESTOSTERONE_WITHIN_SD, n)
+    if moved:
+        swing = swing + moved.swing
     level = log_e2 + world.E2_PER_LOG_TESTOSTERONE * swing + rng.normal(0, world.E2_WITHIN_SD, n)
     t_error = rng.normal(0, world.TESTOSTERONE_CV, n)
     laboratory = laboratories(men, draws, rng)
+    log_testosterone = men.log_testosterone[draws.man] + swing
+    if moved:
+        laboratory = moved.laboratory(laboratory)
+        log_testosterone = log_testosterone + moved.log_testosterone
     base = (
         _collection(draws, settings, rng)
         .with_columns(
@@ -72,7 +82,7 @@ def labs_table(
                 laboratory
             ],
             e2=measured_e2(np.exp(level), laboratory, rng),
-            testosterone=np.exp(men.log_testosterone[draws.man] + swing + t_error),
+            testosterone=np.exp(log_testosterone + t_error),
         )
         .with_columns(
             method=pl.when(pl.Series(rng.random(n)) >= pl.col("method_missing_share")).then(
@@ -81,7 +91,12 @@ def labs_table(
         )
     )
     results = pl.concat(
-        [_e2_results(base), _testosterone_results(base), *_other_results(base, rng)]
+        [
+            _e2_results(base),
+            _testosterone_results(base),
+            *_other_results(base, rng),
+            *_weights(base, moved),
+        ]
     )
     ordered = results.sort("draw", "rank")
     return ordered.with_row_index("number", offset=1).select(
@@ -246,4 +261,22 @@ def _other_results(base: pl.DataFrame, rng: np.random.Generator) -> list[pl.Data
             method=pl.lit(None, pl.String),
         ).filter(pl.Series(chosen[i]))
         for i, (loinc, name, unit, value) in enumerate(described)
+    ]
+
+
+def _weights(base: pl.DataFrame, moved: AtDraws | None) -> list[pl.DataFrame]:
+    """Return BMI of every draw, where a world shows it."""
+    if moved is None or moved.bmi_kg_m2 is None:
+        return []
+    bmi = pl.Series(moved.bmi_kg_m2.round(1)).cast(pl.String)
+    return [
+        _result(
+            base,
+            4,
+            loinc=pl.lit("39156-5"),
+            name=pl.lit("Body mass index"),
+            value=pl.lit(bmi),
+            unit=pl.lit("kg/m2"),
+            method=pl.lit(None, pl.String),
+        )
     ]

@@ -120,6 +120,30 @@ TESTOSTERONE_REGIMES: Final = (
     TestosteroneRegime("testosterone gel", "1597126", 40.5, 7.0, "40.5 mg daily", 0.15),
 )
 
+# --- Worlds in which E2 moves (`worlds`); all of it assumption -----------------------------------
+DRIFT_SD: Final = 0.25
+DRIFT_DAYS: Final = 270.0
+STEP_SHARE: Final = 0.4  # of men, whose testosterone order changes once
+STEP_SHARES: Final = {"up": 0.35, "down": 0.35, "stopped": 0.15, "pellets": 0.15}
+STEP_FACTORS: Final = {"up": 1.5, "down": 0.5}  # of dose and testosterone
+STEP_OWN_SD: Final = 0.10  # of E2, beyond what the average man's testosterone does
+STEP_TAKES_DAYS: Final = 14
+STOPPED_NG_DL: Final = 250.0
+PELLETS: Final = ("testosterone pellets", 800.0)
+PELLETS_EVERY_DAYS: Final = 150
+PELLETS_HOLD_DAYS: Final = 75
+PELLETS_WEAR_TO: Final = 0.45  # of testosterone, until the next
+WEIGHT_LOSS_SHARE: Final = 0.3  # of men
+WEIGHT_LOST: Final = (0.10, 0.25)
+WEIGHT_LOSS_DAYS: Final = (270, 450)
+E2_PER_BMI_LOST: Final = (
+    0.05  # in one man: more than the difference between men of different weight
+)
+LAPSE_SHARE: Final = 0.3  # of spells of an inhibitor, in which it is not taken for a while
+LAPSE_DAYS: Final = (30, 120)
+ASSAY_CHANGES_AT: Final = (0.4, 0.7)  # of the record
+PEAK_LOG_TESTOSTERONE: Final = 0.35  # above the middle; a trough lies as far below
+
 # --- Laboratories ------------------------------------------------------------------------------
 PMOL_L_PER_PG_ML: Final = 3.67134  # E2, 272.38 g/mol
 NMOL_L_PER_NG_DL: Final = 0.0346717  # testosterone, 288.42 g/mol

@@ -16,7 +16,9 @@ from e2analytics.simulate.cohort import Integers, Men, Vector
 from e2analytics.simulate.settings import SimulationSettings
 from e2analytics.simulate.treatment import Spells
 from e2analytics.simulate.truth import spine_change_pct
+from e2analytics.simulate.worlds import Moves
 
+_MONTH_DAYS: Final = 30
 MEN_PER_BLOCK: Final = 500  # a block of day-by-day arrays fits in a processor's cache
 
 
@@ -34,12 +36,15 @@ class Traced:
         Mean of the spine's curve over the same days, %/year.
     now_log_e2 : ndarray of shape (n_men,)
         Log E2 on the last day.
+    moved_log_e2 : ndarray of shape (n_men,)
+        Of it, what has moved beside the drug.
     """
 
     draw_log_e2: Vector
     interval_log_e2: Vector
     interval_change_pct: Vector
     now_log_e2: Vector
+    moved_log_e2: Vector
 
 
 @dataclass(frozen=True)
@@ -58,10 +63,11 @@ def trace(
     draw_day: Integers,
     intervals: Spans,
     settings: SimulationSettings,
+    moves: Moves | None = None,
 ) -> Traced:
     """Read the true paths at draws (sorted by man) and over intervals (sorted by man)."""
-    draws, means, changes, now = [], [], [], []
-    for first, log_e2 in _blocks(men, spells, settings):
+    draws, means, changes, now, moved = [], [], [], [], []
+    for first, log_e2, moved_now in _blocks(men, spells, settings, moves):
         block = slice(first, first + len(log_e2))
         here = _rows_of(draw_man, block)
         draws.append(log_e2[draw_man[here] - first, draw_day[here]])
@@ -72,11 +78,23 @@ def trace(
         means.append(_mean_over(log_e2, span))
         changes.append(_mean_over(spine_change_pct(log_e2, settings), span))
         now.append(log_e2[:, -1])
-    return Traced(*(np.concatenate(parts) for parts in (draws, means, changes, now)))
+        moved.append(moved_now)
+    return Traced(*(np.concatenate(parts) for parts in (draws, means, changes, now, moved)))
 
 
-def _blocks(men: Men, spells: Spells, settings: SimulationSettings) -> Iterator[tuple[int, Vector]]:
-    """Yield the first man of a block and the block's log E2, shape (men, days)."""
+def monthly(
+    men: Men, spells: Spells, settings: SimulationSettings, moves: Moves
+) -> tuple[Integers, Vector]:
+    """Return days, about a month apart, and log E2 on them, shape (n_men, n_days)."""
+    days = np.arange(settings.last_day, -1, -_MONTH_DAYS)[::-1]
+    blocks = _blocks(men, spells, settings, moves)
+    return days, np.concatenate([log_e2[:, days] for _, log_e2, _ in blocks])
+
+
+def _blocks(
+    men: Men, spells: Spells, settings: SimulationSettings, moves: Moves | None
+) -> Iterator[tuple[int, Vector, Vector]]:
+    """Yield the first man of a block, the block's log E2 (men, days), and what has moved by the last day."""
     effect = spells.log_effect(men.response)
     for first in range(0, len(men), MEN_PER_BLOCK):
         block = slice(first, min(first + MEN_PER_BLOCK, len(men)))
@@ -89,7 +107,12 @@ def _blocks(men: Men, spells: Spells, settings: SimulationSettings) -> Iterator[
         ):
             np.add.at(steps, (row, day.clip(0, settings.last_day + 1)), change)
         steady = steps.cumsum(axis=1)[:, :-1]
-        yield first, men.log_e2_off[block, None] + _approach(steady)
+        log_e2 = men.log_e2_off[block, None] + _approach(steady)
+        if moves is None:
+            yield first, log_e2, np.zeros(len(log_e2))
+            continue
+        moved = moves.daily_log_e2(block, log_e2.shape[1])
+        yield first, log_e2 + moved, moved[:, -1]
 
 
 def _approach(steady: Vector) -> Vector:

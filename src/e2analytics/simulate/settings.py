@@ -6,6 +6,16 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 Shape = Literal["u", "threshold", "rising", "flat"]
+WorldName = Literal[
+    "static",
+    "drift",
+    "testosterone_steps",
+    "weight_loss",
+    "lapses",
+    "assay_change",
+    "peak_or_trough",
+]
+WORLDS: tuple[WorldName, ...] = get_args(WorldName)
 SHAPES: tuple[Shape, ...] = get_args(Shape)
 
 
@@ -36,6 +46,8 @@ class SimulationSettings:
         2.5 is the net difference of the one-year trial (Burnett-Bowie 2009); 1.0 is a weak effect.
     defects : bool
         Plant the defects that `truth/defects.csv` answers for.
+    world : str
+        What moves men's E2 beside the drug; nothing in the `static` one.
 
     Raises
     ------
@@ -52,11 +64,14 @@ class SimulationSettings:
     on_drug_share: float = 0.35
     effect_pct_per_year: float = 2.5
     defects: bool = True
+    world: WorldName = "static"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be simulated, naming the bound."""
         if self.shape not in SHAPES:
             raise ValueError(f"shape must be one of {', '.join(SHAPES)}; got {self.shape!r}")
+        if self.world not in WORLDS:
+            raise ValueError(f"world must be one of {', '.join(WORLDS)}; got {self.world!r}")
         bounds: dict[str, tuple[float, float]] = {
             "patients": (100, 900_000),
             "seed": (0, 2**63 - 1),
@@ -80,8 +95,11 @@ class SimulationSettings:
         return self.ends_on - timedelta(days=self.last_day)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the settings as values that JSON can hold."""
-        return asdict(self) | {"ends_on": self.ends_on.isoformat()}
+        """Return the settings as values that JSON can hold; the static world goes without saying."""
+        values = asdict(self) | {"ends_on": self.ends_on.isoformat()}
+        if self.world == "static":
+            del values["world"]
+        return values
 
 
 @dataclass(frozen=True)

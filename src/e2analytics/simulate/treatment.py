@@ -61,6 +61,23 @@ class Spells:
         )
 
 
+@dataclass(frozen=True)
+class NewOrders:
+    """Testosterone orders that take the place of men's first one; arrays of shape (n_orders,).
+
+    Attributes
+    ----------
+    man, day : ndarray of int
+        Whose, and from when.
+    factor : ndarray
+        Of the dose of his first order; 0 where he stops, NaN for pellets.
+    """
+
+    man: Integers
+    day: Integers
+    factor: Vector
+
+
 def prescribe(men: Men, settings: SimulationSettings, rng: np.random.Generator) -> Spells:
     """Draw who takes an inhibitor, when and how much.
 
@@ -148,15 +165,20 @@ def _sorted(spells: Spells) -> Spells:
 
 
 def orders_table(
-    men: Men, spells: Spells, settings: SimulationSettings, rng: np.random.Generator
+    men: Men,
+    spells: Spells,
+    settings: SimulationSettings,
+    rng: np.random.Generator,
+    changed: NewOrders | None = None,
 ) -> pl.DataFrame:
     """Return `medications.csv`: testosterone and inhibitors, sorted by man and start.
 
     Spells in truth go on after a man has left; the orders and the stops on file end with his last day.
     """
-    orders = pl.concat(
-        [_testosterone_orders(men, settings, rng), _inhibitor_orders(men, spells, settings, rng)]
-    )
+    testosterone = _testosterone_orders(men, settings, rng)
+    if changed:
+        testosterone = _with_changes(testosterone, changed, settings)
+    orders = pl.concat([testosterone, _inhibitor_orders(men, spells, settings, rng)])
     last_on = as_dates(men.exit_day, settings).gather(orders["man"])
     stopped_in_care = pl.when(pl.col("stopped_on") <= last_on).then("stopped_on")
     on_file = orders.with_columns(stopped_on=stopped_in_care).filter(
@@ -197,6 +219,36 @@ def _testosterone_orders(
         as_dates(men.trt_start_day, settings).alias("started_on"),
         pl.lit(None, pl.Date).alias("stopped_on"),
     )
+
+
+def _with_changes(
+    orders: pl.DataFrame, changed: NewOrders, settings: SimulationSettings
+) -> pl.DataFrame:
+    """End the first orders of men whose testosterone changes, and add those that follow."""
+    new = pl.DataFrame(
+        {
+            "man": changed.man,
+            "factor": changed.factor,
+            "started_on": as_dates(changed.day, settings),
+        }
+    )
+    pellets = pl.col("factor").is_nan()
+    drug, dose_mg = world.PELLETS
+    later = (
+        new.filter(pl.col("factor") != 0)
+        .join(orders.drop("started_on"), on="man", how="left", maintain_order="left")
+        .with_columns(
+            drug=pl.when(pellets).then(pl.lit(drug)).otherwise("drug"),
+            rxnorm=pl.when(~pellets).then("rxnorm"),
+            dose_mg=pl.when(pellets).then(dose_mg).otherwise(pl.col("dose_mg") * pl.col("factor")),
+            doses_per_week=pl.when(~pellets).then("doses_per_week"),
+            sig=pl.when(pellets).then(pl.lit("implanted")),
+        )
+        .select(orders.columns)
+    )
+    ends = new.group_by("man").agg(ends=pl.col("started_on").min())
+    ended = orders.join(ends, on="man", how="left", maintain_order="left")
+    return pl.concat([ended.with_columns(stopped_on="ends").drop("ends"), later])
 
 
 def _inhibitor_orders(

@@ -116,10 +116,13 @@ def _now(response: FrozenDoseResponse, men: pl.DataFrame, as_of: AsOf) -> pl.Dat
 
 
 def _at_draws(response: FrozenDoseResponse, draws: pl.DataFrame) -> pl.DataFrame:
-    """Return the terms of smoothed log E2 at draws."""
+    """Return the terms of smoothed log E2 at draws, at what was his usual testosterone then.
+
+    E2 now is asked for at his usual testosterone, too: a draw at the peak of an injection is no cause.
+    """
     arrays = to_arrays(draws)
     own = own_parts(response.model, arrays)
-    terms = _terms(response, arrays.covariates, arrays.dose_mg_per_week, own)
+    terms = _terms(response, usual_covariates(draws), arrays.dose_mg_per_week, own)
     return draws.select("patient_id", "collected_on", **terms)
 
 
