@@ -13,13 +13,22 @@ import time
 from datetime import date
 from typing import Final
 
-from bench.validation import curve, curve_peers, dose_response, flags, network, unit_slips
+from bench.validation import (
+    curve,
+    curve_peers,
+    dose_response,
+    flags,
+    network,
+    time_to_flag,
+    unit_slips,
+)
 from bench.validation.document import ROOT, Provenance, compose, memory_gib, store
 from bench.validation.section import SectionModule
 
 SECTIONS: Final[tuple[SectionModule, ...]] = (
     unit_slips,
     dose_response,
+    time_to_flag,
     flags,
     curve,
     curve_peers,

@@ -74,7 +74,8 @@ def causes(cohort: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
             reference_e2_pg_ml=pl.col("reference_log_e2").exp(),
             e2_pg_ml=pl.col("log_e2").exp(),
         )
-        .sort("patient_id", "log_ratio", order)
+        # What is 0 but for rounding keeps the order of the causes.
+        .sort("patient_id", pl.col("log_ratio").round(9), order)
         .with_columns(position=pl.int_range(pl.len()).over("patient_id").cast(pl.Int64))
         .select(columns_of("causes"))
     )

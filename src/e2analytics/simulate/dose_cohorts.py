@@ -115,6 +115,8 @@ class DoseCohort:
         By which assay he is drawn.
     n_draws : ndarray of int
         How often.
+    level_at_draws : ndarray, shape (n_draws of all men,)
+        True log E2 on the day of each draw, at his usual testosterone.
     off_log_e2, now_log_e2 : ndarray
         True log E2 off the drug and at his dose, on the day that is asked about.
     day : ndarray
@@ -128,6 +130,7 @@ class DoseCohort:
     dose_mg_per_week: Vector
     is_ms: Flags
     n_draws: NDArray[np.int64]
+    level_at_draws: Vector
     off_log_e2: Vector
     now_log_e2: Vector
     day: Vector
@@ -154,7 +157,8 @@ def simulate(plan: CohortDesign) -> DoseCohort:
     swing = rng.normal(0, world.TESTOSTERONE_WITHIN_SD, len(man))
     of_draw = np.column_stack([np.ones(len(man)), usual[man, 1] + swing])
     moved = _movement(plan, count)
-    eta = off[man] + TRUE.coefficients[1] * swing + np.where(on, falls[man], 0.0) + moved.at_draws
+    level_at_draws = off[man] + np.where(on, falls[man], 0.0) + moved.at_draws
+    eta = level_at_draws + TRUE.coefficients[1] * swing
     reading = read(eta, is_ms[man], plan, rng)
     slipped = rng.random(len(man)) < plan.wrong_unit_share
     factor = np.where(rng.random(len(man)) < 0.5, _PMOL, 1 / _PMOL)
@@ -172,7 +176,10 @@ def simulate(plan: CohortDesign) -> DoseCohort:
         n_men=n,
     )
     off = off + moved.now
-    return DoseCohort(draws, usual, dose, is_ms, count, off, off + falls, moved.day, moved.segment)
+    now = off + falls
+    return DoseCohort(
+        draws, usual, dose, is_ms, count, level_at_draws, off, now, moved.day, moved.segment
+    )
 
 
 @dataclass(frozen=True)
