@@ -280,9 +280,11 @@ def _matched(root: Cube, covariance: Cube) -> tuple[Matrix, Cube, Flags]:
     for _ in range(_MATCHING_STEPS):
         of_readings = root @ given() @ turned
         variance = np.diagonal(of_readings, axis1=1, axis2=2)
+        left = 1 / wanted - 1 / variance
+        if np.abs(left * wanted).max() < _NOTHING:
+            break
         # Newton steps of the inverse variances by the sites' precisions; readings of one level share them.
         by_precision = (of_readings / variance[:, :, None]) ** 2 + _NOTHING * identity
-        left = 1 / wanted - 1 / variance
         more = more + np.linalg.solve(by_precision, left[:, :, None])[:, :, 0]
     now = given()
     variance = np.einsum("bij,bjk,bik->bi", root, now, root)
