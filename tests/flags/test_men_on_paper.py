@@ -282,8 +282,8 @@ def test_corrections_close_and_open_flags_the_next_night(night: Outputs, tmp_pat
 
     assert of("low by the drug") == ("in_range", "none", ["resolved"], ["resolved"])
     assert of("10.0 is not below 10") == ("below_range", "critical", ["open"], ["tier_changed"])
-    # A result that was withdrawn by mistake counts again.
-    assert of("withdrawn") == ("in_range", "critical", ["new"], ["new"])
+    # A result that was withdrawn by mistake counts again: 7 after 28 and 28 is a fall, not noise.
+    assert of("withdrawn") == ("below_range", "critical", ["new"], ["new"])
     # All that spoke for him was taken back: nothing is claimed.
     assert of("fine")[0] == "not_assessable"
     assert found(after, "dies the day after") is None

@@ -16,9 +16,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from e2analytics import run
 from e2analytics.feeds.description import load_feeds
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.run.pipeline import run
 from e2analytics.simulate import SimulationSettings, simulate
 from e2analytics.tables.snapshot import Outputs, Snapshot
 from tests.conftest import KEY, QUICK

@@ -108,10 +108,17 @@ def test_reasons_that_come_and_go_with_time_or_mean_a_low_e2_are_those():
     rules = flag_rules.load()
 
     assert set(rules.reasons_with_time("appears")) == {
-        *("no_recent_e2", "old_order", "stale_feed", "long_below_range"),
+        *("no_recent_e2", "e2_too_uncertain", "old_order", "stale_feed", "long_below_range"),
     }
     assert set(rules.reasons_with_time("disappears")) == {
-        *("dose_changed_recently", "result_below_red_line", "long_below_range"),
+        *(
+            "dose_changed_recently",
+            "result_below_red_line",
+            "was_below_red_line",
+            "e2_fell",
+            "e2_rose",
+        ),
+        "long_below_range",
     }
     assert set(rules.reasons_of_low_e2()) == {
         *("below_range_by_the_drug", "low_without_the_drug", "perhaps_below_range"),
