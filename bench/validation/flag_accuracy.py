@@ -26,9 +26,10 @@ drug would not. Precision, recall, average precision, slope and Brier are of the
 judges the same men by their last E2 alone. Noise is the SD of one draw around a man's own level.
 """
 _POOR: Final = """
-Where data are poor, men are to be `not_assessable` rather than guessed at. *Sparse*: one or two days of draws a
-man in five years. *Immunoassay only*: every laboratory of the world measures so. *No off-drug draws*:
-nothing was drawn before the first order. *Half not taken*: a quarter of the men take half of what is ordered.
+Where data are poor, the interval of E2 now is to say so, and men of whom it says too little are `not_assessable`.
+*Sparse*: one or two days of draws a man in five years. *Immunoassay only*: every laboratory of the world measures so.
+*No off-drug draws*: nothing was drawn before the first order. *Half not taken*: a quarter of the men take half of what
+is ordered.
 """
 
 

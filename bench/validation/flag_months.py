@@ -38,8 +38,8 @@ Why flags and statuses changed in the four months (closing below 0.4; a change m
 """
 _WAITS: Final = """
 Men whose E2 crossed the limit in the four months (14 days after the start of the dose that pushes them low), and how
-long they waited. Before a draw at the new dose a man is not assessable, but his tier may say already what is
-probable of him. Medians are of those who were not critical or high already, and were drawn, or flagged.
+long they waited. Until a draw at the new dose a man is assessed by what is expected at it, unless that says too little.
+Medians are of those who were not critical or high already, and were drawn, or flagged.
 """
 
 

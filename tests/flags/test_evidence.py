@@ -207,3 +207,34 @@ def test_after_the_result_that_clears_the_probability_is_what_was_asked_for():
 
 def test_as_of_stands_with_every_piece():
     assert evidence(MAN_A)["as_of"].unique().to_list() == [AS_OF]
+
+
+def test_of_a_man_who_cannot_be_assessed_it_says_what_one_more_result_would_do():
+    # An SD of 0.4 spans a ratio of exp(2 x 1.96 x 0.4) = 4.8; one more draw (SD 0.2) leaves an SD of
+    # 0.4 x 0.2 / sqrt(0.4^2 + 0.2^2) = 0.179, a ratio of 2.0.
+    vague = own(off=log(40), on=log(9), sd=0.4)
+
+    words = evidence(vague)["words"][0]
+
+    assert words.startswith(
+        "Not assessable, tier critical: too little is known of his E2 now; perhaps below range; probably below red line"
+    )
+    assert (
+        "The ends of the 95 % interval of his E2 are a ratio of 4.8 apart; one more result by mass spectrometry at "
+        "the present dose would bring it to 2.0, and he can be assessed at 4 or less."
+    ) in words
+
+
+def test_a_result_that_was_overruled_is_named_as_past():
+    rows = [
+        draw(result_id=f"r{days}", value_low=value, value_high=value, collected_on=ago(days))
+        for days, value in ((60, 8.0), (30, 20.0))
+    ]
+
+    words = evidence(MAN_A, draws=rows)["words"][0]
+
+    assert "was below the red line" in words
+    assert (
+        "Was below the red line: 8.0 pg/mL by mass spectrometry on 2024-11-01, on 1 mg a week."
+        in words
+    )
