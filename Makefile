@@ -50,7 +50,7 @@ check: .venv/installed
 
 test: .venv/installed
 	$(LINT)
-	$(PYTEST) -m "not slow" --cov --cov-report=term
+	$(PYTEST) -m "not slow"
 
 test-all: .venv/installed
 	$(LINT)
