@@ -7,6 +7,7 @@ import polars as pl
 from e2analytics.models.normal import Z95
 
 
+# Over 60 lines: one sentence, its clauses in the order in which they are read.
 def in_words() -> pl.Expr:
     """Return in words what a flag is based on, with the file and line of each piece."""
     expected = pl.format(

@@ -43,6 +43,7 @@ def schedule(
     return Draws(man[alone], day[alone])
 
 
+# Over 60 lines: one table, its columns in the order of the canonical drop.
 def labs_table(
     men: Men,
     draws: Draws,

@@ -151,6 +151,7 @@ def along(response: DoseResponse, draws: Draws, wanted: Wanted) -> Path:
     return result
 
 
+# Eight parameters: two days of one path, each with its dose and covariates.
 def change(
     response: DoseResponse,
     draws: Draws,
