@@ -39,6 +39,7 @@ MODELS: Final = ("model", "static model", "oracle")
 RULES: Final = (*MODELS, "last value")
 CLEAR: Final = float(np.log(1.15))
 """A fall or recovery is clear if the first draw after it finds true E2 15 % or more beyond the limit."""
+_ASSAYS: Final = {"ms": "mass spectrometry", "ia": "immunoassay"}
 _SETTINGS: Final = FlagSettings()
 _OPENS_AT: Final = 0.5
 _MOST_DRAWS: Final = 12
@@ -195,7 +196,7 @@ def run(replicates: int, seed: int) -> Section:
 def table(rows: list[Timed]) -> pl.DataFrame:
     """Lay out waits and false openings of each rule and assay, with the error over cohorts."""
     lines = []
-    for assay in ("ms", "ia"):
+    for assay in _ASSAYS:
         for rule in RULES:
             own = [row for row in rows if (row.rule, row.assay) == (rule, assay)]
             rates = [1000 * row.false_openings / row.months_in_range for row in own]
@@ -229,12 +230,18 @@ def pooled(own: list[Waits]) -> Waits:
 
 
 def in_words(rows: list[Timed]) -> str:
-    """Say whether the model is as fast as is asked for."""
-    own = [row for row in rows if (row.rule, row.assay) == ("model", "ms")]
+    """Say of each assay whether the model is as fast as is asked for."""
+    return " ".join(
+        _verdict(name, [row for row in rows if (row.rule, row.assay) == ("model", assay)])
+        for assay, name in _ASSAYS.items()
+    )
+
+
+def _verdict(assay: str, own: list[Timed]) -> str:
     opens, closes = pooled([row.opens for row in own]), pooled([row.closes for row in own])
     met = "met" if max(opens.median, closes.median) <= 2 else "not met"
     return (
-        f"With results by mass spectrometry the flag opens after {opens.median:g} draws in the median and closes after "
+        f"With results by {assay} the flag opens after {opens.median:g} draws in the median and closes after "
         f"{closes.median:g}: at most 2 are asked for, which is {met}."
     )
 

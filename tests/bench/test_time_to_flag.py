@@ -56,7 +56,11 @@ def test_where_levels_drift_flags_follow_within_two_draws(monkeypatch):
     assert static.opens.median > 3
     rates = [row.false_openings / row.months_in_range for row in (model, last)]
     assert rates[0] < 0.5 * rates[1]
-    table = time_to_flag.table([*found, *(row._replace(assay="ia") for row in found)])
+    slow = [row._replace(assay="ia", closes=static.closes) for row in found]
+    table = time_to_flag.table([*found, *slow])
     assert table["rule"].to_list() == [*time_to_flag.RULES] * 2
     assert pooled([model.opens, model.opens]).waited[0] == 2 * model.opens.waited[0]
-    assert "which is met" in time_to_flag.in_words(found)
+    by_mass_spectrometry, by_immunoassay = time_to_flag.in_words([*found, *slow]).split(". ")
+    assert by_mass_spectrometry.endswith("which is met")
+    assert by_immunoassay.startswith("With results by immunoassay")
+    assert by_immunoassay.endswith("which is not met.")
