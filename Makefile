@@ -68,6 +68,7 @@ sample: .venv/installed
 docs: .venv/installed
 	$(BIN)/e2analytics schemas
 	$(BIN)/python -m e2analytics.run.evidence_page
+	$(BIN)/python -m e2analytics.run.settings_page
 
 lock:
 	@test -x $(BIN)/uv || $(MAKE) .venv/installed

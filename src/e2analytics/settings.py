@@ -53,16 +53,16 @@ class CrossCalibration(Section):
     """
 
     clinic_id: str = Field(min_length=1, description="Two clinics may name their scanners alike.")
-    from_scanner: str = Field(min_length=1)
-    to_scanner: str = Field(min_length=1)
-    site: Site
-    slope: float = Field(ge=0.5, le=2)
-    intercept_g_cm2: float = Field(ge=-0.5, le=0.5)
+    from_scanner: str = Field(min_length=1, description="Its id as scans have it.")
+    to_scanner: str = Field(min_length=1, description="Its id as scans have it.")
+    site: Site = Field(description="Site that the equation holds for.")
+    slope: float = Field(ge=0.5, le=2, description="Factor of the equation.")
+    intercept_g_cm2: float = Field(ge=-0.5, le=0.5, description="Added by the equation, g/cm2.")
     cv_pct: float = Field(
         ge=0, le=10, description="Error of the equation itself, beside the scanners' precision, %."
     )
     source: str = Field(min_length=1, description="Study or service report it comes from.")
-    entered_on: date
+    entered_on: date = Field(description="Day of the decision.")
 
     @model_validator(mode="after")
     def _must_make_sense(self) -> CrossCalibration:
@@ -77,14 +77,20 @@ class CrossCalibration(Section):
 class LinkSettings(Section):
     """What makes a scan pair usable."""
 
-    shortest_years: float = Field(0.5, gt=0)
+    shortest_years: float = Field(0.5, gt=0, description="Between the two scans of a pair.")
     shortest_years_of_risk: float = Field(
         1.0, gt=0, description="Of pairs that the risk form uses."
     )
-    longest_years: float = Field(5.0, gt=0)
-    min_draws: int = Field(2, ge=1)
-    carry_days: int = Field(int(constants.E2_CARRY_DAYS.value), gt=0)
-    min_coverage: float = Field(0.5, ge=0, le=1)
+    longest_years: float = Field(5.0, gt=0, description="Between the two scans of a pair.")
+    min_draws: int = Field(2, ge=1, description="E2 draws between the two scans.")
+    carry_days: int = Field(
+        int(constants.E2_CARRY_DAYS.value),
+        gt=0,
+        description="For which an E2 draw stands at the most.",
+    )
+    min_coverage: float = Field(
+        0.5, ge=0, le=1, description="Share of the time between the scans for which E2 is known."
+    )
     cross_calibrations: tuple[CrossCalibration, ...] = ()
 
     @field_validator("cross_calibrations")
@@ -104,23 +110,54 @@ class LinkSettings(Section):
 class FitSettings(Section):
     """How the curve is fitted."""
 
-    primary_site: FittedSite = "lumbar_spine"
+    primary_site: FittedSite = Field(
+        "lumbar_spine", description="Site whose limit may be adopted, and that reports show first."
+    )
     n_basis: int = Field(20, ge=6, le=40, description="Splines; 20 by simulation (models.smooth).")
-    n_replicates: int = Field(1000, ge=100)
-    seed: int = Field(20_260_930, ge=0)
-    delta_pct_per_year: float = Field(constants.LOSS_THAT_MATTERS.value, gt=0)
-    delta_risk: float = Field(constants.RISK_THAT_MATTERS.value, gt=0, lt=1)
-    delta_level_g_cm2: float = Field(constants.BMD_LEVEL_THAT_MATTERS.value, gt=0)
-    max_missing_covariate: float = Field(0.2, ge=0, le=1)
+    n_replicates: int = Field(1000, ge=100, description="Of the bootstrap of patients.")
+    seed: int = Field(20_260_930, ge=0, description="Of the bootstrap: one seed, one result.")
+    delta_pct_per_year: float = Field(
+        constants.LOSS_THAT_MATTERS.value,
+        gt=0,
+        description="Difference from the best annual change that matters, %.",
+    )
+    delta_risk: float = Field(
+        constants.RISK_THAT_MATTERS.value,
+        gt=0,
+        lt=1,
+        description="Difference from the least risk that matters.",
+    )
+    delta_level_g_cm2: float = Field(
+        constants.BMD_LEVEL_THAT_MATTERS.value,
+        gt=0,
+        description="Difference from the best BMD that matters.",
+    )
+    max_missing_covariate: float = Field(
+        0.2, ge=0, le=1, description="Share without it from which a covariate is left out."
+    )
 
 
 class FlagSettings(Section):
     """When a man is worth a clinician's look."""
 
-    literature_limit_pg_ml: float = Field(constants.DEFAULT_LOWER_LIMIT_E2.value, gt=0)
-    red_line_pg_ml: float = Field(constants.RED_LINE_E2.value, gt=0)
-    least_limit_pg_ml: float = Field(constants.LOWEST_PLAUSIBLE_LIMIT_E2.value, gt=0)
-    greatest_limit_pg_ml: float = Field(constants.HIGHEST_PLAUSIBLE_LIMIT_E2.value, gt=0)
+    literature_limit_pg_ml: float = Field(
+        constants.DEFAULT_LOWER_LIMIT_E2.value,
+        gt=0,
+        description="Limit in use until a fitted one is adopted.",
+    )
+    red_line_pg_ml: float = Field(
+        constants.RED_LINE_E2.value, gt=0, description="E2 below it is critical."
+    )
+    least_limit_pg_ml: float = Field(
+        constants.LOWEST_PLAUSIBLE_LIMIT_E2.value,
+        gt=0,
+        description="A lower fitted limit is not proposed.",
+    )
+    greatest_limit_pg_ml: float = Field(
+        constants.HIGHEST_PLAUSIBLE_LIMIT_E2.value,
+        gt=0,
+        description="A higher fitted limit is not proposed.",
+    )
     probability: float = Field(0.5, gt=0, lt=1, description="Of being below, that makes a status.")
     closing_probability: float = Field(
         0.4, gt=0, lt=1, description="Below it an open flag closes: noise does not flip a flag."
@@ -136,10 +173,26 @@ class FlagSettings(Section):
     )
     deep_below_share: float = Field(0.8, gt=0, le=1, description="Of the limit: far below it.")
     long_below_days: int = Field(365, gt=0, description="Results below the limit for long.")
-    informative_days: int = Field(int(constants.E2_CARRY_DAYS.value), gt=0)
-    steady_state_days: int = Field(int(constants.STEADY_STATE_DAYS.value), ge=0)
-    washout_days: int = Field(int(constants.WASHOUT_DAYS.value), ge=0)
-    old_order_days: int = Field(int(constants.OLD_ORDER_DAYS.value), gt=0)
+    informative_days: int = Field(
+        int(constants.E2_CARRY_DAYS.value),
+        gt=0,
+        description="An older last E2 result is a reason and a gap.",
+    )
+    steady_state_days: int = Field(
+        int(constants.STEADY_STATE_DAYS.value),
+        ge=0,
+        description="From a change of dose until E2 has settled.",
+    )
+    washout_days: int = Field(
+        int(constants.WASHOUT_DAYS.value),
+        ge=0,
+        description="From the end of the drug until it is washed out.",
+    )
+    old_order_days: int = Field(
+        int(constants.OLD_ORDER_DAYS.value),
+        gt=0,
+        description="An older order without renewal is a reason.",
+    )
     stale_feed_days: int = Field(60, gt=0, description="Without any laboratory result of a clinic.")
 
     @model_validator(mode="after")
@@ -156,13 +209,15 @@ class SlipDecision(Section):
     tables and is never typed.
     """
 
-    source_kind: SourceKind
-    source: str
-    analyte: str
-    months: tuple[Month, ...] | Literal["all"]
-    action: Literal["release", "convert"]
-    declared: str | None = None
-    really: str | None = None
+    source_kind: SourceKind = Field(description="As `export unit_slips` has it.")
+    source: str = Field(description="As `export unit_slips` has it.")
+    analyte: str = Field(description="Name in schemas/reference/analytes.yaml.")
+    months: tuple[Month, ...] | Literal["all"] = Field(description="Months, YYYY-MM.")
+    action: Literal["release", "convert"] = Field(
+        description="The results are right as they are, or are in another unit."
+    )
+    declared: str | None = Field(None, description="Of `convert`: the unit that was written.")
+    really: str | None = Field(None, description="Of `convert`: the unit that was meant.")
 
     @model_validator(mode="after")
     def _names_its_units(self) -> SlipDecision:
@@ -189,7 +244,9 @@ class SlipDecision(Section):
 class SlipSettings(Section):
     """When a unit mix-up is held to be real, and the clinic's decisions about those found."""
 
-    slips_per_1000_source_months: float = Field(5.0, gt=0, lt=100)
+    slips_per_1000_source_months: float = Field(
+        5.0, gt=0, lt=100, description="Mix-ups of units that are expected beforehand."
+    )
     least_odds: float = Field(10.0, ge=1, description="That it is real, to be quarantined.")
     decisions: tuple[SlipDecision, ...] = ()
 
@@ -202,7 +259,7 @@ class Rebase(Section):
         None, description="One clinic's chart; none: that of all clinics."
     )
     from_month: Month = Field(description="First month of the new baseline.")
-    entered_on: date
+    entered_on: date = Field(description="Day of the decision.")
     reason: str = Field(min_length=1, description="What changed for good, and who decided.")
 
     @field_validator("measure")

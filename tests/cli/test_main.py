@@ -9,7 +9,7 @@ from tests.cli.command_line import call
 COMMANDS = set(get_command(main.app).commands)  # type: ignore[attr-defined]
 VERBS = {
     "run", "ingest", "fit", "flag", "report", "export", "inspect", "crosswalk", "returns", "status",
-    "limits", "simulate", "schemas", "store", "worklist",
+    "init", "limits", "simulate", "schemas", "store", "worklist",
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from e2analytics.errors import E2AnalyticsError, UnforeseenError, is_stop
 
 # In the order of ``--help``.
 VERBS: Final = (
+    "init",
     "run",
     "ingest",
     "fit",
