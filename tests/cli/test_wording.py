@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from e2analytics.cli.wording import by_site
+from e2analytics.cli.wording import by_site, news
 
 
 def test_curves_are_shown_in_one_order_fitted_now_or_read_from_the_store():
@@ -13,3 +13,25 @@ def test_curves_are_shown_in_one_order_fitted_now_or_read_from_the_store():
     shown = by_site(summary)["site"].to_list()
 
     assert shown == ["lumbar_spine", "total_hip", "femoral_neck", "pooled"]
+
+
+def test_news_count_what_a_run_opened_resolved_and_moved_and_nothing_of_other_runs():
+    events = pl.DataFrame(
+        [
+            ("run-1", "new"),
+            ("run-2", "new"),
+            ("run-2", "new"),
+            ("run-2", "reopened"),
+            ("run-2", "resolved"),
+            ("run-2", "status_changed"),
+            ("run-2", "tier_changed"),
+        ],
+        schema=["run_id", "event"],
+        orient="row",
+    )
+
+    assert news(events, "run-1") == "1 flag opened, 0 resolved"
+    assert news(events, "run-2") == (
+        "3 flags opened (1 of them again), 1 resolved, 1 of another tier than before"
+    )
+    assert news(events, "run-3") == "no flag opened or resolved"

@@ -7,7 +7,7 @@ from shlex import quote
 from typing import Any
 
 from e2analytics.cli.terminal import err, out
-from e2analytics.cli.wording import by_site, tiers, with_interval
+from e2analytics.cli.wording import by_site, news, tiers, with_interval
 from e2analytics.run.job import JobResult
 from e2analytics.tables.vocabulary import FATES
 
@@ -29,6 +29,8 @@ def print_done(done: JobResult, store: str) -> None:
             f"{counts['men']:,} men, {counts['men_on_drug']:,} on an aromatase inhibitor; "
             f"flagged: {flagged}."
         )
+        changed = news(done.outputs.tables["flag_events"], done.manifest["run_id"])
+        out.print(f"New in this run: {changed}.")
     out.print(f"Store: {store}   (overview: e2analytics status --store {quote(store)})")
     _print_what_was_not_read(done)
 

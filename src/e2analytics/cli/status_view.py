@@ -10,7 +10,7 @@ from rich.table import Column, Table
 
 from e2analytics.cli.limits_view import print_limit_in_use
 from e2analytics.cli.terminal import out
-from e2analytics.cli.wording import tiers
+from e2analytics.cli.wording import news, tiers
 from e2analytics.settings import Settings
 from e2analytics.store.store import Store
 from e2analytics.tables.registry import EVENT_DATE
@@ -22,6 +22,16 @@ def print_status(store: Store, published: dict[str, Any], settings: Settings) ->
     out.print(_rows(store, published))
     print_limit_in_use(store, published, settings)
     out.print(f"Flagged men: {tiers(store.table('flags', published))}.")
+    _print_news(store, published)
+
+
+def _print_news(store: Store, published: dict[str, Any]) -> None:
+    """Say what the newest run that judged men changed."""
+    judged = store.runs().filter(pl.col("part") != "ingest")
+    if len(judged):
+        newest = judged.row(-1, named=True)
+        changed = news(store.table("flag_events", published), newest["run_id"])
+        out.print(f"New in {newest['run_id']} as of {newest['as_of']}: {changed}.")
 
 
 def _runs(store: Store) -> Table:

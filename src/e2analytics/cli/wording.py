@@ -24,6 +24,30 @@ def tiers(flags: pl.DataFrame) -> str:
     return ", ".join(tiers) or "none"
 
 
+def news(events: pl.DataFrame, run_id: str) -> str:
+    """Say what a run changed of flags: how many were opened and resolved, and how many tiers moved.
+
+    >>> events = pl.DataFrame({"run_id": ["run-2"] * 4, "event": ["new", "new", "reopened", "resolved"]})
+    >>> news(events, "run-2"), news(events, "run-3")
+    ('3 flags opened (1 of them again), 1 resolved', 'no flag opened or resolved')
+    """
+    of_run = events.filter(pl.col("run_id") == run_id)
+    counts = dict(of_run.group_by(pl.col("event").cast(pl.String)).len().rows())
+    again = counts.get("reopened", 0)
+    opened = counts.get("new", 0) + again
+    resolved = counts.get("resolved", 0)
+    moved = counts.get("tier_changed", 0)
+    if not opened and not resolved:
+        words = ["no flag opened or resolved"]
+    else:
+        opening = (
+            f"{opened:,} flag{'s' * (opened != 1)} opened"
+            + f" ({again:,} of them again)" * bool(again)
+        )
+        words = [opening, f"{resolved:,} resolved"]
+    return ", ".join([*words, *[f"{moved:,} of another tier than before"] * bool(moved)])
+
+
 def with_interval(row: dict[str, Any], side: str) -> str:
     """Say where a fitted limit lies, pg/mL, and its 95 % interval."""
     value, low, high = (
