@@ -55,7 +55,7 @@ class FileContent:
         self._judge = judge
         self._present: dict[int, dict[str, None]] = {}
         self._looked_up: dict[int, list[pl.DataFrame]] = {}
-        self._lines_read: dict[str, list[pl.Series]] = {table: [] for table in lines}
+        self._rows_read = dict.fromkeys(lines, 0)
         self._other_records: dict[str, None] = {}
 
     def read(self) -> None:
@@ -83,7 +83,7 @@ class FileContent:
         """Return the lines of the tables that it filled; of an empty file, the first."""
         unused = tuple(self._unused())
         read = [
-            replace(line, rows_read=_distinct(self._lines_read[table]), unused=unused)
+            replace(line, rows_read=self._rows_read[table], unused=unused)
             for table, line in self._lines.items()
         ]
         return [line for line in read if line.rows_read] or read[:1]
@@ -109,7 +109,7 @@ class FileContent:
         )
         rows_judged = to_categories(self._judge(self._match, kind, text))
         self.frames.setdefault(kind.target, []).append(rows_judged)
-        self._lines_read[kind.target].append(rows["source_line"])
+        self._rows_read[kind.target] += len(rows_judged)
 
     def _tables(self, number: int, kind: FileDescription) -> list[pl.DataFrame]:
         if number not in self._looked_up:
@@ -135,7 +135,3 @@ class FileContent:
             if column not in self._match.kinds[number].columns_used() | _COLUMNS_OF_READERS
         ]
         return [*columns, *self._other_records]
-
-
-def _distinct(lines: list[pl.Series]) -> int:
-    return pl.concat(lines).n_unique() if lines else 0

@@ -25,14 +25,14 @@ class Intake:
         By canonical table: compact rows with ``fate`` and ``why``.
     quarantine, files, unit_slips
         As their contracts say.
-    lines
-        One row for each source line, with its fate.
+    row_fates
+        One row for each source row, with its table, fate and reason.
     """
 
     rows: Mapping[str, pl.DataFrame]
     quarantine: pl.DataFrame
     files: pl.DataFrame
-    lines: pl.DataFrame
+    row_fates: pl.DataFrame
     unit_slips: pl.DataFrame
 
     def accepted(self, table: str) -> pl.DataFrame:

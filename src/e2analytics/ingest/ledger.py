@@ -1,8 +1,10 @@
-"""The ledger of files: every source line has one fate, and the fates of a file add up to its rows.
+"""The ledger of files: every source row has one fate, and the fates of a file add up to its rows.
 
 In    every row with its fate, and the files
-Out   lines   grain source_file, source_line: one fate and its reason
-      files   grain source_file: the ledger, rows by fate
+Out   row_fates   grain source_file, source_line, source_part: one fate and its reason
+      files       grain source_file: the ledger, rows by fate
+
+A line that holds several results is several rows.
 """
 
 from __future__ import annotations
@@ -60,6 +62,7 @@ def with_files_read_now(before: pl.DataFrame, sources: Sources, run_id: str) -> 
                 "described_by": file.described_by,
                 "named": file.named,
                 "refused": file.refused.rule if file.refused else None,
+                "detail": file.refused.detail if file.refused else None,
                 "rows_read": file.rows_read,
             }
             for file in sources.files
@@ -76,28 +79,17 @@ def with_files_read_now(before: pl.DataFrame, sources: Sources, run_id: str) -> 
     return pl.concat([kept, new], how="diagonal").sort("source_order")
 
 
-def line_fates(reconciled: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """Return one row for each source line, with its one fate.
-
-    A line that holds several results has the fate of its best one: accepted before all others.
-    """
+def row_fates(reconciled: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """Return one row for each source row, with its table and its one fate."""
     return pl.concat(
-        _best_fate_of_each_line(
-            rows.select("source_file", "source_line", "source_part", "fate", "why")
-        ).with_columns(table=pl.lit(table, dtype=TEXT))
+        rows.select("source_file", "source_line", "fate", "why").with_columns(
+            table=pl.lit(table, dtype=TEXT)
+        )
         for table, rows in reconciled.items()
     )
 
 
-def _best_fate_of_each_line(rows: pl.DataFrame) -> pl.DataFrame:
-    line = ["source_file", "source_line"]
-    if not (rows["source_part"] > 0).any():
-        return rows.drop("source_part")
-    best = pl.col("fate").cast(pl.String).cast(pl.Enum(FATES))
-    return rows.sort(best).unique(line, keep="first", maintain_order=True).drop("source_part")
-
-
-def count_fates(files: pl.DataFrame, every_line: pl.DataFrame) -> pl.DataFrame:
+def count_fates(files: pl.DataFrame, every_row: pl.DataFrame) -> pl.DataFrame:
     """Return the ledger with today's fates.
 
     Raises
@@ -106,7 +98,7 @@ def count_fates(files: pl.DataFrame, every_line: pl.DataFrame) -> pl.DataFrame:
         If the rows of a file and their fates do not add up: a defect of e2analytics.
     """
     counts = (
-        every_line.group_by("source_file")
+        every_row.group_by("source_file")
         .agg((pl.col("fate") == fate).sum().cast(pl.Int64).alias(fate) for fate in FATES)
         .with_columns(pl.col("source_file").cast(pl.String))
     )

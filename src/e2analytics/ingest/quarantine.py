@@ -45,7 +45,7 @@ def listed(now: pl.DataFrame, before: pl.DataFrame, run_id: str) -> pl.DataFrame
 
 
 def pending(table: str, reconciled: pl.DataFrame, feeds: pl.DataFrame) -> pl.DataFrame:
-    """List why rows are in quarantine, or accepted with a doubt; one line for each row and rule.
+    """List why rows are in quarantine, or accepted with a doubt; one line for each source line and rule.
 
     Parameters
     ----------
@@ -76,7 +76,8 @@ def pending(table: str, reconciled: pl.DataFrame, feeds: pl.DataFrame) -> pl.Dat
             .str.split(" "),
         )
         .explode("rule")
-        .unique(maintain_order=True)
+        .group_by("source_file", "source_line", "rule", maintain_order=True)
+        .agg(n_rows=pl.len().cast(pl.Int64))
     )
     return (
         lines.join(feeds, on="source_file", how="left", maintain_order="left")
@@ -87,6 +88,7 @@ def pending(table: str, reconciled: pl.DataFrame, feeds: pl.DataFrame) -> pl.Dat
             "source_file",
             "source_line",
             "rule",
+            "n_rows",
             "severity",
             "column",
             "advice",
@@ -114,6 +116,7 @@ def refused(files: pl.DataFrame) -> pl.DataFrame:
             "source_file",
             pl.lit(None, dtype=pl.Int64).alias("source_line"),
             pl.col("refused").alias("rule"),
+            pl.lit(None, dtype=pl.Int64).alias("n_rows"),
             pl.lit("reject").alias("severity"),
             pl.lit(None, dtype=pl.String).alias("column"),
             "advice",

@@ -1,6 +1,6 @@
 """Attrition: where rows, men and scan pairs are lost between the files and the primary curve.
 
-In    source lines with their fate, exposures, levels, the rows that the curve used
+In    source rows with their fate, exposures, levels, the rows that the curve used
 Out   attrition   grain run_id, unit, position: n_in - n_out = n_left, one chain for each unit
 """
 
@@ -23,10 +23,10 @@ class Loss(NamedTuple):
     reason: str
 
 
-def row_losses(every_line: pl.DataFrame) -> list[Loss]:
+def row_losses(every_row: pl.DataFrame) -> list[Loss]:
     """Return the losses between rows read and rows accepted."""
     left = (
-        every_line.filter(pl.col("fate") != "accepted")
+        every_row.filter(pl.col("fate") != "accepted")
         .group_by("fate", "table", "why")
         .len("n_out")
         .cast({"fate": pl.Enum(FATES), "table": pl.String, "why": pl.String})

@@ -80,7 +80,7 @@ class InspectedFile:
     is_repeated
         True if another of the files has the same content: this one would not be read.
     fates
-        ``table, fate, why, n_rows`` of its lines.
+        ``table, fate, why, n_rows`` of its rows: several of a line that holds several results.
     problems
         ``table, rule, severity, n_rows, lines, advice``: what waits, or comes in with a doubt.
     unknown
@@ -201,7 +201,7 @@ class _Fates:
 
     def __init__(self, sources: Sources, intake: Intake) -> None:
         self._sources = sources
-        self._lines = intake.lines
+        self._row_fates = intake.row_fates
         self._quarantine = intake.quarantine
 
     def is_repeated(self, path: Path) -> bool:
@@ -212,7 +212,7 @@ class _Fates:
 
     def fates(self, files: list[SourceFile]) -> pl.DataFrame:
         return (
-            self._lines.filter(_is_of(files))
+            self._row_fates.filter(_is_of(files))
             .cast({"table": pl.String, "fate": pl.Enum(FATES), "why": pl.String})
             .group_by("table", "fate", "why")
             .agg(n_rows=pl.len())
@@ -224,7 +224,7 @@ class _Fates:
             self._quarantine.filter(_is_of(files) & pl.col("source_line").is_not_null())
             .sort("source_line")
             .group_by("table", "rule", "severity", "advice")
-            .agg(n_rows=pl.len(), lines=pl.col("source_line").head(FIRST_LINES))
+            .agg(n_rows=pl.col("n_rows").sum(), lines=pl.col("source_line").head(FIRST_LINES))
             .sort("table", "n_rows", "rule", descending=[False, True, False])
         )
 

@@ -126,7 +126,7 @@ def run_steps(
 
 def _as_before(intake: Intake, before: Snapshot, run: Run) -> Analysis:
     """Keep the derived tables of the run before: only rows were taken in."""
-    rows = {"rows": (len(intake.lines), attrition.row_losses(intake.lines))}
+    rows = {"rows": (len(intake.row_fates), attrition.row_losses(intake.row_fates))}
     model_id = before.table("models").sort("fitted_as_of")["model_id"].last()
     return Analysis(
         tables={name: before.table(name) for name in DERIVED},

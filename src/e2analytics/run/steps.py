@@ -109,15 +109,15 @@ def take_in(sources: Sources, before: Snapshot, run: Run) -> Intake:
 
     files = ledger.with_files_read_now(before.table("files"), sources, run.run_id)
     rows = {table: superseded_files.supersede(table, each, files) for table, each in rows.items()}
-    lines = ledger.line_fates(rows)
-    files = ledger.count_fates(files, lines)
+    row_fates = ledger.row_fates(rows)
+    files = ledger.count_fates(files, row_fates)
     now = [quarantine.pending(table, each, feeds) for table, each in rows.items()]
     listed = pl.concat([*now, quarantine.refused(files)])
     return Intake(
         rows=rows,
         quarantine=quarantine.listed(listed, before.table("quarantine"), run.run_id),
         files=files,
-        lines=lines,
+        row_fates=row_fates,
         unit_slips=mix_ups.evidence,
     )
 
@@ -344,7 +344,7 @@ def account_for(
         )
         pair_losses = attrition.pair_losses(pairs, used)
     chains = {
-        "rows": (len(intake.lines), attrition.row_losses(intake.lines)),
+        "rows": (len(intake.row_fates), attrition.row_losses(intake.row_fates)),
         "patients": (len(data.patients), men),
         "pairs": (len(pairs), pair_losses),
     }

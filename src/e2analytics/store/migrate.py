@@ -19,7 +19,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
+import polars as pl
 from deltalake.exceptions import CommitFailedError
 
 from e2analytics.errors import StoreError
@@ -27,10 +29,14 @@ from e2analytics.store import history
 from e2analytics.store.history import StoredTable
 from e2analytics.store.lock import writing
 from e2analytics.store.merge import write_rows
-from e2analytics.store.migrations import SCHEMA_VERSION, is_changed
+from e2analytics.store.migrations import NOT_ACCEPTED, SCHEMA_VERSION, is_changed
 from e2analytics.store.store import Store
 from e2analytics.tables.registry import CANONICAL
 from e2analytics.tables.snapshot import Sliced
+from e2analytics.tables.vocabulary import FATES
+
+_COUNTS_EVERY_RESULT: Final = 3
+"""Schema version since which the ledger counts the results of a line, not the line."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,7 @@ def migrate(
         try:
             for name, at in changed.items():
                 report_progress(name)
-                versions[name] = _rewrite(store, name, at)
+                versions[name] = _rewrite(store, name, at, tables)
             history.add(
                 store.delta,
                 {
@@ -140,11 +146,33 @@ def _put_back(store: Store, tables: dict[str, StoredTable]) -> None:
             store.delta.put_back(at.folder, at.version)
 
 
-def _rewrite(store: Store, name: str, at: StoredTable) -> int:
+def _rewrite(store: Store, name: str, at: StoredTable, tables: dict[str, StoredTable]) -> int:
     """Write a table with today's columns; return its Delta version."""
     if not _is_derived(name):
         table = _contract(name)
         write_rows(store.delta, name, Sliced({table: store.categorical_rows(name, at)}), table)
     else:
-        store.delta.write(name, store.rows(name, at), "overwrite")
+        rows = store.rows(name, at)
+        if name == "files" and at.schema_version < _COUNTS_EVERY_RESULT:
+            rows = _recounted(rows, store, tables)
+        store.delta.write(name, rows, "overwrite")
     return store.delta.version(name)
+
+
+def _recounted(files: pl.DataFrame, store: Store, tables: dict[str, StoredTable]) -> pl.DataFrame:
+    """Count every result of a line that holds several, which was one row of the ledger before."""
+    fates = pl.concat(
+        [
+            store.rows(name, tables[name]).select("source_file", fate=fate)
+            for table in CANONICAL
+            for name, fate in (
+                (table, pl.lit("accepted")),
+                (f"{NOT_ACCEPTED}/{table}", pl.col("fate").cast(pl.String)),
+            )
+        ]
+    )
+    counts = fates.group_by("source_file").agg(
+        pl.len().cast(pl.Int64).alias("rows_read"),
+        *((pl.col("fate") == fate).sum().cast(pl.Int64).alias(fate) for fate in FATES),
+    )
+    return files.update(counts, on="source_file", how="left")

@@ -142,6 +142,8 @@ STEPS: Final = (
                 *(with_null(column, pl.Float64()) for column in _OF_MOVEMENT),
             ),
             **dict.fromkeys(("cohort", "flags"), _OF_CHANGE),
+            "files": (with_null("detail", pl.String()),),
+            "quarantine": (with_null("n_rows", pl.Int64()),),
         },
     ),
 )

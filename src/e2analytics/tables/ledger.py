@@ -26,7 +26,10 @@ class Files(Table):
         description="Keyed hash of the file's name, by which a mended file is known again."
     )
     refused: Series[str] = pa.Field(nullable=True, description="Rule by which it was refused.")
-    rows_read: Series[pl.Int64] = pa.Field(ge=0)
+    detail: Series[str] = pa.Field(
+        nullable=True, description="What was found of a refused file; no value of a patient."
+    )
+    rows_read: Series[pl.Int64] = pa.Field(ge=0, description="Results, where a line holds several.")
     accepted: Series[pl.Int64] = pa.Field(ge=0)
     duplicate: Series[pl.Int64] = pa.Field(ge=0)
     superseded: Series[pl.Int64] = pa.Field(ge=0)
@@ -54,6 +57,11 @@ class Quarantine(Table):
     source_file: Series[str]
     source_line: Series[pl.Int64] = pa.Field(nullable=True, description="Null: the whole file.")
     rule: Series[str]
+    n_rows: Series[pl.Int64] = pa.Field(
+        nullable=True,
+        ge=1,
+        description="Results of the line that break the rule; null: the whole file.",
+    )
     severity: Series[str] = pa.Field(isin=SEVERITIES)
     column: Series[str] = pa.Field(nullable=True)
     advice: Series[str] = pa.Field(description="What the supplier can do about it.")

@@ -45,7 +45,7 @@ def count_by_rule(quarantine: pl.DataFrame) -> tuple[RuleCount, ...]:
         _with_table(quarantine)
         .with_columns(whole_file=pl.col("source_line").is_null())
         .group_by("feed", "rule", "severity", "column", "advice", "whole_file")
-        .len("n")
+        .agg(n=pl.col("n_rows").fill_null(1).sum())
         .sort(
             "whole_file", "severity", "n", "feed", "rule", "column", "advice",
             descending=[True, False, True, False, False, False, False],
