@@ -34,6 +34,7 @@ _WORDS: Final = {
     "patients": (_Word("sex", ("sex",), "unknown_sex"),),
     "labs": (
         _Word("test", ("test_name", "loinc"), OTHER_ANALYTE),
+        _Word("test", ("test_name", "loinc"), "unknown_test"),
         _Word("unit", ("unit",), "unknown_unit"),
         _Word("status", ("status",), "unknown_status"),
     ),

@@ -7,6 +7,7 @@ home elsewhere by a placeholder: ``{lsc_factor}`` of :mod:`e2analytics.reference
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,20 +38,92 @@ def load(table: str) -> dict[str, Any]:
 def name_key(name: pl.Expr) -> pl.Expr:
     """Return what is compared of a test's name: its words in alphabetical order, each once.
 
+    Of estradiol and testosterone the words that do not change what is measured are left out.
+
     Examples
     --------
-    >>> names = pl.DataFrame({"name": ["TESTOSTERONE, Total, MS", "Total Testosterone", "% free"]})
+    >>> names = pl.DataFrame({"name": ["TESTOSTERONE, Total, MS", "Estradiol (E2), Roche ECLIA", "% free"]})
     >>> names.select(name_key(pl.col("name")))["name"].to_list()
-    ['testosterone total', 'testosterone total', 'free percent']
+    ['testosterone total', 'estradiol', 'free percent']
     """
-    ignored = load("analytes")["ignored_words"]
+    steroids = load("analytes")["sex_steroids"]
+    words = _words(name)
+    is_steroid = pl.any_horizontal(words.list.contains(word) for word in steroids["words"])
+    plain = words.list.set_difference(_listed(steroids["qualifiers"]))
+    return pl.when(is_steroid).then(plain).otherwise(words).list.sort().list.join(" ")
+
+
+def names_sex_steroid(name: pl.Expr) -> pl.Expr:
+    """Tell whether a test's name names estradiol or testosterone, whatever else it says.
+
+    Examples
+    --------
+    >>> names = pl.DataFrame({"name": ["Estradiol, XY", "Dihydrotestosterone", "Prostaglandin E2"]})
+    >>> names.select(names_sex_steroid(pl.col("name")))["name"].to_list()
+    [True, False, False]
+    """
+    steroids = load("analytes")["sex_steroids"]
+    words = _words(name).list.set_difference(steroids["other_substances"])
+    contained = words.list.join(" ").str.contains("|".join(steroids["contain"]))
+    named = pl.any_horizontal(words.list.contains(word) for word in steroids["words"])
+    return (contained | named).fill_null(False)
+
+
+def is_other_steroid_test(name: pl.Expr) -> pl.Expr:
+    """Tell whether a name with estradiol or testosterone in it is known to be of another test than ours.
+
+    Examples
+    --------
+    >>> names = pl.DataFrame({"name": ["Estradiol, free", "Estradiol, 24 hour urine", "Estradiol, free or total"]})
+    >>> names.select(is_other_steroid_test(pl.col("name")))["name"].to_list()
+    [True, True, False]
+    """
+    steroids = load("analytes")["sex_steroids"]
+    others = steroids["other_tests"]
+    words = _words(name)
+    said_of = [
+        words.list.contains(steroid)
+        & (words.list.set_intersection(others[steroid] + others["both"]).list.len() > 0)
+        for steroid in steroids["words"]
+    ]
+    known = [
+        *steroids["words"],
+        *_listed(steroids["qualifiers"]),
+        *_listed(others.values()),
+        *steroids["beside_other_tests"],
+        *steroids["other_substances"],
+    ]
+    understood = words.list.set_difference(known).list.len() == 0
+    return (pl.any_horizontal(said_of) & understood).fill_null(False)
+
+
+def _words(name: pl.Expr) -> pl.Expr:
+    """Return the words of a test's name, without those that are ignored, in one spelling."""
+    table = load("analytes")
+    steroids = table["sex_steroids"]
+    text = name.str.to_lowercase()
+    for phrase in table["ignored_phrases"]:
+        text = text.str.replace_all(phrase, " ")
     words = (
-        name.str.to_lowercase()
-        .str.replace_all("%", " percent ", literal=True)
+        text.str.replace_all("%", " percent ", literal=True)
         .str.replace_all(r"\b[0-9]{5,}\b", " ")
         .str.extract_all(r"[\p{L}\p{N}]+")
     )
-    return words.list.set_difference(ignored).list.sort().list.join(" ")
+    spellings = {
+        spelling: word for word, listed in steroids["words"].items() for spelling in listed
+    }
+    of_others = words.list.set_intersection(steroids["e2_of_others"]).list.len() > 0
+    without_e2 = {key: word for key, word in spellings.items() if key != "e2"}
+    return (
+        pl.when(of_others)
+        .then(words.list.eval(pl.element().replace(without_e2)))
+        .otherwise(words.list.eval(pl.element().replace(spellings)))
+        .list.set_difference(table["ignored_words"])
+    )
+
+
+def _listed(lists: Iterable[Iterable[str]]) -> list[str]:
+    return [str(word) for words in lists for word in words]
 
 
 def unit_key(unit: pl.Expr) -> pl.Expr:

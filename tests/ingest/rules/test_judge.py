@@ -156,6 +156,48 @@ def test_another_analyte_is_set_apart_and_not_judged():
     assert (row["excluded"], row["failed_rules"], row["reject"]) == ("other_analyte", "", None)
 
 
+@pytest.mark.parametrize(
+    ("name", "code", "excluded", "failed_rules"),
+    [
+        ("Estradiol, XY", None, None, "unknown_test"),
+        ("Testosterone, Free and Total", None, None, "unknown_test"),
+        ("17-beta-Oestradiol, baseline", None, None, "unknown_test"),
+        # A code that nobody here knows may be of another specimen.
+        ("Estradiol", "12345-5", None, "unknown_test"),
+        ("Estradiol, XY", "2243-4", None, ""),
+        ("Estradiol", "L-4711", None, ""),
+        ("Estradiol, urine", None, "other_analyte", ""),
+        ("Estradiol, urine", "12345-5", "other_analyte", ""),
+        ("Estradiol", "2238-4", "other_analyte", ""),
+        ("Estradiol, saliva", "2243-4", None, "code_contradicts_name"),
+        ("Cortisol", None, "other_analyte", ""),
+    ],
+)
+def test_a_test_that_names_estradiol_or_testosterone_and_is_not_known_waits(
+    name: str, code: str | None, excluded: str | None, failed_rules: str
+):
+    row = judged("labs", test_name=name, loinc=code)
+
+    assert (row["excluded"], row["failed_rules"]) == (excluded, failed_rules)
+
+
+@pytest.mark.parametrize(
+    ("name", "assay"),
+    [
+        ("Estradiol, Roche ECLIA", "ia"),
+        ("Estradiol, Sensitive, LC/MS", "ms"),
+        ("Estradiol by Tandem Mass Spectrometry", "ms"),
+        ("Elecsys Estradiol III", "ia"),
+        # What the name does not say is not known.
+        ("Estradiol, Sens", "unknown"),
+        ("Estradiol, Roche", "unknown"),
+        ("Estradiol [Mass/volume] in Serum or Plasma", "unknown"),
+    ],
+)
+def test_the_assay_is_known_only_where_the_name_says_it(name: str, assay: str):
+    assert judged("labs", test_name=name)["assay"] == assay
+
+
 @pytest.mark.parametrize("rule", UNREADABLE_RULES)
 def test_what_could_not_be_read_breaks_one_rule_and_no_other(rule: str):
     nothing = text_rows("labs", {}).with_columns(unreadable=pl.lit(rule))

@@ -18,7 +18,7 @@ import polars as pl
 from e2analytics import reference
 from e2analytics.feeds.mapping import NOT_MEASURED
 from e2analytics.feeds.parsing import finite, instant
-from e2analytics.reference.names import ESTRADIOL
+from e2analytics.reference.names import ESTRADIOL, TESTOSTERONE
 from e2analytics.spreadsheet import FORMULA
 from e2analytics.tables.categoricals import TEXT, distinct, to_categories
 
@@ -46,12 +46,15 @@ _OF_KIND: Final = (
     "least_by_ia",
     "least_by_ms",
     "code_contradicts_name",
+    "unknown_test",
     "formula_in_kind",
     "assay_by_method",
     "assay_otherwise",
     "status",
     *_KEPT,
 )
+_SEX_STEROIDS: Final = (ESTRADIOL, TESTOSTERONE)
+_LOINC: Final = r"^[0-9]{3,6}-[0-9]$"
 _NAMES_METHOD: Final = ("method", "test_name")
 
 
@@ -84,6 +87,8 @@ def _normalised_kinds(kinds: pl.DataFrame) -> pl.DataFrame:
         kinds.with_columns(
             spelling=reference.name_key(pl.col("test_name")),
             unit_spelling=reference.unit_key(pl.col("raw_unit")),
+            names_sex_steroid=reference.names_sex_steroid(pl.col("test_name")),
+            is_other_steroid_test=reference.is_other_steroid_test(pl.col("test_name")),
         )
         .join(reference.analyte_codes(), on="loinc", how="left", maintain_order="left")
         .join(reference.analyte_names(), on="spelling", how="left", maintain_order="left")
@@ -91,12 +96,14 @@ def _normalised_kinds(kinds: pl.DataFrame) -> pl.DataFrame:
     # A code of another test outweighs the name: names are shortened, codes are not.
     by_name = pl.when(pl.col("code_known").is_null()).then("analyte_by_name")
     contradicted = pl.col("analyte_by_code") != pl.col("analyte_by_name")
+    contradicted |= pl.col("analyte_by_code").is_in(_SEX_STEROIDS) & pl.col("is_other_steroid_test")
     return (
         named.with_columns(analyte=pl.coalesce("analyte_by_code", by_name))
         .join(reference.units(), on=["analyte", "unit_spelling"], how="left", maintain_order="left")
         .join(reference.analytes(), on="analyte", how="left", maintain_order="left")
         .with_columns(
             code_contradicts_name=contradicted.fill_null(False),
+            unknown_test=_unknown_test(),
             formula_in_kind=pl.any_horizontal(
                 pl.col(name).str.contains(FORMULA).fill_null(False) for name in _KEPT
             ),
@@ -106,6 +113,19 @@ def _normalised_kinds(kinds: pl.DataFrame) -> pl.DataFrame:
         )
         .select(*_OF_KIND)
     )
+
+
+def _unknown_test() -> pl.Expr:
+    """Tell whether a test names estradiol or testosterone and may or may not be what we take it for.
+
+    A LOINC that nobody here knows may be of another specimen than the short name beside it.
+    """
+    unknown_code = pl.col("code_known").is_null() & pl.col("loinc").str.contains(_LOINC)
+    doubtful = pl.col("analyte").is_null() | unknown_code.fill_null(False)
+    is_other = pl.col("is_other_steroid_test") | (
+        pl.col("code_known").is_not_null() & pl.col("analyte_by_code").is_null()
+    )
+    return pl.col("names_sex_steroid") & doubtful & ~is_other
 
 
 def _assay_in(column: str, words: str) -> pl.Expr:
@@ -184,7 +204,8 @@ def _wordings(texts: pl.Series) -> pl.DataFrame:
 def _why_excluded() -> pl.Expr:
     # A cancellation concerns whatever row has its number.
     cancelled = (pl.col("status") == "X").fill_null(False)
-    other = pl.col("analyte").is_null() & pl.col("test_name").is_not_null()
+    known_to_be_other = pl.col("analyte").is_null() & ~pl.col("unknown_test")
+    other = known_to_be_other & pl.col("test_name").is_not_null()
     return pl.coalesce(
         "excluded",
         pl.when(other & ~cancelled).then(pl.lit(OTHER_ANALYTE)),

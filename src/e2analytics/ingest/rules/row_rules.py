@@ -104,6 +104,7 @@ _PATIENTS: Final = {
 _LABS: Final = {
     **_WHOLE,
     **_given("result_id", "patient_id", "test_name"),
+    "unknown_test": ~pl.col("unknown_test"),
     **_no_formula("result_id", others=(pl.col("formula_in_kind"),)),
     **_date("collected_at"),
     # An instant has two columns; the local day is the one that is compared.
