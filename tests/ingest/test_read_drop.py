@@ -215,3 +215,32 @@ def test_extra_columns_are_allowed_and_reported(tmp_path: Path):
 def test_a_folder_that_is_not_there_is_an_error_that_says_what_to_do(tmp_path: Path):
     with pytest.raises(UnreadableError, match="Give the folder of suppliers' files"):
         read(tmp_path / "nowhere")
+
+
+def test_orders_are_read_again_once_the_drug_they_refer_to_has_come(tmp_path: Path):
+    (tmp_path / "MedicationRequest.ndjson").write_text(
+        '{"resourceType":"MedicationRequest","id":"r1","status":"active","intent":"order",'
+        '"medicationReference":{"reference":"Medication/m1"},"subject":{"reference":"Patient/p1"},'
+        '"authoredOn":"2026-08-01"}\n'
+    )
+    before = read(tmp_path)
+    ledger = pl.DataFrame(
+        [
+            {
+                "source_file": file.source_file,
+                "source_order": file.source_order,
+                "described_by": file.described_by,
+                "refused": None,
+            }
+            for file in before.files
+        ]
+    )
+    (tmp_path / "Medication.ndjson").write_text(
+        '{"resourceType":"Medication","id":"m1","code":{"text":"Anastrozole 1 mg"}}\n'
+    )
+
+    after = read(tmp_path, ledger=ledger)
+
+    assert before.rows["medications"]["reject"].to_list() == ["missing_drug"]
+    assert after.rows["medications"]["drug"].to_list() == ["anastrozole"]
+    assert after.files[-1].source_file == before.files[0].source_file

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -31,11 +31,14 @@ class FileFormat:
         tables, whose columns are the file's own.
     has_sheets
         A file holds several tables, one after the other.
+    companions
+        The other files of a drop that decide what a file's rows say.
     """
 
     reader: Reader
     shipped_feed: str | None = None
     has_sheets: bool = False
+    companions: Callable[[Path], list[Path]] = lambda _: []
 
     @property
     def options(self) -> type[FormatOptions]:
@@ -69,7 +72,7 @@ class FileFormat:
 _REGISTERED: Final = (
     FileFormat(delimited),
     FileFormat(excel, has_sheets=True),
-    FileFormat(fhir, shipped_feed="fhir_r4"),
+    FileFormat(fhir, shipped_feed="fhir_r4", companions=fhir.companions),
     FileFormat(hl7v2, shipped_feed="hl7_oru"),
     FileFormat(parquet),
     FileFormat(sas),

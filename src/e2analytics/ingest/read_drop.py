@@ -19,7 +19,7 @@ from typing import TypeAlias
 import polars as pl
 
 from e2analytics.errors import RefusedFileError
-from e2analytics.feeds import drop, lookups
+from e2analytics.feeds import drop, formats, lookups
 from e2analytics.feeds.description import Feed, FileDescription
 from e2analytics.feeds.drop import Match
 from e2analytics.feeds.text_columns import TEXT_COLUMNS
@@ -188,6 +188,7 @@ class _DropReader:
         self._today = today
         self._on_batch = on_batch
         self._rows: dict[str, list[pl.DataFrame]] = {}
+        self._digests: dict[tuple[Path, object], str] = {}
 
     def rows(self) -> dict[str, pl.DataFrame]:
         # In one chunk each: every later selection of single rows would join the chunks again.
@@ -274,8 +275,17 @@ class _DropReader:
             digest.update(file.read_bytes())
         for kind in match.kinds:
             for companion in lookups.companions(match.path.parent, kind):
-                digest.update(digest_of(companion).encode())
+                digest.update(self._digest_of(companion).encode())
+        for companion in formats.of(match.feed.format).companions(match.path):
+            digest.update(self._digest_of(companion).encode())
         return digest.hexdigest()[:HASH_DIGITS]
+
+    def _digest_of(self, companion: Path) -> str:
+        # Kept: each file of Bulk Data may lean on all the others.
+        key = (companion, state_of(companion))
+        if key not in self._digests:
+            self._digests[key] = digest_of(companion)
+        return self._digests[key]
 
 
 def empty_rows(table: str) -> pl.DataFrame:

@@ -332,7 +332,9 @@ def test_the_drug_may_stand_in_another_resource(tmp_path: Path):
     assert only(broken)["drug"] == "Anastrozole"
     assert len(rows(broken, "unreadable")) == 1
     assert len(rows(lines(tmp_path, inside), "other")) == 1
-    assert only(lines(tmp_path, apart))["drug"] == "AI"
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    assert only(lines(alone, apart))["drug"] == "AI"
     by_url = apart | {"medicationReference": {"reference": "urn:uuid:5"}}
     row = only(bundle(tmp_path, by_url, {"fullUrl": "urn:uuid:5", "resource": drug}))
     assert row["drug"] == "Anastrozole"

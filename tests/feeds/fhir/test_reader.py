@@ -382,7 +382,15 @@ def test_what_cannot_be_opened_is_refused(tmp_path: Path):
 def test_every_example_of_us_core_is_read():
     found = Counter(record for file in US_CORE.glob("*.json") for record, _, _ in places(file))
 
-    assert found == {"DXA": 6, "Medication": 4, "Observation": 4, "DiagnosticReport": 3, "other": 1}
+    # Each reading has a file of its own: the scores find their scans over the files of the folder.
+    assert found == {
+        "DXA": 2,
+        "DXA score": 4,
+        "Medication": 4,
+        "Observation": 4,
+        "DiagnosticReport": 3,
+        "other": 1,
+    }
 
 
 @pytest.mark.skipif(not US_CORE.is_dir(), reason="the examples of US Core are not here")

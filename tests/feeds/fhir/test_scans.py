@@ -202,7 +202,8 @@ def test_the_scanner_is_the_device_and_its_maker_stands_in_the_file(tmp_path: Pa
             ("7", "Hologic"),
             ("S9", "Hologic"),
         ]
-    alone = lines(tmp_path, apart[0], bmd("d", device={"display": "Horizon"}))
+    (tmp_path / "alone").mkdir()
+    alone = lines(tmp_path / "alone", apart[0], bmd("d", device={"display": "Horizon"}))
     assert [(each["scanner_id"], each.get("manufacturer")) for each in rows(alone, "DXA")] == [
         ("7", None),
         ("Horizon", None),

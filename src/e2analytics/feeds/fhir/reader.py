@@ -14,8 +14,9 @@ Out   batches of these records, every column text (``COLUMNS``):
       ``source_line`` is the line, or the number of the entry of a Bundle, from 1; ``source_part`` numbers
       the rows of one line from 0: a resource's own, its components', those of what it contains
 
-Every resource has at least one row. Lines are read one by one; DXA rows, which are few, come at the end
-of the file, when all scores are known. A ``.json`` is read whole and needs eight times its size in
+Every resource has at least one row. Drugs, devices and scores of bone densities may stand in other files of the
+drop, as Bulk Data writes them. Lines are read one by one; DXA rows, which are few, come at the end of the file, when
+all scores are known. A ``.json`` is read whole and needs eight times its size in
 memory, hence its limit of 256 MiB. A file is refused that is empty, cut off, too large or without any
 resource; a single bad line is a row of ``unreadable``, and the rest goes on.
 
@@ -27,6 +28,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
@@ -34,7 +37,14 @@ import polars as pl
 
 from e2analytics.errors import RefusedFileError
 from e2analytics.feeds.batch import Batch
-from e2analytics.feeds.fhir import medications, nodes, observations, patients, scans
+from e2analytics.feeds.fhir import (
+    medications,
+    neighbours,
+    nodes,
+    observations,
+    patients,
+    scans,
+)
 from e2analytics.feeds.fhir.nodes import UnusableError, children, text
 from e2analytics.feeds.fhir.observations import Row
 from e2analytics.feeds.fhir.resources import (
@@ -71,7 +81,6 @@ _HEAD = 2**20
 _LINE_SUFFIXES: Final = frozenset({".ndjson", ".jsonl"})
 _ROWS_A_BATCH = 50_000
 _BOM = b"\xef\xbb\xbf"
-_DIRECTORY_LINE = re.compile(rb'"resourceType"\s*:\s*"(?:Medication|Device)"')
 # What is wrong with a single document, as a rule of files; a line keeps the finer word.
 _RULES: Final = {
     nodes.WRONG_ENCODING: ("wrong_encoding", "it is not UTF-8"),
@@ -107,11 +116,21 @@ def read(path: Path, options: Options) -> Iterator[Batch]:
             raise RefusedFileError("empty_file", "it holds nothing")
         if _is_document(path):
             resources = list(_document(path))
-            yield from _batches(resources, Directory(lambda: resources))
+            yield from _batches(
+                path, resources, Directory(lambda: resources, lambda: _others(path))
+            )
         else:
-            yield from _batches(_lines(path), Directory(lambda: _directory_lines(path)))
+            directory = Directory(
+                lambda: _holding(path, neighbours.DIRECTORY), lambda: _others(path)
+            )
+            yield from _batches(path, _lines(path), directory)
     except OSError:
         raise RefusedFileError("unreadable_file", "it cannot be read") from None
+
+
+def companions(path: Path) -> list[Path]:
+    """Return the files of the drop that a file's references may lead to."""
+    return neighbours.needed(path)
 
 
 def header(path: Path, options: Options) -> dict[str, list[str]]:
@@ -194,16 +213,39 @@ def _raw_lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:
                 yield line, stripped, ended
 
 
-def _directory_lines(path: Path) -> Iterator[Resource]:
+def _holding(path: Path, pattern: re.Pattern[bytes]) -> Iterator[Resource]:
+    """Yield the resources of the lines of a file, or of a document, that hold a pattern."""
+    if _is_document(path):
+        yield from _document(path)
+        return
     for line, content, _ in _raw_lines(path):
-        if _DIRECTORY_LINE.search(content):
+        if pattern.search(content):
             try:
                 yield from unfold(nodes.parse(content), line)
             except UnusableError:
                 continue  # the first reading has counted it
 
 
-def _batches(resources: Iterable[Resource | _Unusable], directory: Directory) -> Iterator[Batch]:
+def _others(path: Path) -> Iterator[Resource]:
+    """Yield the drugs and devices of the files beside a file."""
+    for each in neighbours.with_directory(path):
+        with suppress(RefusedFileError):  # it is refused when its own turn comes
+            yield from _holding(each, neighbours.DIRECTORY)
+
+
+def _readings_beside(path: Path, directory: Directory) -> Iterator[Reading]:
+    """Yield the DXA readings of the files beside a file."""
+    for file in neighbours.with_scans(path):
+        with suppress(RefusedFileError):
+            for each in _holding(file, neighbours.scan_codes()):
+                for _, row in _rows(each, directory):
+                    if isinstance(row, Reading):
+                        yield replace(row, resource=(file.name, *row.resource[1:]))
+
+
+def _batches(
+    path: Path, resources: Iterable[Resource | _Unusable], directory: Directory
+) -> Iterator[Batch]:
     rows: dict[str, list[dict[str, object]]] = {record: [] for record in COLUMNS}
     readings: list[tuple[Reading, int, int]] = []
     line, part, held = 0, 0, 0
@@ -212,7 +254,8 @@ def _batches(resources: Iterable[Resource | _Unusable], directory: Directory) ->
             line, part = each.line, 0
         for record, row in _rows(each, directory):
             if isinstance(row, Reading):
-                readings.append((row, line, part))
+                own = replace(row, resource=(path.name, *row.resource[1:]))
+                readings.append((own, line, part))
             else:
                 rows[record].append({**row, "source_line": line, "source_part": part})
                 held += 1
@@ -220,7 +263,8 @@ def _batches(resources: Iterable[Resource | _Unusable], directory: Directory) ->
         if held >= _ROWS_A_BATCH:
             yield from _frames(rows)
             held = 0
-    for record, row, line, part in scans.joined(readings):
+    others = _readings_beside(path, directory) if readings else ()
+    for record, row, line, part in scans.joined(readings, others):
         rows[record].append({**row, "source_line": line, "source_part": part})
     yield from _frames(rows)
 

@@ -1,10 +1,11 @@
-"""FHIR resources of one file, and the references between them.
+"""FHIR resources of one file, and the references between them and to the files beside it.
 
 In    a resource or a Bundle, as ``nodes`` parsed it
 Out   every resource in it, those of inner Bundles and contained ones too: none is left out
 
-A reference is followed inside its own file only: to what is contained (``#p``), to an entry of the same
-Bundle (``urn:uuid:...``) and, for drugs and devices, to a resource of the same file.
+A reference is followed to what is contained (``#p``), to an entry of the same Bundle (``urn:uuid:...``) and, for
+drugs and devices, to a resource of the same file, else of another file of the drop. One that two of these
+files hold with different contents gives nothing.
 """
 
 from __future__ import annotations
@@ -120,19 +121,26 @@ def _id(body: Node, url: str | None, outer: Resource | None = None) -> str | Non
 
 
 class Directory:
-    """The drugs and devices of a file, to be found by reference.
+    """The drugs and devices of a file and of those beside it, to be found by reference.
 
     Parameters
     ----------
     scan
         Yields the resources of the file again; called only when a reference asks for one.
+    scan_others
+        Yields those of the other files of the drop; called only when the file itself has no such resource.
     """
 
     _TYPES: Final = frozenset({"Medication", "Device"})
     _KEPT: Final = ("code", "ingredient", "manufacturer", "serialNumber", "identifier")
 
-    def __init__(self, scan: Callable[[], Iterable[Resource]]) -> None:
+    def __init__(
+        self,
+        scan: Callable[[], Iterable[Resource]],
+        scan_others: Callable[[], Iterable[Resource]] = lambda: (),
+    ) -> None:
         self._scan = scan
+        self._scan_others = scan_others
 
     def resolve(self, resource: Resource, reference: Node) -> Node:
         """Return the body that ``reference`` of ``resource`` points to; empty if it is elsewhere."""
@@ -142,15 +150,28 @@ class Directory:
         if written.startswith("#"):
             return contained(resource, written)
         target = resource.entries.get(written) or _typed_id(written)
-        return self._bodies.get(target, {})
+        if target in self._bodies:
+            return self._bodies[target]
+        return self._others.get(target, {}) if target[0] in self._TYPES else {}
 
     @cached_property
     def _bodies(self) -> dict[tuple[str | None, str | None], Node]:
-        return {
-            (each.type, each.id): {key: each.body[key] for key in self._KEPT if key in each.body}
-            for each in self._scan()
-            if each.type in self._TYPES and each.outer is None
-        }
+        return dict(self._listed(self._scan()))
+
+    @cached_property
+    def _others(self) -> dict[tuple[str | None, str | None], Node]:
+        found: dict[tuple[str | None, str | None], Node] = {}
+        for target, body in self._listed(self._scan_others()):
+            found[target] = body if found.get(target, body) == body else {}
+        return found
+
+    def _listed(
+        self, resources: Iterable[Resource]
+    ) -> Iterator[tuple[tuple[str | None, str | None], Node]]:
+        for each in resources:
+            if each.type in self._TYPES and each.outer is None:
+                kept: Node = {key: each.body[key] for key in self._KEPT if key in each.body}
+                yield (each.type, each.id), kept
 
 
 def contained(resource: Resource, written: str) -> Node:

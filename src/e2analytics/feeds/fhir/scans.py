@@ -5,9 +5,9 @@ Out   record ``DXA``: a row for every BMD, with the scores that belong to it, an
       belongs to none (its BMD is empty, and the rules reject it); record ``DXA score``: the reading that
       a score was taken from, so that no reading is without a row
 
-A score belongs to the BMD of the same patient, day, site and side of the same file. Where there are
-several, the same resource, time, device and status decide, in this order; where they do not, the score
-belongs to none: which one is meant is unknown. A reading that is withdrawn joins nothing.
+A score belongs to the BMD of the same patient, day, site and side of the same file, else of the other files of
+the drop. Where there are several, the same resource, time, device and status decide, in this order; where they do
+not, the score belongs to none: which one is meant is unknown. A reading that is withdrawn joins nothing.
 
 A scan is named by its BMD's own Observation id: ids that hold the patient's number are never made up.
 """
@@ -68,14 +68,14 @@ class Reading:
     row
         What the row of its scan says, itself included.
     resource
-        Which resource of the file it stands in.
+        Which file and which resource of it it stands in; the first is "" for the file that is read.
     scanned_at
         The time of the scan, as written.
     """
 
     column: str
     row: Row
-    resource: tuple[int, str | None]
+    resource: tuple[str, int, str | None]
     scanned_at: str | None
 
     @property
@@ -132,7 +132,7 @@ def reading(
         "status": result["status"],
         column: _density(value, unit) if column == "bmd_g_cm2" else value,
     }
-    return Reading(column, row, (resource.line, resource.id), at)
+    return Reading(column, row, ("", resource.line, resource.id), at)
 
 
 def _site(region: str, words: str) -> str:
@@ -172,22 +172,28 @@ def _density(value: str | None, unit: str | None) -> str | None:
     return f"{value} {unit}"
 
 
-def joined(readings: Iterable[tuple[Reading, int, int]]) -> Iterator[tuple[str, Row, int, int]]:
+def joined(
+    readings: Iterable[tuple[Reading, int, int]], others: Iterable[Reading] = ()
+) -> Iterator[tuple[str, Row, int, int]]:
     """Yield record, row, line and part of every reading, scores joined to their scans.
 
     Parameters
     ----------
     readings
         Each with its line and part.
+    others
+        Those of the other files of the drop, by the names of these files; none of them is yielded.
     """
     listed = list(readings)
+    # In the order of the files, whichever of them is read: of two scores that differ the same one counts.
+    ranked = sorted([*(each for each, _, _ in listed), *others], key=lambda each: each.resource[0])
     scans: dict[tuple[str | None, ...], list[Reading]] = {}
-    for each, _, _ in listed:
+    for each in ranked:
         if each.column == "bmd_g_cm2" and not _withdrawn(each):
             scans.setdefault(each.scan, []).append(each)
-    taken = [_take(each, scans.get(each.scan, [])) for each, _, _ in listed]
-    for (each, line, part), belongs in zip(listed, taken, strict=True):
-        yield (SCORE_RECORD if belongs else RECORD), each.row, line, part
+    belongs = {id(each): _take(each, scans.get(each.scan, [])) for each in ranked}
+    for each, line, part in listed:
+        yield (SCORE_RECORD if belongs[id(each)] else RECORD), each.row, line, part
 
 
 def _take(score: Reading, scans: list[Reading]) -> bool:
@@ -197,15 +203,18 @@ def _take(score: Reading, scans: list[Reading]) -> bool:
     known = None not in score.scan[:2] and value is not None
     if score.column == "bmd_g_cm2" or not known or _withdrawn(score):
         return False
-    scan = _the_one(score, scans)
-    if scan is None or scan.row.get(score.column, value) != value:
+    meant = _the_one(score, scans)
+    if not meant or any(scan.row.get(score.column, value) != value for scan in meant):
         return False
-    scan.row[score.column] = value
+    for scan in meant:
+        scan.row[score.column] = value
     return True
 
 
-def _the_one(score: Reading, scans: list[Reading]) -> Reading | None:
+def _the_one(score: Reading, scans: list[Reading]) -> list[Reading]:
+    """Return the scan that a score belongs to, as often as files hold it."""
     narrowing: tuple[Callable[[Reading], object], ...] = (
+        lambda each: each.resource[0],
         lambda each: each.resource,
         lambda each: each.scanned_at,
         lambda each: each.row["scanner_id"],
@@ -214,7 +223,9 @@ def _the_one(score: Reading, scans: list[Reading]) -> Reading | None:
     for trait in narrowing:
         if len(scans) > 1:
             scans = [each for each in scans if trait(each) == trait(score)] or scans
-    return scans[0] if len(scans) == 1 else None
+    files = {each.resource[0] for each in scans}
+    same = len({(each.row["scan_id"], each.row["bmd_g_cm2"]) for each in scans}) == 1
+    return scans if len(scans) == 1 or (same and len(files) == len(scans)) else []
 
 
 def _withdrawn(each: Reading) -> bool:
