@@ -54,6 +54,7 @@ TEXT_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "rxnorm",
         "dose_mg",
         "doses_per_week",
+        "weekdays",
         "sig",
         "strength",
         "started_on",

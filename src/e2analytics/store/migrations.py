@@ -144,6 +144,7 @@ STEPS: Final = (
             **dict.fromkeys(("cohort", "flags"), _OF_CHANGE),
             "files": (with_null("detail", pl.String()),),
             "quarantine": (with_null("n_rows", pl.Int64()),),
+            "medications": (with_null("weekdays", pl.String()),),
         },
     ),
 )

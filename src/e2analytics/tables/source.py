@@ -131,6 +131,10 @@ class Medications(SourceRow):
     dose_mg: Series[float] = pa.Field(nullable=True, description="mg per dose; null if unknown.")
     doses_per_week: Series[float] = pa.Field(nullable=True)
     weekly_dose_mg: Series[float] = pa.Field(nullable=True, description="mg/week; null if unknown.")
+    weekdays: Series[str] = pa.Field(
+        nullable=True,
+        description="Days of the week on which it is taken, as mon thu; null: not said.",
+    )
     started_on: Series[pl.Date]
     stopped_on: Series[pl.Date] = pa.Field(nullable=True, description="First day without the drug.")
     status: Series[str] = pa.Field(isin=RESULT_STATUSES, description="As of a laboratory result.")

@@ -31,6 +31,7 @@ MONTHS_6 = 7 / (6 * 30.4375)
         ("1 mg BID", 1, 14),
         ("0.5 mg q12h", 0.5, 14),
         ("1 mg qHS", 1, 7),
+        ("1 mg qam and qpm", 1, 14),
         ("1 mg E3D", 1, 7 / 3),
         ("1 mg q3d", 1, 7 / 3),
         ("1 mg q 72 h", 1, 7 / 3),
@@ -73,7 +74,7 @@ MONTHS_6 = 7 / (6 * 30.4375)
     ],
 )
 def test_a_sig_that_says_everything_is_read(sig: str, mg: float, per_week: float):
-    assert read(sig) == (pytest.approx(mg), pytest.approx(per_week, rel=1e-4), False)
+    assert read(sig)[:3] == (pytest.approx(mg), pytest.approx(per_week, rel=1e-4), False)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +82,7 @@ def test_a_sig_that_says_everything_is_read(sig: str, mg: float, per_week: float
     [
         ("1/2 tab MWF", "1 mg", None, 0.5),
         ("one-half tablet MWF", "1MG TAB", None, 0.5),
+        ("1/2 of one tablet MWF", "1 mg", None, 0.5),
         ("½ tab MWF", None, "Anastrozole 1 mg tablet", 0.5),
         ("take half a tablet MWF", "1 mg", "Anastrozole 1 mg tablet", 0.5),
         ("take half of one tablet MWF", "1 mg", None, 0.5),
@@ -106,14 +108,13 @@ def test_a_sig_that_says_everything_is_read(sig: str, mg: float, per_week: float
         ("5 g MWF", None, "testosterone 1% gel", None),
         ("1,000 mg MWF", None, None, None),
         ("5/8 tab MWF", "1 mg", None, None),
-        ("1/2 of one tablet MWF", "1 mg", None, None),
         ("1 mg Mon, 0.5 mg Wed, 1 mg Fri", None, None, None),
     ],
 )
 def test_tablets_and_volumes_need_a_strength(
     sig: str, strength: str | None, drug: str | None, mg: float | None
 ):
-    assert read(sig, strength, drug) == (mg, 3, False)
+    assert read(sig, strength, drug)[:3] == (mg, 3, False)
 
 
 @pytest.mark.parametrize(
@@ -125,14 +126,13 @@ def test_tablets_and_volumes_need_a_strength(
         "1 mg Monday through Friday",
         "1 mg daily on Mon, twice weekly",
         "1 mg daily, twice a week",
-        "1 mg qam and qpm",
         "1 mg 2x",
         "1 mg x 2 weeks",
         "1 mg every 0 days",
     ],
 )
 def test_what_is_not_said_once_and_clearly_is_not_a_frequency(sig: str):
-    assert read(sig) == Sig(1, None)
+    assert read(sig)[:3] == (1, None, False)
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def _medications(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
     cancelled = (pl.col("status") == "X").fill_null(False)
     other = (pl.col("drugs_named") == 0) & pl.col("raw_drug").is_not_null() & ~cancelled
     return _with_dose(orders).with_columns(
-        stopped_on=pl.coalesce("stopped_on", _end_of_supply()),
+        stopped_on=pl.coalesce("stopped_on", _end_of_supply(), _end_of_sig()),
         # A fill of unknown supply may be over: whatever its dose, it is not known to be in force.
         weekly_dose_mg=pl.when(~_supply_unknown()).then(
             pl.col("dose_mg") * pl.col("doses_per_week")
@@ -140,9 +140,10 @@ def _any_word(words: Iterable[str]) -> str:
 
 
 def _with_dose(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add dose and frequency: of the columns, else of the sig; null if they disagree.
+    """Add dose, frequency and days of the week: of the columns, else of the sig; null if they disagree.
 
-    A sig with a varying dose outweighs any number. A negative number stays, to be rejected.
+    A sig with a varying dose outweighs any number. One that is not understood adds nothing, and what it names
+    must not contradict the columns. A negative number stays, to be rejected.
     """
     both = rows.with_columns(
         dose_mg=finite(
@@ -150,20 +151,25 @@ def _with_dose(rows: pl.DataFrame) -> pl.DataFrame:
         ),
         doses_per_week=number("raw_doses_per_week"),
     )
-    dose_differs = _differ("dose_mg", "sig_dose_mg", sig.SAME_DOSE_RATIO)
-    often_differs = _differ("doses_per_week", "sig_doses_per_week", SAME_FREQUENCY_RATIO)
+    dose_differs = _differ("dose_mg", sig.SAME_DOSE_RATIO)
+    often_differs = _differ("doses_per_week", SAME_FREQUENCY_RATIO)
+    days_differ = (pl.col("weekdays") != pl.col("sig_weekdays")).fill_null(False)
     return both.with_columns(
         dose_mg=_agreed("dose_mg", dose_differs),
-        doses_per_week=_agreed("doses_per_week", often_differs),
-        dose_contradicts_sig=dose_differs | often_differs,
+        doses_per_week=_agreed("doses_per_week", often_differs | days_differ),
+        weekdays=pl.when(~days_differ).then(pl.coalesce("weekdays", "sig_weekdays")),
+        dose_contradicts_sig=dose_differs | often_differs | days_differ,
     )
 
 
-def _differ(column: str, from_sig: str, ratio: float) -> pl.Expr:
-    differs = (pl.col(column) - pl.col(from_sig)).abs() > ratio * pl.max_horizontal(
-        column, from_sig
-    )
-    return (differs & (pl.col(column) >= 0)).fill_null(False)
+def _differ(column: str, ratio: float) -> pl.Expr:
+    """Return whether the sig names a number that is not the column's."""
+    number = pl.col(column)
+    differ = [
+        (number - pl.col(named)).abs() > ratio * pl.max_horizontal(column, named)
+        for named in (f"least_{column}", f"most_{column}")
+    ]
+    return (pl.any_horizontal(differ) & (number >= 0)).fill_null(False)
 
 
 def _agreed(column: str, differs: pl.Expr) -> pl.Expr:
@@ -179,16 +185,29 @@ def _days_supply() -> pl.Expr:
     return pl.when(days.is_between(least, most)).then(days.ceil().cast(pl.Int64))
 
 
+def _days_of_fill() -> pl.Expr:
+    # "For 10 days" may be shorter than what was handed out.
+    written = pl.col("raw_days_supply").is_not_null()
+    return pl.when(written).then(pl.min_horizontal("days_supply", "sig_lasts_days"))
+
+
 def _supply_unknown() -> pl.Expr:
-    unreadable = pl.col("raw_days_supply").is_not_null() & pl.col("days_supply").is_null()
+    unreadable = pl.col("raw_days_supply").is_not_null() & _days_of_fill().is_null()
     return unreadable & pl.col("stopped_on").is_null()
 
 
 def _end_of_supply() -> pl.Expr:
-    days = pl.col("days_supply") + int(reference.load("drugs")["days_after_supply"])
+    days = _days_of_fill() + int(reference.load("drugs")["days_after_supply"])
     end = pl.col("started_on") + pl.duration(days=days)
     # An unreadable last day is not a missing one.
     return pl.when(pl.col("raw_stopped_on").is_null()).then(end)
+
+
+def _end_of_sig() -> pl.Expr:
+    end = pl.col("started_on") + pl.duration(days=pl.col("sig_lasts_days"))
+    return pl.when(pl.col("raw_stopped_on").is_null() & pl.col("raw_days_supply").is_null()).then(
+        end
+    )
 
 
 def _events(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
