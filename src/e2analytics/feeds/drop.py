@@ -90,8 +90,9 @@ def recognise(feeds: Sequence[Feed], path: Path) -> Match | None:
             unsigned = tuple(kind for kind in kinds if not kind.header and kind.record != "*")
             return Match(path, feed, signed + unsigned)
     for feed, kinds in by_name:
-        if unsigned := tuple(kind for kind in kinds if not kind.header):
-            return Match(path, feed, unsigned)
+        # One that asks for a signature and does not find it describes other files of such a name.
+        if kinds and not any(kind.header for kind in kinds):
+            return Match(path, feed, tuple(kinds))
     for feed, kinds in by_name:
         if kinds and not headers.of(feed) and _is_damaged(path, feed):
             return Match(path, feed, tuple(kinds))

@@ -127,7 +127,7 @@ def test_a_correction_has_the_number_of_what_it_corrects():
         read(file.read_bytes())["OBX"].row(0, named=True) for file in sorted(REAL.glob("nodehl7*"))
     )
 
-    assert first["result_id"] == third["result_id"] == "9700123-10368-9-1"
+    assert first["result_id"] == third["result_id"] == "9700123^Lab-10368-9-1"
     assert (first["value"], first["unit"], first["status"]) == ("50", "ug/dL", "F")
     assert (third["value"], third["unit"], third["status"]) == ("25", "ug/dl", "C")
 

@@ -2,7 +2,10 @@
 
 import pytest
 
+from e2analytics.feeds.hl7v2.records import PATIENT_NUMBERS
 from tests.feeds.hl7v2.hl7_files import MSH, OBR, OBX, PID, a_message, fates, read, result
+
+NUMBERS = {**dict.fromkeys(PATIENT_NUMBERS), "first_id": "M001", "id_mr": "M001"}
 
 
 def test_a_result_says_what_its_order_and_message_say_of_it():
@@ -11,6 +14,7 @@ def test_a_result_says_what_its_order_and_message_say_of_it():
     assert result(OBR, OBX, note) == {
         "patient_id": "M001",
         "assigning_authority": "CLINIC",
+        **NUMBERS,
         "placer": "PL1",
         "filler": "F1",
         "result_id": "F1-2243-4",
@@ -48,6 +52,7 @@ def test_a_patient_is_a_row_without_name_or_address():
         {
             "patient_id": "M001",
             "assigning_authority": "CLINIC",
+            **NUMBERS,
             "birth_date": "1970-01-31",
             "sex": "M",
             "clinic": "CLINIC",
@@ -94,7 +99,14 @@ def test_the_name_of_an_order_is_not_that_of_each_of_its_results():
         ("ORC|RE|PL9|F9\rOBR|1|PL1|F1", "", "F1-E2"),
         ("ORC|RE|PL9|F9\rOBR|1|PL1|", "", "PL1-E2"),
         ("ORC|RE|PL9|F9\rOBR|1||", "", "F9-E2"),
-        ("OBR|1||F1^LAB^1.2.3^ISO", "2", "F1-E2-2"),
+        ("OBR|1||F1^LAB^1.2.3^ISO", "2", "F1^LAB-E2-2"),
+        ("OBR|1||F1^^1.2.3^ISO", "", "F1^1.2.3-E2"),
+        ("OBR|1|PL1^EHR|", "", "PL1^EHR-E2"),
+        # A group's code in the place of a number: another number, or the draw, tells orders apart.
+        ("ORC|RE|PL9^EHR\rOBR|1||E2GRP^LAB|E2GRP^Hormones", "", "PL9^EHR-E2"),
+        ("ORC|RE||F9\rOBR|1||HORMONES|E2GRP^Hormones", "", "F9-E2"),
+        ("ORC|RE|PANEL|PANEL\rOBR|1||PANEL||||202403050800", "", "PANEL@202403050800-E2"),
+        ("OBR|1||PANEL^LAB|X^Y", "", None),
         ("OBR|1||", "", None),
     ],
 )
@@ -108,13 +120,49 @@ def test_an_orc_is_of_the_next_order_only():
     assert read(a_message(MSH, PID, *orders))["OBX"]["filler"].to_list() == ["F1", None]
 
 
-def test_the_time_of_the_draw_is_that_of_the_result_else_of_the_order_else_of_the_specimen():
-    specimen = "SPM|1||||||||||||||||20240303^20240304"
-    order = "OBR|1||F1|E2|||20240302"
+SPECIMEN = "SPM|1||||||||||||||||20240303^20240304"
 
-    assert result(order, OBX + "|||20240301", specimen)["collected_at"] == "2024-03-01"
-    assert result(order, OBX, specimen)["collected_at"] == "2024-03-02"
-    assert result("OBR|1||F1|E2", OBX, specimen)["collected_at"] == "2024-03-03"
+
+@pytest.mark.parametrize(
+    ("segments", "collected_at"),
+    [
+        (("OBR|1||F1|E2|||20240302", OBX + "|||20240301", SPECIMEN), "2024-03-02"),
+        (("OBR|1||F1|E2", OBX + "|||20240301", SPECIMEN), "2024-03-03"),
+        (("OBR|1||F1|E2", OBX + "|||20240301"), "2024-03-01"),
+        # The time of the report (OBR-22, MSH-7) is no time of a draw, however exactly it is written.
+        ((OBR.replace("20240305080000-0500", ""), OBX + "|||20240306080000-0500"), None),
+        (("OBR|1||F1|E2", OBX + "|||202403060900"), None),
+        (("OBR|1||F1|E2", OBX + "|||20240306"), None),
+        (("OBR|1||F1|E2", OBX + "|||202403060859"), "2024-03-06T08:59-0500"),
+    ],
+)
+def test_the_draw_is_of_the_order_else_of_the_specimen_else_of_the_result(
+    segments: tuple[str, ...], collected_at: str | None
+):
+    assert result(*segments)["collected_at"] == collected_at
+
+
+@pytest.mark.parametrize(
+    ("message_at", "drawn", "collected_at"),
+    [
+        ("20240306090000-0500", "202403050730", "2024-03-05T07:30-0500"),
+        ("20240306090000+0100", "20240305073000", "2024-03-05T07:30:00+0100"),
+        ("20240306090000-0500", "202403050730-0800", "2024-03-05T07:30-0800"),
+        ("20240306090000-0500", "20240305", "2024-03-05"),
+        ("20240306090000", "202403050730", "2024-03-05T07:30"),
+        ("", "202403050730", "2024-03-05T07:30"),
+    ],
+)
+def test_the_zone_of_the_message_is_that_of_its_other_times(
+    message_at: str, drawn: str, collected_at: str
+):
+    msh = MSH.replace("20240306090000-0500", message_at)
+    order = f"OBR|1||F1|E2|||{drawn}|||||||||||||||202403060800"
+
+    obx = read(a_message(msh, PID, order, OBX))["OBX"].row(0, named=True)
+
+    assert obx["collected_at"] == collected_at
+    assert obx["reported_at"] == f"2024-03-06T08:00{message_at[14:]}"
 
 
 def test_the_time_of_the_report_is_the_change_of_status_else_the_analysis_else_the_message():
@@ -160,6 +208,37 @@ def test_notes_belong_to_what_stands_before_them():
     ]
 
 
+def test_every_number_of_a_patient_is_a_column_by_its_type():
+    pid = "PID|1|E7^^^X|P1^^^A^PI~M1^^^B^MR~M2^^^C^MR~S9^^^^SS|L4||19700101|M||||||||||AC5^^^A"
+
+    patient = read(a_message(MSH, pid))["PID"].row(0, named=True)
+
+    assert {name: patient[name] for name in PATIENT_NUMBERS if patient[name]} == {
+        "first_id": "P1",
+        "id_mr": "M1",
+        "id_pi": "P1",
+        "external_id": "E7",
+        "alternate_id": "L4",
+    }
+    assert "S9" not in patient.values()
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [
+        ("OBR|1|PL1|M001^LAB", OBX),
+        ("ORC|RE|PL1|M001", "OBR|1|PL1|F1", OBX),
+        (OBR, OBX, "SPM|1|PL1&EHR^M001&LAB"),
+        ("OBR|1|PL1|F1", OBX, "OBR|2|PL1|M001", OBX),
+    ],
+)
+def test_a_patient_number_that_is_a_specimens_is_none(segments: tuple[str, ...]):
+    rows = read(a_message(MSH, PID, *segments))
+
+    assert rows["PID"]["patient_id"].to_list() == [None]
+    assert rows["OBX"]["patient_id"].unique().to_list() == [None]
+
+
 @pytest.mark.parametrize(
     ("numbers", "patient_id"),
     [
@@ -184,13 +263,30 @@ def test_every_patient_of_a_message_has_his_own_results():
     assert rows["OBX"].select("patient_id", "source_line").rows() == [("M001", 4), ("M002", 8)]
 
 
-def test_a_clinic_is_the_receiver_else_the_ward_else_the_sender():
-    no_receiver = MSH.replace("CLINIC", "")
-    ward = "PV1|1|O|^^^WARD&1.2&ISO"
+@pytest.mark.parametrize(
+    ("head", "ward", "clinic"),
+    [
+        ("LIS|LAB|EHR|CLINIC", "WARD&1.2&ISO", "CLINIC"),
+        ("LIS|LAB|EHR|", "WARD&1.2&ISO", "WARD"),
+        ("LIS|LAB|EHR|", "", "LAB"),
+        ("LIS||EHR|", "", "EHR"),
+        ("LIS|||", "", "LIS"),
+        ("|||", "", None),
+    ],
+)
+def test_a_clinic_is_the_receiver_else_the_ward_else_the_sender(
+    head: str, ward: str, clinic: str | None
+):
+    message = a_message(MSH.replace("LIS|LAB|EHR|CLINIC", head), PID, f"PV1|1|O|^^^{ward}")
 
-    assert read(a_message(MSH, PID, ward))["PID"]["clinic"].to_list() == ["CLINIC"]
-    assert read(a_message(no_receiver, PID, ward))["PID"]["clinic"].to_list() == ["WARD"]
-    assert read(a_message(no_receiver, PID))["PID"]["clinic"].to_list() == ["LAB"]
+    assert read(message)["PID"]["clinic"].to_list() == [clinic]
+
+
+@pytest.mark.parametrize("head", ["|LAB|EHR|CLINIC", "|||", "||EHR|", "LIS|||"])
+def test_a_message_without_its_sender_is_read(head: str):
+    message = a_message(MSH.replace("LIS|LAB|EHR|CLINIC", head), PID, OBR, OBX)
+
+    assert read(message)["OBX"]["value"].to_list() == ["23.4"]
 
 
 def test_a_result_that_the_end_of_the_file_cut_is_a_short_line():

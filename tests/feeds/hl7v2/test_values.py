@@ -47,13 +47,35 @@ def test_values_of_every_type_become_one_text(type_and_value: str, value: str | 
     assert result(OBR, f"OBX|1|{type_and_value}|pg/mL|||||F")["value"] == value
 
 
+@pytest.mark.parametrize(
+    ("value", "flags", "expected"),
+    [
+        ("5.0", "<", "<5.0"),
+        ("1500", ">", ">1500"),
+        ("5.0", "L~<", "<5.0"),
+        ("5.0", "<^Below absolute low^HL70078", "<5.0"),
+        ("<5.0", "<", "<5.0"),
+        ("5.0", "LL", "5.0"),
+        ("5.0", "HH~A", "5.0"),
+        # What contradicts itself, or is not understood, is no number.
+        ("5.0", "<~>", "< > 5.0"),
+        (">1500", "<", "<>1500"),
+        ("5.0", "L<8", "L<8 5.0"),
+        ("5.0", "<8", "<8 5.0"),
+        ("", "<", None),
+    ],
+)
+def test_a_flag_of_off_scale_is_part_of_the_value(value: str, flags: str, expected: str | None):
+    assert result(OBR, f"OBX|1|NM|x||{value}|pg/mL||{flags}|||F")["value"] == expected
+
+
 def test_times_are_as_exact_as_they_were_written():
     def collected(written: str) -> str | None:
-        return result("OBR|1||F1", OBX + f"|||{written}")["collected_at"]
+        return result(f"OBR|1||F1||||{written}", OBX)["collected_at"]
 
     assert collected("20240305") == "2024-03-05"
-    assert collected("2024030514") == "2024-03-05T14:00"
-    assert collected("202403051407") == "2024-03-05T14:07"
+    assert collected("2024030514") == "2024-03-05T14:00-0500"
+    assert collected("202403051407") == "2024-03-05T14:07-0500"
     assert collected("20240305140709.1234+0100") == "2024-03-05T14:07:09.1234+0100"
     assert collected("20240305-0500") == "2024-03-05"
     # No day, no time: left for the rules to find.

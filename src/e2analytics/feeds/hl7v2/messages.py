@@ -26,7 +26,7 @@ MOST_LINES: Final = 200_000
 
 LAST_FIELD: Final = {
     b"MSH": 18,
-    b"PID": 8,
+    b"PID": 18,
     b"PV1": 3,
     b"ORC": 3,
     b"OBR": 25,

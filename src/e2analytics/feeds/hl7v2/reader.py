@@ -16,7 +16,7 @@ is. Other segments only lend their fields to these; blank lines and lines withou
 A damaged message does not affect those around it. A file without any message, or
 with one too long to be one, is refused.
 
-Names, addresses and telephone numbers are not read. NTE comments are, because some laboratories
+A time without an offset has that of MSH-7, if it has one. Names, addresses and telephone numbers are not read. NTE comments are, because some laboratories
 name the method there; they are never stored. Only the first 4,000 characters of a text are read.
 
 Fields are those of HL7 v2.5.1, chapters 2A, 3.4.2 (PID), 4.5.3 (OBR) and 7.4.2 (OBX), which the other
@@ -36,25 +36,27 @@ import polars as pl
 from e2analytics.errors import RefusedFileError
 from e2analytics.feeds.batch import Batch
 from e2analytics.feeds.hl7v2.messages import messages
-from e2analytics.feeds.hl7v2.records import Row, rows_of
+from e2analytics.feeds.hl7v2.records import PATIENT_NUMBERS, Row, rows_of
 from e2analytics.feeds.hl7v2.segments import HEAD
 from e2analytics.feeds.reader import Beginning, FormatOptions
 
 _PATIENT: Final = (
-    "patient_id",  # PID-3.1 of the first identifier of type MR, else of the first
+    "patient_id",  # PID-3.1 of the first identifier of type MR, else of the first; none if a specimen's
     "assigning_authority",  # PID-3.4.1 of the same
+    *PATIENT_NUMBERS,  # PID-3.1 of the first, and of each type; PID-2.1, PID-4.1, PID-18.1
     "birth_date",  # PID-7
     "sex",  # PID-8
-    "clinic",  # MSH-6.1, else PV1-3.4.1, else MSH-4.1
+    "clinic",  # MSH-6.1, else PV1-3.4.1, else MSH-4.1, MSH-5.1, MSH-3.1
     "message_at",  # MSH-7
     "processing_id",  # MSH-11.1: P production, D debugging, T training
 )
 _RESULT: Final = (
     "patient_id",
     "assigning_authority",
+    *PATIENT_NUMBERS,
     "placer",  # OBR-2.1, else ORC-2.1
-    "filler",  # OBR-3.1, else OBR-2.1, else ORC-3.1
-    "result_id",  # filler, OBX-3 code and OBX-4: the same in a result and its correction
+    "filler",  # OBR-3.1, else OBR-2.1, ORC-3.1, ORC-2.1; of a group's code the draw tells orders apart
+    "result_id",  # filler with its authority, OBX-3 code and OBX-4: the same in a result and its correction
     "code",  # OBX-3.1 to OBX-3.6
     "name",
     "code_system",
@@ -64,12 +66,12 @@ _RESULT: Final = (
     "loinc",  # whichever of the two codes is of LN
     "test_name",  # OBX-3.2, else OBX-3.5, else OBR-4.2 if it has no other result, else the code
     "value_type",  # OBX-2
-    "value",  # OBX-5 in our writing: 23.4, <5, >=32
+    "value",  # OBX-5, with a "<" or ">" of OBX-8, in our writing: 23.4, <5, >=32
     "unit",  # OBX-6.1, else OBX-6.2
     "reference_range",  # OBX-7
     "status",  # OBX-11
     "order_status",  # OBR-25
-    "collected_at",  # OBX-14, else OBR-7, else SPM-17.1
+    "collected_at",  # OBR-7, else SPM-17.1, else OBX-14 unless it is OBR-22 or MSH-7 again
     "reported_at",  # OBR-22, else OBX-19, else MSH-7
     "method",  # OBX-17.2 and OBX-17.1
     "performing_lab",  # OBX-23.1, else OBX-15.1, else OBX-15.2, else MSH-4.1
@@ -86,6 +88,10 @@ _COLUMNS: Final = {
     "damaged": (),
 }
 
+SENDER: Final = "sender"
+"""The record of a header whose columns are who sent the file's messages."""
+
+_HEAD_FIELDS: Final = re.compile(HEAD.pattern + rb"(?P<rest>[^\r\n]*)")
 _ROWS_AT_ONCE: Final = 5_000
 _FIRST_BYTES: Final = 2**16
 _FIRST_SEGMENT: Final = re.compile(rb"^[\s\x0b]*(?:MSH|FHS|BHS)[^\w\s]")
@@ -120,11 +126,26 @@ def read(path: Path, options: Options) -> Iterator[Batch]:
 
 
 def header(path: Path, options: Options) -> dict[str, list[str]]:
-    """Return the columns of each record; none if no message is near the beginning."""
+    """Return the columns of each record; none if no message is near the beginning.
+
+    A description may ask for a sender (MSH-3.1, MSH-4.1): those near the beginning are as columns of a
+    record :data:`SENDER`, which has no rows.
+    """
     with suppress(OSError), path.open("rb") as file:
-        if HEAD.search(file.read(_FIRST_BYTES)):
-            return {record: list(columns) for record, columns in _COLUMNS.items()}
+        heads = list(_HEAD_FIELDS.finditer(file.read(_FIRST_BYTES)))
+        if heads:
+            columns = {record: list(names) for record, names in _COLUMNS.items()}
+            return columns | {SENDER: _senders(heads)}
     return {}
+
+
+def _senders(heads: list[re.Match[bytes]]) -> list[str]:
+    parts = (
+        re.split(rb"[%b]" % re.escape(head[2]), field)[0].decode(errors="replace").strip()
+        for head in heads
+        for field in head["rest"].split(head[1])[:2]
+    )
+    return list(dict.fromkeys(filter(None, parts)))
 
 
 def looks_like(beginning: Beginning) -> bool:

@@ -3,7 +3,11 @@
 In    :class:`~e2analytics.feeds.hl7v2.messages.Message`
 Out   rows of text, each with the name of its record; a message is at least one row
 
-Fields are those of HL7 v2.5.1, chapters 3.4.2 (PID), 4.5.3 (OBR) and 7.4.2 (OBX).
+Fields are those of HL7 v2.5.1, chapters 3.4.2 (PID), 4.5.3 (OBR) and 7.4.2 (OBX). The offset of MSH-7
+is the default of the message's other times (chapter 2A.22).
+
+A number is only one beside the authority that gave it: ``5001^LABA`` and ``5001^LABB`` are two orders. A
+patient's number that is the specimen's or the filler's is none: with it, every specimen would be a man.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from typing import Final, TypeAlias
 
 from e2analytics.feeds.hl7v2.messages import Message
 from e2analytics.feeds.hl7v2.segments import LONGEST_TEXT, Parsed, parse
-from e2analytics.feeds.hl7v2.values import iso, value
+from e2analytics.feeds.hl7v2.values import iso, says_the_same_time, value, zone_of
 
 Row: TypeAlias = dict[str, str | int | bool | None]
 
@@ -38,14 +42,32 @@ def rows_of(message: Message) -> Iterator[tuple[str, Row]]:
         yield "damaged", _row(number)
 
 
+NUMBER_TYPES: Final = (
+    "AN", "EI", "LR", "MR", "MRT", "PE", "PI", "PN", "PT", "RI", "U", "UR", "VN",
+)  # fmt: skip
+"""Types of a patient's number (PID-3.5, HL7 table 0203); national and insurance numbers are not read."""
+
+
+@dataclass(frozen=True)
+class _Number:
+    """A number and the authority that gave it."""
+
+    text: str
+    authority: str | None = None
+
+    def __str__(self) -> str:
+        return "^".join(filter(None, (self.text, self.authority)))
+
+
 @dataclass
 class _Patient:
     """A PID and what belongs to it."""
 
     pid: Parsed | None = None
-    patient_id: str | None = None
+    number: str | None = None
     authority: str | None = None
     ward: str | None = None
+    specimens: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, pid: Parsed) -> _Patient:
@@ -56,6 +78,38 @@ class _Patient:
         authority = pid.text(3, 4, 1, repetition=chosen)
         return cls(pid, pid.text(3, 1, repetition=chosen), authority)
 
+    @property
+    def patient_id(self) -> str | None:
+        """The patient's number, unless it is that of a specimen."""
+        return None if self.number in self.specimens else self.number
+
+    def identifiers(self) -> dict[str, str | None]:
+        """Return every number of the patient, by field and type; of a type the first."""
+        texts: dict[str, str | None] = dict.fromkeys(PATIENT_NUMBERS)
+        if self.pid is None:
+            return texts
+        by_type = {f"id_{kind.lower()}": kind for kind in NUMBER_TYPES}
+        for repetition in reversed(self.pid.repetitions(3)):
+            kind = self.pid.text(3, 5, repetition=repetition)
+            for name in (name for name, each in by_type.items() if each == kind):
+                texts[name] = self.pid.text(3, 1, repetition=repetition)
+        return texts | {
+            "first_id": self.pid.text(3, 1),
+            "external_id": self.pid.text(2, 1),
+            "alternate_id": self.pid.text(4, 1),
+            "account_number": self.pid.text(18, 1),
+        }
+
+
+PATIENT_NUMBERS: Final = (
+    "first_id",
+    *(f"id_{kind.lower()}" for kind in NUMBER_TYPES),
+    "external_id",
+    "alternate_id",
+    "account_number",
+)
+"""Columns with the numbers of a patient as the PID has them."""
+
 
 @dataclass
 class _Order:
@@ -64,7 +118,7 @@ class _Order:
     patient: _Patient
     obr: Parsed | None = None
     orc: Parsed | None = None
-    specimen: str | None = None
+    drawn: str | None = None
     comments: list[str] = field(default_factory=list)
     results: list[tuple[Parsed, list[str]]] = field(default_factory=list)
 
@@ -72,9 +126,34 @@ class _Order:
         """Return a field of the OBR."""
         return self.obr.text(number, component) if self.obr else None
 
-    def common(self, number: int) -> str | None:
-        """Return a field of the ORC."""
-        return self.orc.text(number, 1) if self.orc else None
+    @property
+    def placer(self) -> _Number | None:
+        """The number of who ordered it: OBR-2, else ORC-2."""
+        return _number(self.obr, 2) or _number(self.orc, 2)
+
+    @property
+    def filler(self) -> _Number | None:
+        """The number by which it is known: the filler's, unless that is a code of what was ordered."""
+        places = ((self.obr, 3), (self.obr, 2), (self.orc, 3), (self.orc, 2))
+        numbers = [number for place in places if (number := _number(*place))]
+        if not numbers:
+            return None
+        drawn = self.text(7, 1) or self.drawn
+        of_a_group = _Number(f"{numbers[0].text}@{drawn}", numbers[0].authority) if drawn else None
+        return next((each for each in numbers if not self._is_a_code(each)), of_a_group)
+
+    def _is_a_code(self, number: _Number) -> bool:
+        """Return whether all orders of a group of tests share this "number"."""
+        codes = {(self.text(4, component) or "").casefold() for component in (1, 2, 4, 5)}
+        no_digit = not any(letter.isdigit() for letter in number.text)
+        return no_digit or number.text.casefold() in codes
+
+
+def _number(segment: Parsed | None, place: int) -> _Number | None:
+    text = segment.text(place, 1) if segment else None
+    if segment is None or text is None:
+        return None
+    return _Number(text, segment.text(place, 2) or segment.text(place, 3))
 
 
 def _row(number: int, *, short_line: bool = False, **texts: str | None) -> Row:
@@ -121,16 +200,24 @@ def _groups(segments: list[Parsed]) -> tuple[list[_Patient], list[_Order]]:
                 patient.ward = patient.ward or segment.text(3, 4, 1)
             case "ORC":
                 common = segment
+                patient.specimens.update(_texts(segment, (3, 1, 0)))
             case "OBR":
                 orders.append(_Order(patient, segment, common))
                 common = None
                 comments = orders[-1].comments
+                patient.specimens.update(_texts(segment, (3, 1, 0)))
             case "OBX":
                 comments = []
                 order.results.append((segment, comments))
             case "SPM":
-                order.specimen = order.specimen or segment.text(17, 1)
+                order.drawn = order.drawn or segment.text(17, 1)
+                # Both halves of SPM-2: the placer's and the filler's number of the specimen.
+                patient.specimens.update(_texts(segment, (2, 1, 1), (2, 2, 1)))
     return patients, orders
+
+
+def _texts(segment: Parsed, *places: tuple[int, int, int]) -> Iterator[str]:
+    return filter(None, (segment.text(*place) for place in places))
 
 
 def _comment(note: Parsed) -> list[str]:
@@ -145,18 +232,25 @@ def _patient_row(msh: Parsed, patient: _Patient, pid: Parsed) -> Row:
         short_line=pid.short,
         patient_id=patient.patient_id,
         assigning_authority=patient.authority,
+        **patient.identifiers(),
         birth_date=birth.partition("T")[0] if birth else None,
         sex=pid.text(8, 1),
-        clinic=msh.text(6, 1) or patient.ward or msh.text(4, 1),
+        clinic=_clinic(msh, patient),
         message_at=iso(msh.text(7, 1)),
         processing_id=msh.text(11, 1),
     )
 
 
+def _clinic(msh: Parsed, patient: _Patient) -> str | None:
+    receiver = msh.text(6, 1) or patient.ward
+    return receiver or msh.text(4, 1) or msh.text(5, 1) or msh.text(3, 1)
+
+
 def _result_row(msh: Parsed, order: _Order, obx: Parsed, comments: list[str]) -> Row:
     code, name, system = (obx.text(3, component) for component in (1, 2, 3))
     code_2, name_2, system_2 = (obx.text(3, component) for component in (4, 5, 6))
-    filler = _filler(order)
+    filler = order.filler
+    zone = zone_of(msh.text(7, 1))
     # The name of an order that has several results may be that of another one.
     only = order.text(4, 2) if len(order.results) == 1 else None
     return _row(
@@ -164,8 +258,9 @@ def _result_row(msh: Parsed, order: _Order, obx: Parsed, comments: list[str]) ->
         short_line=obx.short,
         patient_id=order.patient.patient_id,
         assigning_authority=order.patient.authority,
-        placer=_placer(order),
-        filler=filler,
+        **order.patient.identifiers(),
+        placer=order.placer.text if order.placer else None,
+        filler=filler.text if filler else None,
         result_id=_result_id(filler, code or code_2, obx.text(4)),
         code=code,
         name=name,
@@ -181,8 +276,8 @@ def _result_row(msh: Parsed, order: _Order, obx: Parsed, comments: list[str]) ->
         reference_range=obx.text(7),
         status=obx.text(11),
         order_status=order.text(25),
-        collected_at=iso(obx.text(14, 1) or order.text(7, 1) or order.specimen),
-        reported_at=iso(order.text(22, 1) or obx.text(19, 1) or msh.text(7, 1)),
+        collected_at=iso(order.text(7, 1) or order.drawn or _observed(msh, order, obx), zone),
+        reported_at=iso(order.text(22, 1) or obx.text(19, 1) or msh.text(7, 1), zone),
         method=" ".join(filter(None, (obx.text(17, 2), obx.text(17, 1)))) or None,
         performing_lab=obx.text(23, 1) or obx.text(15, 1) or obx.text(15, 2) or msh.text(4, 1),
         comment=" | ".join([*comments, *order.comments])[:LONGEST_TEXT] or None,
@@ -192,25 +287,25 @@ def _result_row(msh: Parsed, order: _Order, obx: Parsed, comments: list[str]) ->
     )
 
 
+def _observed(msh: Parsed, order: _Order, obx: Parsed) -> str | None:
+    """Return OBX-14, unless it says again when the result was reported: many systems write that."""
+    observed = obx.text(14, 1)
+    reported = (order.text(22, 1), msh.text(7, 1))
+    return None if any(says_the_same_time(observed, each) for each in reported) else observed
+
+
 def _cancelled_row(order: _Order, obr: Parsed) -> Row:
+    filler = order.filler
     return _row(
         obr.number,
         patient_id=order.patient.patient_id,
-        placer=_placer(order),
-        filler=_filler(order),
+        placer=order.placer.text if order.placer else None,
+        filler=filler.text if filler else None,
         order_status=order.text(25),
     )
 
 
-def _placer(order: _Order) -> str | None:
-    return order.text(2, 1) or order.common(2)
-
-
-def _filler(order: _Order) -> str | None:
-    return order.text(3, 1) or order.text(2, 1) or order.common(3)
-
-
-def _result_id(filler: str | None, code: str | None, sub_id: str | None) -> str | None:
+def _result_id(filler: _Number | None, code: str | None, sub_id: str | None) -> str | None:
     if filler is None or code is None:
         return None
-    return "-".join(filter(None, (filler, code, sub_id)))
+    return "-".join(filter(None, (str(filler), code, sub_id)))

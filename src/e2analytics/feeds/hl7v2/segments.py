@@ -14,7 +14,8 @@ import hl7  # type: ignore[import-untyped]
 
 from e2analytics.feeds.hl7v2.messages import LAST_FIELD, Message, Segment
 
-HEAD: Final = re.compile(rb"MSH([^A-Za-z0-9\s])([^A-Za-z0-9\s]{1,5})\1")
+# The delimiters end at the first separator: after an empty MSH-3 another one follows.
+HEAD: Final = re.compile(rb"MSH([^A-Za-z0-9\s])((?:(?!\1)[^A-Za-z0-9\s]){1,5})\1")
 """How a message begins: its own delimiters."""
 LONGEST_TEXT: Final = 4_000
 """No text of a result is longer; the texts of an order are repeated in each of its results."""
