@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from e2analytics.ingest.normalise.tables import normalise
 from e2analytics.ingest.reconcile import identity_status, reconcile
 from e2analytics.ingest.rules.judge import judge
+from e2analytics.tables.categoricals import TEXT
 from e2analytics.tables.vocabulary import FATES
 from tests.conftest import text_rows
 
@@ -243,3 +244,148 @@ def test_times_of_report_are_compared_as_instants():
         datetime(2024, 3, 2, 9, tzinfo=UTC),
     ]
     assert reconciled["fate"].to_list() == ["superseded", "accepted"]
+
+
+OTHER = {"patient_id": "p2", "birth_date": "1971-02-02"}
+TWO_MEN = rows("patients", {}, OTHER)
+
+
+def whys(
+    table: str, changed: pl.DataFrame, people: pl.DataFrame = TWO_MEN
+) -> list[tuple[str, str | None]]:
+    reconciled = reconcile(table, changed, identity_status(people))
+    return reconciled.sort("source_order", "source_line").select("fate", "why").rows()
+
+
+WAITS = ("quarantined", "number_of_several_patients")
+UNKNOWN = ("quarantined", "unknown_patient")
+ROW_OF = {
+    "labs": RESULT,
+    "dxa": {
+        "scan_id": "s1",
+        "patient_id": "p1",
+        "scanned_on": "2024-03-01",
+        "site": "total_hip",
+        "bmd_g_cm2": "0.95",
+    },
+    "medications": {
+        "order_id": "o1",
+        "patient_id": "p1",
+        "drug": "anastrozole",
+        "dose_mg": "0.5",
+        "doses_per_week": "2",
+        "started_on": "2024-03-01",
+    },
+    "events": {
+        "event_id": "e1",
+        "patient_id": "p1",
+        "kind": "fracture",
+        "occurred_on": "2024-03-01",
+    },
+}
+
+
+def rows_of(table: str, *changes: dict[str, str | None], nights: bool = False) -> pl.DataFrame:
+    text = text_rows(table, *({**ROW_OF[table], **change} for change in changes))
+    judged = judge(table, normalise(table, text, timezone="UTC"), today=date(2024, 6, 1))
+    if nights:
+        order = pl.int_range(len(judged), eager=True)
+        judged = judged.with_columns(
+            source_order=order, source_file=pl.format("file-{}", order).cast(TEXT)
+        )
+    return judged
+
+
+@pytest.mark.parametrize("table", ROW_OF)
+@pytest.mark.parametrize("nights", [False, True])
+def test_rows_that_share_a_number_and_name_two_men_all_wait(table: str, nights: bool):
+    shared = rows_of(table, {}, {"patient_id": "p2"}, {}, nights=nights)
+
+    assert whys(table, shared) == [WAITS] * 3
+
+
+@pytest.mark.parametrize(
+    ("table", "other", "expected"),
+    [
+        # Whatever else keeps the other man's row out, the number names him.
+        ("labs", {"patient_id": "nobody"}, [WAITS, UNKNOWN]),
+        ("labs", {"patient_id": "p2", "value": "see"}, [WAITS, ("quarantined", "unreadable_value")]),
+        ("labs", {"patient_id": "p2", "value": "QNS"}, [WAITS, ("set_apart", "not_measured")]),
+        ("labs", {"patient_id": "p2", "test_name": "cortisol"}, [WAITS, ("set_apart", "other_analyte")]),
+        ("labs", {"patient_id": "p2", "status": "C", "reported_at": "2024-03-09"}, [WAITS, WAITS]),
+        ("labs", {"patient_id": "p2", "status": "X"}, [WAITS, WAITS]),
+        ("medications", {"patient_id": "p2", "drug": "aspirin"}, [WAITS, ("set_apart", "other_drug")]),
+        # The number of a scan is one man's at all of its sites.
+        ("dxa", {"patient_id": "p2", "site": "femoral_neck"}, [WAITS, WAITS]),
+        # Another number, or nobody's name, is no other man's row.
+        ("dxa", {"patient_id": "p2", "scan_id": "s2"}, [("accepted", None)] * 2),
+    ],
+)  # fmt: skip
+def test_the_number_of_another_mans_row_is_shared_whatever_becomes_of_it(
+    table: str, other: dict[str, str | None], expected: list[tuple[str, str | None]]
+):
+    assert whys(table, rows_of(table, {}, other)) == expected
+    assert whys(table, rows_of(table, other, {}, nights=True)) == expected[::-1]
+
+
+def test_a_row_that_names_nobody_is_mended_by_a_later_one_of_its_number():
+    nobody = {"patient_id": None}
+
+    assert whys("labs", rows_of("labs", {}, nobody)) == [
+        ("accepted", None),
+        ("quarantined", "missing_patient_id"),
+    ]
+    assert whys("labs", rows_of("labs", nobody, {})) == [
+        ("superseded", "mended"),
+        ("accepted", None),
+    ]
+
+
+def test_a_womans_row_of_a_mans_number_does_not_take_its_place():
+    people = rows("patients", {}, {**OTHER, "sex": "F"})
+
+    assert whys("labs", rows_of("labs", {}, {"patient_id": "p2"}), people) == [
+        WAITS,
+        ("set_apart", "woman"),
+    ]
+
+
+@pytest.mark.parametrize("table", ["labs", "dxa", "medications"])
+def test_a_number_is_one_mans_again_once_the_other_mans_row_is_cancelled(table: str):
+    wrong = {"patient_id": "p2"}
+
+    assert whys(table, rows_of(table, wrong, {**wrong, "status": "X"}, {}, nights=True)) == [
+        ("withdrawn", None),
+        ("withdrawn", None),
+        ("accepted", None),
+    ]
+    assert whys(table, rows_of(table, {}, wrong, {**wrong, "status": "X"}, nights=True)) == [
+        ("accepted", None),
+        ("withdrawn", None),
+        ("withdrawn", None),
+    ]
+
+
+def test_a_cancellation_that_names_nobody_does_not_say_which_of_two_men_is_meant():
+    cancelled = {"patient_id": None, "status": "X"}
+
+    assert whys("labs", rows_of("labs", {}, {"patient_id": "p2"}, cancelled)) == [WAITS] * 3
+
+
+def test_a_row_of_nobody_known_is_not_mended_by_another_mans():
+    typing_error = {"patient_id": "p11"}
+    cancelled = {**typing_error, "status": "X"}
+
+    assert whys("labs", rows_of("labs", typing_error, cancelled, {}, nights=True)) == [
+        UNKNOWN,
+        UNKNOWN,
+        ("accepted", None),
+    ]
+
+
+def test_nights_and_one_drop_agree_on_a_number_of_two_men():
+    changes = ({}, {"patient_id": "p2"}, {"result_id": "r2"}, {"patient_id": "p2", "value": "30"})
+
+    assert whys("labs", rows_of("labs", *changes)) == whys(
+        "labs", rows_of("labs", *changes, nights=True)
+    )

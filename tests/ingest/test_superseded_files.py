@@ -21,6 +21,8 @@ R1, R2, R3 = (f"R{n},P1,2024-03-0{n},Estradiol,2{n},pg/mL\n" for n in (1, 2, 3))
 NAMELESS = R3.removeprefix("R3")
 NEXT_NIGHT = "".join(row.replace("R", "S").replace("2024-03", "2024-04") for row in (R1, R2, R3))
 
+TWO_MEN = PATIENTS + "P2,C1,M,1970-02-02\n"
+
 
 def taken(folder: Path, before: Intake | None, **files: str) -> Intake:
     """Take a drop of these files in, after all that came before."""
@@ -101,6 +103,25 @@ def test_a_number_that_was_shared_by_two_tests_is_mended_by_numbers_of_their_own
     rule = "number_of_several_tests"
     assert states(first) == [(rule, 3, "open"), (rule, 4, "open")]
     assert states(second) == [(rule, 3, "resolved"), (rule, 4, "resolved")]
+
+
+def test_a_number_that_was_shared_by_two_men_is_mended_by_numbers_of_their_own(tmp_path: Path):
+    shared = R2 + R2.replace("P1", "P2")
+    first = taken(tmp_path / "1", None, patients=TWO_MEN, labs_may=HEAD + R1 + shared)
+    mended = R2.replace("R2", "R2-1") + R2.replace("R2", "R2-2").replace("P1", "P2")
+    second = taken(tmp_path / "2", first, labs_may=HEAD + R1 + mended)
+
+    rule = "number_of_several_patients"
+    assert states(first) == [(rule, 3, "open"), (rule, 4, "open")]
+    assert {state for found, _, state in states(second) if found == rule} == {"resolved"}
+
+
+def test_a_file_that_gives_a_number_to_another_man_mends_nothing(tmp_path: Path):
+    first = taken(tmp_path / "1", None, patients=TWO_MEN, labs_may=HEAD + R1 + R2)
+    second = taken(tmp_path / "2", first, labs_may=HEAD + R1 + R2.replace("P1", "P2") + R3)
+
+    rule = "number_of_several_patients"
+    assert [state for found, _, state in states(second) if found == rule] == ["open", "open"]
 
 
 def test_of_a_file_without_any_number_nobody_can_tell(tmp_path: Path):

@@ -18,8 +18,17 @@ from typing import Final
 
 import polars as pl
 
+from e2analytics.ingest.row_owners import (
+    CANCELLED,
+    OWNER,
+    number_of,
+    number_of_several_patients,
+    oldest_report_first,
+    with_owner,
+)
 from e2analytics.reference.row_rules import (
     CONFLICTING_IDENTITY,
+    NUMBER_OF_SEVERAL_PATIENTS,
     NUMBER_OF_SEVERAL_TESTS,
     SUSPECTED_UNIT_SLIP,
     UNKNOWN_PATIENT,
@@ -36,8 +45,6 @@ SAME_RESULT_RATIO: Final = 0.01
 """Relative difference within which two results of one draw are the same result: conversion and rounding."""
 
 _CARRIED_FORWARD: Final = ("height_cm", "weight_kg", "trt_started_on")
-_CANCELLED: Final = ("labs", "dxa", "medications")
-"""Tables whose rows can be cancelled, or withdrawn as entered in error."""
 _FATE: Final = ("fate", "why")
 _AT: Final = "at"
 """Name of a column: the place of a row among all rows."""
@@ -110,7 +117,7 @@ def _fates_of_single_rows(table: str, rows: pl.DataFrame, identities: pl.DataFra
         status = pl.col("identity_status")
     # A cancellation needs no more than the number of what it cancels.
     bare = pl.lit(False)
-    if table in _CANCELLED:
+    if table in CANCELLED:
         bare = (pl.col("status") == "X") & pl.col("patient_id").is_null()
     set_apart = pl.coalesce("excluded", pl.when(status == WOMAN).then(_word(WOMAN)))
     quarantined = pl.coalesce(
@@ -128,7 +135,7 @@ def _fates_of_single_rows(table: str, rows: pl.DataFrame, identities: pl.DataFra
 
 
 def _status(table: str) -> list[str]:
-    return ["status"] if table in _CANCELLED else []
+    return ["status"] if table in CANCELLED else []
 
 
 def _have(fates: pl.DataFrame, fate: str) -> pl.Series:
@@ -142,8 +149,7 @@ def _word(text: str | None) -> pl.Expr:
 
 def _choose_versions(table: str, rows: pl.DataFrame, placed: pl.DataFrame) -> pl.DataFrame:
     key = key_of(table)
-    quarantined = _have(placed, "quarantined")
-    cancelled = pl.col("status") == "X" if table in _CANCELLED else pl.lit(False)
+    cancelled = pl.col("status") == "X" if table in CANCELLED else pl.lit(False)
     alone = placed.hstack(rows.select(_status(table))).select(
         fate=pl.when(pl.col("fate").is_not_null())
         .then("fate")
@@ -152,28 +158,35 @@ def _choose_versions(table: str, rows: pl.DataFrame, placed: pl.DataFrame) -> pl
         .otherwise(_word("accepted")),
         why="why",
     )
-    several = _shared(keys(rows, key), ~quarantined)
-    if several.is_empty():
+    number = number_of(table)
+    shared = _shared(keys(rows, number), rows[number[-1]].is_not_null())
+    if shared.is_empty():
         return alone
-    versions = _picked(rows, placed, several)
+    versions = with_owner(table, _picked(rows, placed, shared))
+    ambiguous = versions.filter(number_of_several_patients(table))
+    alone = _with_fates(alone, _quarantined(ambiguous, NUMBER_OF_SEVERAL_PATIENTS))
+    waits = (pl.col("fate") == "quarantined").fill_null(False)
+    versions = versions.filter(~number_of_several_patients(table) & ~waits)
+    versions = versions.filter(pl.len().over(key) > 1)
     if table == "labs":
         ambiguous = versions.filter(_number_of_several_tests(key))
         versions = versions.filter(~_number_of_several_tests(key))
-        alone = _with_fates(alone, _quarantined_unless_excluded(ambiguous))
+        alone = _with_fates(alone, _quarantined(ambiguous, NUMBER_OF_SEVERAL_TESTS))
     return _with_fates(alone, _among_versions(table, versions))
 
 
 def _number_of_several_tests(key: list[str]) -> pl.Expr:
     # Of one file: a later one may correct the test itself. No version of a result is another result.
     test = pl.when(pl.col("status") != "X").then(pl.col("analyte").cast(pl.String).fill_null(""))
-    return test.drop_nulls().n_unique().over([*key, "source_file"]) > 1
+    return test.drop_nulls().n_unique().over([*key, OWNER, "source_file"]) > 1
 
 
-def _quarantined_unless_excluded(rows: pl.DataFrame) -> pl.DataFrame:
+def _quarantined(rows: pl.DataFrame, rule: str) -> pl.DataFrame:
+    """Quarantine rows by a rule; those that are excluded, or wait for another reason, stay so."""
     undecided = pl.col("fate").is_null()
     return rows.with_columns(
         fate=pl.when(undecided).then(_word("quarantined")).otherwise("fate"),
-        why=pl.when(undecided).then(_word(NUMBER_OF_SEVERAL_TESTS)).otherwise("why"),
+        why=pl.when(undecided).then(_word(rule)).otherwise("why"),
     )
 
 
@@ -209,10 +222,10 @@ def _with_fates(fates: pl.DataFrame, some: pl.DataFrame) -> pl.DataFrame:
 
 def _among_versions(table: str, rows: pl.DataFrame) -> pl.DataFrame:
     """Newest report wins, then file, then line; a preliminary result never replaces a final one."""
-    key = key_of(table)
+    key = [*key_of(table), OWNER]
     cancelled = pl.lit(False)
-    rows = _oldest_report_first(rows, key) if table == "labs" else rows.sort(READING_ORDER)
-    if table in _CANCELLED:
+    rows = oldest_report_first(rows, key) if table == "labs" else rows.sort(READING_ORDER)
+    if table in CANCELLED:
         cancelled = pl.col("status").last().over(key) == "X"
     names = [name for name in columns_of(table) if name not in _ABOUT_THE_FILE]
     ordered = rows.with_columns(content=pl.struct(names).hash(seed=0))
@@ -232,28 +245,6 @@ def _among_versions(table: str, rows: pl.DataFrame) -> pl.DataFrame:
         .when(as_newest)
         .then(_word("duplicate"))
         .otherwise(_word("superseded"))
-    )
-
-
-def _oldest_report_first(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:
-    """Order the versions of each result; where a time of report is missing, file and line decide.
-
-    A correction keeps the time of what it corrects in many systems: of one time of report it wins.
-    """
-    preliminary = pl.col("status") == "P"
-    behind = preliminary & (~preliminary).any().over(key)
-    newest_so_far = pl.col("reported_at").cum_max().forward_fill().over(key)
-    has_correction = (pl.col("status") == "C").any().over([*key, "reported_at"])
-    corrected = (pl.col("status") == "F") & pl.col("reported_at").is_not_null() & has_correction
-    return (
-        rows.sort(READING_ORDER)
-        .with_columns(
-            behind=behind,
-            reported=pl.coalesce("reported_at", newest_so_far),
-            corrected=corrected,
-        )
-        .sort(~pl.col("behind"), "reported", ~pl.col("corrected"), *READING_ORDER, nulls_last=False)
-        .drop("behind", "reported", "corrected")
     )
 
 
@@ -299,23 +290,26 @@ def _assays_agree() -> pl.Expr:
 
 
 def _superseded_by_correction(table: str, rows: pl.DataFrame, fates: pl.DataFrame) -> pl.DataFrame:
-    """Supersede a quarantined row by a later accepted one of its key."""
+    """Supersede a quarantined row by a later accepted one of its key and man."""
     key = key_of(table)
     places = _have(fates, "quarantined").arg_true()
     if places.is_empty():
         return fates
     pending = _picked(rows, fates, places)
+    whose = ["patient_id"] if "patient_id" in rows.columns and "patient_id" not in key else []
     accepted = _have(fates, "accepted").arg_true()
     corrected = (
-        rows.select(*key, "source_order", "source_line")[accepted]
+        rows.select(*key, *whose, "source_order", "source_line")[accepted]
         .join(pending.select(key).unique(), on=key, how="semi")
-        .rename({"source_order": "corrected_by_order", "source_line": "corrected_by_line"})
+        .rename({name: f"corrected_by_{name}" for name in (*whose, "source_order", "source_line")})
     )
-    later_file = pl.col("corrected_by_order") > pl.col("source_order")
-    same_file = pl.col("corrected_by_order") == pl.col("source_order")
-    later_line = pl.col("corrected_by_line") > pl.col("source_line")
+    later_file = pl.col("corrected_by_source_order") > pl.col("source_order")
+    same_file = pl.col("corrected_by_source_order") == pl.col("source_order")
+    later_line = pl.col("corrected_by_source_line") > pl.col("source_line")
+    # What names nobody may be his.
+    same_man = [(pl.col(name) == pl.col(f"corrected_by_{name}")).fill_null(True) for name in whose]
     superseded = pending.join(corrected, on=key, how="inner", validate="m:1").filter(
-        later_file | (same_file & later_line)
+        later_file | (same_file & later_line), *same_man
     )
     return _with_fates(
         fates, superseded.with_columns(fate=pl.lit("superseded"), why=pl.lit(MENDED))

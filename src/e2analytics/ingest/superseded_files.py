@@ -18,7 +18,11 @@ import polars as pl
 
 from e2analytics.ingest.reconcile import MENDED
 from e2analytics.ingest.rules.row_rules import UNREADABLE_RULES
-from e2analytics.reference.row_rules import NUMBER_OF_SEVERAL_TESTS, of_table
+from e2analytics.reference.row_rules import (
+    NUMBER_OF_SEVERAL_PATIENTS,
+    NUMBER_OF_SEVERAL_TESTS,
+    of_table,
+)
 from e2analytics.tables.categoricals import TEXT
 from e2analytics.tables.registry import key_of
 
@@ -54,9 +58,13 @@ def supersede(table: str, reconciled: pl.DataFrame, files: pl.DataFrame) -> pl.D
 def _has_no_number(table: str) -> pl.Expr:
     of_number = [rule.name for rule in of_table(table) if rule.column in key_of(table)]
     broken = pl.col("failed_rules").cast(pl.String).str.split(" ")
-    shared = (pl.col("why").cast(pl.String) == NUMBER_OF_SEVERAL_TESTS).fill_null(False)
+    why = pl.col("why").cast(pl.String)
+    # Where files disagree on whose a number is, one of them is not the other's mended copy.
+    of_one_file = pl.col("source_file").n_unique().over(key_of(table)) == 1
+    shared = (why == NUMBER_OF_SEVERAL_TESTS) | ((why == NUMBER_OF_SEVERAL_PATIENTS) & of_one_file)
     return pl.any_horizontal(
-        shared, *(broken.list.contains(name) for name in [*of_number, *UNREADABLE_RULES])
+        shared.fill_null(False),
+        *(broken.list.contains(name) for name in [*of_number, *UNREADABLE_RULES]),
     )
 
 

@@ -19,6 +19,7 @@ Advice = Annotated[str, Field(pattern=r"\.$")]
 
 UNKNOWN_PATIENT: Final = "unknown_patient"
 CONFLICTING_IDENTITY: Final = "conflicting_identity"
+NUMBER_OF_SEVERAL_PATIENTS: Final = "number_of_several_patients"
 NUMBER_OF_SEVERAL_TESTS: Final = "number_of_several_tests"
 SUSPECTED_UNIT_SLIP: Final = "suspected_unit_slip"
 
@@ -82,6 +83,7 @@ class RowRules(BaseModel, frozen=True, extra="forbid"):
         Literal[
             "unknown_patient",
             "conflicting_identity",
+            "number_of_several_patients",
             "number_of_several_tests",
             "suspected_unit_slip",
         ],
