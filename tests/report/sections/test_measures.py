@@ -242,8 +242,8 @@ def test_no_data_in_a_month_is_nobody_and_no_share() -> None:
 def render_of(frame: pl.DataFrame, clinic: str | None = None) -> str:
     """Both charts of the only measure, as the page would draw them."""
     measure = red(frame, clinic=clinic)
-    months = months_svg(measure) if measure.months.drawn else ""
-    funnel = funnel_svg(measure, measure.funnel) if measure.funnel else ""
+    months = months_svg(measure.key, measure.months) if measure.months.drawn else ""
+    funnel = funnel_svg(measure.key, measure.funnel) if measure.funnel else ""
     return f'<div aria-label="{measure.months.alt}">{months}{funnel}</div>'
 
 
@@ -373,8 +373,8 @@ def test_a_clinic_that_nobody_knows_is_refused(tables: Tables) -> None:
 def test_charts_are_the_same_bytes_and_share_no_ids(network: Measures) -> None:
     measure = network.measured[0]
     assert measure.funnel is not None
-    first, again = months_svg(measure), months_svg(measure)
-    other = funnel_svg(measure, measure.funnel)
+    first, again = months_svg(measure.key, measure.months), months_svg(measure.key, measure.months)
+    other = funnel_svg(measure.key, measure.funnel)
 
     assert first == again
     ids = [set(re.findall(r'id="([^"]+)"', svg)) for svg in (first, other)]

@@ -18,8 +18,7 @@ from altair.typing import ChartType
 from e2analytics.report.charts.curve import BLACK, BLUE, GREY, VERMILLION, draw
 from e2analytics.report.formatting import percent_of
 from e2analytics.report.sections.measure_clinics import ALARM, Funnel
-from e2analytics.report.sections.measure_months import Month
-from e2analytics.report.sections.measures import Measure
+from e2analytics.report.sections.measure_months import Month, Months
 
 WIDTH: Final = 400
 HEIGHT: Final = 230
@@ -28,9 +27,9 @@ ROOM_FOR_WORDS: Final = 84
 SMALL: Final = 12
 
 
-def months_svg(measure: Measure) -> str:
+def months_svg(key: str, of: Months) -> str:
     """Draw a measure month by month, with mean and limits where it has them."""
-    months = [month for month in measure.months.drawn if month.figure.value is not None]
+    months = [month for month in of.drawn if month.figure.value is not None]
     points: list[dict[str, object]] = [
         {
             "month": month.month,
@@ -41,8 +40,8 @@ def months_svg(measure: Measure) -> str:
         }
         for month in months
     ]
-    with_limits = measure.months.with_limits
-    lines = _lines(measure.months.drawn) if with_limits else []
+    with_limits = of.with_limits
+    lines = _lines(of.drawn) if with_limits else []
     ends = [
         end
         for month in months
@@ -56,13 +55,13 @@ def months_svg(measure: Measure) -> str:
     words = list({line["line"]: line for line in lines}.values())
     return draw(
         _months_spec(with_limits),
-        name=f"{measure.key}-months",
+        name=f"{key}-months",
         rows={"points": points, "lines": lines, "words": words},
         values=_domain([*(month.figure.value for month in months), *ends]),
     )
 
 
-def funnel_svg(measure: Measure, funnel: Funnel) -> str:
+def funnel_svg(key: str, funnel: Funnel) -> str:
     """Draw the clinics by their size, within the limits of 95 and 99.8 %."""
     clinics = [each for each in funnel.clinics if each.compared and each.figure.value is not None]
     points: list[dict[str, object]] = [
@@ -80,7 +79,7 @@ def funnel_svg(measure: Measure, funnel: Funnel) -> str:
     ends = [end for line in far for end in (line.alarm_low, line.alarm_high)]
     return draw(
         _funnel_spec(),
-        name=f"{measure.key}-funnel",
+        name=f"{key}-funnel",
         rows={"points": points, "limits": _funnel_rows(funnel)},
         values=_domain([*(each.figure.value for each in clinics), *ends]),
     )

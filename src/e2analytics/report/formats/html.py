@@ -23,7 +23,7 @@ from e2analytics.report.sections import ingest, methods
 from e2analytics.report.sections.curves import Curve, Limit
 from e2analytics.report.sections.measure_clinics import Funnel
 from e2analytics.report.sections.measure_figures import Figure
-from e2analytics.report.sections.measures import Measure
+from e2analytics.report.sections.measure_months import Months
 
 # Everything that comes from data is escaped; the page's own policy forbids scripts besides.
 ENVIRONMENT: Final = Environment(
@@ -90,7 +90,7 @@ def _external_page(report: ExternalReport) -> str:
     )
 
 
-# All reports of a month show the same curves, and a picture takes as long as the rest of a page.
+# Reports of a month have many a picture in common, and one takes as long as the rest of a page.
 @lru_cache(maxsize=64)
 def _main_chart(curve: Curve, limit: Limit) -> Markup:
     return _safe(charts.main_svg(curve, limit))
@@ -101,12 +101,14 @@ def _small_chart(curve: Curve, limit: Limit) -> Markup:
     return _safe(charts.small_svg(curve, limit))
 
 
-def _months_chart(measure: Measure) -> Markup:
-    return _safe(measures.months_svg(measure))
+@lru_cache(maxsize=64)
+def _months_chart(key: str, months: Months) -> Markup:
+    return _safe(measures.months_svg(key, months))
 
 
-def _funnel_chart(measure: Measure, funnel: Funnel) -> Markup:
-    return _safe(measures.funnel_svg(measure, funnel))
+@lru_cache(maxsize=64)
+def _funnel_chart(key: str, funnel: Funnel) -> Markup:
+    return _safe(measures.funnel_svg(key, funnel))
 
 
 def _exact(figure: Figure) -> Markup:
