@@ -113,6 +113,7 @@ def test_the_example_of_every_key_loads_and_has_every_key(tmp_path: Path):
         description.BelowDetection,
         description.Lookup,
         description.SetApartWhen,
+        description.Unpivot,
         delimited.Options,
     ],
     ids=lambda model: model.__name__,

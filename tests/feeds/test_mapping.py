@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from e2analytics.feeds.description import Feed
-from e2analytics.feeds.mapping import to_table
+from e2analytics.feeds.mapping import to_table, unpivoted
 
 
 def feed(*, target: str = "labs", file: dict[str, Any], **options: Any) -> Feed:
@@ -238,3 +238,67 @@ def test_a_decimal_comma_becomes_a_point_and_a_point_no_number():
         None,
     ]
     assert column("test_name", "v", {"v": ["25,OH"]}, decimal=",") == ["25,OH"]
+
+
+def test_a_joined_number_may_have_something_in_front():
+    raw: dict[str, list[str | None]] = {"a": ["1", None], "b": ["2", "3"]}
+
+    assert column("result_id", {"join": ["a", "b"], "prefix": "E2-"}, raw) == ["E2-1-2", None]
+
+
+def test_an_operator_in_a_column_of_its_own_is_joined_to_its_number():
+    operator = {"column": "op", "values": {"4171756": "<", "4172703": ""}, "otherwise": "?"}
+    value = {"first_of": [{"join": [operator, "v"], "by": ""}, "v"]}
+    raw: dict[str, list[str | None]] = {
+        "op": ["4171756", "4172703", None, "99"],
+        "v": ["5", "6", "7", "8"],
+    }
+
+    # A code that nobody knows is no "equal": the row waits.
+    assert column("value", value, raw) == ["<5", "6", "7", "?8"]
+
+
+TURNED = {
+    "columns": {"test_name": "Test", "collected_at": "Day", "value": "Result"},
+    "unpivot": {"keep": ["Test", "Units"], "heading": "Day", "cell": "Result"},
+    "not_measured_when_empty": "value",
+}
+
+
+def test_a_table_on_its_side_has_a_row_for_each_cell():
+    described = feed(file=TURNED, dates=["%m/%d/%Y"])
+    raw = pl.DataFrame(
+        {
+            "Test": ["Estradiol", "Testosterone"],
+            "01/05/2026": ["22.1", "710"],
+            "Units": ["pg/mL", "ng/dL"],
+            "03/14/2026": ["<5", None],
+            "source_line": [2, 3],
+            "short_line": [False, False],
+        }
+    )
+
+    rows = to_table(
+        unpivoted(raw, described.files[0]),
+        described,
+        described.files[0],
+        source_file="f",
+        source_order=0,
+    )
+
+    shown = rows.select(
+        "source_line", "source_part", "test_name", "collected_at", "value", "excluded"
+    )
+    assert shown.rows() == [
+        (2, 0, "Estradiol", "2026-01-05", "22.1", None),
+        (2, 1, "Estradiol", "2026-03-14", "<5", None),
+        (3, 0, "Testosterone", "2026-01-05", "710", None),
+        (3, 1, "Testosterone", "2026-03-14", None, "not_measured"),
+    ]
+
+
+def test_new_columns_of_a_table_on_its_side_have_names_of_their_own():
+    turned = {"keep": ["Test"], "heading": "Test", "cell": "Result"}
+
+    with pytest.raises(ValueError, match="heading and cell are new names"):
+        feed(file={"columns": {"value": "Result"}, "unpivot": turned})

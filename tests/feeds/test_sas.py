@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from e2analytics.errors import RefusedFileError
 from e2analytics.feeds import sas
 from tests.feeds.conftest import read_bytes
+from tests.feeds.transport import Column
+from tests.feeds.transport import transport as written_as_transport
 
 NHANES = Path(__file__).parents[3] / "shared" / "data" / "nhanes_2017_2020"
 
@@ -128,3 +130,38 @@ def test_a_damaged_file_is_read_or_refused(place: int, damage: bytes):
     except RefusedFileError:
         return
     assert rows.columns[-2:] == ["source_line", "short_line"]
+
+
+def test_dates_and_times_of_a_sas_format_are_written_as_such():
+    columns = [
+        Column("DRAWN", "Date of draw", "DATE"),
+        Column("AT", "Time of draw", "DATETIME"),
+        Column("DAYS", "Days since the first visit"),
+    ]
+    rows: list[list[float | None]] = [
+        [24_181, 24_181 * 86_400 + 7 * 3600, 24_181],
+        [-1, None, 0],
+        [24_181.5, 0.5, 1.5],
+        [9_999_999, 1e15, 1],
+    ]
+
+    read = read_bytes(sas, written_as_transport(columns, rows))
+
+    assert read.select("DRAWN", "AT", "DAYS").rows() == [
+        ("2026-03-16", "2026-03-16T07:00:00", "24181"),
+        ("1959-12-31", None, "0"),
+        # No whole day or second, or not within five centuries: as it is, to be rejected.
+        ("24181.5", "0.5", "1.5"),
+        ("9999999", "1000000000000000", "1"),
+    ]
+
+
+def test_labels_are_what_the_file_says_of_its_columns(tmp_path: Path):
+    path = tmp_path / "lb.xpt"
+    path.write_bytes(
+        written_as_transport([Column("LBORRES", "Result", width=8), Column("X")], [["5.1", 1.0]])
+    )
+
+    assert sas.labels(path) == {"LBORRES": "Result"}
+    path.write_bytes(b"no such file")
+    assert sas.labels(path) == {}

@@ -190,8 +190,10 @@ def _in_words(source: Source, absent: frozenset[str]) -> str:
             return f"{named(column)}, an age in years on {day}"
         case FirstOf(first_of=sources):
             return ", else ".join(_in_words(each, absent) for each in sources)
-        case Join(join=columns, by=between, values=values):
-            return f" “{between}” ".join(map(named, columns)) + _codes(values, None)
+        case Join(join=sources, by=between, values=values, prefix=prefix):
+            written = [_in_words(each, absent) for each in sources]
+            text = f" “{between}” ".join(written) + _codes(values, None)
+            return f"“{prefix}” {text}" if prefix else text
         case Column(column=column, values=values, otherwise=otherwise):
             return named(column) + _codes(values, otherwise)
 

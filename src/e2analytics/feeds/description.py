@@ -93,11 +93,12 @@ class FirstOf(_Entry):
 
 
 class Join(_Entry):
-    """Several source columns, one after the other, perhaps recoded; empty where the first one is."""
+    """Several sources, one after the other, perhaps recoded; empty where the first one is."""
 
-    join: tuple[str, ...] = Field(min_length=2)
+    join: tuple[Source, ...] = Field(min_length=2)
     by: str = "-"
     values: dict[str, str] | None = None
+    prefix: str = ""
 
 
 _KINDS: Final = ("constant", "age_years", "first_of", "join")
@@ -120,6 +121,7 @@ Source = Annotated[
     Discriminator(_kind),
 ]
 FirstOf.model_rebuild()
+Join.model_rebuild()
 
 
 def columns_named(source: Source) -> Iterator[str]:
@@ -133,11 +135,9 @@ def columns_named(source: Source) -> Iterator[str]:
                 yield below.column
         case Age(age_years=column):
             yield column
-        case FirstOf(first_of=sources):
+        case FirstOf(first_of=sources) | Join(join=sources):
             for each in sources:
                 yield from columns_named(each)
-        case Join(join=columns):
-            yield from columns
 
 
 class SetApartWhen(_Entry):
@@ -183,6 +183,24 @@ class Lookup(_Entry):
         return fnmatchcase(record.lower(), self.record.lower())
 
 
+class Unpivot(_Entry):
+    """A table turned on its side: every column but ``keep`` holds results, and its name says of when.
+
+    Each of its cells becomes a row with the columns ``keep``, the column's name as ``heading`` and its text
+    as ``cell``.
+    """
+
+    keep: tuple[str, ...] = Field(min_length=1)
+    heading: str
+    cell: str
+
+    @model_validator(mode="after")
+    def _names_new_columns(self) -> Unpivot:
+        if len({*self.keep, self.heading, self.cell}) < len(self.keep) + 2:
+            raise ValueError("heading and cell are new names, and each column is kept once")
+        return self
+
+
 class FileDescription(_Entry):
     """How one kind of file, or one record of a file, becomes rows of one table."""
 
@@ -195,6 +213,7 @@ class FileDescription(_Entry):
     columns: dict[str, Source] = {}
     parts: tuple[dict[str, Source], ...] = ({},)
     lookups: tuple[Lookup, ...] = ()
+    unpivot: Unpivot | None = None
     set_apart: str | None = None
     set_apart_when: SetApartWhen | None = None
     unreadable: UnreadableRule | None = None
@@ -224,6 +243,7 @@ class FileDescription(_Entry):
         used = {name for source in self.sources() for name in columns_named(source)}
         used |= {*self.required, *self.one_of, *self.header}
         used |= {lookup.on for lookup in self.lookups}
+        used |= set(self.unpivot.keep) if self.unpivot else set()
         return used | ({self.set_apart_when.column} if self.set_apart_when else set())
 
     def id_prefixes(self) -> dict[str, str]:

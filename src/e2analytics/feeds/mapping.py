@@ -56,6 +56,34 @@ def to_table(
     return _without_empty_parts(pl.concat(parts), kind)
 
 
+def unpivoted(raw: pl.DataFrame, kind: FileDescription) -> pl.DataFrame:
+    """Return a row for each cell of a table that is turned on its side; of any other, the table itself.
+
+    >>> from e2analytics.feeds.description import FileDescription, Unpivot
+    >>> turned = Unpivot(keep=("Test",), heading="Day", cell="Result")
+    >>> kind = FileDescription(target="labs", name="*", columns={"value": "Result"}, unpivot=turned)
+    >>> raw = pl.DataFrame({"Test": ["E2"], "2026-01-05": ["22"], "2026-03-14": ["<5"], "source_line": [2]})
+    >>> unpivoted(raw.with_columns(short_line=False), kind).select("Test", "Day", "Result", "source_part").rows()
+    [('E2', '2026-01-05', '22', 0), ('E2', '2026-03-14', '<5', 1)]
+    """
+    if kind.unpivot is None:
+        return raw
+    kept = [
+        name for name in raw.columns if name in (*kind.unpivot.keep, "source_line", "short_line")
+    ]
+    headings = [name for name in raw.columns if name not in kept]
+    places = pl.DataFrame(
+        {kind.unpivot.heading: headings, "source_part": range(len(headings))},
+        schema={kind.unpivot.heading: pl.String, "source_part": pl.Int64},
+    )
+    cells = raw.unpivot(
+        headings, index=kept, variable_name=kind.unpivot.heading, value_name=kind.unpivot.cell
+    ).cast({kind.unpivot.cell: pl.String})
+    return cells.join(places, on=kind.unpivot.heading, how="left", maintain_order="left").sort(
+        "source_line", "source_part", maintain_order=True
+    )
+
+
 def _columns(
     sources: Mapping[str, Source], feed: Feed, table: str, present: list[str]
 ) -> list[pl.Expr]:
@@ -91,9 +119,10 @@ def _text(source: Source, present: list[str]) -> pl.Expr:
             return pl.lit(day).dt.offset_by(pl.format("-{}mo", years * 12 + 6)).cast(pl.String)
         case FirstOf(first_of=sources):
             return pl.coalesce(_text(each, present) for each in sources)
-        case Join(join=columns, by=between, values=values):
-            text = _joined([_text(column, present) for column in columns], between)
-            return text if values is None else text.replace(values)
+        case Join(join=sources, by=between, values=values, prefix=prefix):
+            text = _joined([_text(each, present) for each in sources], between)
+            text = text if values is None else text.replace(values)
+            return pl.concat_str(pl.lit(prefix), text) if prefix else text
         case Column():
             return _recoded(source, present)
 

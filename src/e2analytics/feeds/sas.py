@@ -1,8 +1,9 @@
 """Reads SAS transport files (XPORT, version 5).
 
 In    a file of one table, read in batches
-Out   every column as text, missing null, whole numbers without a decimal point, and ``source_line``:
-      the number of the observation, counted like the lines of a text file whose header is line 1
+Out   every column as text, missing null, whole numbers without a decimal point, dates and times of a SAS
+      format as ISO 8601, and ``source_line``: the number of the observation, counted like the lines of a
+      text file whose header is line 1
 """
 
 from __future__ import annotations
@@ -32,6 +33,14 @@ _HEADER_OF_ANY_VERSION: Final = b"HEADER RECORD*******"
 _HEADER: Final = _HEADER_OF_ANY_VERSION + b"LIBRARY HEADER RECORD!!!!!!!"
 # pandas returns the zeros of XPORT as 5.4e-79, the smallest number of IBM's format.
 _IBM_ZERO: Final = 1e-70
+_FIRST_DAY: Final = np.datetime64("1960-01-01")
+# By the beginning of the format's name, the longer one first: DATETIME is no DATE.
+_UNITS: Final = {
+    **dict.fromkeys(("DATETIME", "DATEAMPM", "MDYAMPM", "E8601DT", "B8601DT", "DTDATE"), "s"),
+    **dict.fromkeys(("DATE", "MMDDYY", "DDMMYY", "YYMMDD", "E8601DA", "B8601DA", "WORDDAT", "WEEKDAT"), "D"),
+}  # fmt: skip
+_LONGEST_AGO_DAYS: Final = 200_000
+"""SAS has dates from 1582; a number further from 1960 than five centuries is none."""
 
 
 class Options(FormatOptions, frozen=True):
@@ -52,11 +61,12 @@ def read(path: Path, options: Options) -> Iterator[Batch]:
         try:
             reader = _reader(file)
             names = named(map(str, reader.columns))
+            units = [_unit(field) for field in reader.fields]
             reader.nobs = _observations(file, reader)
             if not reader.nobs:
-                yield Batch("", _rows(None, names, 0))
+                yield Batch("", _rows(None, names, units, 0))
             for start in range(0, reader.nobs, BATCH_ROWS):
-                yield Batch("", _rows(reader.read(BATCH_ROWS), names, start))
+                yield Batch("", _rows(reader.read(BATCH_ROWS), names, units, start))
         except RefusedFileError:
             raise
         except Exception:
@@ -69,6 +79,18 @@ def header(path: Path, options: Options) -> dict[str, list[str]]:
     try:
         with _opened(path) as file:
             return {"": named(map(str, _reader(file).columns))}
+    except Exception:
+        return {}
+
+
+def labels(path: Path) -> dict[str, str]:
+    """Return what the file says of its columns: name -> label; none where that is unknown."""
+    try:
+        with _opened(path) as file:
+            fields = _reader(file).fields
+            names = named(field["name"].decode() for field in fields)
+            written = (field["label"].decode("utf-8", "replace").strip() for field in fields)
+            return {name: label for name, label in zip(names, written, strict=True) if label}
     except Exception:
         return {}
 
@@ -121,9 +143,20 @@ def _observations(file: BinaryIO, reader: Any) -> int:
     return int(n)
 
 
-def _rows(frame: pd.DataFrame | None, names: list[str], start: int) -> pl.DataFrame:
+def _unit(field: dict[str, Any]) -> str | None:
+    """Return whether a column's numbers are days (``D``) or seconds (``s``) since 1960, by its format."""
+    shown = field["nform"].decode("ascii", "replace").upper()
+    units = (unit for start, unit in _UNITS.items() if shown.startswith(start))
+    return next(units, None) if field["ntype"] == "numeric" else None
+
+
+def _rows(
+    frame: pd.DataFrame | None, names: list[str], units: list[str | None], start: int
+) -> pl.DataFrame:
     columns = {
-        name: pl.Series(dtype=pl.String) if frame is None else _as_text(frame.iloc[:, place])
+        name: pl.Series(dtype=pl.String)
+        if frame is None
+        else _as_text(frame.iloc[:, place], units[place])
         for place, name in enumerate(names)
     }
     return pl.DataFrame(columns).with_columns(
@@ -131,10 +164,23 @@ def _rows(frame: pd.DataFrame | None, names: list[str], start: int) -> pl.DataFr
     )
 
 
-def _as_text(values: pd.Series[float]) -> pl.Series:
+def _as_text(values: pd.Series[float], unit: str | None = None) -> pl.Series:
     if values.dtype.kind not in "fiu":
         return pl.Series(values.to_list(), dtype=pl.String).str.strip_chars().replace("", None)
     numbers = values.to_numpy(dtype=float)
     numbers = np.where(np.abs(numbers) < _IBM_ZERO, 0.0, numbers)
-    texts = pl.Series(numbers).fill_nan(None).cast(pl.String)
-    return texts.str.strip_suffix(".0")
+    texts = pl.Series(numbers).fill_nan(None).cast(pl.String).str.strip_suffix(".0")
+    return texts if unit is None else _times(numbers, unit, texts)
+
+
+def _times(
+    numbers: np.ndarray[Any, np.dtype[np.float64]], unit: str, texts: pl.Series
+) -> pl.Series:
+    """Write days or seconds since 1960 as ISO 8601; what is no whole one within reach stays a number."""
+    most = _LONGEST_AGO_DAYS * (86_400 if unit == "s" else 1)
+    is_one = np.isfinite(numbers) & (np.abs(numbers) <= most) & (numbers == np.floor(numbers))
+    counted = np.where(is_one, numbers, 0).astype(int)
+    written = np.datetime_as_string(_FIRST_DAY + counted.astype(f"timedelta64[{unit}]"))
+    return pl.select(
+        pl.when(pl.Series(is_one)).then(pl.Series(written)).otherwise(texts).alias("")
+    ).to_series()

@@ -97,6 +97,7 @@ class FileContent:
         return dict(first.values())
 
     def _add(self, number: int, kind: FileDescription, rows: pl.DataFrame) -> None:
+        rows = mapping.unpivoted(rows, kind)
         if kind.lookups:
             rows = lookups.join(rows, kind, self._tables(number, kind))
         line = self._lines[kind.target]
@@ -131,6 +132,8 @@ class FileContent:
         columns = [
             column
             for number, present in self._present.items()
+            # Of a table on its side every column is one of results.
+            if self._match.kinds[number].unpivot is None
             for column in present
             if column not in self._match.kinds[number].columns_used() | _COLUMNS_OF_READERS
         ]

@@ -293,6 +293,8 @@ def _mapped(
             continue  # none of its rows came
         there = {name for record in headers if kind.takes(record) for name in headers[record]}
         there |= {name for lookup in kind.lookups for name in lookup.columns}
+        if kind.unpivot is not None:
+            there |= {kind.unpivot.heading, kind.unpivot.cell}
         absent = kind.columns_used() - there if there else set()
         yield Mapped(kind, frozenset(absent), seen.first_rows(match.path, kind))
 
@@ -307,6 +309,6 @@ def _unused(
         taking = [kind for kind in match.kinds if kind.takes(record)]
         if not taking:
             yield f"all of {record}"
-        elif not any(kind.set_apart or kind.unreadable for kind in taking):
+        elif not any(kind.set_apart or kind.unreadable or kind.unpivot for kind in taking):
             used = {name for kind in taking for name in kind.columns_used()}
             yield from (name for name in names if name not in used)

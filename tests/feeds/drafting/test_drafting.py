@@ -116,6 +116,7 @@ def test_date_and_time_in_two_columns_are_joined(tmp_path: Path):
         "join": ("Collection Date", "Collection Time"),
         "by": " ",
         "values": None,
+        "prefix": "",
     }
     assert feed.dates == ("%m/%d/%Y %H:%M",)
 

@@ -21,7 +21,7 @@ import yaml
 
 from e2analytics.errors import UnreadableError
 from e2analytics.feeds import formats
-from e2analytics.feeds.description import Column, Join, Source
+from e2analytics.feeds.description import Source, columns_named
 from e2analytics.feeds.drafting import guess, sniff
 from e2analytics.feeds.drafting.guess import Guess
 from e2analytics.feeds.reader import FormatOptions
@@ -109,13 +109,16 @@ def _files(
     for each in guesses:
         needed = [name for name in guess.required(each.table) if name in each.columns]
         signature = list(
-            dict.fromkeys(column for name in needed for column in _named(each.columns[name]))
+            dict.fromkeys(column for name in needed for column in columns_named(each.columns[name]))
         )
         yield from _entry(path, each.table, record, signature[:_SIGNATURE])
         yield f"    required: {_flow(signature)}"
         yield from _columns(each)
     used = {
-        column for each in guesses for source in each.columns.values() for column in _named(source)
+        column
+        for each in guesses
+        for source in each.columns.values()
+        for column in columns_named(source)
     }
     if unused := [name for name in rows.columns if name not in used]:
         yield f"    # Nothing uses: {_flow(unused)[1:-1]}"
@@ -163,16 +166,6 @@ _TODO: Final = {
     ): "      # TODO site: which column, or if all are the same: {constant: lumbar_spine}",
     ("medications", "dose_mg"): "      # TODO dose_mg: which column? Or map strength and sig",
 }
-
-
-def _named(source: Source) -> tuple[str, ...]:
-    match source:
-        case Column(column=column):
-            return (column,)
-        case Join(join=columns):
-            return columns
-        case _:
-            return (str(source),)
 
 
 def _spelt(source: Source) -> Any:

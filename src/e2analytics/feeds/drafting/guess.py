@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from e2analytics.feeds.description import Column, Join, Source, load_feed
+from e2analytics.feeds.description import Column, Join, Source, columns_named, load_feed
 from e2analytics.feeds.drafting import vocabulary
 from e2analytics.feeds.text_columns import DATES, NUMBERS
 from e2analytics.reference import schemas_folder
@@ -133,9 +133,11 @@ def texts_of(names: Iterable[str], guesses: Iterable[Guess], rows: pl.DataFrame)
 
 def _texts(source: Source, rows: pl.DataFrame) -> pl.Series:
     match source:
-        case Join(join=columns, by=between):
+        case Join(by=between):
             return rows.select(
-                pl.concat_str(columns, separator=between, ignore_nulls=True).alias("")
+                pl.concat_str([*columns_named(source)], separator=between, ignore_nulls=True).alias(
+                    ""
+                )
             ).to_series()
         case str():
             return rows[source].alias("")
