@@ -174,7 +174,7 @@ def _as_text(values: pd.Series[float], unit: str | None = None) -> pl.Series:
 
 
 def _times(
-    numbers: np.ndarray[Any, np.dtype[np.float64]], unit: str, texts: pl.Series
+    numbers: np.ndarray[Any, np.dtype[np.floating[Any]]], unit: str, texts: pl.Series
 ) -> pl.Series:
     """Write days or seconds since 1960 as ISO 8601; what is no whole one within reach stays a number."""
     most = _LONGEST_AGO_DAYS * (86_400 if unit == "s" else 1)
