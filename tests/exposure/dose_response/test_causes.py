@@ -1,6 +1,7 @@
 """How E2 comes about: the causes add up, and are those that the results were made by."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -74,26 +75,76 @@ def test_a_man_who_fell_with_the_drug_fell_by_the_drug():
     assert (table["anastrozole"] / fall).median() == pytest.approx(1, abs=0.1)
 
 
+FELL_ON = 600
+LOW_SINCE = tuple((when, 30.0 if when < FELL_ON else 12.0) for when in range(405, 800, 40))
+NOW = (AS_OF - day(0)).days
+
+
+class Smoothed(NamedTuple):
+    """What a man's own parts are expected to be at his draws, and on the day (last), by ordinary regression."""
+
+    level: np.ndarray
+    movement: np.ndarray
+
+
+def smoothed(
+    found: DoseResponseResult, draws: tuple[tuple[int, float], ...], steps_on: int = 10_000
+) -> Smoothed:
+    """Return E(own part | draws) = Cov(part, log E2) Cov(log E2)^-1 (log E2 - expected), of exact MS draws on 1 mg."""
+    population = found.response.model.population
+    spreads = population.spreads
+    days = np.array([when for when, _ in draws] + [NOW], dtype=float)
+    # His covariates are those of all: the same patients, no testosterone, no measured weight.
+    covariates = predict.usual_covariates(found.own_levels.filter(pl.col("patient_id") == "p03"))
+    expected = (covariates @ population.coefficients)[0] + population.effect(np.ones(1)).log_ratio
+    stepped = days >= steps_on
+    level = np.full((len(days), len(days)), spreads.of_effects[0, 0])
+    level += np.exp(2 * spreads.log_sd_jump) * np.outer(stepped, stepped)
+    apart = np.abs(days[:, None] - days) / np.exp(spreads.log_days_movement)
+    movement = np.exp(2 * spreads.log_sd_movement) * np.exp(-apart)
+    shared = spreads.of_effects
+    of_log_e2 = level + movement + 2 * shared[0, 1] + shared[1, 1]
+    drawn = slice(len(draws))
+    readings = of_log_e2[drawn, drawn] + population.assays.sd_ms**2 * np.eye(len(draws))
+    away = np.linalg.solve(readings, np.log([e2 for _, e2 in draws]) - expected)
+    # The level falls together with the response, the movement with nothing.
+    return Smoothed((level[:, drawn] + shared[0, 1]) @ away, movement[:, drawn] @ away)
+
+
+def since_best_year(part: np.ndarray, his: dict[str, object]) -> float:
+    days = np.array([when for when, _ in LOW_SINCE])
+    first, last = ((his[name] - day(0)).days for name in ("reference_from", "reference_until"))
+    return float(part[-1] - part[:-1][(first <= days) & (days <= last)].mean())
+
+
 def test_a_fall_at_one_dose_is_movement():
-    results = tuple((when, 30.0 if when < 600 else 12.0) for when in range(405, 800, 40))
-    found = of(with_results(p03=results))
+    found = of(with_results(p03=LOW_SINCE))
 
     his = man(found, "p03")
+    expected = smoothed(with_results(p03=LOW_SINCE), LOW_SINCE)
     assert his["reference_from"] == day(405)
     assert his["anastrozole"] == pytest.approx(0, abs=1e-12)
-    assert his["own_level"] == 0
+    assert his["own_level"] == pytest.approx(0, abs=1e-12)
     assert his["movement"] == pytest.approx(his["log_e2"] - his["reference_log_e2"])
-    assert his["movement"] < -0.3
+    assert his["movement"] == pytest.approx(since_best_year(expected.movement, his), abs=1e-9)
 
 
 def test_a_step_at_a_change_of_testosterone_is_testosterone():
-    results = tuple((when, 30.0 if when < 600 else 15.0) for when in range(405, 800, 40))
-    changes = pl.DataFrame({"patient_id": ["p03"], "changed_on": [day(600)]})
-    found, stepped = with_results(p03=results), with_results(p03=results, changes=changes)
+    changes = pl.DataFrame({"patient_id": ["p03"], "changed_on": [day(FELL_ON)]})
+    stepped = with_results(p03=LOW_SINCE, changes=changes)
 
-    without, with_change = man(of(found), "p03"), man(of(stepped, changes), "p03")
+    without, with_change = (
+        man(of(with_results(p03=LOW_SINCE)), "p03"),
+        man(of(stepped, changes), "p03"),
+    )
+    expected = smoothed(stepped, LOW_SINCE, FELL_ON)
     assert without["testosterone"] == pytest.approx(0, abs=1e-12)
-    assert with_change["testosterone"] < -0.1
+    assert with_change["testosterone"] == pytest.approx(
+        since_best_year(expected.level, with_change), abs=1e-9
+    )
+    assert with_change["movement"] == pytest.approx(
+        since_best_year(expected.movement, with_change), abs=1e-9
+    )
     assert without["movement"] < with_change["movement"] < 0
 
 

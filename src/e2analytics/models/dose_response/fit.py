@@ -87,10 +87,12 @@ PRIORS: Final[Mapping[str, Prior]] = {
     "log_sd_response": Prior(
         float(np.log(0.22)), 0.5, "0.22 (0.08-0.60): no source; a house assumption"
     ),
+    # So wide that it lets movement vanish: a tighter one kept it near 0.03 where nobody moves, and the intervals of
+    # men with many draws too wide.
     "log_sd_movement": Prior(
         float(np.log(0.1)),
-        1.0,
-        "0.10 (0.01-0.71): CV within men 14 % over ten weeks, the assay and the swing of days in it (Guldhaug et al.), "
+        3.0,
+        "0.10 (0.0003-36): CV within men 14 % over ten weeks, the assay and the swing of days in it (Guldhaug et al.), "
         "and reference change limit 38 % (Ahokoski et al., Clin Chem Lab Med 1998;36:485); over years: none found",
     ),
     # What is forgotten from one draw to the next cannot be told from the scatter of one draw.
