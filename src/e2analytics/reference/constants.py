@@ -71,4 +71,14 @@ BMD_LEVEL_THAT_MATTERS: Final = Cited(
     0.03, "g/cm2", "our own rule: about a quarter of a young-adult SD of the femoral neck", "low"
 )
 
+BODY_FAT_PER_BMI: Final = Cited(
+    1.2,
+    "percentage points per kg/m2",
+    "Deurenberg et al., Br J Nutr 1991;65:105 (adults: 1.20 BMI + 0.23 age - 10.8 in men - 5.4)",
+    "medium",
+)
+BODY_FAT_CHANGE: Final = Cited(
+    5.0, "percentage points", "our own rule: a smaller change on one scanner is its noise", "low"
+)
+
 DAYS_PER_YEAR: Final = 365.25

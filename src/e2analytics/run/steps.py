@@ -147,6 +147,7 @@ def respond_to_dose(
     data: PatientData, before: Snapshot, frozen: FrozenModel | None, run: Run
 ) -> DoseResponseResult:
     """Estimate each man's own E2: of all men with a new model, of those with new draws with a frozen one."""
+    from e2analytics.exposure import body_mass_index
     from e2analytics.exposure.dose_response import fit as dose_response
     from e2analytics.exposure.dose_response.tables import TABLES
 
@@ -158,7 +159,7 @@ def respond_to_dose(
     return dose_response.estimate(
         data.draws,
         data.patients,
-        data.labs,
+        body_mass_index.with_body_fat(data.labs, data.patients, data.dxa),
         data.episodes,
         find_changes(data.medications),
         as_of=run.as_of,
