@@ -331,3 +331,16 @@ def test_a_rough_fit_lies_near_the_exact_one():
     assert rough.log_likelihood == pytest.approx(exact.log_likelihood, abs=2)
     # Nothing moves here, so that the data say next to nothing of how.
     np.testing.assert_allclose(rough.standard_error[STILL], exact.standard_error[STILL], rtol=0.5)
+
+
+def test_of_many_men_a_sample_says_how_the_top_bends_and_touches_no_estimate(monkeypatch):
+    draws = simulate(CohortDesign(n_men=900, seed=10, drift_sd=0.25, step_share=0.2)).draws
+    of_all = fit(draws, COVARIATES)
+    monkeypatch.setattr(dose_response, "_MEN_FOR_CURVATURE", 450)
+
+    of_sample = fit(draws, COVARIATES)
+
+    np.testing.assert_allclose(of_sample.vector, of_all.vector, atol=1e-5)
+    assert not np.array_equal(of_sample.covariance, of_all.covariance)
+    # Half of 900 men; half of 40,000 says it seven times as closely.
+    np.testing.assert_allclose(of_sample.standard_error, of_all.standard_error, rtol=0.3)

@@ -70,9 +70,10 @@ def inliers(response: DoseResponse, draws: Draws) -> Flags:
     A man's last draw stays: nothing later contradicts it, and it may be the danger itself. His draws
     stand in the order of time.
     """
-    kept = np.ones(len(draws.man), bool)
+    kept, doubted = np.ones(len(draws.man), bool), np.ones(draws.n_men, bool)
     for _ in range(_ROUNDS):
-        rows = np.flatnonzero(kept)
+        # Only where a draw was left out do the others say something new.
+        rows = np.flatnonzero(kept & doubted[draws.man])
         left = draws.take(rows)
         away = np.abs(z_scores(response, left))
         farthest, last = np.zeros(draws.n_men), np.zeros(draws.n_men, np.int64)
@@ -84,4 +85,6 @@ def inliers(response: DoseResponse, draws: Draws) -> Flags:
         if not odd.any():
             break
         kept[rows[odd]] = False
+        doubted = np.zeros(draws.n_men, bool)
+        doubted[left.man[odd]] = True
     return kept
