@@ -22,11 +22,16 @@ def orders(*rows: tuple[str, int, int | None, float | None]) -> pl.DataFrame:
                 "started_on": day(start),
                 "stopped_on": day(stop),
                 "weekly_dose_mg": mg,
+                "weekdays": None,
                 "source_file": "f",
                 "source_line": line,
                 "source_order": 0,
             }
             for line, (drug, start, stop, mg) in enumerate(rows, start=2)
         ],
-        schema_overrides={"stopped_on": pl.Date, "weekly_dose_mg": pl.Float64},
+        schema_overrides={
+            "stopped_on": pl.Date,
+            "weekly_dose_mg": pl.Float64,
+            "weekdays": pl.String,
+        },
     )

@@ -51,10 +51,10 @@ def spells(*rows: tuple[str, int, int | None, float | None]) -> list[tuple[objec
             [("anastrozole", 0, None, 1.0), ("anastrozole", 30, None, 0.0)],
             [("anastrozole", 0, 30, 1.0, False)],
         ),
-        # Two orders of one day: the later row counts, and nobody knows whether both are taken.
+        # Two orders of one day: nobody knows whether both are taken.
         (
             [("anastrozole", 0, None, 1.0), ("anastrozole", 0, None, 2.0)],
-            [("anastrozole", 0, None, 2.0, True)],
+            [("anastrozole", 0, None, None, True)],
         ),
         # The same order by two systems.
         (
@@ -64,7 +64,7 @@ def spells(*rows: tuple[str, int, int | None, float | None]) -> list[tuple[objec
         # Of two orders of one day the one that was ended does not end the other.
         (
             [("anastrozole", 0, None, 7.0), ("anastrozole", 0, 60, 1.0)],
-            [("anastrozole", 0, None, 7.0, True)],
+            [("anastrozole", 0, 60, None, True), ("anastrozole", 60, None, 7.0, False)],
         ),
         # An unknown dose is never the same as another unknown dose.
         (

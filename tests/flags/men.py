@@ -32,6 +32,7 @@ def order(**changes: Any) -> dict[str, Any]:
         "dose_mg": 0.5,
         "doses_per_week": 2.0,
         "weekly_dose_mg": 1.0,
+        "weekdays": None,
         "source_file": "orders",
         "source_line": 2,
         "source_order": 0,
@@ -128,7 +129,11 @@ def known_of(
     doses = ("weekly_dose_mg", "dose_mg", "doses_per_week")
     medications = pl.DataFrame(
         orders if orders is not None else [order()],
-        schema_overrides={"stopped_on": pl.Date, **dict.fromkeys(doses, pl.Float64)},
+        schema_overrides={
+            "stopped_on": pl.Date,
+            "weekdays": pl.String,
+            **dict.fromkeys(doses, pl.Float64),
+        },
     )
     episodes = find_episodes(medications)
     given = [draw()] if draws is None else draws

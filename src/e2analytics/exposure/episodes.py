@@ -14,20 +14,33 @@ from typing import Final
 
 import polars as pl
 
+from e2analytics.exposure.concurrent_orders import side_by_side
 from e2analytics.reference import constants
 from e2analytics.reference.names import ANASTROZOLE, AROMATASE_INHIBITOR
 
 _NEVER: Final = pl.date(9999, 12, 31)
 _DAYS_OF_A_PIECE: Final = 91
+_SPELL: Final = (
+    "patient_id",
+    "drug",
+    "started_on",
+    "ended_on",
+    "weekly_dose_mg",
+    "overlap",
+    "ordered_on",
+    "source_file",
+    "source_line",
+)
 
 
 def find_episodes(medications: pl.DataFrame) -> pl.DataFrame:
     """Return the episodes of aromatase inhibitors: spells of one drug at one dose.
 
     An order is in force from its start until it is stopped or a later order of the same drug replaces
-    it; ``overlap`` marks one that was replaced before it was stopped. Of two orders of one day the longer
-    one counts, else the later row; where their doses differ it is marked, too. A renewal at the same dose,
-    at most a few days late, continues the episode, whose ``ordered_on`` is that of its last order.
+    it; ``overlap`` marks one that was replaced before it was stopped. Two orders of one day at different
+    doses, and orders that name their days of the week, may be taken side by side: ``concurrent_orders`` adds
+    them up, or leaves their dose unknown. A renewal at the same dose, at most a few days late, continues the
+    episode, whose ``ordered_on`` is that of its last order.
 
     Parameters
     ----------
@@ -41,19 +54,32 @@ def find_episodes(medications: pl.DataFrame) -> pl.DataFrame:
         # Stopped on its first day, an order was never in force and replaces nothing.
         & pl.col("stopped_on").ne_missing(pl.col("started_on"))
     ).sort(*of_one_day, lasts, "source_order", "source_line")
-    next_start = pl.col("started_on").shift(-1).over("patient_id", "drug")
-    replaced_early = (pl.col("stopped_on") > next_start).fill_null(False)
     doses_differ = pl.col("weekly_dose_mg").n_unique().over(of_one_day) > 1
-    in_force = orders.with_columns(
-        ended_on=pl.min_horizontal("stopped_on", next_start),
-        overlap=replaced_early | doses_differ,
-    ).filter(
-        # Two orders of one day: the last of them replaces the others before they were ever in force.
-        pl.col("ended_on").is_null() | (pl.col("ended_on") > pl.col("started_on")),
-        # A dose of 0 mg holds the drug: it ends the spell before it and is none itself.
-        pl.col("weekly_dose_mg").ne_missing(pl.lit(0.0)),
+    concurrent = (doses_differ | pl.col("weekdays").is_not_null()).any().over("patient_id", "drug")
+    spells = pl.concat(
+        [
+            _replaced_in_turn(orders.filter(~concurrent)),
+            side_by_side(orders.filter(concurrent)),
+        ],
+        how="diagonal",
     )
-    return _merge_renewals(in_force)
+    # A dose of 0 mg holds the drug: it ends the spell before it and is none itself.
+    in_force = spells.filter(pl.col("weekly_dose_mg").ne_missing(pl.lit(0.0)))
+    return _merge_renewals(in_force.sort("patient_id", "drug", "started_on"))
+
+
+def _replaced_in_turn(orders: pl.DataFrame) -> pl.DataFrame:
+    next_start = pl.col("started_on").shift(-1).over("patient_id", "drug")
+    return (
+        orders.with_columns(
+            ended_on=pl.min_horizontal("stopped_on", next_start),
+            overlap=(pl.col("stopped_on") > next_start).fill_null(False),
+            ordered_on="started_on",
+        )
+        # Two orders of one day: the last of them replaces the others before they were ever in force.
+        .filter(pl.col("ended_on").is_null() | (pl.col("ended_on") > pl.col("started_on")))
+        .select(*_SPELL)
+    )
 
 
 def _merge_renewals(orders: pl.DataFrame) -> pl.DataFrame:
@@ -69,7 +95,7 @@ def _merge_renewals(orders: pl.DataFrame) -> pl.DataFrame:
             pl.col("started_on").first(),
             pl.col("ended_on", "weekly_dose_mg", "source_file", "source_line").last(),
             pl.col("overlap").any(),
-            ordered_on=pl.col("started_on").last(),
+            pl.col("ordered_on").last(),
         )
         .drop("spell")
     )

@@ -98,13 +98,14 @@ ORDERS = pl.DataFrame(
             "started_on": day(STARTS - 20),
             "stopped_on": None,
             "weekly_dose_mg": 1.0,
+            "weekdays": None,
             "source_file": "f",
             "source_line": man,
             "source_order": 0,
         }
         for man in range(1, N_MEN, 2)
     ],
-    schema_overrides={"stopped_on": pl.Date},
+    schema_overrides={"stopped_on": pl.Date, "weekdays": pl.String},
 )
 PATIENTS = pl.DataFrame(
     {
