@@ -327,6 +327,21 @@ def test_a_man_who_fell_for_another_cause_than_the_drug_is_flagged(drifting: Mon
     assert {"e2_fell", "ms_results_below_limit"} <= said(man)
 
 
+def test_lost_weight_is_named_beside_the_fall(drifting: Months):
+    his = found(drifting.september, "lost 35 kg")
+    other = found(drifting.september, "testosterone halved in April")
+
+    causes = drifting.september.tables["causes"]
+    weight = causes.filter(pl.col("patient_id") == his["patient_id"], pl.col("cause") == "weight")
+    assert weight["log_ratio"].item() < -0.05
+    words = explained(drifting.september, his)
+    assert (
+        "His body fat fell by 14 percentage points between the scans of 2025-05-01 and 2026-07-01"
+        in words
+    )
+    assert "body fat" not in explained(drifting.september, other)
+
+
 def test_a_result_before_the_drug_is_not_the_drugs(drifting: Months):
     man = found(drifting.september, "6.5 before any of it")
 

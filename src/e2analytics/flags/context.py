@@ -36,7 +36,7 @@ def context(data: PatientData, exposures: pl.DataFrame, cohort: pl.DataFrame) ->
     findings = [
         _testosterone(labs),
         _ratio(labs, of_cohort(data.draws)),
-        _body_fat(of_cohort(data.dxa)),
+        body_fat(of_cohort(data.dxa)),
         *(_last_result(labs, analyte, *names) for analyte, names in _LAST.items()),
         _bone_class(of_cohort(data.densitometry)),
         _bone_trend(of_cohort(exposures)),
@@ -96,7 +96,7 @@ def _ratio(labs: pl.DataFrame, draws: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _body_fat(dxa: pl.DataFrame) -> pl.DataFrame:
+def body_fat(dxa: pl.DataFrame) -> pl.DataFrame:
     """Return the last body fat, and its change since the scan before it on the same scanner."""
     scans = (
         dxa.drop_nulls("body_fat_pct")

@@ -17,6 +17,7 @@ import polars as pl
 from e2analytics.flags import results
 from e2analytics.flags import rules as flag_rules
 from e2analytics.flags.cohort import last_pairs, last_scans, present_men
+from e2analytics.flags.context import body_fat
 from e2analytics.flags.criteria import Criteria
 from e2analytics.flags.explanation import ASSAYS, Row, changes, drug_state, paragraph
 from e2analytics.flags.rules import FlagRules, Tier
@@ -47,9 +48,10 @@ def evidence(
 ) -> pl.DataFrame:
     """Return the evidence for each flagged man."""
     flagged = cohort.filter(pl.col("tier") != "none")
-    men = flagged.join(_clearing(estimates.e2, criteria), on="patient_id", how="left").sort(
-        "patient_id"
-    )
+    scans = data.dxa.with_columns(pl.col("patient_id").cast(pl.String))
+    men = flagged.sort("patient_id")
+    for more in (_clearing(estimates.e2, criteria), body_fat(scans)):
+        men = men.join(more, on="patient_id", how="left", maintain_order="left")
     pieces = _Pieces(data, estimates, men, projections, causes, criteria)
     rows = [
         {"patient_id": man["patient_id"], "as_of": man["as_of"], "position": position, **piece}

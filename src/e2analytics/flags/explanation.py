@@ -17,6 +17,7 @@ from e2analytics.flags import rules as flag_rules
 from e2analytics.flags.causes import in_words
 from e2analytics.flags.criteria import Criteria
 from e2analytics.flags.results import CONSECUTIVE
+from e2analytics.reference import constants
 
 _SEPARATOR: Final = "; "
 ASSAYS: Final = {"ms": "mass spectrometry", "ia": "immunoassay", "unknown": "an unknown assay"}
@@ -63,6 +64,7 @@ def paragraph(
         _changed(man, reasons),
         _chances(man, criteria),
         in_words(causes),
+        _lost_fat(man, causes),
         *(words for words, _ in changing),
         *_at_half_the_dose(man, projections),
     ]
@@ -133,6 +135,22 @@ def _result_below_red_line(man: Row, reasons: Sequence[str], draws: Sequence[Row
     return (
         f"{'Was below' if was else 'Below'} the red line: {_measured(last['value_low'], last['value_high'])} pg/mL by "
         f"mass spectrometry on {last['collected_on']}, {drug_state(last)}."
+    )
+
+
+def _lost_fat(man: Row, causes: Sequence[Row]) -> str:
+    """Say that a man lost body fat since the reference: his own E2 may follow it more closely than other men's."""
+    change = man["body_fat_change_points"]
+    if not causes or causes[0]["share"] is None or change is None:
+        return ""
+    since_reference = (
+        causes[0]["reference_until"] is None or man["body_fat_on"] > causes[0]["reference_until"]
+    )
+    if not since_reference or change > -constants.BODY_FAT_CHANGE.value:
+        return ""
+    return (
+        f"His body fat fell by {-change:.0f} percentage points between the scans of {man['body_fat_since_on']} and "
+        f"{man['body_fat_on']}: less fat makes less E2."
     )
 
 
