@@ -1,6 +1,7 @@
 """A store with one published run, and what tests ask of it."""
 
 import json
+import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -30,11 +31,18 @@ def publish(store: Store, outputs: Outputs, as_of: date = AS_OF) -> dict[str, ob
         )
 
 
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory, outputs: Outputs) -> Path:
+    """A store with one run, not to be written to."""
+    folder = tmp_path_factory.mktemp("published") / "store"
+    publish(Store(str(folder)), outputs)
+    return folder
+
+
 @pytest.fixture
-def store(tmp_path: Path, outputs: Outputs) -> Store:
-    made = Store(str(tmp_path / "store"))
-    publish(made, outputs)
-    return made
+def store(tmp_path: Path, published: Path) -> Store:
+    shutil.copytree(published, tmp_path / "store")
+    return Store(str(tmp_path / "store"))
 
 
 def versions(store: Store) -> dict[str, int]:

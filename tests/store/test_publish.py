@@ -97,9 +97,10 @@ def test_a_killed_run_leaves_the_last_published_state(
     )
     # The lock went with its process, and the next run puts the leftovers back.
     publish(store, outputs)
+    after = store.snapshot()
     for name, frame in before.tables.items():
         if name != "runs":
-            assert_frame_equal(store.snapshot().tables[name], frame, check_row_order=False)
+            assert_frame_equal(after.tables[name], frame, check_row_order=False)
 
 
 def test_a_row_read_again_in_another_month_stands_once(store: Store, outputs: Outputs):

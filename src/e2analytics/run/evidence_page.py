@@ -221,10 +221,8 @@ def _packages_that_name(names: Iterable[str]) -> dict[str, list[str]]:
         place = file.relative_to(root).parts[0].removesuffix(".py")
         if place not in ("reference", "run"):
             texts[place] += file.read_text(encoding="utf-8")
-    return {
-        name: sorted(place for place, text in texts.items() if re.search(rf"\b{name}\b", text))
-        for name in names
-    }
+    words = {place: set(re.findall(r"\w+", text)) for place, text in texts.items()}
+    return {name: sorted(place for place in words if name in words[place]) for name in names}
 
 
 def _section(title: str, table: str, body: str) -> str:
