@@ -302,6 +302,10 @@ class Settings(BaseSettings):
 
     timezone: str = Field("UTC", description="Of times that a file gives without an offset.")
     feeds_folder: Path | None = Field(None, description="More feed descriptions, *.yaml.")
+    side_files: tuple[str, ...] = Field(
+        (),
+        description="Patterns of names, such as cover-letter*.pdf, of files in drops that are no data.",
+    )
     identities_settled: tuple[str, ...] = Field(
         (),
         description="Pseudonyms of patients with two dates of birth or sexes whose newest row is right.",

@@ -183,7 +183,7 @@ def test_a_near_miss_names_the_columns_or_the_name_that_are_missing(tmp_path: Pa
     first, second = looked(misnamed, without_code).files
 
     assert first.nearest == ("canonical (labs): its name is not like labs*.csv",)
-    assert second.nearest == ("labcorp_like (labs): it lacks the columns Result Code",)
+    assert second.nearest == ("labcorp_like (labs): `Result Code` is missing",)
     assert "No feed describes it" in shown(looked(misnamed))
 
 

@@ -17,7 +17,7 @@ from rich.padding import Padding
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from e2analytics.cli.terminal import err
+from e2analytics.cli.terminal import err, printable
 from e2analytics.errors import RefusedFileError, UnreadableError
 from e2analytics.feeds import formats
 from e2analytics.feeds.description import Age, Column, Constant, FirstOf, Join, Source
@@ -48,7 +48,7 @@ def reading_bar() -> Iterator[Callable[[str], None]]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True) as bars:
         bar = bars.add_task("Reading")
-        yield lambda message: bars.update(bar, description=_printable(message))
+        yield lambda message: bars.update(bar, description=printable(message))
 
 
 def show(inspection: Inspection, console: Console, draft_file: Path | None = None) -> None:
@@ -109,13 +109,18 @@ _ShownMapping = tuple[int, frozenset[str]]
 
 def _show_file(file: InspectedFile, console: Console, shown: set[_ShownMapping]) -> None:
     console.print(f"\n{_name(file.path)}")
+    if file.no_data is not None:
+        console.print(f"  A run passes it over as no data: {file.no_data}.")
+        return
     if file.feed is not None:
         console.print(f"  Feed: {file.feed.feed} ({file.feed.description})")
-        console.print(f"  Why: {_printable(file.why)}.")
+        console.print(f"  Why: {printable(file.why)}.")
     elif file.refused is None:
-        console.print("  No feed describes it: a run would skip it and say so. See the draft.")
+        console.print(
+            "  No feed describes it: a run would read nothing of it and be incomplete (exit 11). See the draft."
+        )
     for sentence in file.nearest:
-        console.print(f"  Not {_printable(sentence)}.")
+        console.print(f"  Not {printable(sentence)}.")
     for mapped in file.mapped:
         this = id(mapped.kind), mapped.absent
         _show_mapping(mapped, console, is_shown=this in shown and mapped.first_rows is None)
@@ -134,7 +139,7 @@ def _show_file(file: InspectedFile, console: Console, shown: set[_ShownMapping])
     if not file.fates.is_empty():
         _show_rows(file, console)
     if file.unused:
-        console.print(f"  Nothing uses: {', '.join(map(_printable, file.unused))}.")
+        console.print(f"  Nothing uses: {', '.join(map(printable, file.unused))}.")
 
 
 def _refusal(refused: UnreadableError) -> str:
@@ -149,7 +154,7 @@ def _refusal(refused: UnreadableError) -> str:
 
 def _show_mapping(mapped: Mapped, console: Console, *, is_shown: bool) -> None:
     kind = mapped.kind
-    record = "" if kind.record == "*" else f" from {_printable(kind.record)}"
+    record = "" if kind.record == "*" else f" from {printable(kind.record)}"
     if kind.set_apart is not None:
         console.print(f"  Rows{record} are set apart: {kind.set_apart}.")
         return
@@ -179,7 +184,7 @@ def _show_mapping(mapped: Mapped, console: Console, *, is_shown: bool) -> None:
 
 def _in_words(source: Source, absent: frozenset[str]) -> str:
     def named(column: str) -> str:
-        return _printable(column) + " (not in the file)" * (column in absent)
+        return printable(column) + " (not in the file)" * (column in absent)
 
     match source:
         case str():
@@ -201,7 +206,7 @@ def _in_words(source: Source, absent: frozenset[str]) -> str:
 def _codes(values: dict[str, str] | None, otherwise: str | None) -> str:
     if values is None:
         return ""
-    known = [f"{_printable(text)} = {code}" for text, code in values.items()]
+    known = [f"{printable(text)} = {code}" for text, code in values.items()]
     more = [f"{len(known) - _CODES_SHOWN} more"] * (len(known) > _CODES_SHOWN)
     rest = [f"others = {otherwise}"] * (otherwise is not None)
     return f": {', '.join([*known[:_CODES_SHOWN], *more, *rest])}"
@@ -212,7 +217,7 @@ def _first_rows(rows: pl.DataFrame) -> Table:
     filled = rows.select(each for each in rows if each.name != "source_line" and each.count())
     table = _table("", *(f"line {line}" for line in rows["source_line"]))
     for column in filled:
-        table.add_row(column.name, *(_printable(text or "") for text in column))
+        table.add_row(column.name, *(printable(text or "") for text in column))
     return table
 
 
@@ -237,7 +242,7 @@ def _show_rows(file: InspectedFile, console: Console) -> None:
         console.print("  Unrecognised values:")
         unrecognised = _table("rows", "column", "as written")
         for table, what, text, n_rows in file.unknown.rows():
-            unrecognised.add_row(f"{n_rows:,}", f"{what} of {table}", _printable(text))
+            unrecognised.add_row(f"{n_rows:,}", f"{what} of {table}", printable(text))
         console.print(_indented(unrecognised))
         if (file.unknown["text"] == RARE).any():
             console.print(f"  {_RARE_ARE_HIDDEN}")
@@ -284,8 +289,4 @@ def _indented(table: Table) -> Padding:
 
 
 def _name(path: Path) -> str:
-    return _printable(f"{path}")
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "�" for letter in text)
+    return printable(f"{path}")

@@ -13,6 +13,7 @@ from typing import Final
 
 import typer
 
+from e2analytics.cli.terminal import print_on_any_terminal
 from e2analytics.errors import E2AnalyticsError, UnforeseenError, is_stop
 
 # In the order of ``--help``.
@@ -56,6 +57,7 @@ for _name in VERBS:
 
 def main() -> None:
     """Run the command line, turning our own errors into exit codes."""
+    print_on_any_terminal()
     try:
         app(prog_name="e2analytics")
     except E2AnalyticsError as error:

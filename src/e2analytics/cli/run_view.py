@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from e2analytics.cli.terminal import err, out
+from e2analytics.cli.terminal import err, out, printable
 from e2analytics.cli.wording import by_site, news, tiers, with_interval
 from e2analytics.run.job import JobResult
 from e2analytics.tables.vocabulary import FATES
@@ -37,16 +38,34 @@ def print_done(done: JobResult, store: str) -> None:
 
 def _print_what_was_not_read(done: JobResult) -> None:
     for file in done.sources.files:
-        if file.refused:
-            err.print(f"REFUSED {file.path}: {file.refused}. Nothing of it was stored.")
+        if file.refused and not file.is_of_no_feed:
+            err.print(f"REFUSED {_name(file.path)}: {file.refused}. Nothing of it was stored.")
     unused = {file.path: file.unused for file in done.sources.files if file.unused}
     for path, names in unused.items():
-        err.print(f"Nothing uses these of {path}: {', '.join(names)}")
-    for path in done.sources.unmatched:
-        why = "it is a folder: a drop is flat" if path.is_dir() else "no feed describes it"
-        err.print(f"Not read, {why}: {path}")
-    if refused := done.outputs.counts["files_refused_now"]:
+        err.print(printable(f"Nothing uses these of {path}: {', '.join(names)}"))
+    for file in done.sources.files:
+        if file.refused and file.is_of_no_feed:
+            err.print(
+                f"NO FEED takes {_name(file.path)}: {printable(file.refused.detail)}. Nothing of it was read."
+            )
+    if done.sources.passed_over:
+        named = ", ".join(f"{file.path.name} ({file.kind})" for file in done.sources.passed_over)
+        err.print(f"Passed over, no data: {printable(named)}")
+    _print_what_to_do(done.outputs.counts)
+
+
+def _print_what_to_do(counts: Mapping[str, int]) -> None:
+    if refused := counts["files_refused_now"]:
         err.print(f"The run was published without {refused} file(s): mend them and run again.")
+    if unmatched := counts["files_unmatched"]:
+        err.print(
+            f"The run was published without {unmatched} file(s) of no feed: e2analytics inspect FILE drafts "
+            "a description; name what is no data in side_files of the configuration."
+        )
+
+
+def _name(path: Path) -> str:
+    return printable(f"{path}")
 
 
 def _files(counts: Mapping[str, int]) -> str:

@@ -9,8 +9,9 @@ import polars as pl
 from rich.table import Column, Table
 
 from e2analytics.cli.limits_view import print_limit_in_use
-from e2analytics.cli.terminal import out
+from e2analytics.cli.terminal import out, printable
 from e2analytics.cli.wording import news, tiers
+from e2analytics.ingest.source_file import NO_FEED
 from e2analytics.settings import Settings
 from e2analytics.store.store import Store
 from e2analytics.tables.registry import EVENT_DATE
@@ -20,6 +21,7 @@ def print_status(store: Store, published: dict[str, Any], settings: Settings) ->
     """Show the last runs, the rows of every table, the limit in use and the open flags."""
     out.print(_runs(store))
     out.print(_rows(store, published))
+    _print_files_not_read(store, published)
     print_limit_in_use(store, published, settings)
     out.print(f"Flagged men: {tiers(store.table('flags', published))}.")
     _print_news(store, published)
@@ -51,8 +53,16 @@ def _runs(store: Store) -> Table:
     return table
 
 
+def _print_files_not_read(store: Store, published: dict[str, Any]) -> None:
+    open_ = store.table("quarantine", published).filter(
+        (pl.col("state") == "open") & pl.col("source_line").is_null()
+    )
+    for row in open_.sort("source_file").iter_rows(named=True):
+        out.print(f"Not read: {row['source_file']} ({row['rule']}). {printable(row['advice'])}")
+
+
 def _rows(store: Store, published: dict[str, Any]) -> Table:
-    files = store.table("files", published)
+    files = store.table("files", published).filter(pl.col("feed") != NO_FEED)
     feed_name = Column("feed", overflow="fold")  # eighty letters are narrow, and a name is copied
     listing = Table(
         feed_name, "table", "files", "accepted", "not accepted", "newest event", title="Rows"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from difflib import SequenceMatcher
 from typing import Final
 
 from e2analytics.errors import RefusedFileError
@@ -10,6 +12,8 @@ from e2analytics.errors import RefusedFileError
 MOST_COLUMNS: Final = 10_000
 """A file with more columns is not an export of a table."""
 
+_ALIKE: Final = 0.6
+"""Least likeness of two names (Ratcliff and Obershelp) to be one name written otherwise; our own choice."""
 _OURS: Final = frozenset({"source_line", "source_part", "short_line"})
 
 
@@ -36,3 +40,27 @@ def named(written: Iterable[str | None]) -> list[str]:
     if len(set(names)) < len(names):
         raise RefusedFileError("duplicate_column", "two columns of the header have the same name")
     return names
+
+
+def differences(missing: Iterable[str], others: Iterable[str]) -> str:
+    """Say which columns are missing, each with the one of ``others`` that is called most like it.
+
+    >>> differences(["Chart No", "Fasting"], ["Chart Number", "Comment"])
+    '`Chart No` is missing, `Chart Number` is there; `Fasting` is missing'
+    """
+    left = list(dict.fromkeys(others))
+    said = []
+    for name in dict.fromkeys(missing):
+        alike = max(left, key=lambda other: likeness(name, other), default="")
+        if likeness(name, alike) < _ALIKE:
+            said.append(f"`{name}` is missing")
+        else:
+            left.remove(alike)
+            said.append(f"`{name}` is missing, `{alike}` is there")
+    return "; ".join(said)
+
+
+def likeness(name: str, other: str) -> float:
+    """Return how alike two names are, from 0 to 1, whatever their case and punctuation."""
+    one, two = (re.sub(r"[\W_]+", " ", each).strip().casefold() for each in (name, other))
+    return SequenceMatcher(None, one, two, autojunk=False).ratio() if one and two else 0.0

@@ -6,7 +6,8 @@ Out   :class:`Match` for every file that a feed describes; the others as they ar
 A file is recognised by its name and, where a description gives a signature, by the columns of its
 header. A file that needs its header to be recognised, and is too damaged to show it, is refused under the
 first feed that has files of its kind: as an unmatched file it would be lost. Folders inside the folder are
-reported and not read, and nothing outside it is read.
+no files of it, and nothing outside it is read. A file that is neither data of a feed nor a side file
+(``side_files``) breaks the contract with its supplier.
 """
 
 from __future__ import annotations
@@ -21,11 +22,9 @@ from e2analytics.errors import RefusedFileError, UnreadableError
 from e2analytics.feeds import formats
 from e2analytics.feeds.description import Feed, FileDescription
 from e2analytics.feeds.reader import FormatOptions
+from e2analytics.feeds.side_files import kind_of
 from e2analytics.reference import row_rules
 from e2analytics.reference.simulation_marker import MARKER_NAME, TRUTH_NAME
-
-_NO_DATA = (".", "readme")
-"""Beginnings of the names of files that are no data: hidden ones, and a README."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,31 @@ class Match:
     kinds: tuple[FileDescription, ...]
 
 
-def files(folder: Path) -> list[Path]:
-    """Return the entries of a drop that are meant to be data, by name.
+@dataclass(frozen=True)
+class Entries:
+    """What a drop holds.
+
+    Attributes
+    ----------
+    data
+        Entries that are, or may be, data, by name.
+    passed_over
+        The others, and what each is.
+    """
+
+    data: list[Path]
+    passed_over: dict[Path, str]
+
+
+def entries(folder: Path, side_files: Sequence[str] = ()) -> Entries:
+    """Return the entries of a drop.
+
+    Parameters
+    ----------
+    folder
+        The drop.
+    side_files
+        Patterns of names that the clinic knows to be no data.
 
     Raises
     ------
@@ -46,18 +68,21 @@ def files(folder: Path) -> list[Path]:
         If the folder cannot be read.
     """
     try:
-        entries = sorted(folder.iterdir(), key=lambda path: path.name)
+        every = sorted(folder.iterdir(), key=lambda path: path.name)
     except OSError as error:
         raise UnreadableError(
             f"The drop {folder} cannot be read ({error.strerror}). Give the folder of suppliers' files."
         ) from None
-    simulated = any(path.name == MARKER_NAME for path in entries)
-    no_data = (MARKER_NAME, TRUTH_NAME) if simulated else ()
-    return [
-        path
-        for path in entries
-        if path.name not in no_data and not path.name.lower().startswith(_NO_DATA)
-    ]
+    simulated = any(path.name == MARKER_NAME for path in every)
+    of_simulator = (MARKER_NAME, TRUTH_NAME) if simulated else ()
+    kinds = {
+        path: "of the simulator" if path.name in of_simulator else kind_of(path, side_files)
+        for path in every
+    }
+    return Entries(
+        [path for path, kind in kinds.items() if kind is None],
+        {path: kind for path, kind in kinds.items() if kind is not None},
+    )
 
 
 def check_place(path: Path, folder: Path) -> None:

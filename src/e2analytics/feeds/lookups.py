@@ -65,7 +65,9 @@ _KEY = "looked up by"
 
 def _companions_of(folder: Path, lookup: Lookup) -> list[Path]:
     return [
-        path for path in drop.files(folder) if lookup.is_companion(path.name) and path.is_file()
+        path
+        for path in drop.entries(folder).data
+        if lookup.is_companion(path.name) and path.is_file()
     ]
 
 

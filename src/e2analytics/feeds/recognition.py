@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from e2analytics.feeds import formats
+from e2analytics.feeds.columns import differences
 from e2analytics.feeds.description import Feed, FileDescription
 from e2analytics.feeds.drop import Match
+from e2analytics.feeds.reader import FormatOptions
 
 NEAREST: Final = 3
 """Near misses that are reported."""
@@ -36,15 +38,61 @@ class _Miss(NamedTuple):
     sentence: str
 
 
+_HEADER_LINES: Final = range(1, 11)
+_DELIMITERS: Final = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+
+
 def nearest(feeds: Sequence[Feed], path: Path, match: Match | None) -> tuple[str, ...]:
     """Say which other feeds describe a file like this one, and what it lacks to be theirs."""
     others = [feed for feed in feeds if match is None or feed.feed != match.feed.feed]
     headers = {each: formats.header(path, each) for each in {feed.format for feed in others}}
-    misses = sorted(
-        (miss for feed in others for miss in _misses(feed, path, headers[feed.format])),
-        key=lambda miss: (miss.n_missing, -miss.n_there),
-    )
+    misses = [miss for feed in others for miss in _misses(feed, path, headers[feed.format])]
+    if match is None and not misses:
+        misses = [*_written_otherwise(others, path), *_by_name(others, path, headers)]
+    misses.sort(key=lambda miss: (miss.n_missing, -miss.n_there))
     return tuple(dict.fromkeys(miss.sentence for miss in misses))[:NEAREST]
+
+
+def _written_otherwise(feeds: Sequence[Feed], path: Path) -> Iterator[_Miss]:
+    """Look for a known header on another line, or between other delimiters."""
+    headers: dict[FormatOptions, dict[str, list[str]]] = {}
+    for feed in feeds:
+        for options, how in _other_options(feed.format):
+            if options not in headers:
+                headers[options] = formats.header(path, options)
+            for miss in _misses(feed, path, headers[options]):
+                yield miss._replace(sentence=f"{miss.sentence}, and {how}")
+
+
+def _other_options(options: FormatOptions) -> Iterator[tuple[FormatOptions, str]]:
+    if not formats.of(options).has_header_line:
+        return
+    agreed = options.model_dump()
+    delimiter = agreed.get("delimiter")
+    for other, in_words in _DELIMITERS.items() if delimiter else [(None, "")]:
+        for line in _HEADER_LINES:
+            changes = {"header_line": line} | ({"delimiter": other} if other else {})
+            how = [
+                *([f"its header is line {line}"] if line != agreed["header_line"] else []),
+                *([f"its delimiter is {in_words}"] if other != delimiter else []),
+            ]
+            if how:
+                yield options.model_copy(update=changes), ", ".join(how)
+
+
+def _by_name(
+    feeds: Sequence[Feed], path: Path, headers: Mapping[FormatOptions, dict[str, list[str]]]
+) -> Iterator[_Miss]:
+    """Look for feeds that have files of this name; what the file holds instead is not told."""
+    for feed in feeds:
+        for kind in feed.files:
+            present = {name for names in headers[feed.format].values() for name in names}
+            missing = [column for column in kind.header if column not in present]
+            # "*.csv" is the name of any file.
+            is_telling = any(letter.isalnum() for letter in kind.name.rpartition(".")[0])
+            if missing and is_telling and kind.matches(path.name):
+                sentence = f"{feed.feed} ({kind.target}): {differences(missing, ())}"
+                yield _Miss(len(missing), 0, sentence)
 
 
 def _misses(feed: Feed, path: Path, headers: Mapping[str, list[str]]) -> Iterator[_Miss]:
@@ -55,11 +103,13 @@ def _misses(feed: Feed, path: Path, headers: Mapping[str, list[str]]) -> Iterato
             # Half of the columns by chance is no near miss.
             if kind.takes(record) and there and len(there) * 2 > len(asked):
                 missing = [column for column in asked if column not in names]
-                yield _Miss(len(missing), len(there), _sentence(feed, kind, path, missing))
+                others = [name for name in names if name not in kind.columns_used()]
+                sentence = _sentence(feed, kind, path, differences(missing, others))
+                yield _Miss(len(missing), len(there), sentence)
 
 
-def _sentence(feed: Feed, kind: FileDescription, path: Path, missing: list[str]) -> str:
-    lacks = [f"it lacks the columns {', '.join(missing)}"] if missing else []
+def _sentence(feed: Feed, kind: FileDescription, path: Path, missing: str) -> str:
+    lacks = [missing] if missing else []
     if not kind.matches(path.name):
         lacks.append(f"its name is not like {kind.name}")
     because = ", and ".join(lacks) or "another one was as good a match and came first"

@@ -16,6 +16,7 @@ import polars as pl
 
 from e2analytics.errors import RefusedFileError
 from e2analytics.feeds import formats, lookups, mapping
+from e2analytics.feeds.columns import differences
 from e2analytics.feeds.description import FileDescription
 from e2analytics.feeds.drop import Match
 from e2analytics.ingest.source_file import SourceFile
@@ -77,7 +78,7 @@ class FileContent:
                     self._add(number, kind, rows)
         for number in self._present:
             if missing := self._missing(number):
-                raise RefusedFileError("missing_column", f"it has no column {', '.join(missing)}")
+                raise RefusedFileError("missing_column", self._what_differs(number, missing))
 
     def lines(self) -> list[SourceFile]:
         """Return the lines of the tables that it filled; of an empty file, the first."""
@@ -125,6 +126,14 @@ class FileContent:
         if kind.one_of and not set(kind.one_of) & set(present):
             missing.append(" or ".join(kind.one_of))
         return missing
+
+    def _what_differs(self, number: int, missing: list[str]) -> str:
+        used = self._match.kinds[number].columns_used() | _COLUMNS_OF_READERS
+        present = self._present[number]
+        # A header without any column of the feed may be a row of data: none of its texts is told.
+        is_header = bool(used & set(present))
+        others = [name for name in present if name not in used] if is_header else []
+        return f"of its columns {differences(missing, others)}"
 
     def _unused(self) -> list[str]:
         if any(kind.set_apart for kind in self._match.kinds) or len(self._match.kinds) > 1:

@@ -75,7 +75,10 @@ def counts_of_rows(intake: Intake, sources: Sources) -> dict[str, int]:
         **{fate: int(intake.files[fate].sum()) for fate in FATES},
         "rows_read_now": sum(file.rows_read for file in sources.files),
         "files_read_now": len({file.path for file in sources.files if not file.refused}),
-        "files_refused_now": sum(file.refused is not None for file in sources.files),
+        "files_refused_now": sum(
+            file.refused is not None and not file.is_of_no_feed for file in sources.files
+        ),
         "files_known": len(sources.known),
         "files_unmatched": len(sources.unmatched),
+        "files_passed_over": len(sources.passed_over),
     }

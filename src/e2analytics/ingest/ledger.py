@@ -15,6 +15,7 @@ import polars as pl
 
 from e2analytics.errors import ContractError
 from e2analytics.ingest.read_drop import Sources
+from e2analytics.ingest.source_file import NO_FEED
 from e2analytics.tables.categoricals import TEXT
 from e2analytics.tables.registry import columns_of
 from e2analytics.tables.vocabulary import FATES
@@ -69,6 +70,7 @@ def with_files_read_now(before: pl.DataFrame, sources: Sources, run_id: str) -> 
         ],
         schema={name: dtype for name, dtype in before.schema.items() if name not in FATES},
     )
+    before = _without_what_is_known_now(before, sources)
     # A file refused before may be read now; one read before and refused now keeps its rows.
     read_before = before.filter(pl.col("refused").is_null())
     refused_now = new.filter(pl.col("refused").is_not_null())
@@ -77,6 +79,14 @@ def with_files_read_now(before: pl.DataFrame, sources: Sources, run_id: str) -> 
     )
     kept = before.join(new, on="source_file", how="anti")
     return pl.concat([kept, new], how="diagonal").sort("source_order")
+
+
+def _without_what_is_known_now(before: pl.DataFrame, sources: Sources) -> pl.DataFrame:
+    """Forget that no feed took a file that one takes now, or that is no data."""
+    read = [file.sha256 for file in sources.files if not file.refused]
+    no_data = [file.named for file in sources.passed_over]
+    is_known = pl.col("sha256").is_in(read) | pl.col("named").is_in(no_data)
+    return before.filter(~((pl.col("feed") == NO_FEED) & is_known))
 
 
 def row_fates(reconciled: Mapping[str, pl.DataFrame]) -> pl.DataFrame:

@@ -31,7 +31,8 @@ def pseudonym(key: bytes, namespace: str, identifier: str) -> str:
 def keyed_hash(key: bytes, namespace: str, text: str) -> str:
     """Return a hash of ``text``: without the key, guesses cannot be tested against it."""
     # The length in front distinguishes ("ab", "c") from ("a", "bc").
-    message = f"{len(namespace)}:{namespace}{text}".encode()
+    # Names of files may hold bytes that are no UTF-8, which Python writes as surrogates.
+    message = f"{len(namespace)}:{namespace}{text}".encode(errors="surrogateescape")
     return hmac.digest(key, message, "sha256").hex()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from e2analytics.ingest.source_file import NO_FEED
 from e2analytics.reference import row_rules
 from e2analytics.tables.categoricals import to_contract_types
 from e2analytics.tables.registry import columns_of
@@ -110,6 +111,12 @@ def refused(files: pl.DataFrame) -> pl.DataFrame:
     return (
         files.filter(pl.col("refused").is_not_null() & ~pl.col("named").is_in(corrected))
         .join(advice, on="refused", how="left", maintain_order="left")
+        .with_columns(
+            # What differs from the nearest feed is what there is to do.
+            advice=pl.when(pl.col("refused") == NO_FEED)
+            .then(pl.format("{} Found: {}.", "advice", "detail"))
+            .otherwise("advice")
+        )
         .select(
             "feed",
             "table",

@@ -10,7 +10,7 @@ not accumulate: a file of any size is read in batches, and only typed rows are k
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import TypeAlias
 import polars as pl
 
 from e2analytics.errors import RefusedFileError
-from e2analytics.feeds import drop, formats, lookups
+from e2analytics.feeds import drop, formats, lookups, recognition
 from e2analytics.feeds.description import Feed, FileDescription
 from e2analytics.feeds.drop import Match
 from e2analytics.feeds.text_columns import TEXT_COLUMNS
@@ -29,7 +29,9 @@ from e2analytics.ingest.normalise.tables import normalise
 from e2analytics.ingest.rules.judge import judge
 from e2analytics.ingest.source_file import (
     HASH_DIGITS,
+    NO_FEED,
     FilesReadBefore,
+    SideFile,
     SourceFile,
     digest_of,
     state_of,
@@ -54,8 +56,8 @@ class Sources:
         The files that were read now, refused ones among them; one line for each table they fill.
     known
         Files whose content was read before: nothing is read from them again.
-    unmatched
-        Files that no feed describes.
+    passed_over
+        Files that are no data: readmes, checksums, logs.
     crosswalk
         ``patient_id, source_patient_id, namespace`` of the patients in them; kept encrypted only.
     """
@@ -63,10 +65,15 @@ class Sources:
     rows: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     files: tuple[SourceFile, ...] = ()
     known: tuple[Path, ...] = ()
-    unmatched: tuple[Path, ...] = ()
+    passed_over: tuple[SideFile, ...] = ()
     crosswalk: pl.DataFrame = field(
         default_factory=lambda: pseudonyms.Pseudonyms(b"").crosswalk(), repr=False
     )
+
+    @property
+    def unmatched(self) -> tuple[Path, ...]:
+        """Files that no feed takes; each is refused under the rule ``no_feed``."""
+        return tuple(file.path for file in self.files if file.is_of_no_feed)
 
     @classmethod
     def from_drop(
@@ -105,8 +112,12 @@ class Sources:
         UnreadableError
             If the folder cannot be read.
         """
-        reading = _DropReader(key, ledger, settings or Settings(), today or date.today())
-        return cls._read(drop.files(folder), feeds, reading, report_progress)
+        settings = settings or Settings()
+        reading = _DropReader(key, ledger, settings, today or date.today())
+        entries = drop.entries(folder, settings.side_files)
+        for path, kind in entries.passed_over.items():
+            reading.pass_over(path, kind)
+        return cls._read(entries.data, feeds, reading, report_progress)
 
     @classmethod
     def from_files(
@@ -145,11 +156,10 @@ class Sources:
         reading: _DropReader,
         report_progress: Callable[[str], None],
     ) -> Sources:
-        unmatched: list[Path] = []
         for path in paths:
             match = drop.recognise(feeds, path)
             if match is None or path.is_dir():
-                unmatched.append(path)
+                reading.refuse_as_of_no_feed(path, feeds)
                 continue
             report_progress(f"Reading {path.name}")
             reading.read(match)
@@ -157,7 +167,7 @@ class Sources:
             reading.rows(),
             tuple(reading.files),
             tuple(reading.known),
-            tuple(unmatched),
+            tuple(reading.passed_over),
             reading.names.crosswalk(),
         )
 
@@ -181,6 +191,7 @@ class _DropReader:
         self.names = pseudonyms.Pseudonyms(key)
         self.files: list[SourceFile] = []
         self.known: list[Path] = []
+        self.passed_over: list[SideFile] = []
         self._key = key
         self._before = FilesReadBefore(ledger)
         self._timezone = settings.timezone
@@ -205,7 +216,7 @@ class _DropReader:
             digest = digest_of(match.path)
             described_by = self._described_by(match)
         except RefusedFileError as refused:
-            self.files.append(self._refused(match, refused))
+            self._add_refused(self._refused(match, refused))
             return
         lines = self._lines(match, digest, described_by)
         if any(self._before.is_done(line.source_file, described_by) for line in lines.values()):
@@ -221,13 +232,43 @@ class _DropReader:
             if state_of(match.path) != state:
                 raise RefusedFileError("changed_while_read", "it was written to while it was read")
         except RefusedFileError as refused:
-            self.files.append(replace(next(iter(lines.values())), refused=refused))
+            self._add_refused(replace(next(iter(lines.values())), refused=refused))
             return
         for line in content.lines():
             self._before.add(line.source_file, described_by)
             self.files.append(line)
         for table, frames in content.frames.items():
             self._rows.setdefault(table, []).extend(frames)
+
+    def pass_over(self, path: Path, kind: str) -> None:
+        """Note a file that is no data."""
+        self.passed_over.append(SideFile(path, kind, self._named(path)))
+
+    def refuse_as_of_no_feed(self, path: Path, feeds: Sequence[Feed]) -> None:
+        """Refuse a file that no feed takes, with the nearest feed and what differs."""
+        try:
+            if path.is_dir():
+                raise RefusedFileError("no_feed", "it is a folder, and a drop is flat")
+            drop.check_place(path, path.parent)
+            digest = digest_of(path)
+            nearest = recognition.nearest(feeds, path, None)[:1]
+            found = f"nearest is {nearest[0]}" if nearest else "no feed is near it"
+            refused = RefusedFileError("no_feed", found)
+        except RefusedFileError as error:
+            digest, refused = self._named(path), error
+        name = f"{NO_FEED}-{digest[:HASH_DIGITS]}"
+        order = self._before.order(name)
+        file = SourceFile(
+            path, name, digest, NO_FEED, NO_FEED, order, "", self._named(path), refused=refused
+        )
+        self._add_refused(file)
+
+    def _add_refused(self, file: SourceFile) -> None:
+        # Of several with the same content one stands for all: the ledger has a line for each content.
+        if file.source_file in {other.source_file for other in self.files}:
+            self.known.append(file.path)
+        else:
+            self.files.append(file)
 
     def _judged(self, match: Match, kind: FileDescription, text: pl.DataFrame) -> pl.DataFrame:
         feed, named = match.feed, text

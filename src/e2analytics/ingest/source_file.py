@@ -11,6 +11,9 @@ import polars as pl
 
 from e2analytics.errors import RefusedFileError
 
+NO_FEED: Final = "no_feed"
+"""Rule of a file that no feed takes; in the ledger also its feed and table."""
+
 HASH_DIGITS: Final = 12
 """Digits of a hash in the name of a file: enough that no two files share them."""
 
@@ -35,6 +38,20 @@ class SourceFile:
     rows_read: int = 0
     refused: RefusedFileError | None = None
     unused: tuple[str, ...] = ()
+
+    @property
+    def is_of_no_feed(self) -> bool:
+        """Whether no feed takes it, whatever else is wrong with it."""
+        return self.feed == NO_FEED
+
+
+@dataclass(frozen=True)
+class SideFile:
+    """A file of a drop that is no data, what it is, and the keyed hash of its name."""
+
+    path: Path
+    kind: str
+    named: str
 
 
 class FilesReadBefore:

@@ -25,6 +25,7 @@ from e2analytics.feeds import drop, formats, recognition
 from e2analytics.feeds.description import Feed, FileDescription, load_feeds
 from e2analytics.feeds.drafting import draft
 from e2analytics.feeds.drop import Match
+from e2analytics.feeds.side_files import kind_of
 from e2analytics.feeds.text_columns import TEXT_COLUMNS
 from e2analytics.ingest.intake import Intake
 from e2analytics.ingest.read_drop import Sources
@@ -79,6 +80,8 @@ class InspectedFile:
         Why nothing of it would be kept.
     is_repeated
         True if another of the files has the same content: this one would not be read.
+    no_data
+        What it is, if it is a file that a run passes over: a readme, a log.
     fates
         ``table, fate, why, n_rows`` of its rows: several of a line that holds several results.
     problems
@@ -98,6 +101,7 @@ class InspectedFile:
     mapped: tuple[Mapped, ...] = ()
     refused: UnreadableError | None = None
     is_repeated: bool = False
+    no_data: str | None = None
     fates: pl.DataFrame = field(default_factory=pl.DataFrame)
     problems: pl.DataFrame = field(default_factory=pl.DataFrame)
     unknown: pl.DataFrame = field(default_factory=pl.DataFrame)
@@ -144,7 +148,9 @@ def inspect(
     ConfigurationError
         If a feed description is wrong.
     """
-    files = [path for path in dict.fromkeys(paths) if path.name != MARKER_NAME]
+    given = [path for path in dict.fromkeys(paths) if path.name != MARKER_NAME]
+    no_data = {path: kind for path in given if (kind := kind_of(path, settings.side_files))}
+    files = [path for path in given if path not in no_data]
     feeds = load_feeds(settings.feeds_folder)
     seen = _Collector(rows_shown, report_progress)
     sources = Sources.from_files(
@@ -158,7 +164,12 @@ def inspect(
     )
     intake = take_in(sources, Snapshot(), Run(as_of=today, settings=settings, run_id="inspection"))
     read = _Fates(sources, intake)
-    inspected = tuple(_inspected(path, feeds, read, seen) for path in files)
+    inspected = tuple(
+        InspectedFile(path, no_data=no_data[path])
+        if path in no_data
+        else _inspected(path, feeds, read, seen)
+        for path in given
+    )
     waits_for_patients = (intake.quarantine["rule"] == UNKNOWN_PATIENT).any()
     return Inspection(inspected, waits_for_patients and "patients" not in sources.rows)
 

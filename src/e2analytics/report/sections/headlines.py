@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from e2analytics.ingest.source_file import NO_FEED
 from e2analytics.report.formatting import count, level, listing, share
 from e2analytics.report.sections.curves import Curves
 from e2analytics.report.sections.ingest import Intake
@@ -143,13 +144,25 @@ def what_the_curve_says(curves: Curves) -> Headline:
 
 
 def _data_headline(intake: Intake) -> str:
-    if intake.n_refused_now:
-        return f"Incomplete: {count(intake.n_refused_now, 'file')} refused"
-    return "What was left out"
+    if not intake.n_refused_now:
+        return "What was left out"
+    n_refused = intake.n_refused_now - intake.n_of_no_feed_now
+    said = [
+        *([f"{count(n_refused, 'file')} refused"] if n_refused else []),
+        *(
+            [f"{count(intake.n_of_no_feed_now, 'file')} of no feed"]
+            if intake.n_of_no_feed_now
+            else []
+        ),
+    ]
+    return f"Incomplete: {listing(said)}"
 
 
 def _refused(intake: Intake) -> list[str]:
-    if not intake.refusals:
-        return []
-    named = listing(f"{refusal.source_file} ({refusal.rule})" for refusal in intake.refusals)
-    return [f"Refused as a whole: {named}."]
+    of_no_feed = [refusal for refusal in intake.refusals if refusal.feed == NO_FEED]
+    refused = [refusal for refusal in intake.refusals if refusal.feed != NO_FEED]
+    named = listing(f"{refusal.source_file} ({refusal.rule})" for refusal in refused)
+    return [
+        *([f"Refused as a whole: {named}."] if refused else []),
+        *(f"{refusal.source_file}: {refusal.advice}" for refusal in of_no_feed),
+    ]

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from e2analytics.ingest.source_file import NO_FEED
 from e2analytics.report.formatting import count, listing, percent, plain
 from e2analytics.report.sections import reasons
 from e2analytics.report.sections.broken_rules import (
@@ -97,6 +98,7 @@ class Intake:
     refusals: tuple[Refusal, ...]
     n_refused_now: int
     left_out: str
+    n_of_no_feed_now: int = 0
 
 
 def describe(
@@ -120,9 +122,11 @@ def describe(
     """
     steps = attrition.filter(pl.col("run_id") == run_id)
     waiting = quarantine.filter(pl.col("state") == "open")
-    named = files.with_columns(feed=feed_and_table())
+    of_feeds = files.filter(pl.col("feed") != NO_FEED)
+    named = of_feeds.with_columns(feed=feed_and_table())
     ledger = [_feed_rows(part, run_id) for _, part in _by_feed(named)]
-    total = _feed_rows(files, run_id, name="all feeds") if ledger else None
+    total = _feed_rows(of_feeds, run_id, name="all feeds") if ledger else None
+    refused_now = files.filter(pl.col("refused").is_not_null(), run_id=run_id)
     return Intake(
         chains=tuple(
             _chain(unit, steps.filter(pl.col("unit") == unit).sort("position"))
@@ -134,7 +138,8 @@ def describe(
         rows_out=_rows_out(steps),
         rules=count_by_rule(waiting),
         refusals=refusals(files, waiting),
-        n_refused_now=files.filter(pl.col("refused").is_not_null(), run_id=run_id).height,
+        n_refused_now=len(refused_now),
+        n_of_no_feed_now=len(refused_now.filter(feed=NO_FEED)),
         left_out=_left_out(total) + _unmatched(n_unmatched),
     )
 
