@@ -300,7 +300,10 @@ class Settings(BaseSettings):
         frozen=True, extra="forbid", env_prefix="E2ANALYTICS_", env_nested_delimiter="__"
     )
 
-    timezone: str = Field("UTC", description="Of times that a file gives without an offset.")
+    timezone: str = Field(
+        "UTC",
+        description="Of times that a file gives without an offset, and of the days of times in UTC.",
+    )
     feeds_folder: Path | None = Field(None, description="More feed descriptions, *.yaml.")
     side_files: tuple[str, ...] = Field(
         (),

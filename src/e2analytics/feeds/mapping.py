@@ -163,6 +163,9 @@ def _iso(text: pl.Expr, formats: tuple[str, ...]) -> pl.Expr:
 
 
 def _read_as(text: pl.Expr, written: str) -> pl.Expr:
+    if written.endswith("Z") and not written.endswith("%Z"):
+        # Not only a letter: it says that the time is in UTC.
+        return _read_as(text, f"{written[:-1]}%z")
     if written.endswith("%z"):
         local = _read_as(text.str.replace(_OFFSET, "").str.strip_chars_end(), written[:-2].rstrip())
         return local + text.str.extract(_OFFSET, 1)

@@ -6,7 +6,7 @@ Out   numbers, days and instants; null where a text is not one
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Final
 
 import polars as pl
@@ -37,14 +37,28 @@ def finite(number: pl.Expr) -> pl.Expr:
     return pl.when(number.is_finite()).then(number)
 
 
-def day(written: pl.Series) -> pl.Series:
-    """Read the local date as it is written; an instant's own date counts, whatever its offset."""
+def birthday(written: pl.Series) -> pl.Series:
+    """Read the date as it is written: it is nobody's instant, whatever stands behind it."""
     local, _ = _as_written(written)
     return local.dt.date()
 
 
+def day(written: pl.Series, timezone: str) -> pl.Series:
+    """Read the local date: as it is written with an offset, of ``timezone`` where it is written in UTC.
+
+    Midnight in UTC is how programs write a day without a time: it stays that day.
+    """
+    local, offset = _as_written(written)
+    is_midnight = local.dt.time() == time.min
+    return _dates(local, offset, timezone).zip_with(~is_midnight.fill_null(True), local.dt.date())
+
+
 def instant(written: pl.Series, timezone: str) -> tuple[pl.Series, pl.Series]:
-    """Read each time as an instant in UTC, and as the local date that is written."""
+    """Read each time as an instant in UTC, and as the local date.
+
+    That is the date as it is written; of a time in UTC, which is nobody's local time, it is the date that
+    it then was in ``timezone``.
+    """
     local, offset = _as_written(written)
     here = _in_zone(local, timezone)
     if here.null_count() > local.null_count():
@@ -52,7 +66,15 @@ def instant(written: pl.Series, timezone: str) -> tuple[pl.Series, pl.Series]:
         here = here.fill_null(_in_zone(local - timedelta(hours=1), timezone))
     if offset.null_count() < len(offset):
         here = (local - offset).dt.replace_time_zone("UTC").fill_null(here)
-    return here, local.dt.date()
+    return here, _dates(local, offset, timezone)
+
+
+def _dates(local: pl.Series, offset: pl.Series, timezone: str) -> pl.Series:
+    is_utc = (offset == timedelta()).fill_null(False)
+    if not is_utc.any():
+        return local.dt.date()
+    there = local.dt.replace_time_zone("UTC").dt.convert_time_zone(timezone)
+    return there.dt.date().zip_with(is_utc, local.dt.date())
 
 
 def _in_zone(local: pl.Series, timezone: str) -> pl.Series:
@@ -69,10 +91,10 @@ def _as_written(written: pl.Series) -> tuple[pl.Series, pl.Series]:
             continue
         left = pl.when(pl.col("local").is_null() & (length == n_bytes))
         # Not cached by text: nearly every time is different.
-        time = left.then("text").str.to_datetime(
+        at = left.then("text").str.to_datetime(
             format_, time_unit="us", strict=False, cache=n_bytes == len("2020-01-01")
         )
-        rows = rows.with_columns(local=pl.coalesce("local", time))
+        rows = rows.with_columns(local=pl.coalesce("local", at))
     if rows["local"].null_count() == written.null_count():
         return rows["local"], pl.repeat(None, len(rows), dtype=pl.Duration("us"), eager=True)
     rest = rows.select(

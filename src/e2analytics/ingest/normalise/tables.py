@@ -16,7 +16,7 @@ from typing import Any, Final
 import polars as pl
 
 from e2analytics import reference
-from e2analytics.feeds.parsing import day, finite, number
+from e2analytics.feeds.parsing import birthday, day, finite, number
 from e2analytics.ingest.normalise import laboratory, sig
 from e2analytics.reference import vertebrae
 
@@ -38,23 +38,23 @@ def normalise(table: str, rows: pl.DataFrame, *, timezone: str) -> pl.DataFrame:
     rows
         Text rows.
     timezone
-        IANA name; of times that are written without an offset.
+        IANA name; of times that are written without an offset, and of the days of those in UTC.
     """
     raw = rows.rename({name: f"raw_{name}" for name in _KEPT_AS_RAW[table]})
     return _NORMALISERS[table](raw, timezone)
 
 
-def _patients(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
+def _patients(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
     return rows.with_columns(
         sex=pl.col("raw_sex").str.to_uppercase(),
-        birth_date=day(rows["raw_birth_date"]),
+        birth_date=birthday(rows["raw_birth_date"]),
         height_cm=number("raw_height_cm"),
         weight_kg=number("raw_weight_kg"),
-        trt_started_on=day(rows["raw_trt_started_on"]),
+        trt_started_on=day(rows["raw_trt_started_on"], timezone),
     )
 
 
-def _dxa(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
+def _dxa(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
     words = {
         name: reference.dxa_word(name, pl.col(f"raw_{name}"))
         for name in ("manufacturer", "side", "validity")
@@ -72,7 +72,7 @@ def _dxa(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
         )
         .join(reference.site_limits(), on=["site", "maker"], how="left", maintain_order="left")
         .with_columns(
-            scanned_on=day(rows["raw_scanned_on"]),
+            scanned_on=day(rows["raw_scanned_on"], timezone),
             bmd_g_cm2=number("raw_bmd_g_cm2"),
             t_score=number("raw_t_score"),
             z_score=number("raw_z_score"),
@@ -82,14 +82,14 @@ def _dxa(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
     )
 
 
-def _medications(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
+def _medications(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
     drugs, sigs = _drugs_named(rows), sig.doses(rows)
     orders = (
         rows.join(drugs, on=_DRUG, how="left", nulls_equal=True, maintain_order="left")
         .join(sigs, on=sig.WORDING, how="left", nulls_equal=True, maintain_order="left")
         .with_columns(
-            started_on=day(rows["raw_started_on"]),
-            stopped_on=day(rows["raw_stopped_on"]),
+            started_on=day(rows["raw_started_on"], timezone),
+            stopped_on=day(rows["raw_stopped_on"], timezone),
             days_supply=_days_supply(),
             status=pl.col("raw_status").str.to_uppercase().fill_null("F"),
         )
@@ -210,9 +210,9 @@ def _end_of_sig() -> pl.Expr:
     )
 
 
-def _events(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
+def _events(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
     return rows.with_columns(
-        kind=pl.col("kind").str.to_lowercase(), occurred_on=day(rows["raw_occurred_on"])
+        kind=pl.col("kind").str.to_lowercase(), occurred_on=day(rows["raw_occurred_on"], timezone)
     )
 
 
