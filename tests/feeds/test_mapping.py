@@ -221,6 +221,12 @@ def test_an_offset_stays_beside_the_local_time(offset: str):
     assert read == [f"2025-12-31T08:05:00{offset}"]
 
 
+def test_a_z_in_a_suppliers_format_says_that_the_time_is_in_utc():
+    read = column("collected_at", "d", {"d": ["05/03/2024 08:30Z"]}, dates=["%d/%m/%Y %H:%MZ"])
+
+    assert read == ["2024-03-05T08:30:00Z"]
+
+
 def test_a_constant_date_is_not_read_in_the_suppliers_formats():
     constant = {"constant": date(2024, 1, 2)}
 

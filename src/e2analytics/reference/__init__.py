@@ -7,15 +7,19 @@ home elsewhere by a placeholder: ``{lsc_factor}`` of :mod:`e2analytics.reference
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 import yaml
 
 from e2analytics.reference import constants
+
+PROPERTY: Final = r"\[(moles|mass)/volume\]"
+"""What a LOINC's name says of its unit, in lower case."""
 
 
 def schemas_folder() -> Path:
@@ -153,20 +157,33 @@ def analyte_names() -> pl.DataFrame:
 
 @cache
 def analyte_codes() -> pl.DataFrame:
-    """Return ``loinc -> analyte`` and the assay, where the code names its method.
+    """Return ``loinc -> analyte``, the assay where the code names its method, and its property.
 
     The analyte is null for codes of something else that could be taken for one of ours.
     """
     ours = [
-        {"loinc": code, "analyte_by_code": analyte, "assay_by_code": facts.get("assay")}
+        {
+            "loinc": code,
+            "analyte_by_code": analyte,
+            "assay_by_code": facts.get("assay"),
+            "property_by_code": _property(facts["name"]),
+        }
         for analyte, entry in load("analytes")["analytes"].items()
         for code, facts in entry["loinc"].items()
     ]
     others = [{"loinc": code} for code in load("analytes")["other_codes"]]
     return pl.DataFrame(
         [*ours, *others],
-        schema={"loinc": pl.String, "analyte_by_code": pl.String, "assay_by_code": pl.String},
+        schema=dict.fromkeys(
+            ("loinc", "analyte_by_code", "assay_by_code", "property_by_code"), pl.String
+        ),
     ).with_columns(code_known=pl.lit(True))
+
+
+def _property(loinc_name: str) -> str | None:
+    """Return what a LOINC measures by its name, moles or mass; none where that is to be confirmed."""
+    written = re.search(PROPERTY, loinc_name.lower())
+    return written[1] if written and "property to be confirmed" not in loinc_name else None
 
 
 @cache

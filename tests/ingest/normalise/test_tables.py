@@ -388,3 +388,90 @@ def test_no_row_is_dropped_and_their_order_stays():
     assert normalise("labs", rows, timezone="UTC")["result_id"].to_list() == [
         str(n) for n in range(50)
     ]
+
+
+@pytest.mark.parametrize(
+    ("loinc", "name", "unit", "contradicts"),
+    [
+        ("2243-4", "Estradiol", "pg/mL", False),
+        ("2243-4", "Estradiol", "pmol/L", True),
+        ("14715-7", "Estradiol", "pmol/L", False),
+        ("14715-7", "Estradiol", "pg/mL", True),
+        ("2986-8", "Testosterone", "nmol/L", True),
+        ("14913-8", "Testosterone", "ng/dL", True),
+        ("2991-8", "Testosterone, free", "pmol/L", True),
+        (None, "Estradiol (E2) [Moles/volume] in Serum or Plasma", "pg/mL", True),
+        (None, "Estradiol (E2) [Mass/volume] in Serum or Plasma", "pg/mL", False),
+        # Both factors of calcium are right by either unit, and no man is flagged by it.
+        ("2000-8", "Calcium", "mg/dL", False),
+        # A unit that is not known has a rule of its own.
+        ("2243-4", "Estradiol", "mol", False),
+    ],
+)
+def test_a_code_of_moles_and_a_unit_of_mass_contradict_each_other(
+    loinc: str | None, name: str, unit: str, contradicts: bool
+):
+    found = lab(value="20", loinc=loinc, test_name=name, unit=unit)
+
+    assert found["code_contradicts_unit"].to_list() == [contradicts]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("5.0 L*", 5.0),
+        ("5.0 L *", 5.0),
+        ("5.0*L", 5.0),
+        ("5.0 (L)", 5.0),
+        ("5.0 LL A", 5.0),
+        # What is not understood to its last sign is no result.
+        ("5.0 <", None),
+        ("5.0 (L", None),
+        ("5.0 L8", None),
+        ("<8 5.0", None),
+        ("< > 5.0", None),
+        ("<>1500", None),
+        ("L<8 5.0", None),
+    ],
+)
+def test_flags_beside_a_number_are_no_part_of_it(text: str, value: float | None):
+    assert lab(value=text, test_name="Estradiol", unit="pg/mL")["value_low"].to_list() == [value]
+
+
+UTC_LATE = "2024-03-02T00:30:00Z"
+
+
+@pytest.mark.parametrize(
+    ("written", "day"),
+    [
+        (UTC_LATE, date(2024, 3, 1)),
+        ("2024-03-02T00:30:00+00:00", date(2024, 3, 1)),
+        ("2024-03-01T16:30:00-08:00", date(2024, 3, 1)),
+        ("2024-03-02", date(2024, 3, 2)),
+        # How programs write a day without a time.
+        ("2024-03-02T00:00:00Z", date(2024, 3, 2)),
+        ("2024-03-02T00:00:00.000Z", date(2024, 3, 2)),
+    ],
+)
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("dxa", "scanned_on"),
+        ("medications", "started_on"),
+        ("medications", "stopped_on"),
+        ("events", "occurred_on"),
+        ("patients", "trt_started_on"),
+    ],
+)
+def test_the_day_of_a_time_in_utc_is_the_clinics(table: str, column: str, written: str, day: date):
+    rows = text_rows(table, {column: written})
+
+    assert normalise(table, rows, timezone="America/Los_Angeles")[column].to_list() == [day]
+
+
+def test_a_birthday_is_the_day_that_is_written():
+    rows = text_rows("patients", {"birth_date": UTC_LATE})
+
+    found = normalise("patients", rows, timezone="America/Los_Angeles")
+
+    assert found["birth_date"].to_list() == [date(2024, 3, 2)]

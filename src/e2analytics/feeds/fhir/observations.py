@@ -30,6 +30,7 @@ from e2analytics.feeds.fhir.resources import (
     wording,
 )
 from e2analytics.feeds.fhir.scans import Reading, is_reading, reading
+from e2analytics.feeds.off_scale import with_marks
 
 RECORD: Final = "Observation"
 COLUMNS: Final = (
@@ -50,6 +51,8 @@ COLUMNS: Final = (
     "kind",
 )
 RESULT: Final = "result"
+# http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation: the codes < and >, and their words.
+_OFF_SCALE: Final = {"<": "<", "off scale low": "<", ">": ">", "off scale high": ">"}
 PANEL: Final = "panel"
 
 Row = dict[str, str | None]
@@ -78,9 +81,22 @@ def _read(resource: Resource, directory: Directory, node: Node, shared: Row) -> 
     value, unit = written_value(node)
     if is_reading(row["loinc"]):
         return reading(resource, directory, node, row, value, unit)
+    value = with_marks(value, _marks(node))
     absent = child(node, "dataAbsentReason")
     reason = wording(absent) or local_code(absent)
     return row | {"value": value, "unit": unit, "absent_reason": reason, "kind": RESULT}
+
+
+def _marks(node: Node) -> Iterator[str]:
+    """Yield the codes of an interpretation; of one in words only those for "off the scale"."""
+    for concept in children(node, "interpretation"):
+        for coding in children(concept, "coding"):
+            yield text(coding, "code") or ""
+        for words in (
+            text(concept, "text"),
+            *(text(each, "display") for each in children(concept, "coding")),
+        ):
+            yield _OFF_SCALE.get((words or "").casefold(), "")
 
 
 def _shared(resource: Resource) -> Row:

@@ -28,9 +28,13 @@ OTHER_ANALYTE: Final = "other_analyte"
 _NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[-+]?[0-9]+)?"
 _BELOW = r"<=?|=<|≤|(?:less|lower) than(?: or equal to)?|below|under"
 _ABOVE = r">=?|=>|≥|(?:greater|more|higher) than(?: or equal to)?|above|over"
-# "5.0 H", "5.0*", "5.0 (L)": laboratories print their flags next to the number.
-_FLAG = r"(?:\*{1,3}|[(\[]?(?:hh?|ll?|aa?|high|low|abnormal|critical)[)\]]?\*?)"
-_RESULT = rf"^(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE}))?\s*(?P<number>{_NUMBER})\s*{_FLAG}?$"
+# "5.0 H", "5.0*", "5.0 (L)", "5.0 L *": laboratories print their flags next to the number.
+_WORD = r"(?:hh?|ll?|aa?|high|low|abnormal|critical)"
+_FLAG = rf"(?:\*{{1,3}}|\*?(?:\({_WORD}\)|\[{_WORD}\]|{_WORD})\*{{0,3}})"
+_RESULT = (
+    rf"^(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE}))?\s*(?P<number>{_NUMBER})"
+    rf"(?:\s*{_FLAG}(?:\s+{_FLAG})*)?$"
+)
 _KIND: Final = ("test_name", "loinc", "raw_unit", "method", "performing_lab", "raw_status")
 """The kind of a laboratory row: many rows share one."""
 _KEPT: Final = ("loinc", "performing_lab")
@@ -46,6 +50,7 @@ _OF_KIND: Final = (
     "least_by_ia",
     "least_by_ms",
     "code_contradicts_name",
+    "code_contradicts_unit",
     "unknown_test",
     "formula_in_kind",
     "assay_by_method",
@@ -103,6 +108,7 @@ def _normalised_kinds(kinds: pl.DataFrame) -> pl.DataFrame:
         .join(reference.analytes(), on="analyte", how="left", maintain_order="left")
         .with_columns(
             code_contradicts_name=contradicted.fill_null(False),
+            code_contradicts_unit=_code_contradicts_unit(),
             unknown_test=_unknown_test(),
             formula_in_kind=pl.any_horizontal(
                 pl.col(name).str.contains(FORMULA).fill_null(False) for name in _KEPT
@@ -113,6 +119,21 @@ def _normalised_kinds(kinds: pl.DataFrame) -> pl.DataFrame:
         )
         .select(*_OF_KIND)
     )
+
+
+def _code_contradicts_unit() -> pl.Expr:
+    """Tell whether a unit is of moles and the LOINC, or its name, of mass; or the other way round.
+
+    One of them is wrong, and a result of estradiol differs by a factor of 3.7.
+    """
+    in_moles = pl.col("unit_spelling").str.contains("mol")
+    by_name = pl.col("test_name").str.to_lowercase().str.extract(reference.PROPERTY)
+    contradicted = pl.any_horizontal(
+        ((of_whom == "moles") != in_moles).fill_null(False)
+        for of_whom in (pl.col("property_by_code"), by_name)
+    )
+    is_ours = pl.col("analyte").str.contains("^(?:estradiol|testosterone)")
+    return (contradicted & is_ours & pl.col("factor").is_not_null()).fill_null(False)
 
 
 def _unknown_test() -> pl.Expr:

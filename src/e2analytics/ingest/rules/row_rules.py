@@ -119,6 +119,7 @@ _LABS: Final = {
     )
     & pl.col("value_high").is_between(0, "most_possible", closed="right").fill_null(True),
     "code_contradicts_name": ~pl.col("code_contradicts_name"),
+    "code_contradicts_unit": ~pl.col("code_contradicts_unit"),
     "implausible_value": (pl.col("value_low") <= pl.col("most_plausible"))
     & (pl.col("value_high") >= pl.col("least_plausible")).fill_null(True),
     "below_reportable": (pl.col("value_low") != pl.col("value_high"))
