@@ -1,47 +1,47 @@
-"""Guesses which tables of e2analytics a supplier's table fills, and how its texts are written.
+"""Guesses which tables of e2analytics a supplier's table fills, and with what.
 
-In    some rows of a table, as text
-Out   :class:`Guess` for each table that they may fill; how their dates and decimals are written
+In    some rows of a table, as text, with the labels of its columns
+Out   :class:`Guess` for each table that they may fill, with what shows it
 
-Values decide how dates, decimals and codes are written. None of them comes out, but for codes that
-``schemas/drafting.yaml`` knows.
+Three layouts are told apart: a row a result; a column a test or a site (``parts``); a row a test and a column
+a day (``unpivot``). Values decide how codes are written, and against a column whose texts do not look like
+what its name says. None of them comes out, but for codes that ``schemas/drafting.yaml`` knows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Final, NamedTuple
 
 import polars as pl
 
-from e2analytics.feeds.description import Column, Join, Source, columns_named, load_feed
-from e2analytics.feeds.drafting import vocabulary
+from e2analytics.feeds.description import (
+    Column,
+    Constant,
+    FirstOf,
+    Join,
+    Source,
+    Unpivot,
+    columns_named,
+    load_feed,
+)
+from e2analytics.feeds.drafting import evidence, headings, own_numbers, vocabulary, writing
+from e2analytics.feeds.drafting.own_numbers import OWN
 from e2analytics.feeds.text_columns import DATES, NUMBERS
 from e2analytics.reference import schemas_folder
 
 _EVENTS_OF_MEN: Final = ("labs", "dxa", "medications", "events", "precision")
 _LEAST_SHARE: Final = 0.5  # of its required columns, for a file to be guessed as a table
 _WHO: Final = ("patient_id", "sex", "birth_date")
-_DAYS: Final = (
-    "%d.%m.%Y",
-    "%m/%d/%Y",
-    "%d/%m/%Y",
-    "%d-%m-%Y",
-    "%m-%d-%Y",
-    "%Y/%m/%d",
-    "%Y%m%d",
-    "%d-%b-%Y",
-    "%d %b %Y",
-)
-_TIMES: Final = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-_LEAST_READABLE: Final = 0.9  # of the dates, to believe in a way to write them
-_ISO: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_FIRST_YEAR: Final = 1900
-_LAST_YEAR: Final = 2100
-_COMMA: Final = r"^[<>=\s]*[-+]?[0-9]+,[0-9]+$"
-_COMMA_OF_THOUSANDS: Final = r"^[<>=\s]*[-+]?[0-9]{1,3},[0-9]{3}$"
-_POINT: Final = r"^[<>=\s]*[-+]?[0-9]*\.[0-9]+$"
+_LEAST_ALIKE: Final = 0.5  # of a column's texts must look like what its name says
+_FEWEST_DAYS: Final = 2
+_FEWEST_PATIENTS: Final = 3
+_PATIENTS_PER_CLINIC: Final = 3
+HEADING: Final = "heading"
+CELL: Final = "cell"
+PARTS: Final = "parts"
+"""Of the notes: what is said of all parts."""
 
 
 class Guess(NamedTuple):
@@ -57,34 +57,41 @@ class Guess(NamedTuple):
         Its required columns that nothing seems to fill.
     unknown_codes
         Its columns with unrecognised codes.
+    parts
+        Of a line with several results: what fills further columns, by result.
+    unpivot
+        How a table on its side is turned.
+    notes
+        What shows it, or is to be settled, by column.
     """
 
     table: str
     columns: dict[str, Source]
-    missing: tuple[str, ...]
-    unknown_codes: tuple[str, ...]
+    missing: tuple[str, ...] = ()
+    unknown_codes: tuple[str, ...] = ()
+    parts: tuple[dict[str, Source], ...] = ()
+    unpivot: Unpivot | None = None
+    notes: Mapping[str, str] = {}
 
 
-class Dates(NamedTuple):
-    """How dates are written, and how else the same texts could be read; both empty for ISO 8601."""
-
-    formats: tuple[str, ...] = ()
-    or_else: tuple[tuple[str, ...], ...] = ()
-    are_readable: bool = True
-
-
-def guess(rows: pl.DataFrame) -> tuple[Guess, ...]:
+def guess(rows: pl.DataFrame, labels: Mapping[str, str] | None = None) -> tuple[Guess, ...]:
     """Return the tables that ``rows`` may fill: an event of a man, himself, or both.
 
     >>> rows = pl.DataFrame({"MRN": ["7"], "Gender": ["Male"], "DOB": ["1970-01-01"]})
     >>> guess(rows)[0].columns["sex"]
     Column(column='Gender', values={'Male': 'M'}, otherwise=None, prefix='', below_detection=None)
     """
-    best = max(_EVENTS_OF_MEN, key=lambda table: _share(table, rows.columns))
-    tables = [best] if _share(best, rows.columns) > _LEAST_SHARE else []
-    if set(_WHO) <= set(vocabulary.columns("patients", rows.columns)):
-        tables.append("patients")
-    return tuple(_guess(table, rows) for table in tables)
+    labels = labels or {}
+    special = _on_its_side(rows, labels) or _wide(rows, labels)
+    shares = {table: _share(table, rows, labels) for table in _EVENTS_OF_MEN}
+    best = max(shares, key=lambda table: shares[table])
+    guesses = special if special else ()
+    if not special and shares[best] > _LEAST_SHARE:
+        guesses = (_guess(best, rows, labels),)
+    who = _named("patients", rows, labels)
+    if set(_WHO) <= set(who) or (not guesses and {"patient_id", "birth_date"} <= set(who)):
+        guesses += (_guess("patients", rows, labels),)
+    return guesses
 
 
 @cache
@@ -94,26 +101,137 @@ def required(table: str) -> tuple[str, ...]:
     return next(kind.required for kind in kinds if kind.target == table)
 
 
-def _share(table: str, names: Iterable[str]) -> float:
-    found = vocabulary.columns(table, names)
+def _share(table: str, rows: pl.DataFrame, labels: Mapping[str, str]) -> float:
+    found = _named(table, rows, labels)
     return sum(name in found for name in required(table)) / len(required(table))
 
 
-def _guess(table: str, rows: pl.DataFrame) -> Guess:
-    columns: dict[str, Source] = {}
+def _named(table: str, rows: pl.DataFrame, labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the columns by their names, but for those whose texts say otherwise."""
+    left, by_name = list(rows.columns), vocabulary.columns(table, rows.columns, labels)
+    found = by_name
+    while wrong := {
+        column
+        for name, column in found.items()
+        if not _looks_like(table, name, column, found, rows)
+    }:
+        left = [name for name in left if name not in wrong]
+        found = vocabulary.columns(table, left, labels)
+    free = {name: each for name, each in by_name.items() if each not in found.values()}
+    # A date that nobody can read is still the date, and is asked about; a dose in words is a sig.
+    kept = {name: column for name, column in free.items() if name in DATES - found.keys()}
+    if "dose_mg" in free and "sig" not in found:
+        kept["sig"] = free["dose_mg"]
+    return {**found, **kept}
+
+
+def _looks_like(
+    table: str, name: str, column: str, found: Mapping[str, str], rows: pl.DataFrame
+) -> bool:
+    texts = rows[column]
+    if texts.null_count() == len(texts):
+        return True
+    if name in DATES:
+        return writing.share_of_dates(texts) >= _LEAST_ALIKE
+    if name in NUMBERS and (table, name) != ("labs", "value"):
+        return evidence.share_of_numbers(texts) >= _LEAST_ALIKE
+    if table == "patients" and name == "clinic_id" and "patient_id" in found:
+        # As many "accounts" as patients are the patients' own.
+        patients = rows[found["patient_id"]].n_unique()
+        return patients < _FEWEST_PATIENTS or texts.n_unique() * _PATIENTS_PER_CLINIC <= patients
+    return True
+
+
+def _guess(
+    table: str,
+    rows: pl.DataFrame,
+    labels: Mapping[str, str],
+    columns: dict[str, Source] | None = None,
+    **layout: object,
+) -> Guess:
+    """Return the guess for a table; ``columns`` are those of a layout of its own."""
+    named = _named(table, rows, labels)
+    found: dict[str, Source] = {}
+    notes: dict[str, str] = {}
     unknown_codes = []
-    times = vocabulary.times(table, rows.columns)
-    for name, column in vocabulary.columns(table, rows.columns).items():
+    times = vocabulary.times(table, rows.columns, labels)
+    for name, column in named.items():
         texts = rows[column].drop_nulls().unique(maintain_order=True).to_list()
-        columns[name] = column
+        found[name] = column
         if name in times and not any(":" in text for text in texts):
-            columns[name] = Join(join=(column, times[name]), by=" ")
-        elif known := vocabulary.codes(name):
-            columns[name] = _recoded(column, texts, known)
+            found[name] = Join(join=(column, times[name]), by=" ")
+        elif known := vocabulary.codes(table, name):
+            if name == "sex" and _may_be_spanish(texts):
+                del found[name]
+                notes[name] = (
+                    "H and M stand there: is M mujer? Then: {column: ..., values: {H: M, M: F}}"
+                )
+                continue
+            if table == "medications" and name == "status":
+                known = known | dict.fromkeys(vocabulary.ended(), "F")
+            found[name] = _recoded(column, texts, known)
             if any(vocabulary.key(text) not in known for text in texts):
                 unknown_codes.append(name)
-    missing = tuple(name for name in required(table) if name not in columns)
-    return Guess(table, columns, missing, tuple(unknown_codes))
+    found = {**found, **(columns or {})}
+    _settle(table, found, notes, rows, labels)
+    for name, source in found.items():
+        if note := _note(name, source, rows):
+            notes.setdefault(name, note)
+    parts: tuple[dict[str, Source], ...] = layout.get("parts", ())  # type: ignore[assignment]
+    filled = {*found, *(name for part in parts for name in part)}
+    if table not in ("patients", "precision") and not (parts or layout.get("unpivot")):
+        number = own_numbers.of(table, found, rows, labels)
+        if number is not None:
+            own, source, note = number
+            found = {own: source, **found}
+            notes[own] = note
+            filled.add(own)
+    if "sig" in filled:
+        filled.add("dose_mg")  # the sig says it, with the strength
+    missing = tuple(name for name in required(table) if name not in filled)
+    return Guess(table, found, missing, tuple(unknown_codes), parts, layout.get("unpivot"), notes)  # type: ignore[arg-type]
+
+
+def _settle(
+    table: str,
+    found: dict[str, Source],
+    notes: dict[str, str],
+    rows: pl.DataFrame,
+    labels: Mapping[str, str],
+) -> None:
+    """Settle what two columns say together."""
+    if table == "patients" and "birth_date" in found:
+        texts = texts_of(found["birth_date"], rows)
+        if writing.has_years_of_two_digits(texts):
+            del found["birth_date"]
+            notes["birth_date"] = "years of two digits: 61 may be 1961 or 2061. Ask for four"
+    operator = vocabulary.operator(rows.columns, labels)
+    if table == "labs" and isinstance(value := found.get("value"), str) and operator is not None:
+        found["value"] = _with_operator(operator, value, rows)
+    if table == "medications" and isinstance(status := found.get("status"), str | Column):
+        column = status if isinstance(status, str) else status.column
+        words = rows[column].drop_nulls().unique(maintain_order=True).to_list()
+        over = [word for word in words if vocabulary.key(word) in vocabulary.ended()]
+        if over:
+            unknown_end = Column(column=column, values=dict.fromkeys(over, "unknown"), otherwise="")
+            ends = found.get("stopped_on")
+            found["stopped_on"] = FirstOf(first_of=(ends, unknown_end)) if ends else unknown_end
+            notes["stopped_on"] = (
+                "these words end an order, they do not withdraw it; one without a day waits"
+            )
+
+
+def _with_operator(operator: str, value: str, rows: pl.DataFrame) -> Source:
+    marks = {"<": "<", ">": ">", "<=": "<=", ">=": ">=", "=": "", **vocabulary.marks()}
+    written = rows[operator].drop_nulls().unique(maintain_order=True).to_list()
+    met = {text: marks[text] for text in written if text in marks}
+    sign = Column(column=operator, values=met or {"=": ""}, otherwise="?")
+    return FirstOf(first_of=(Join(join=(sign, value), by=""), value))
+
+
+def _may_be_spanish(texts: Iterable[str]) -> bool:
+    keys = {vocabulary.key(text) for text in texts}
+    return {"h", "m"} <= keys and not keys & {"f", "w"}
 
 
 def _recoded(column: str, texts: Iterable[str], known: dict[str, str]) -> Source:
@@ -124,66 +242,132 @@ def _recoded(column: str, texts: Iterable[str], known: dict[str, str]) -> Source
     return Column(column=column, values=meant)
 
 
-def texts_of(names: Iterable[str], guesses: Iterable[Guess], rows: pl.DataFrame) -> pl.Series:
-    """Return all texts that ``rows`` have for some columns of the tables guessed."""
-    found = [each.columns[name] for each in guesses for name in names if name in each.columns]
-    texts = [_texts(source, rows) for source in found]
-    return pl.concat([pl.Series(dtype=pl.String), *texts]).drop_nulls()
+def _note(name: str, source: Source, rows: pl.DataFrame) -> str:
+    column = next(columns_named(source), None)
+    if column is None or column not in rows.columns:
+        return ""
+    texts = rows[column]
+    if name == "patient_id":
+        return evidence.of_numbers(texts)
+    if name == "unit":
+        return evidence.of_units(texts)
+    return evidence.of_results(rows[list(columns_named(source))[-1]]) if name == "value" else ""
 
 
-def _texts(source: Source, rows: pl.DataFrame) -> pl.Series:
+def _wide(rows: pl.DataFrame, labels: Mapping[str, str]) -> tuple[Guess, ...]:
+    """Return what a table with a column for each test, or for each site, fills."""
+    named = _named("labs", rows, labels)
+    taken = {*named.values()} - {named.get("value")}
+    names = [name for name in rows.columns if name not in taken]
+    results = {
+        column: test
+        for column, test in headings.measured(names, labels).items()
+        if evidence.share_of_numbers(rows[column]) >= _LEAST_ALIKE
+    }
+    guesses = []
+    if results and "test_name" not in named:
+        base = [named[name] for name in ("patient_id", "collected_at") if name in named]
+        parts = tuple(_result(column, test, base) for column, test in results.items())
+        guesses.append(
+            _guess_wide("labs", rows, labels, parts, ("value", "unit", "loinc", "method"))
+        )
+    scans = headings.densities(rows.columns, labels)
+    sites = list(dict.fromkeys(each.site for each in scans.values()))
+    named = _named("dxa", rows, labels)
+    if sites and "site" not in named:
+        base = [named[name] for name in ("patient_id", "scanned_on") if name in named]
+        parts = tuple(_scan(site, scans, base) for site in sites)
+        guesses.append(_guess_wide("dxa", rows, labels, parts, ("bmd_g_cm2", "t_score", "z_score")))
+    return tuple(guesses)
+
+
+def _guess_wide(
+    table: str,
+    rows: pl.DataFrame,
+    labels: Mapping[str, str],
+    parts: tuple[dict[str, Source], ...],
+    not_of_the_line: tuple[str, ...],
+) -> Guess:
+    in_parts = {
+        column
+        for part in parts
+        for name, each in part.items()
+        if name != OWN[table]
+        for column in columns_named(each)
+    }
+    of_line = set(_named(table, rows, labels).values()) - in_parts
+    kept = [name for name in rows.columns if name in of_line or name not in in_parts]
+    of_lines = _guess(table, rows.select(kept), labels, parts=parts)
+    columns = {
+        name: source
+        for name, source in of_lines.columns.items()
+        if name not in (*not_of_the_line, OWN[table])
+    }
+    notes = dict(of_lines.notes)
+    if (own := parts[0].get(OWN[table])) is not None and (
+        note := own_numbers.why_not_one_each(own, rows)
+    ):
+        notes[PARTS] = f"TODO: {note}: which column tells them apart? Join it as well"
+    return of_lines._replace(columns=columns, notes=notes)
+
+
+def _result(column: str, test: headings.Measured, base: list[str]) -> dict[str, Source]:
+    unit: dict[str, Source] = {"unit": Constant(constant=test.unit)} if test.unit else {}
+    own: dict[str, Source] = {}
+    if len(base) > 1:
+        own["result_id"] = Join(join=tuple(base), prefix=f"{test.name}-")
+    return {**own, "test_name": Constant(constant=test.name), "value": column, **unit}
+
+
+def _scan(site: str, scans: Mapping[str, headings.Density], base: list[str]) -> dict[str, Source]:
+    own: dict[str, Source] = {}
+    if len(base) > 1:
+        own["scan_id"] = Join(join=tuple(base), prefix=f"{site}-")
+    measured: dict[str, Source] = {
+        each.what: column for column, each in scans.items() if each.site == site
+    }
+    return {**own, "site": Constant(constant=site), **measured}
+
+
+def _on_its_side(rows: pl.DataFrame, labels: Mapping[str, str]) -> tuple[Guess, ...]:
+    """Return what a table with a row for each test and a column for each day fills."""
+    days = [name for name in rows.columns if headings.is_day(name)]
+    kept = rows.select(name for name in rows.columns if name not in days)
+    named = _named("labs", kept, labels)
+    if len(days) < _FEWEST_DAYS or "test_name" not in named:
+        return ()
+    unpivot = Unpivot(keep=tuple(kept.columns), heading=HEADING, cell=CELL)
+    who = [named["patient_id"]] if "patient_id" in named else []
+    columns: dict[str, Source] = {
+        "result_id": Join(join=(*who, HEADING, named["test_name"])),
+        "collected_at": HEADING,
+        "value": CELL,
+    }
+    turned = _guess("labs", kept, labels, columns, unpivot=unpivot)
+    cells = writing.joined(rows[name] for name in days)
+    notes = {
+        "collected_at": f"{len(days):,} columns are called like a day",
+        "value": evidence.of_results(cells),
+    }
+    return (turned._replace(notes={**turned.notes, **notes}),)
+
+
+def texts_of(source: Source, rows: pl.DataFrame) -> pl.Series:
+    """Return all texts that ``rows`` have for a column of a table, of what can be shown without mapping."""
     match source:
         case Join(by=between):
+            names = [name for name in columns_named(source) if name in rows.columns]
             return rows.select(
-                pl.concat_str([*columns_named(source)], separator=between, ignore_nulls=True).alias(
-                    ""
-                )
+                pl.concat_str(names, separator=between, ignore_nulls=True).alias("")
             ).to_series()
+        case str() if source == HEADING and source not in rows.columns:
+            days = [name for name in rows.columns if headings.is_day(name)]
+            return pl.Series("", days, dtype=pl.String)
+        case str() if source == CELL and source not in rows.columns:
+            return writing.joined(rows[name] for name in rows.columns if headings.is_day(name))
         case str():
             return rows[source].alias("")
+        case FirstOf(first_of=sources):
+            return texts_of(sources[0], rows)
         case _:
             return pl.Series(dtype=pl.String)
-
-
-def dates(guesses: Iterable[Guess], rows: pl.DataFrame) -> Dates:
-    """Tell how dates are written.
-
-    >>> both = pl.DataFrame({"Collected": ["02/13/2026 07:50", "03/01/2026"]})
-    >>> dates([Guess("labs", {"collected_at": "Collected"}, (), ())], both).formats
-    ('%m/%d/%Y', '%m/%d/%Y %H:%M')
-    """
-    texts = texts_of(sorted(DATES), guesses, rows)
-    written = texts.filter(~texts.str.contains(_ISO))
-    if written.is_empty():
-        return Dates()
-    readings = {day: _read(written, day) for day in _DAYS}
-    most = max(n_read for n_read, _ in readings.values())
-    if most < _LEAST_READABLE * len(written):
-        return Dates(are_readable=False)
-    best, *others = [formats for n_read, formats in readings.values() if n_read == most]
-    return Dates(best, tuple(others))
-
-
-def _read(written: pl.Series, day: str) -> tuple[int, tuple[str, ...]]:
-    """Return how many dates can be read in an order of day and month, and the formats it takes."""
-    formats, left = [], written
-    for time in _TIMES:
-        read = (
-            left.str.to_datetime(day + time, time_unit="us", strict=False)
-            if time
-            else (left.str.to_date(day, strict=False))
-        )
-        is_read = read.dt.year().is_between(_FIRST_YEAR, _LAST_YEAR).fill_null(False)
-        if is_read.any():
-            formats.append(day + time)
-            left = left.filter(~is_read)
-    return len(written) - len(left), tuple(formats)
-
-
-def decimal_comma(guesses: Iterable[Guess], rows: pl.DataFrame) -> bool | None:
-    """Return whether numbers have a decimal comma; null if their commas may group thousands."""
-    texts = texts_of(sorted(NUMBERS), guesses, rows)
-    with_comma = texts.filter(texts.str.contains(_COMMA))
-    if with_comma.is_empty() or texts.str.contains(_POINT).any():
-        return False
-    return None if with_comma.str.contains(_COMMA_OF_THOUSANDS).all() else True

@@ -19,8 +19,8 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from e2analytics.errors import RefusedFileError, UnreadableError
-from e2analytics.feeds import delimited, formats
-from e2analytics.feeds.drafting import vocabulary
+from e2analytics.feeds import delimited, formats, sas
+from e2analytics.feeds.drafting import headings, vocabulary
 from e2analytics.feeds.formats import FileFormat
 from e2analytics.feeds.reader import Beginning, FormatOptions
 
@@ -50,10 +50,13 @@ class Sniffed(NamedTuple):
         Its format.
     tables
         Some rows of each record; none for messages and resources, whose columns are the reader's.
+    labels
+        What the file says of its columns, beside their names.
     """
 
     options: FormatOptions
     tables: Mapping[str, pl.DataFrame]
+    labels: Mapping[str, str] = {}
 
 
 def sniff(path: Path) -> Sniffed:
@@ -87,6 +90,9 @@ def is_header(names: Sequence[str], rows: Sequence[Sequence[str | None]]) -> boo
     (False, False)
     """
     given = [name.strip() for name in names if name.strip()]
+    if vocabulary.columns("labs", given).get("test_name"):
+        # A table of tests may have days for columns; what else stands there must be names.
+        given = [name for name in given if not headings.is_day(name)]
     if len(given) < _FEWEST_COLUMNS or any(
         len(name) > _LONGEST_NAME or _DATE_OR_NUMBER.match(name) for name in given
     ):
@@ -122,7 +128,7 @@ def _sampled(path: Path, options: FormatOptions) -> Sniffed:
     for record, rows in islice(formats.read(path, options), some):
         if record not in tables or tables[record].is_empty():
             tables[record] = rows.head(SAMPLE_ROWS).drop("source_line", "short_line")
-    return Sniffed(options, tables)
+    return Sniffed(options, tables, sas.labels(path) if isinstance(options, sas.Options) else {})
 
 
 def _with_best_header(known: FileFormat, path: Path) -> FormatOptions:

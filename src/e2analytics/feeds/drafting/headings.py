@@ -1,0 +1,136 @@
+"""Tells the names of columns that are no names of fields: a test, a bone density, a day.
+
+In    names of columns, with their labels
+Out   what a column named so may measure, in which unit; or that it is one of many days
+
+A wide table has a column for each test or site, a table on its side one for each day. Guesses only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Final, NamedTuple
+
+import polars as pl
+
+from e2analytics import reference
+from e2analytics.feeds.drafting import vocabulary
+
+_DAY: Final = re.compile(
+    r"^\D{0,12}(\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?)?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}"
+    r"|\d{1,2}[- ]?[A-Za-z]{3}[- ]?\d{2,4})$"
+)
+_WORDS: Final = re.compile(r"[^\W_]+|%")
+_IN_BRACKETS: Final = re.compile(r"^(.*?)[\s_,]*[(\[]([^()\[\]]*)[)\]]\s*$")
+_LONGEST_UNIT: Final = 3  # words: pg, ml
+
+
+class Measured(NamedTuple):
+    """A column that is called like a test.
+
+    Attributes
+    ----------
+    name
+        The test, in the supplier's words.
+    analyte
+        What it measures.
+    unit
+        The unit in its name; none if there is none.
+    """
+
+    name: str
+    analyte: str
+    unit: str | None
+
+
+class Density(NamedTuple):
+    """A column with what a scan says of a site: ``what`` is a column of the table dxa."""
+
+    site: str
+    what: str
+
+
+def is_day(name: str) -> bool:
+    """Return whether a column is called like a day.
+
+    >>> is_day("01/05/2026"), is_day("2026-01-05"), is_day("14-Mar-2026"), is_day("Result 1")
+    (True, True, True, False)
+    """
+    return _DAY.match(name.strip()) is not None
+
+
+def measured(names: Iterable[str], labels: Mapping[str, str]) -> dict[str, Measured]:
+    """Return the columns that are called, or labelled, like a test of ours.
+
+    >>> measured(["Estradiol (pg/mL)", "Testosterone_Total_ng_dL", "E2", "Estradiol Comment"], {})
+    {'Estradiol (pg/mL)': Measured(name='Estradiol', analyte='estradiol', unit='pg/mL'), \
+'Testosterone_Total_ng_dL': Measured(name='Testosterone Total', analyte='testosterone_total', unit='ng/dL'), \
+'E2': Measured(name='E2', analyte='estradiol', unit=None)}
+    """
+    found = {name: _test(name) or _test(labels.get(name, "")) for name in names}
+    return {name: each for name, each in found.items() if each is not None}
+
+
+def densities(names: Iterable[str], labels: Mapping[str, str]) -> dict[str, Density]:
+    """Return the columns that are called, or labelled, like a bone density or score of a site.
+
+    >>> densities(["L1-L4 BMD", "Hip T-Score", "Body weight"], {})
+    {'L1-L4 BMD': Density(site='lumbar_spine', what='bmd_g_cm2'), \
+'Hip T-Score': Density(site='total_hip', what='t_score')}
+    """
+    found = {name: _density(name) or _density(labels.get(name, "")) for name in names}
+    return {name: density for name, density in found.items() if density is not None}
+
+
+def _density(name: str) -> Density | None:
+    whole = vocabulary.key(name)
+    measures = {"tscore": "t_score", "zscore": "z_score", "bmd": "bmd_g_cm2"}
+    word = next((word for word in measures if word in whole), None)
+    if word is None:
+        return None
+    rest = whole.replace("gcm2", "").replace(word, "")
+    site = vocabulary.sites().get(rest)
+    return None if site is None else Density(site, measures[word])
+
+
+def _test(name: str) -> Measured | None:
+    for words, unit in _splits(name):
+        analyte = _analytes().get(_name_key(words)) if words else None
+        if analyte is None:
+            continue
+        if unit is None:
+            return Measured(words, analyte, None)
+        for spelling, ours in _units(analyte).items():
+            if vocabulary.key(unit) == vocabulary.key(spelling):
+                return Measured(words, analyte, ours)
+    return None
+
+
+def _splits(name: str) -> Iterable[tuple[str, str | None]]:
+    """Yield how a name may be a test and its unit."""
+    if bracketed := _IN_BRACKETS.match(name):
+        yield bracketed[1], bracketed[2]
+    words = _WORDS.findall(name)
+    yield " ".join(words), None
+    for length in range(1, min(_LONGEST_UNIT, len(words) - 1) + 1):
+        yield " ".join(words[:-length]), "".join(words[-length:])
+
+
+def _name_key(words: str) -> str:
+    return str(pl.select(reference.name_key(pl.lit(words))).item())
+
+
+@cache
+def _analytes() -> dict[str, str]:
+    rows = reference.analyte_names().select("spelling", "analyte_by_name").rows()
+    return {spelling: analyte for spelling, analyte in rows if spelling and analyte}
+
+
+@cache
+def _units(analyte: str) -> dict[str, str]:
+    entry = reference.load("analytes")["analytes"][analyte]["units"]
+    return {
+        spelling: unit for unit, facts in entry.items() for spelling in (unit, *facts["spellings"])
+    }
