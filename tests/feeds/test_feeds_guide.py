@@ -17,6 +17,7 @@ from e2analytics.cli import main
 from e2analytics.cli.inspect_view import show
 from e2analytics.feeds import delimited, description
 from e2analytics.feeds.description import Feed, load_feed
+from e2analytics.feeds.drafting import feed_name
 from e2analytics.run.inspect import inspect
 from e2analytics.settings import Settings, read_settings
 
@@ -39,7 +40,13 @@ def printed(command: str, capsys: pytest.CaptureFixture[str]) -> str:
         draft_file = Path(option[1]) if option else None
         written = io.StringIO()
         console = Console(file=written, width=100, markup=False, highlight=False)
-        show(inspect([Path(file)], read_settings(), today=TODAY), console, draft_file)
+        found = inspect(
+            [Path(file)],
+            read_settings(),
+            today=TODAY,
+            new_feed=feed_name(draft_file) if draft_file else None,
+        )
+        show(found, console, draft_file)
         text = written.getvalue()
     else:
         with pytest.MonkeyPatch.context() as patch:
@@ -86,7 +93,7 @@ def test_the_draft_loads_before_anything_is_settled(tmp_path: Path):
     file = tmp_path / "draft.yaml"
     file.write_text(blocks("yaml")[1])
 
-    assert load_feed(file).feed == "new_supplier"
+    assert load_feed(file).feed == "muster_labor"
 
 
 def test_the_example_of_every_key_loads_and_has_every_key(tmp_path: Path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
 import polars as pl
@@ -75,7 +76,12 @@ def show(inspection: Inspection, console: Console, draft_file: Path | None = Non
         console.print(_PATIENTS_MISSING)
     if draft_file is not None:
         _write_draft(inspection, draft_file)
-        console.print(f"Draft: {_name(draft_file)}. Resolve its TODOs, then inspect again.")
+        files = " ".join(quote(_name(file.path)) for file in inspection.files)
+        console.print(f"Draft: {_name(draft_file)}. Settle its TODOs, then see what it accepts:")
+        console.print(
+            f"  e2analytics inspect {files} --feeds {quote(_name(draft_file.parent))}",
+            soft_wrap=True,
+        )
         return
     for file in inspection.files:
         if file.draft is not None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -126,6 +126,7 @@ def inspect(
     *,
     today: date,
     rows_shown: int = 0,
+    new_feed: str | None = None,
     report_progress: Callable[[str], None] = lambda _: None,
 ) -> Inspection:
     """Inspect files as if they were one drop into an empty store.
@@ -140,6 +141,8 @@ def inspect(
         The day on which they are read.
     rows_shown
         Number of rows of each table to keep as mapped; above 0, rare unknown texts are kept as well.
+    new_feed
+        Name of the feed that a draft describes. One file alone is then drafted even if a feed describes it.
     report_progress
         Called with a message on how far reading has come.
 
@@ -167,9 +170,11 @@ def inspect(
     inspected = tuple(
         InspectedFile(path, no_data=no_data[path])
         if path in no_data
-        else _inspected(path, feeds, read, seen)
+        else _inspected(path, feeds, read, seen, new_feed)
         for path in given
     )
+    if new_feed is not None and len(given) == 1 and inspected[0].feed and not inspected[0].draft:
+        inspected = (replace(inspected[0], draft=draft(given[0], new_feed)),)
     waits_for_patients = (intake.quarantine["rule"] == UNKNOWN_PATIENT).any()
     return Inspection(inspected, waits_for_patients and "patients" not in sources.rows)
 
@@ -245,11 +250,11 @@ def _is_of(files: list[SourceFile]) -> pl.Expr:
 
 
 def _inspected(
-    path: Path, feeds: tuple[Feed, ...], read: _Fates, seen: _Collector
+    path: Path, feeds: tuple[Feed, ...], read: _Fates, seen: _Collector, new_feed: str | None
 ) -> InspectedFile:
     match = drop.recognise(feeds, path) if path.exists() else None
     if match is None or path.is_dir():
-        return _not_described(path, feeds)
+        return _not_described(path, feeds, new_feed)
     files = read.files(path)
     refused = next((file.refused for file in files if file.refused), None)
     headers = formats.header(path, match.feed.format)
@@ -265,30 +270,32 @@ def _inspected(
         problems=read.problems(files),
         unknown=seen.unknown_texts(path) if refused is None else pl.DataFrame(),
         unused=() if refused else tuple(_unused(match, headers, files)),
-        draft=_draft_instead(match, headers) if refused else None,
+        draft=_draft_instead(match, headers, new_feed) if refused else None,
     )
 
 
-def _not_described(path: Path, feeds: tuple[Feed, ...]) -> InspectedFile:
+def _not_described(path: Path, feeds: tuple[Feed, ...], new_feed: str | None) -> InspectedFile:
     if path.is_dir() or not path.exists():
         what = "it is a folder; give its files" if path.is_dir() else "there is no such file"
         return InspectedFile(path, refused=UnreadableError(what))
     try:
         drop.check_place(path, path.parent)
         return InspectedFile(
-            path, nearest=recognition.nearest(feeds, path, None), draft=draft(path)
+            path, nearest=recognition.nearest(feeds, path, None), draft=draft(path, new_feed)
         )
     except UnreadableError as refused:
         return InspectedFile(path, refused=refused)
 
 
-def _draft_instead(match: Match, headers: Mapping[str, list[str]]) -> str | None:
+def _draft_instead(
+    match: Match, headers: Mapping[str, list[str]], new_feed: str | None
+) -> str | None:
     """Return a draft for a refused file that lacks the columns of the feed its name stands for."""
     there = {name for names in headers.values() for name in names}
     if any(there.issuperset(kind.required) for kind in match.kinds):
         return None
     try:
-        return draft(match.path)
+        return draft(match.path, new_feed)
     except UnreadableError:
         return None
 

@@ -1,5 +1,5 @@
 """Drafts a feed description for a file that no feed describes: a guess for an analyst to check."""
 
-from e2analytics.feeds.drafting.draft import draft
+from e2analytics.feeds.drafting.draft import draft, feed_name
 
-__all__ = ["draft"]
+__all__ = ["draft", "feed_name"]

@@ -86,6 +86,15 @@ def draft(path: Path, name: str | None = None) -> str:
     return head + _writing(tables, guesses) + "files:\n" + "".join(f"{line}\n" for line in files)
 
 
+def feed_name(file: Path) -> str | None:
+    """Return the name of the feed that a file describes; none if nothing of it can be one.
+
+    >>> feed_name(Path("feeds/Labor Muster.yaml")), feed_name(Path("---.yaml"))
+    ('labor_muster', None)
+    """
+    return re.sub(r"[^a-z0-9]+", "_", file.stem.lower()).strip("_") or None
+
+
 def _format(options: FormatOptions) -> str:
     given = options.model_dump(exclude_defaults=True)
     return f"format: {_flow({'kind': options.kind, **given} if given else options.kind)}\n"
