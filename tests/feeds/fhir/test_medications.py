@@ -43,6 +43,7 @@ def dosage(text: str | None = None, *, mg: Any = None, **repeat: Any) -> dict[st
 
 
 WEEKLY = {"frequency": 2, "period": 1, "periodUnit": "wk"}
+DAILY = {"frequency": 1, "period": 1, "periodUnit": "d"}
 
 
 def only(file: Path) -> dict[str, Any]:
@@ -101,6 +102,23 @@ def test_an_order_is_a_row(tmp_path: Path):
         ({"frequency": 2, "period": 1, "periodUnit": "fortnight"}, None),
         ({"frequency": "twice", "period": 1, "periodUnit": "d"}, None),
         ({"count": 1}, None),
+        # Beside times of the day: as many doses as times, or nobody can tell.
+        ({**DAILY, "timeOfDay": ["08:00:00", "20:00:00"]}, None),
+        ({**DAILY, "when": ["MORN", "EVE"]}, None),
+        ({**DAILY, "when": ["MORN"]}, 7),
+        ({**DAILY, "frequency": 2, "when": ["MORN", "EVE"]}, 14),
+        ({**DAILY, "frequency": 2, "when": ["MORN"]}, None),
+        ({**DAILY, "frequency": 3, "timeOfDay": ["08:00:00", "20:00:00"]}, None),
+        ({"frequency": 2, "period": 1, "periodUnit": "wk", "timeOfDay": ["08:00:00"]}, 2),
+        ({"frequency": 2, "period": 1, "periodUnit": "wk", "when": ["MORN", "HS"]}, None),
+        ({"dayOfWeek": ["mon", "thu"], "when": ["MORN", "EVE"]}, 4),
+        ({**DAILY, "dayOfWeek": ["mon", "thu"], "when": ["MORN", "EVE"]}, None),
+        ({"when": ["MORN", "MORN.early"]}, None),
+        ({"when": ["C"]}, None),
+        ({"when": ["MORN", "EVE"], "timeOfDay": ["08:00:00"]}, None),
+        ({"count": 1, **DAILY}, None),
+        ({"count": 10, **DAILY}, 7),
+        ({"count": 10, "countMax": 20, **DAILY}, None),
     ],
 )
 def test_a_timing_is_doses_a_week_or_unknown(tmp_path: Path, repeat: Any, doses: float):
@@ -242,6 +260,61 @@ def test_when_it_began_and_ended(tmp_path: Path, changed: Any, started: str, sto
     row = only(lines(tmp_path, order(**changed)))
 
     assert (row["started_on"], row.get("stopped_on")) == (started, stopped)
+
+
+@pytest.mark.parametrize(
+    ("repeat", "doses", "stopped", "end_unknown"),
+    [
+        ({"count": 1, **DAILY}, None, "2026-01-11", False),
+        ({"count": 1}, None, "2026-01-11", False),
+        ({"count": 10, **DAILY}, "7", "2026-01-20", False),
+        ({"count": 3, **WEEKLY}, "2", "2026-01-21", False),
+        ({"count": 10}, None, None, True),
+        ({"count": 10, "countMax": 12, **DAILY}, None, None, True),
+        ({"boundsDuration": {"value": 8, "code": "wk", "system": UCUM}, **WEEKLY}, "2", "2026-03-07", False),
+        ({"boundsDuration": {"value": 8, "unit": "weeks"}, **WEEKLY}, None, None, True),
+        ({"boundsDuration": {"value": 8, "code": "wk", "comparator": "<"}, **WEEKLY}, None, None, True),
+        ({"boundsDuration": {"unit": "wk"}, **WEEKLY}, None, None, True),
+        ({"boundsRange": {"low": {"value": 8, "unit": "wk"}, "high": {"value": 12, "unit": "wk"}}, **WEEKLY}, None, None, True),
+        ({"boundsPeriod": {"start": "2026-01-10"}, **WEEKLY}, "2", None, False),
+        ({"boundsPeriod": {"start": "2026-01-10", "end": "2026-01-14"}, "count": 10, **DAILY}, "7", "2026-01-15", False),
+    ],
+)  # fmt: skip
+def test_how_long_a_dosage_lasts(
+    tmp_path: Path, repeat: Any, doses: str | None, stopped: str | None, end_unknown: bool
+):
+    row = only(lines(tmp_path, order(dosage(mg=1, **repeat))))
+
+    assert (row.get("doses_per_week"), row.get("stopped_on")) == (doses, stopped)
+    # Whether it is still in force is unknown: so is its dose.
+    assert (row.get("sig") == "until an unknown day") == end_unknown
+    assert sig.read("until an unknown day").varies
+
+
+def test_an_end_of_the_resource_counts_where_its_dosage_has_a_range(tmp_path: Path):
+    bounds = {"boundsRange": {"low": {"value": 8, "unit": "wk"}}}
+    ended = order(dosage(mg=1, **bounds, **WEEKLY), effectivePeriod={"end": "2026-02-28"})
+
+    row = only(lines(tmp_path, ended))
+    assert (row["doses_per_week"], row["stopped_on"]) == ("2", "2026-03-01")
+
+
+def test_days_of_the_week_are_kept(tmp_path: Path):
+    monday, friday = dosage("a", mg=0.5, dayOfWeek=["mon"]), dosage("b", mg=0.5, dayOfWeek=["fri"])
+
+    assert (
+        only(lines(tmp_path, order(dosage(mg=1, dayOfWeek=["thu", "mon"]))))["weekdays"]
+        == "mon thu"
+    )
+    assert only(lines(tmp_path, order(monday, friday)))["weekdays"] == "mon fri"
+    assert "weekdays" not in only(lines(tmp_path, order(dosage(mg=1, **WEEKLY))))
+
+
+def test_a_further_instruction_is_part_of_the_sig(tmp_path: Path):
+    more = {"additionalInstruction": [{"text": "as needed"}]}
+    row = only(lines(tmp_path, order(dosage("1 mg twice weekly", mg=1, **WEEKLY) | more)))
+
+    assert row["sig"] == "1 mg twice weekly; as needed"
 
 
 @pytest.mark.parametrize(

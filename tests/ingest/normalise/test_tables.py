@@ -279,6 +279,23 @@ def order(**columns: str | None) -> pl.DataFrame:
         # The sig says outright that the dose varies.
         ({"dose_mg": "1", "doses_per_week": "2", "sig": "1-2 tabs weekly"}, None, None, False),
         ({"dose_mg": "1", "doses_per_week": "2", "sig": "1 mg as needed"}, None, None, False),
+        # A sig that is not understood to its last word adds nothing to the columns ...
+        ({"dose_mg": "0.5", "sig": "0.5 mg x2 weekly sparingly"}, 0.5, None, False),
+        (
+            {"dose_mg": "0.5", "doses_per_week": "2", "sig": "0.5 mg twice weekly, sparingly"},
+            0.5,
+            2,
+            False,
+        ),
+        # ... and must not contradict them.
+        (
+            {"dose_mg": "0.5", "doses_per_week": "2", "sig": "0.5 mg daily, sparingly"},
+            0.5,
+            None,
+            True,
+        ),
+        ({"dose_mg": "0.5", "doses_per_week": "2", "sig": "0.5 mg Mon, 1 mg Thu"}, None, 2, True),
+        ({"dose_mg": "0.5", "doses_per_week": "1", "sig": "0.5 mg Mon and Thu"}, 0.5, None, True),
         # A negative dose stays, to be rejected.
         ({"dose_mg": "-1", "doses_per_week": "2", "sig": "1 mg twice weekly"}, -1, 2, False),
     ],
@@ -291,6 +308,30 @@ def test_a_dose_is_what_columns_and_sig_agree_on(
     assert (row["dose_mg"], row["doses_per_week"]) == (pytest.approx(mg), pytest.approx(per_week))
     assert row["weekly_dose_mg"] == pytest.approx(mg * per_week if mg and per_week else None)
     assert row["dose_contradicts_sig"] == contradicts
+
+
+@pytest.mark.parametrize(
+    ("columns", "weekdays", "stopped_on"),
+    [
+        ({"sig": "0.5 mg every Monday"}, "mon", None),
+        ({"sig": "0.5 mg M/W/F"}, "mon wed fri", None),
+        ({"sig": "0.5 mg twice weekly", "weekdays": "Mon/Thu"}, "mon thu", None),
+        ({"sig": "0.5 mg Monday", "weekdays": "thu"}, None, None),
+        ({"sig": "0.5 mg Monday sparingly"}, None, None),
+        ({"sig": "0.5 mg daily for 10 days"}, None, date(2026, 1, 11)),
+        ({"sig": "0.5 mg once"}, None, date(2026, 1, 2)),
+        ({"sig": "0.5 mg daily for 10 days", "stopped_on": "2026-03-01"}, None, date(2026, 3, 1)),
+        ({"sig": "0.5 mg daily for 10 days", "days_supply": "30"}, None, date(2026, 1, 25)),
+        ({"sig": "0.5 mg daily for 90 days", "days_supply": "30"}, None, date(2026, 2, 14)),
+        ({"sig": "0.5 mg daily for 8 to 12 weeks"}, None, None),
+    ],
+)
+def test_a_sig_names_days_of_the_week_and_an_end(
+    columns: dict[str, str], weekdays: str | None, stopped_on: date | None
+):
+    row = order(**{"started_on": "2026-01-01", **columns}).row(0, named=True)
+
+    assert (row["weekdays"], row["stopped_on"]) == (weekdays, stopped_on)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,10 @@ Several dosages without periods are one row: their doses a week add up where the
 are unknown where it is not. A dose in tablets is left to ``strength`` and ``sig``. "As needed", a range
 of doses and a highest frequency leave the dose open, whatever else is said; the ``sig`` then says so.
 
+How long a dosage lasts is in its bounds and its count of doses; where these can be read in two ways (a range,
+a unit that is none of UCUM's, a highest count), it is unknown whether it is still in force, and so is the
+dose.
+
 The last day of a period is in it, so an order stopped on the day after. When it ended is only what the
 resource says itself. Whether an order has ended is in its status, when it
 did is not (R4 has no date of the status, and ``meta.lastUpdated`` is often the day of the export): an
@@ -23,10 +27,10 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
 
-from e2analytics.feeds.fhir.nodes import Node, child, children, is_true, text
+from e2analytics.feeds.fhir.nodes import Node, child, children, is_true, text, texts
 from e2analytics.feeds.fhir.observations import Row, unit_of
 from e2analytics.feeds.fhir.resources import RXNORM, Directory, Resource, code, patient_id, wording
-from e2analytics.feeds.fhir.timing import doses_per_week, is_open, weeks
+from e2analytics.feeds.fhir.timing import doses_per_week, is_open, is_single, number, weeks
 
 RECORD: Final = "Medication"
 COLUMNS: Final = (
@@ -36,6 +40,7 @@ COLUMNS: Final = (
     "rxnorm",
     "dose_mg",
     "doses_per_week",
+    "weekdays",
     "sig",
     "strength",
     "started_on",
@@ -54,6 +59,9 @@ _NO_ORDERS: Final = frozenset({"proposal", "option"})
 _ENDED: Final = frozenset({"stopped", "completed"})
 _AS_NEEDED = "as needed"
 _OPEN = "up to a maximum"
+_END_UNKNOWN = "until an unknown day"
+_ONE_DOSE = "one dose only"
+_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,30})?")
 _MG_EXPONENT: Final = {"mg": 0, "g": 3, "ug": -3, "mcg": -3, "µg": -3}
 
@@ -63,12 +71,13 @@ def read(resource: Resource, directory: Directory) -> Iterator[Row]:
     shared = _shared(resource, directory)
     dosages = children(resource.body, "dosageInstruction") or children(resource.body, "dosage")
     starts = [_started(each) for each in dosages]
+    ends = bool(text(resource.body, "effectivePeriod", "end"))
     if len(dosages) > 1 and all(starts):
         for number, dosage in enumerate(dosages, start=1):
             own_id = {"order_id": f"{resource.id}-{number}" if resource.id else None}
-            yield shared | own_id | _dosed([dosage]) | _period(resource, [dosage], starts)
+            yield shared | own_id | _dosed([dosage], ends) | _period(resource, [dosage], starts)
     else:
-        yield shared | _dosed(dosages) | _period(resource, dosages)
+        yield shared | _dosed(dosages, ends) | _period(resource, dosages)
 
 
 def _shared(resource: Resource, directory: Directory) -> Row:
@@ -111,10 +120,12 @@ def _strength(medication: Node) -> str | None:
     return f"{value} {unit}" if value and unit and per in ("1", "1.0", None) else None
 
 
-def _dosed(dosages: list[Node]) -> Row:
+def _dosed(dosages: list[Node], ends: bool) -> Row:
+    """Return dose, frequency and sig of dosages; ``ends``: their resource says itself when they end."""
     doses = {_dose_mg(each) for each in dosages}
     weekly = [
-        None if _left_open(each) else doses_per_week(child(each, "timing")) for each in dosages
+        None if _left_open(each, ends) else doses_per_week(child(each, "timing"))
+        for each in dosages
     ]
     known = [each for each in weekly if each is not None]
     in_turn = len({text(each, "sequence") for each in dosages}) > 1
@@ -122,28 +133,65 @@ def _dosed(dosages: list[Node]) -> Row:
     return {
         "dose_mg": next(iter(doses)) if len(doses) == 1 else None,
         "doses_per_week": str(sum(known)).removesuffix(".0") if adds_up else None,
+        "weekdays": _weekdays(dosages) if adds_up else None,
         # Of several texts the first one alone would be understood.
-        "sig": _sig(dosages[0]) if len(dosages) == 1 else None,
+        "sig": _sig(dosages[0], ends) if len(dosages) == 1 else None,
     }
 
 
-def _sig(dosage: Node) -> str | None:
+def _weekdays(dosages: list[Node]) -> str | None:
+    """Return the days of the week of dosages that all name some."""
+    named = [set(texts(_repeat(each), "dayOfWeek")) for each in dosages]
+    return " ".join(day for day in _WEEKDAYS if day in set().union(*named)) if all(named) else None
+
+
+def _sig(dosage: Node, ends: bool) -> str | None:
     written = text(dosage, "text") or text(dosage, "patientInstruction")
     if written is None:
         timed = wording(child(dosage, "timing", "code"))
         written = " ".join(filter(None, [_other_dose(dosage), timed])) or None
-    if (left_open := _left_open(dosage)) is None:
+    more = [wording(each) for each in children(dosage, "additionalInstruction")]
+    written = "; ".join(filter(None, [written, *more])) or None
+    left_open = _left_open(dosage, ends)
+    if left_open is None and is_single(child(dosage, "timing")):
+        left_open = _ONE_DOSE
+    if left_open is None:
         return written
     return f"{written} ({left_open})" if written else left_open
 
 
-def _left_open(dosage: Node) -> str | None:
+def _left_open(dosage: Node, ends: bool) -> str | None:
     """Say, in words of a sig, why the dose is not always the same; None if it is."""
     if _as_needed(dosage):
         return _AS_NEEDED
     is_range = any(child(each, "doseRange") for each in [dosage, *children(dosage, "doseAndRate")])
     is_limit = any(text(each, "comparator") for each in _quantities(dosage))
-    return _OPEN if is_range or is_limit or is_open(child(dosage, "timing")) else None
+    if is_range or is_limit or is_open(child(dosage, "timing")):
+        return _OPEN
+    return _END_UNKNOWN if _lasts(dosage) == UNKNOWN and not ends else None
+
+
+def _lasts(dosage: Node) -> float | str | None:
+    """Return for how many weeks a dosage is given; None where it does not say, ``UNKNOWN`` where it is open."""
+    repeat = _repeat(dosage)
+    duration = child(repeat, "boundsDuration")
+    lengths: list[float | None] = []
+    if duration:
+        exact = None if text(duration, "comparator") else text(duration, "value")
+        lengths.append(weeks(exact, unit_of(duration)))
+    if child(repeat, "boundsRange"):
+        lengths.append(None)
+    count, most = text(repeat, "count"), text(repeat, "countMax")
+    if is_single(child(dosage, "timing")):
+        lengths.append(1 / 7)
+    elif count is not None or most is not None:
+        doses, rate = number(count), doses_per_week(child(dosage, "timing"))
+        is_exact = doses is not None and rate is not None and number(most or count) == doses
+        lengths.append(doses / rate if is_exact and doses and rate else None)
+    if not lengths:
+        return None
+    known = [each for each in lengths if each is not None]
+    return min(known) if len(known) == len(lengths) else UNKNOWN
 
 
 def _as_needed(dosage: Node) -> bool:
@@ -188,16 +236,17 @@ def _started(dosage: Node) -> str | None:
 
 
 def _ended(dosage: Node, started_on: str | None, starts: Sequence[str | None]) -> str | None:
-    repeat = _repeat(dosage)
-    length = weeks(
-        text(repeat, "boundsDuration", "value"), unit_of(child(repeat, "boundsDuration"))
-    )
-    if length is None or started_on is None:
-        return _stopped_on(text(repeat, "boundsPeriod", "end"), starts)
+    last = _stopped_on(text(_repeat(dosage), "boundsPeriod", "end"), starts)
+    length = _lasts(dosage)
+    if not isinstance(length, float) or started_on is None:
+        return last
     try:
-        return str(date.fromisoformat(started_on[:10]) + timedelta(weeks=length))
+        begun = date.fromisoformat(started_on[:10])
+        # The sum of parts of days is a whole day but for its last digits.
+        end = str(begun + timedelta(days=math.ceil(round(length * 7, 6))))
     except (ValueError, OverflowError):
-        return None  # a month, or an age of the world
+        return last  # a month, or an age of the world
+    return end if last is None else min(last, end)
 
 
 def _stopped_on(last: str | None, starts: Sequence[str | None] = ()) -> str | None:

@@ -1,9 +1,9 @@
 """Doses per week of a FHIR Timing, or none where it leaves them open.
 
 A repeat counts as ``frequency`` times in every ``period``. Days of the week and times of the day count
-as often as they are listed. Single events, a frequency or period with a maximum (``is_open``), a repeat
-that its code contradicts, and a rule that can be read in two ways, give nothing: such a dose is not
-assessable, never guessed.
+as often as they are listed. Single events and single doses, a frequency or period with a maximum
+(``is_open``), a repeat that its code contradicts, and a rule that can be read in two ways (once a day, in the
+morning and in the evening), give nothing: such a dose is not assessable, never guessed.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def doses_per_week(timing: Node) -> float | None:
     codes = (text(each, "code") for each in children(child(timing, "code"), "coding"))
     coded = next((_TIMES_A_WEEK[each] for each in codes if each in _TIMES_A_WEEK), None)
     repeat = {key: value for key, value in child(timing, "repeat").items() if key in _RULES}
-    if is_open(timing):
+    if is_open(timing) or texts(timing, "event") or is_single(timing):
         return None
     if not repeat:
         return coded
@@ -85,18 +85,35 @@ def is_open(timing: Node) -> bool:
     )
 
 
+def is_single(timing: Node) -> bool:
+    """Return whether a Timing is of one dose only.
+
+    >>> is_single({"repeat": {"count": "1", "frequency": "1", "period": "1", "periodUnit": "d"}})
+    True
+    """
+    repeat = child(timing, "repeat")
+    most = text(repeat, "countMax")
+    return number(text(repeat, "count")) == 1 and (most is None or number(most) == 1)
+
+
 _RULES: Final = frozenset({"frequency", "period", "periodUnit", "dayOfWeek", "timeOfDay", "when"})
 
 
 def _repeated(repeat: Node) -> float | None:
     days = len(set(texts(repeat, "dayOfWeek")))
-    times = len(set(texts(repeat, "timeOfDay"))) or len(set(texts(repeat, "when")))
+    times = _times_a_day(repeat)
+    if times is None:
+        return None
     frequency = number(text(repeat, "frequency") or str(times or 1))
     period, unit = text(repeat, "period"), text(repeat, "periodUnit")
-    if period is None and unit is None and (days or times):
-        return _on_days(frequency, days or 7)
-    length = weeks(period, unit)
+    is_daily = period is None and unit is None and bool(days or times)
+    length = _WEEKS_IN["d"] if is_daily else weeks(period, unit)
     if frequency is None or length is None:
+        return None
+    # "Once a day, in the morning and in the evening": once or twice?
+    if times and frequency != times and not (times == 1 and frequency / length <= 7):
+        return None
+    if times > 1 and length != _WEEKS_IN["d"]:
         return None
     if not days:
         return _finite(frequency / length)
@@ -105,6 +122,21 @@ def _repeated(repeat: Node) -> float | None:
     if unit == "wk" and frequency % days == 0:
         return _finite(frequency / length)
     return None  # "once a week, on Monday and Thursday": once or twice?
+
+
+def _times_a_day(repeat: Node) -> int | None:
+    """Return how many times of the day are listed; None where they can be one or several."""
+    clock, events = texts(repeat, "timeOfDay"), texts(repeat, "when")
+    parts = {each.split(".")[0] for each in events}  # MORN.early is a morning, too
+    if len(parts) < len(events) or parts & _MEALS:
+        return None
+    if clock and events and len(set(clock)) != len(parts):
+        return None
+    return len(set(clock)) or len(parts)
+
+
+_MEALS: Final = frozenset({"C", "AC", "PC"})
+"""With, before, after meals: nobody says how many a day."""
 
 
 def weeks(period: str | None, unit: str | None) -> float | None:

@@ -90,6 +90,7 @@ def _medications(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
         .with_columns(
             started_on=day(rows["raw_started_on"], timezone),
             stopped_on=day(rows["raw_stopped_on"], timezone),
+            weekdays=_weekdays(rows["weekdays"]),
             days_supply=_days_supply(),
             status=pl.col("raw_status").str.to_uppercase().fill_null("F"),
         )
@@ -104,6 +105,12 @@ def _medications(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
         ),
         excluded=pl.coalesce("excluded", pl.when(other).then(pl.lit(OTHER_DRUG))),
     )
+
+
+def _weekdays(written: pl.Series) -> pl.Series:
+    wordings = written.cast(pl.String).unique()
+    named = {each: sig.named_weekdays(each) for each in wordings}
+    return written.cast(pl.String).replace_strict(named, return_dtype=pl.String)
 
 
 def _drugs_named(rows: pl.DataFrame) -> pl.DataFrame:

@@ -110,6 +110,18 @@ def names(
     return _named(_parse(sig, drug), strength, drug)
 
 
+def named_weekdays(text: str | None) -> str | None:
+    """Return the days of the week of a text that names nothing else; None for all others.
+
+    >>> named_weekdays("Mon/Thu")
+    'mon thu'
+    """
+    clauses = _parse(text, None)
+    if any(each.kind not in ("weekdays", "nothing") for each in clauses):
+        return None
+    return schedule(clauses)[1]
+
+
 def _parse(sig: str | None, drug: str | None) -> list[Clause]:
     if sig is None or len(sig) > LONGEST:
         return []
