@@ -7,8 +7,9 @@ import pytest
 from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
 from prefect.testing.utilities import prefect_test_harness
 
+from e2analytics.simulate import SimulationSettings, simulate
 from flows.nightly import nightly
-from tests.conftest import AS_OF
+from tests.conftest import AS_OF, KEY, QUICK
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -18,10 +19,41 @@ def prefect_server() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def published(clinic: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def two_clinics(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drop and truth of 600 men of two clinics: a report of each takes a while."""
+    folder = tmp_path_factory.mktemp("two_clinics")
+    simulate(folder, SimulationSettings(patients=600, seed=7, clinics=2))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def published(two_clinics: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store that the nightly flow published from a simulated drop."""
     folder = tmp_path_factory.mktemp("flows")
-    nightly(drop=str(clinic / "drop"), store=str(folder / "store"), as_of=AS_OF)
+    quick = folder / "quick.toml"
+    quick.write_text(f"[fit]\nn_replicates = {QUICK.fit.n_replicates}\n")
+    nightly(
+        drop=str(two_clinics / "drop"),
+        store=str(folder / "store"),
+        as_of=AS_OF,
+        config=str(quick),
+    )
+    return folder
+
+
+@pytest.fixture
+def one_man(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A drop of one man with one result, too few for a model: the flow takes every other step."""
+    monkeypatch.setenv("E2ANALYTICS_KEY", KEY.decode())
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    (folder / "patients.csv").write_text(
+        "patient_id,clinic_id,sex,birth_date\nP1,C1,M,1970-01-01\n"
+    )
+    (folder / "labs.csv").write_text(
+        "result_id,patient_id,collected_at,test_name,value,unit,status,reported_at\n"
+        "R1,P1,2024-03-01T08:00,Estradiol,20,pg/mL,F,2024-03-02\n"
+    )
     return folder
 
 

@@ -1,7 +1,6 @@
 """The flows in a real Prefect server: what they do, and what they leave behind there."""
 
 import logging
-import shutil
 import signal
 from datetime import date
 from pathlib import Path
@@ -24,20 +23,20 @@ from tests.flows.conftest import database
 REPOSITORY = Path(__file__).parents[2]
 
 
-def test_the_nightly_flow_publishes_what_the_pipeline_makes(published: Path, clinic: Path):
+def test_the_nightly_flow_publishes_what_the_pipeline_makes(published: Path, two_clinics: Path):
     store = Store(str(published / "store"))
     run = store.published()
 
     assert run is not None
     assert (run["outcome"], run["as_of"]) == ("complete", AS_OF)
-    lines = sum(len(p.read_text().splitlines()) - 1 for p in (clinic / "drop").glob("*.csv"))
+    lines = sum(len(p.read_text().splitlines()) - 1 for p in (two_clinics / "drop").glob("*.csv"))
     assert store.table("files", run)["rows_read"].sum() == lines
     assert len(store.table("cohort", run)) > 100
 
 
-def test_prefects_database_knows_no_patient(published: Path, clinic: Path):
+def test_prefects_database_knows_no_patient(published: Path, two_clinics: Path):
     store = Store(str(published / "store"))
-    patients = pl.read_csv(clinic / "drop" / "patients.csv", infer_schema=False)
+    patients = pl.read_csv(two_clinics / "drop" / "patients.csv", infer_schema=False)
     run = store.published()
     assert run is not None
     pseudonyms = store.table("patients", run)["patient_id"]
@@ -63,7 +62,7 @@ POISON = "SECRET-VALUE-12.34"
     ],
 )
 def test_an_unforeseen_error_says_where_and_carries_no_value(
-    clinic: Path,
+    one_man: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -74,13 +73,12 @@ def test_an_unforeseen_error_says_where_and_carries_no_value(
         raise ValueError(POISON)
 
     monkeypatch.setattr(place, broken)
-    shutil.copytree(clinic / "drop", tmp_path / "drop")
 
     with (
         caplog.at_level(logging.DEBUG),
         pytest.raises(UnforeseenError, match=told),
     ):
-        nightly(drop=str(tmp_path / "drop"), store=str(tmp_path / "store"), as_of=AS_OF)
+        nightly(drop=str(one_man), store=str(tmp_path / "store"), as_of=AS_OF)
 
     assert POISON not in caplog.text
     assert POISON.encode() not in database()
@@ -88,13 +86,12 @@ def test_an_unforeseen_error_says_where_and_carries_no_value(
 
 
 def test_a_refused_file_is_named_in_the_log_by_feed_and_hash(
-    clinic: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    one_man: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
-    shutil.copytree(clinic / "drop", tmp_path / "drop")
-    (tmp_path / "drop" / "labs-of-Mr-Smith.csv").write_text("result_id\nR1\n")
+    (one_man / "labs-of-Mr-Smith.csv").write_text("result_id\nR1\n")
 
     with caplog.at_level(logging.INFO):
-        done = nightly(drop=str(tmp_path / "drop"), store=str(tmp_path / "store"), as_of=AS_OF)
+        done = nightly(drop=str(one_man), store=str(tmp_path / "store"), as_of=AS_OF)
 
     assert done.outputs.outcome == "incomplete"
     assert "missing_column" in caplog.text
@@ -118,8 +115,8 @@ def test_the_server_takes_what_prefects_own_commands_send():
         assert client.read_deployments() == []
 
 
-def test_the_day_is_todays_by_default(clinic: Path, tmp_path: Path):
-    done = nightly(drop=str(clinic / "drop"), store=str(tmp_path / "store"))
+def test_the_day_is_todays_by_default(one_man: Path, tmp_path: Path):
+    done = nightly(drop=str(one_man), store=str(tmp_path / "store"))
 
     assert done.manifest["as_of"] == date.today()
 
