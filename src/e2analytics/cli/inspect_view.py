@@ -206,7 +206,9 @@ def _in_words(source: Source, absent: frozenset[str]) -> str:
             text = f" “{between}” ".join(written) + _codes(values, None)
             return f"“{prefix}” {text}" if prefix else text
         case Column(column=column, values=values, otherwise=otherwise):
-            return named(column) + _codes(values, otherwise)
+            unit = f" in {source.unit}" if source.unit else ""
+            sign = source.comparator and f"{named(source.comparator.column)} before "
+            return (sign or "") + named(column) + unit + _codes(values, otherwise)
 
 
 def _codes(values: dict[str, str] | None, otherwise: str | None) -> str:

@@ -53,11 +53,32 @@ class Equals(_Entry):
 
 
 class BelowDetection(_Entry):
-    """A comment column with the meaning "below ``limit``"; the value then becomes ``<limit``."""
+    """A comment column with the meaning "below ``limit``"; the value then becomes ``<limit``.
+
+    The limit is a number, or so many ``times`` the value that was filled in for it.
+    """
 
     column: str
     equals: str
-    limit: float
+    limit: float | None = None
+    times: float | None = None
+
+    @model_validator(mode="after")
+    def _says_one_limit(self) -> BelowDetection:
+        if (self.limit is None) == (self.times is None):
+            raise ValueError("give one of limit and times")
+        return self
+
+
+class Comparator(_Entry):
+    """A column with the comparator of a value (``<``), and one where both may be written together.
+
+    A code that is not in ``values``, or two that differ, make the value unreadable.
+    """
+
+    column: str
+    values: dict[str, str]
+    written_in: str | None = None
 
 
 class Constant(_Entry):
@@ -69,7 +90,8 @@ class Constant(_Entry):
 class Column(_Entry):
     """A source column, perhaps recoded: texts not in ``values`` become ``otherwise`` or stay.
 
-    What is recoded as an empty text is empty.
+    What is recoded as an empty text is empty. ``unit`` is that of plain numbers. ``unless_same_as`` and
+    ``unless_given`` name columns that make it empty: with the same text, or with any.
     """
 
     column: str
@@ -77,6 +99,10 @@ class Column(_Entry):
     otherwise: str | None = None
     prefix: str = ""
     below_detection: BelowDetection | None = None
+    comparator: Comparator | None = None
+    unit: Literal["cm", "m", "in", "ft", "kg", "lb"] | None = None
+    unless_same_as: str | None = None
+    unless_given: str | None = None
 
 
 class Age(_Entry):
@@ -129,10 +155,11 @@ def columns_named(source: Source) -> Iterator[str]:
     match source:
         case str():
             yield source
-        case Column(column=column, below_detection=below):
-            yield column
-            if below is not None:
-                yield below.column
+        case Column(column=column, below_detection=below, comparator=comparator):
+            beside = [source.unless_same_as, source.unless_given, below and below.column]
+            if comparator is not None:
+                beside += [comparator.column, comparator.written_in]
+            yield from filter(None, [column, *beside])
         case Age(age_years=column):
             yield column
         case FirstOf(first_of=sources) | Join(join=sources):
@@ -164,7 +191,8 @@ class Lookup(_Entry):
     """Columns of a companion file of the same drop, joined where ``key`` there equals ``on`` here.
 
     A key that the companion holds twice with different contents gives nothing: it is unknown which
-    is meant. A file that is called like the companion and has no such key is none.
+    is meant. A file that is called like the companion and has no such key is none. ``format`` is another one
+    that the companion may have; a ``code`` is compared in its normal form.
     """
 
     name: str
@@ -173,6 +201,8 @@ class Lookup(_Entry):
     key: str | None = None
     columns: Annotated[dict[str, str], BeforeValidator(_same_names)]
     where: Equals | None = None
+    format: Format | None = None
+    code: Literal["ndc"] | None = None
 
     def is_companion(self, file_name: str) -> bool:
         """Return whether a file of this name holds the columns; case does not count."""
@@ -210,6 +240,7 @@ class FileDescription(_Entry):
     header: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     one_of: tuple[str, ...] = ()
+    labels: dict[str, str] = {}
     columns: dict[str, Source] = {}
     parts: tuple[dict[str, Source], ...] = ({},)
     lookups: tuple[Lookup, ...] = ()

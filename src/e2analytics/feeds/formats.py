@@ -31,6 +31,8 @@ class FileFormat:
         tables, whose columns are the file's own.
     has_sheets
         A file holds several tables, one after the other.
+    labels
+        What a file itself says of its columns, by their names.
     companions
         The other files of a drop that decide what a file's rows say.
     """
@@ -38,6 +40,7 @@ class FileFormat:
     reader: Reader
     shipped_feed: str | None = None
     has_sheets: bool = False
+    labels: Callable[[Path], dict[str, str]] = lambda _: {}
     companions: Callable[[Path], list[Path]] = lambda _: []
 
     @property
@@ -75,7 +78,7 @@ _REGISTERED: Final = (
     FileFormat(fhir, shipped_feed="fhir_r4", companions=fhir.companions),
     FileFormat(hl7v2, shipped_feed="hl7_oru"),
     FileFormat(parquet),
-    FileFormat(sas),
+    FileFormat(sas, labels=sas.labels),
 )
 FORMATS: Final[Mapping[str, FileFormat]] = {each.kind: each for each in _REGISTERED}
 """Every format by its name in a feed description."""

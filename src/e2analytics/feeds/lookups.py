@@ -14,6 +14,7 @@ import polars as pl
 from e2analytics.errors import RefusedFileError
 from e2analytics.feeds import drop, formats
 from e2analytics.feeds.description import Feed, FileDescription, Lookup
+from e2analytics.feeds.reader import FormatOptions
 
 
 def companions(folder: Path, kind: FileDescription) -> list[Path]:
@@ -49,13 +50,11 @@ def tables(folder: Path, feed: Feed, kind: FileDescription) -> list[pl.DataFrame
 def join(rows: pl.DataFrame, kind: FileDescription, found: list[pl.DataFrame]) -> pl.DataFrame:
     """Add the looked-up columns to ``rows``."""
     for lookup, table in zip(kind.lookups, found, strict=True):
-        rows = rows.join(
-            table,
-            left_on=lookup.on,
-            right_on=_KEY,
-            how="left",
-            maintain_order="left",
-            validate="m:1",
+        on = pl.col(lookup.on)
+        rows = (
+            rows.with_columns((ndc(on) if lookup.code == "ndc" else on).alias(_KEY))
+            .join(table, on=_KEY, how="left", maintain_order="left", validate="m:1")
+            .drop(_KEY)
         )
     return rows
 
@@ -76,12 +75,19 @@ def _table(paths: list[Path], feed: Feed, lookup: Lookup) -> pl.DataFrame:
     frames = []
     for path in paths:
         drop.check_place(path, path.parent)
-        for batch in formats.read(path, feed.format):
+        for batch in formats.read(path, _format(path, feed, lookup, wanted[_KEY])):
             if lookup.takes(batch.record) and wanted[_KEY] in batch.rows.columns:
                 frames.append(_selected(batch.rows, lookup, wanted))
     rows = pl.concat(frames) if frames else pl.DataFrame(schema=dict.fromkeys(wanted, pl.String()))
     distinct = rows.filter(pl.col(_KEY).is_not_null()).unique(maintain_order=True)
     return distinct.filter(pl.len().over(_KEY) == 1)
+
+
+def _format(path: Path, feed: Feed, lookup: Lookup, key: str) -> FormatOptions:
+    if lookup.format is None:
+        return feed.format
+    columns = formats.header(path, lookup.format).values()
+    return lookup.format if any(key in names for names in columns) else feed.format
 
 
 def _selected(rows: pl.DataFrame, lookup: Lookup, wanted: dict[str, str]) -> pl.DataFrame:
@@ -92,4 +98,21 @@ def _selected(rows: pl.DataFrame, lookup: Lookup, wanted: dict[str, str]) -> pl.
         )
     if lookup.where is not None:
         rows = rows.filter(pl.col(lookup.where.column).is_in(lookup.where.equals))
-    return rows.select(pl.col(source).alias(name) for name, source in wanted.items())
+    selected = rows.select(pl.col(source).alias(name) for name, source in wanted.items())
+    return selected.with_columns(ndc(pl.col(_KEY))) if lookup.code == "ndc" else selected
+
+
+def ndc(written: pl.Expr) -> pl.Expr:
+    """Write a National Drug Code in its form of 11 digits; null where it could be two.
+
+    Labeller, product and package have 5, 4 and 2 digits, or one of them one less, which the hyphens tell.
+    Ten digits without hyphens, and those of which a spreadsheet took the zeros in front, are ambiguous.
+    """
+    text = written.str.strip_chars()
+    part = text.str.extract_groups(r"^([0-9]{4,5})-([0-9]{3,4})-([0-9]{1,2})$").struct
+    padded = pl.concat_str(
+        part.field("1").str.zfill(5), part.field("2").str.zfill(4), part.field("3").str.zfill(2)
+    )
+    n_digits = text.str.count_matches("[0-9]")
+    hyphenated = pl.when(n_digits.is_between(10, 11)).then(padded)
+    return pl.when(text.str.contains(r"^[0-9]{11}$")).then(text).otherwise(hyphenated)

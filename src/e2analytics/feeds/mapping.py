@@ -13,12 +13,15 @@ same ``source_line``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import polars as pl
 
 from e2analytics.feeds.description import (
     Age,
+    BelowDetection,
     Column,
+    Comparator,
     Constant,
     Feed,
     FileDescription,
@@ -30,6 +33,7 @@ from e2analytics.feeds.text_columns import DATES, NUMBERS, TEXT_COLUMNS
 from e2analytics.tables.categoricals import TEXT
 
 NOT_MEASURED = "not_measured"
+_SIGN: Final = r"^\s*(<=|>=|=<|=>|<|>|≤|≥)"
 _OFFSET = r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
 
 
@@ -142,9 +146,12 @@ def _joined(parts: list[pl.Expr], between: str) -> pl.Expr:
 
 def _recoded(source: Column, present: list[str]) -> pl.Expr:
     text = _text(source.column, present)
+    if source.unless_same_as is not None:
+        text = pl.when(text.ne_missing(_text(source.unless_same_as, present))).then(text)
+    if source.unless_given is not None:
+        text = pl.when(_text(source.unless_given, present).is_null()).then(text)
     if source.below_detection is not None:
-        below = _text(source.below_detection.column, present) == source.below_detection.equals
-        text = pl.when(below).then(pl.lit(f"<{source.below_detection.limit:g}")).otherwise(text)
+        text = _below_detection(text, source.below_detection, present)
     if source.values is not None:
         known = text.is_in(list(source.values))
         recoded = text.replace(source.values)
@@ -153,7 +160,44 @@ def _recoded(source: Column, present: list[str]) -> pl.Expr:
                 pl.when(known | text.is_null()).then(recoded).otherwise(pl.lit(source.otherwise))
             )
         text = pl.when(recoded != "").then(recoded)
+    if source.comparator is not None:
+        text = _compared(text, source.comparator, present)
+    if source.unit is not None:
+        plain = text.str.contains(r"^\s*[0-9.,]+\s*$")
+        text = pl.when(plain).then(text + f" {source.unit}").otherwise(text)
     return pl.concat_str(pl.lit(source.prefix), text) if source.prefix else text
+
+
+def _below_detection(text: pl.Expr, below: BelowDetection, present: list[str]) -> pl.Expr:
+    if below.times is None:
+        limit = pl.lit(f"<{below.limit:g}")
+    else:
+        limit = "<" + (text.cast(pl.Float64, strict=False) * below.times).round_sig_figs(4).cast(
+            pl.String
+        )
+    is_below = _text(below.column, present) == below.equals
+    return pl.when(is_below).then(limit).otherwise(text)
+
+
+def _compared(text: pl.Expr, comparator: Comparator, present: list[str]) -> pl.Expr:
+    """Write a value's comparator in front of it; a ``?``, which no result has, where it is not clear."""
+    code = _text(comparator.column, present)
+    known = code.is_in(list(comparator.values))
+    coded = (
+        pl.when(known | code.is_null()).then(code.replace(comparator.values)).otherwise(pl.lit("?"))
+    )
+    signs = [_sign(text)]
+    if comparator.written_in is not None:
+        signs.append(_sign(_text(comparator.written_in, present)))
+    signs.append(pl.when(coded != "").then(coded))
+    first = pl.coalesce(signs)
+    differ = pl.any_horizontal((each != first).fill_null(False) for each in signs)
+    sign = pl.when(differ).then(pl.lit("?")).otherwise(first).fill_null("")
+    return sign + text.str.replace(_SIGN, "")
+
+
+def _sign(text: pl.Expr) -> pl.Expr:
+    return text.str.extract(_SIGN, 1).replace({"≤": "<=", "=<": "<=", "≥": ">=", "=>": ">="})
 
 
 def _iso(text: pl.Expr, formats: tuple[str, ...]) -> pl.Expr:

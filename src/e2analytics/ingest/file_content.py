@@ -68,6 +68,7 @@ class FileContent:
             With the rule that the file breaks.
         """
         feed = self._match.feed
+        self._check_labels()
         for record, rows in prefetch(formats.read(self._match.path, feed.format)):
             kinds = self._kinds_of(record)
             if not kinds:
@@ -134,6 +135,18 @@ class FileContent:
         is_header = bool(used & set(present))
         others = [name for name in present if name not in used] if is_header else []
         return f"of its columns {differences(missing, others)}"
+
+    def _check_labels(self) -> None:
+        """Refuse a file that calls a column otherwise than its feed does: it may be in another unit."""
+        expected = {
+            name: label for kind in self._match.kinds for name, label in kind.labels.items()
+        }
+        if not expected:
+            return
+        labels = formats.of(self._match.feed.format).labels(self._match.path)
+        for name, label in expected.items():
+            if name in labels and label.lower() not in labels[name].lower():
+                raise RefusedFileError("other_label", f"its label of {name} does not say {label}")
 
     def _unused(self) -> list[str]:
         if any(kind.set_apart for kind in self._match.kinds) or len(self._match.kinds) > 1:

@@ -17,7 +17,7 @@ import polars as pl
 
 from e2analytics import reference
 from e2analytics.feeds.parsing import birthday, day, finite, number
-from e2analytics.ingest.normalise import laboratory, sig
+from e2analytics.ingest.normalise import body_size, laboratory, sig
 from e2analytics.reference import vertebrae
 
 OTHER_DRUG: Final = "other_drug"
@@ -48,8 +48,8 @@ def _patients(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
     return rows.with_columns(
         sex=pl.col("raw_sex").str.to_uppercase(),
         birth_date=birthday(rows["raw_birth_date"]),
-        height_cm=number("raw_height_cm"),
-        weight_kg=number("raw_weight_kg"),
+        height_cm=body_size.height_cm("raw_height_cm"),
+        weight_kg=body_size.weight_kg("raw_weight_kg"),
         trt_started_on=day(rows["raw_trt_started_on"], timezone),
     )
 
