@@ -20,8 +20,8 @@ from e2analytics.feeds.drafting import vocabulary
 
 _NUMBER: Final = r"^[-+]?[0-9]+(?:[.,][0-9]+)*$"
 _MARKS: Final = {
-    "<": r"^\s*(?:<|≤|&lt;|less than|under|below|kleiner|unter|inf)",
-    ">": r"^\s*(?:>|≥|&gt;|greater than|more than|over|above|größer|über|sup)",
+    "<": r"^\s*(?:<|≤|=<|less than|lower than|under|below)\D*\d",
+    ">": r"^\s*(?:>|≥|=>|greater than|more than|higher than|over|above)\D*\d",
 }
 _FLAGGED: Final = r"^[-+<>]?\s*[0-9]+(?:[.,][0-9]+)?\s*(?:\*+|[(\[]?[HLhlAa]{1,2}[)\]]?\*?)$"
 _LIKE_LIMITS: Final = frozenset({"nd", "nondetected", "notdetected", "nonedetected", "undetectable", "bdl", "blq", "bql", "lod", "loq", "nnwb", "nichtnachweisbar"})  # fmt: skip
