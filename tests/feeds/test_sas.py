@@ -165,3 +165,11 @@ def test_labels_are_what_the_file_says_of_its_columns(tmp_path: Path):
     assert sas.labels(path) == {"LBORRES": "Result"}
     path.write_bytes(b"no such file")
     assert sas.labels(path) == {}
+
+
+def test_what_a_format_says_beside_a_number_is_read():
+    columns = [Column("ID", format="Z", shown=7), Column("FAT", format="PERCENT", shown=8)]
+
+    read = read_bytes(sas, written_as_transport(columns, [[123, 0.452], [None, None]]))
+
+    assert read.select("ID", "FAT").rows() == [("0000123", "45.2%"), (None, None)]

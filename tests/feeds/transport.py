@@ -16,6 +16,8 @@ class Column(NamedTuple):
     format: str = ""
     width: int = 0
     """Of texts; 0 for numbers."""
+    shown: int = 0
+    """Width of the format."""
 
 
 def transport(columns: Sequence[Column], rows: Sequence[Sequence[float | str | None]]) -> bytes:
@@ -31,7 +33,14 @@ def transport(columns: Sequence[Column], rows: Sequence[Sequence[float | str | N
         fields += struct.pack(
             ">hhhh8s40s8shhh2s8shhl52s",
             *(2 if column.width else 1, 0, length, place, column.name.encode().ljust(8)),
-            *(column.label.encode().ljust(40), column.format.encode().ljust(8), 0, 0, 0, b"  "),
+            *(
+                column.label.encode().ljust(40),
+                column.format.encode().ljust(8),
+                column.shown,
+                0,
+                0,
+                b"  ",
+            ),
             *(b" " * 8, 0, 0, position, b""),
         )
         position += length

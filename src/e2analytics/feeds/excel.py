@@ -3,7 +3,8 @@
 In    a workbook whose sheets have a header line
 Out   per sheet (``record``) every column as text, empty cells null, and ``source_line``: the number
       that Excel shows next to the row. Dates are ISO 8601, whole numbers have no decimal point, truth
-      values are TRUE and FALSE, errors stay what Excel shows (#N/A)
+      values are TRUE and FALSE, errors stay what Excel shows (#N/A). What the format of a cell says
+      beside its number is read: leading zeros, %, marks (:mod:`e2analytics.feeds.excel_formats`)
 
 A formula stays its text (``=A1*2``), so that rules reject it: the value that Excel saved with it may
 be old or forged. Blank lines are no rows; lines before the header and cells to the right of it are
@@ -34,6 +35,7 @@ from pydantic import Field
 from e2analytics.errors import RefusedFileError
 from e2analytics.feeds.batch import Batch
 from e2analytics.feeds.columns import named
+from e2analytics.feeds.excel_formats import as_shown
 from e2analytics.feeds.reader import Beginning, FormatOptions
 
 BATCH_ROWS = 20_000
@@ -199,11 +201,12 @@ def _lines(sheet: Any) -> Iterator[_Line]:
             timedelta_formats=book._timedelta_formats,
         )
         last = 0
+        shows = _Formats(sheet)
         for number, cells in parser.parse():
             if not last < number <= _LAST_ROW:
                 raise RefusedFileError("not_excel", "the lines of a sheet are not in order")
             last = number
-            written = ((cell["column"], _text(sheet, cell)) for cell in cells)
+            written = ((cell["column"], _text(cell, shows)) for cell in cells)
             if texts := {column: text for column, text in written if text}:
                 yield _Line(number, texts)
 
@@ -221,7 +224,19 @@ def _frame(names: list[str], lines: list[_Line]) -> pl.DataFrame:
     return frame.filter(~is_blank) if names else frame
 
 
-def _text(sheet: Any, cell: dict[str, Any]) -> str | None:
+class _Formats(dict[int, str]):
+    """The number format of each style of a sheet."""
+
+    def __init__(self, sheet: Any) -> None:
+        super().__init__()
+        self._sheet = sheet
+
+    def __missing__(self, style: int) -> str:
+        self[style] = str(ReadOnlyCell(self._sheet, 1, 1, None, "n", style).number_format)
+        return self[style]
+
+
+def _text(cell: dict[str, Any], shows: _Formats) -> str | None:
     match cell["value"]:
         case None:
             return None
@@ -230,13 +245,11 @@ def _text(sheet: Any, cell: dict[str, Any]) -> str | None:
         case bool() as truth:
             return "TRUE" if truth else "FALSE"
         case float() as number if number.is_integer() and abs(number) < _LARGEST_EXACT:
-            return str(int(number))
+            return as_shown(str(int(number)), shows[cell["style_id"]])
         case int() | float() as number:
-            return repr(number)
+            return as_shown(repr(number), shows[cell["style_id"]])
         case datetime() as at:
-            is_day = at.time() == time.min and not _shows_time(
-                ReadOnlyCell(sheet, **cell).number_format
-            )
+            is_day = at.time() == time.min and not _shows_time(shows[cell["style_id"]])
             return at.date().isoformat() if is_day else at.isoformat()
         case date() | time() as day_or_time:
             return day_or_time.isoformat()

@@ -20,6 +20,7 @@ import polars as pl
 from e2analytics.errors import RefusedFileError
 from e2analytics.feeds.batch import Batch
 from e2analytics.feeds.columns import named
+from e2analytics.feeds.excel_formats import as_shown
 from e2analytics.feeds.reader import Beginning, FormatOptions
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def read(path: Path, options: Options) -> Iterator[Batch]:
         try:
             reader = _reader(file)
             names = named(map(str, reader.columns))
-            units = [_unit(field) for field in reader.fields]
+            units = [_unit(field) or _format(field) for field in reader.fields]
             reader.nobs = _observations(file, reader)
             if not reader.nobs:
                 yield Batch("", _rows(None, names, units, 0))
@@ -150,6 +151,14 @@ def _unit(field: dict[str, Any]) -> str | None:
     return next(units, None) if field["ntype"] == "numeric" else None
 
 
+def _format(field: dict[str, Any]) -> str | None:
+    """Return the spreadsheet's format for what SAS shows: zeros of ``Z7.``, the sign of ``PERCENT8.1``."""
+    shown = field["nform"].decode("ascii", "replace").upper()
+    if field["ntype"] != "numeric" or shown not in ("Z", "PERCENT", "PERCENTN"):
+        return None
+    return "0%" if shown != "Z" else "0" * field["nfl"] if field["num_decimals"] == 0 else None
+
+
 def _rows(
     frame: pd.DataFrame | None, names: list[str], units: list[str | None], start: int
 ) -> pl.DataFrame:
@@ -170,7 +179,11 @@ def _as_text(values: pd.Series[float], unit: str | None = None) -> pl.Series:
     numbers = values.to_numpy(dtype=float)
     numbers = np.where(np.abs(numbers) < _IBM_ZERO, 0.0, numbers)
     texts = pl.Series(numbers).fill_nan(None).cast(pl.String).str.strip_suffix(".0")
-    return texts if unit is None else _times(numbers, unit, texts)
+    if unit is None:
+        return texts
+    if unit in _UNITS.values():
+        return _times(numbers, unit, texts)
+    return pl.Series([text and as_shown(text, unit) for text in texts], dtype=pl.String)
 
 
 def _times(

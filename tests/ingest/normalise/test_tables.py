@@ -516,3 +516,57 @@ def test_a_birthday_is_the_day_that_is_written():
     found = normalise("patients", rows, timezone="America/Los_Angeles")
 
     assert found["birth_date"].to_list() == [date(2024, 3, 2)]
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "value"),
+    [
+        ("45.2%", "%", 45.2),
+        ("45.2 %", "%", 45.2),
+        ("45.2%", "L/L", None),
+        ("45.2%", None, None),
+        ("45.2%", "mg/dL", None),
+    ],
+)
+def test_a_percentage_is_one_only_where_its_unit_says_so(
+    text: str, unit: str | None, value: float | None
+):
+    assert lab(value=text, unit=unit, test_name="Hematocrit")["value_low"].to_list() == [value]
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "interval"),
+    [
+        ("5.0 pg/mL", "pg/mL", (5.0, 5.0)),
+        ("<5.0pg/ml", "pg/mL", (0.0, 5.0)),
+        ("5.0 pg/mL L", "pg/mL", (5.0, 5.0)),
+        ("20 pmol/L", "pg/mL", (None, None)),
+        ("5.0%", "pg/mL", (None, None)),
+    ],
+)
+def test_a_unit_beside_the_number_must_be_that_of_the_row(
+    text: str, unit: str, interval: tuple[float | None, float | None]
+):
+    found = lab(value=text, unit=unit)
+
+    assert found.select("value_low", "value_high").rows() == [interval]
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "written", "value"),
+    [
+        ("dxa", "body_fat_pct", "25.0%", 25.0),
+        ("dxa", "body_fat_pct", "25.0 %", 25.0),
+        ("dxa", "bmd_g_cm2", "0.95 g/cm²", 0.95),
+        ("dxa", "bmd_g_cm2", "95%", None),
+        ("dxa", "t_score", "5%", None),
+        ("patients", "height_cm", "180 cm", 180.0),
+        ("precision", "cv_pct", "1.2%", 1.2),
+    ],
+)
+def test_a_unit_beside_a_measurement_is_that_of_its_column(
+    table: str, column: str, written: str, value: float | None
+):
+    rows = text_rows(table, {column: written})
+
+    assert normalise(table, rows, timezone="UTC")[column].to_list() == [value]

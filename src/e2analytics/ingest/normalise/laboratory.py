@@ -31,9 +31,11 @@ _ABOVE = r">=?|=>|≥|(?:greater|more|higher) than(?: or equal to)?|above|over"
 # "5.0 H", "5.0*", "5.0 (L)", "5.0 L *": laboratories print their flags next to the number.
 _WORD = r"(?:hh?|ll?|aa?|high|low|abnormal|critical)"
 _FLAG = rf"(?:\*{{1,3}}|\*?(?:\({_WORD}\)|\[{_WORD}\]|{_WORD})\*{{0,3}})"
+# Beside the number only as its own column has it: 5.0 pg/mL, 45.2 %.
+_UNIT = r"%|[a-zµμ\[\]]+[0-9]*/[a-z0-9]+"
 _RESULT = (
     rf"^(?:(?P<below>{_BELOW})|(?P<above>{_ABOVE}))?\s*(?P<number>{_NUMBER})"
-    rf"(?:\s*{_FLAG}(?:\s+{_FLAG})*)?$"
+    rf"(?:\s*(?P<unit>{_UNIT}))?(?:\s*{_FLAG}(?:\s+{_FLAG})*)?$"
 )
 _KIND: Final = ("test_name", "loinc", "raw_unit", "method", "performing_lab", "raw_status")
 """The kind of a laboratory row: many rows share one."""
@@ -182,7 +184,7 @@ def _with_interval(rows: pl.DataFrame) -> pl.DataFrame:
     plain = rows["raw_value"].cast(pl.Float64, strict=False)
     # Nearly all results are plain numbers. Of the others each wording is parsed once.
     at = (plain.is_null() & rows["raw_value"].is_not_null()).arg_true()
-    parsed = _parsed(rows["raw_value"][at])
+    parsed = _parsed(rows["raw_value"][at]).with_columns(_number_in(rows["raw_unit"][at]))
     flags = {
         name: pl.repeat(False, len(rows), dtype=pl.Boolean, eager=True).scatter(at, parsed[name])
         for name in ("below", "above", "pending", "nothing")
@@ -206,6 +208,13 @@ def _parsed(texts: pl.Series) -> pl.DataFrame:
     )
 
 
+def _number_in(units: pl.Series) -> pl.Expr:
+    """Return the numbers; none beside which another unit is written than that of the row."""
+    same = reference.unit_key(pl.col("unit")) == reference.unit_key(pl.lit(units))
+    no_other = pl.col("unit").is_null() | same.fill_null(False)
+    return pl.when(no_other).then("number").alias("number")
+
+
 def _wordings(texts: pl.Series) -> pl.DataFrame:
     """Parse results that are not plain numbers: a number with its comparator, or words."""
     words = reference.load("analytes")["no_result"]
@@ -217,6 +226,7 @@ def _wordings(texts: pl.Series) -> pl.DataFrame:
         number=part.field("number").cast(pl.Float64, strict=False),
         below=part.field("below").is_not_null(),
         above=part.field("above").is_not_null(),
+        unit=part.field("unit"),
         pending=phrase.is_in(words["pending"]),
         nothing=phrase.is_in(words["not_measured"]),
     )

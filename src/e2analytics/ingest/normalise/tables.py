@@ -73,10 +73,10 @@ def _dxa(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
         .join(reference.site_limits(), on=["site", "maker"], how="left", maintain_order="left")
         .with_columns(
             scanned_on=day(rows["raw_scanned_on"], timezone),
-            bmd_g_cm2=number("raw_bmd_g_cm2"),
+            bmd_g_cm2=_measured("raw_bmd_g_cm2"),
             t_score=number("raw_t_score"),
             z_score=number("raw_z_score"),
-            body_fat_pct=number("raw_body_fat_pct"),
+            body_fat_pct=_measured("raw_body_fat_pct"),
             status=pl.col("raw_status").str.to_uppercase().fill_null("F"),
         )
     )
@@ -217,6 +217,16 @@ def _end_of_sig() -> pl.Expr:
     )
 
 
+def _measured(name: str) -> pl.Expr:
+    """Read a number beside which its column's own unit may be written, as sheets show it: 25.0%."""
+    unit = next(unit for ending, unit in _UNITS.items() if name.endswith(ending))
+    written = pl.col(name).str.replace(rf"(?i)\s*{unit}$", "")
+    return finite(written.cast(pl.Float64, strict=False))
+
+
+_UNITS: Final = {"_g_cm2": "g/cm[2²]", "_pct": "%"}
+
+
 def _events(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
     return rows.with_columns(
         kind=pl.col("kind").str.to_lowercase(), occurred_on=day(rows["raw_occurred_on"], timezone)
@@ -224,7 +234,7 @@ def _events(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
 
 
 def _precision(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
-    return rows.with_columns(site=pl.col("site").str.to_lowercase(), cv_pct=number("raw_cv_pct"))
+    return rows.with_columns(site=pl.col("site").str.to_lowercase(), cv_pct=_measured("raw_cv_pct"))
 
 
 _KEPT_AS_RAW: Final[Mapping[str, tuple[str, ...]]] = {
