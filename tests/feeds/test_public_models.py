@@ -315,3 +315,32 @@ def test_a_list_of_codes_without_its_columns_is_refused(tmp_path: Path):
     refused = [file.refused for file in read(tmp_path).files if file.feed == "pharmacy_claims"]
 
     assert [type(each) for each in refused] == [RefusedFileError]
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "feed"),
+    [
+        (
+            "encounters.csv",
+            "Id,START,STOP,PATIENT,ORGANIZATION,PROVIDER,PAYER,ENCOUNTERCLASS",
+            "synthea_csv",
+        ),
+        ("conditions.csv", "START,STOP,PATIENT,ENCOUNTER,SYSTEM,CODE,DESCRIPTION", "synthea_csv"),
+        ("visit_occurrence.csv", "visit_occurrence_id,person_id,visit_concept_id", "omop_cdm_5_4"),
+        ("observation.csv", "observation_id,person_id,observation_concept_id", "omop_cdm_5_4"),
+        (
+            "VOCABULARY.csv",
+            "vocabulary_id\tvocabulary_name\tvocabulary_reference",
+            "omop_vocabulary",
+        ),
+    ],
+)
+def test_tables_of_the_models_that_hold_nothing_of_ours_are_known_and_set_apart(
+    tmp_path: Path, name: str, header: str, feed: str
+):
+    write(tmp_path, name, header, header)
+
+    (file,) = read(tmp_path).files
+
+    assert (file.feed, file.refused) == (feed, None)
+    assert rows(tmp_path, "labs", "excluded") == [("other_table",)]
