@@ -46,6 +46,15 @@ def spells(*rows: tuple[str, int, int | None, float | None]) -> list[tuple[objec
             [("anastrozole", 0, None, 1.0), ("anastrozole", 30, 30, 2.0)],
             [("anastrozole", 0, None, 1.0, False)],
         ),
+        # A single dose within an order replaces nothing; without one it is a day on the drug.
+        (
+            [("anastrozole", 0, None, 1.0), ("anastrozole", 30, 31, None)],
+            [("anastrozole", 0, None, 1.0, False)],
+        ),
+        (
+            [("anastrozole", 0, 20, 1.0), ("anastrozole", 30, 31, None)],
+            [("anastrozole", 0, 20, 1.0, False), ("anastrozole", 30, 31, None, False)],
+        ),
         # A hold: 0 mg ends the spell and is none.
         (
             [("anastrozole", 0, None, 1.0), ("anastrozole", 30, None, 0.0)],

@@ -15,6 +15,7 @@ from typing import Final
 import polars as pl
 
 from e2analytics.exposure.concurrent_orders import side_by_side
+from e2analytics.exposure.given_doses import without_covered
 from e2analytics.reference import constants
 from e2analytics.reference.names import ANASTROZOLE, AROMATASE_INHIBITOR
 
@@ -40,7 +41,7 @@ def find_episodes(medications: pl.DataFrame) -> pl.DataFrame:
     it; ``overlap`` marks one that was replaced before it was stopped. Two orders of one day at different
     doses, and orders that name their days of the week, may be taken side by side: ``concurrent_orders`` adds
     them up, or leaves their dose unknown. A renewal at the same dose, at most a few days late, continues the
-    episode, whose ``ordered_on`` is that of its last order.
+    episode, whose ``ordered_on`` is that of its last order. A single dose within an order replaces nothing.
 
     Parameters
     ----------
@@ -49,11 +50,15 @@ def find_episodes(medications: pl.DataFrame) -> pl.DataFrame:
     """
     of_one_day = ["patient_id", "drug", "started_on"]
     lasts = pl.col("stopped_on").fill_null(_NEVER)
-    orders = medications.filter(
-        (pl.col("drug_class") == AROMATASE_INHIBITOR)
-        # Stopped on its first day, an order was never in force and replaces nothing.
-        & pl.col("stopped_on").ne_missing(pl.col("started_on"))
-    ).sort(*of_one_day, lasts, "source_order", "source_line")
+    orders = (
+        without_covered(medications)
+        .filter(
+            (pl.col("drug_class") == AROMATASE_INHIBITOR)
+            # Stopped on its first day, an order was never in force and replaces nothing.
+            & pl.col("stopped_on").ne_missing(pl.col("started_on"))
+        )
+        .sort(*of_one_day, lasts, "source_order", "source_line")
+    )
     doses_differ = pl.col("weekly_dose_mg").n_unique().over(of_one_day) > 1
     concurrent = (doses_differ | pl.col("weekdays").is_not_null()).any().over("patient_id", "drug")
     spells = pl.concat(

@@ -10,6 +10,7 @@ from typing import Final
 
 import polars as pl
 
+from e2analytics.exposure.given_doses import without_covered
 from e2analytics.reference import constants
 from e2analytics.reference.names import ANDROGEN
 
@@ -24,9 +25,8 @@ def find_changes(medications: pl.DataFrame) -> pl.DataFrame:
     """
     starts = pl.col("started_on")
     orders = (
-        medications.filter(
-            (pl.col("drug_class") == ANDROGEN) & pl.col("stopped_on").ne_missing(starts)
-        )
+        without_covered(medications)
+        .filter((pl.col("drug_class") == ANDROGEN) & pl.col("stopped_on").ne_missing(starts))
         .sort("patient_id", "started_on", "source_order", "source_line")
         .unique(["patient_id", "started_on"], keep="last", maintain_order=True)
         .with_columns(

@@ -428,3 +428,58 @@ def test_whatever_a_timing_says_it_is_a_number_above_zero_or_unknown(repeat: Any
     doses = doses_per_week({"repeat": repeat})
 
     assert doses is None or 0 < doses < float("inf")
+
+
+def given(**more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "MedicationAdministration",
+        "id": "a1",
+        "status": "completed",
+        "subject": {"reference": "Patient/p1"},
+        "medicationCodeableConcept": {"text": "Testosterone cypionate 200 mg/mL"},
+        "effectiveDateTime": "2026-03-01T23:30:00-05:00",
+        "dosage": {
+            "text": "IM",
+            "dose": {"value": 200, "unit": "mg", "system": UCUM, "code": "mg"},
+        },
+        **more,
+    }
+
+
+def test_an_administration_is_one_dose_on_its_day(tmp_path: Path):
+    assert only(lines(tmp_path, given())) == {
+        "order_id": "a1",
+        "patient_id": "p1",
+        "drug": "Testosterone cypionate 200 mg/mL",
+        "dose_mg": "200",
+        "sig": "IM (one dose only)",
+        "started_on": "2026-03-01T23:30:00-05:00",
+        "stopped_on": "2026-03-02T23:30:00-05:00",
+        "status": "completed",
+        "kind": "order",
+        "source_line": 1,
+        "source_part": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("period", "stopped_on"),
+    [
+        ({"start": "2026-03-01", "end": "2026-03-01"}, "2026-03-02"),
+        ({"start": "2026-03-01", "end": "2026-03-03"}, "2026-03-04"),
+        ({"start": "2026-03-01"}, "2026-03-02"),
+    ],
+)
+def test_an_administration_over_a_period_ends_after_its_last_day(
+    tmp_path: Path, period: dict[str, str], stopped_on: str
+):
+    row = only(lines(tmp_path, given(effectiveDateTime=None, effectivePeriod=period)))
+
+    assert (row["started_on"], row["stopped_on"]) == ("2026-03-01", stopped_on)
+
+
+def test_a_dose_in_millilitres_is_unknown(tmp_path: Path):
+    row = only(lines(tmp_path, given(dosage={"dose": {"value": 1, "unit": "mL"}})))
+
+    assert "dose_mg" not in row
+    assert row["sig"] == "(one dose only)"

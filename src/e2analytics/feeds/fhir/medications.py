@@ -1,6 +1,6 @@
-"""FHIR medications: what was ordered, reported or dispensed, one row each.
+"""FHIR medications: what was ordered, reported, dispensed or given, one row each.
 
-In    a MedicationRequest, MedicationStatement or MedicationDispense
+In    a MedicationRequest, MedicationStatement, MedicationDispense or MedicationAdministration
 Out   a row of record ``Medication``; several where each of its dosages has a period of its own (a taper)
 
 Several dosages without periods are one row: their doses a week add up where the dose is the same, and
@@ -49,7 +49,10 @@ COLUMNS: Final = (
     "status",
     "kind",
 )
-TYPES: Final = frozenset({"MedicationRequest", "MedicationStatement", "MedicationDispense"})
+_ADMINISTRATION: Final = "MedicationAdministration"
+TYPES: Final = frozenset(
+    {"MedicationRequest", "MedicationStatement", "MedicationDispense", _ADMINISTRATION}
+)
 ORDER: Final = "order"
 NO_ORDER: Final = "no_order"
 UNKNOWN: Final = "unknown"
@@ -67,8 +70,11 @@ _MG_EXPONENT: Final = {"mg": 0, "g": 3, "ug": -3, "mcg": -3, "µg": -3}
 
 
 def read(resource: Resource, directory: Directory) -> Iterator[Row]:
-    """Yield the rows of one order, statement or dispensing."""
+    """Yield the rows of one order, statement, dispensing or given dose."""
     shared = _shared(resource, directory)
+    if resource.type == _ADMINISTRATION:
+        yield shared | _given(resource)
+        return
     dosages = children(resource.body, "dosageInstruction") or children(resource.body, "dosage")
     starts = [_started(each) for each in dosages]
     ends = bool(text(resource.body, "effectivePeriod", "end"))
@@ -95,6 +101,22 @@ def _shared(resource: Resource, directory: Directory) -> Row:
         "days_supply": _days_supply(resource),
         "status": text(body, "status"),
         "kind": ORDER if is_order else NO_ORDER,
+    }
+
+
+def _given(resource: Resource) -> Row:
+    """Return a dose that was given: on its day, and how often is not said."""
+    body = resource.body
+    dosage = child(body, "dosage")
+    dose = child(dosage, "dose")
+    started_on = text(body, "effectiveDateTime") or text(body, "effectivePeriod", "start")
+    last = text(body, "effectivePeriod", "end") or started_on
+    return {
+        "dose_mg": _in_mg(dose) if dose else None,
+        "sig": " ".join(filter(None, [text(dosage, "text"), f"({_ONE_DOSE})"])),
+        "started_on": started_on,
+        # With the same time of day, which the offset may move to another one.
+        "stopped_on": last and f"{_stopped_on(last[:10])}{last[10:]}",
     }
 
 
