@@ -6,9 +6,11 @@ patients.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Final, Literal
 from urllib.parse import unquote
 
 import polars as pl
@@ -16,6 +18,20 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from e2analytics.errors import E2AnalyticsError, StoreError, is_stop
+
+# Delta Lake makes an address of a path and back: it takes %20 for a space, a bracket for that of a host.
+_NOT_IN_A_PATH: Final = re.compile(r"%[0-9A-Fa-f]{2}|[\[\]\\\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def _check_name(uri: str) -> None:
+    """Refuse a path that Delta Lake would fail on, or write elsewhere."""
+    path = f"{Path(uri).resolve()}"
+    if "://" not in uri and (found := _NOT_IN_A_PATH.search(path)):
+        raise StoreError(
+            f"A store cannot lie under a path with {found.group()!a}: Delta Lake cannot write there. Give "
+            "--store a path without brackets, backslashes, control characters and %XX, in UTF-8; nothing "
+            "was written."
+        )
 
 
 class _LocalTable(DeltaTable):
@@ -36,9 +52,15 @@ class DeltaTables:
     ----------
     uri
         A path, or what Delta Lake takes for one (``s3://...``).
+
+    Raises
+    ------
+    StoreError
+        If Delta Lake cannot write to a path of this name; nothing was written.
     """
 
     def __init__(self, uri: str) -> None:
+        _check_name(uri)
         self.uri = uri
 
     def path(self, name: str) -> str:
