@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 import polars as pl
 
 from e2analytics.errors import RefusedFileError
-from e2analytics.feeds import drop, formats, lookups, recognition
+from e2analytics.feeds import archives, drop, formats, lookups, recognition
+from e2analytics.feeds.archives import Entry
 from e2analytics.feeds.description import Feed, FileDescription
 from e2analytics.feeds.drop import Match
 from e2analytics.feeds.text_columns import TEXT_COLUMNS
@@ -117,7 +119,10 @@ class Sources:
         entries = drop.entries(folder, settings.side_files)
         for path, kind in entries.passed_over.items():
             reading.pass_over(path, kind)
-        return cls._read(entries.data, feeds, reading, report_progress)
+        # Of the user's own: nobody else reads what is unpacked.
+        with TemporaryDirectory(prefix="e2analytics-") as unpacked:
+            opened = archives.opened(entries.data, Path(unpacked), settings.side_files)
+            return cls._read(opened, feeds, reading, report_progress)
 
     @classmethod
     def from_files(
@@ -144,25 +149,31 @@ class Sources:
         on_batch
             Called with the rows of every batch, also of a file that is refused later.
         """
-        return cls._read(
-            paths, feeds, _DropReader(key, None, settings, today, on_batch), report_progress
-        )
+        reading = _DropReader(key, None, settings, today, on_batch)
+        return cls._read((Entry(path, path) for path in paths), feeds, reading, report_progress)
 
     @classmethod
     def _read(
         cls,
-        paths: Iterable[Path],
+        entries: Iterable[Entry],
         feeds: tuple[Feed, ...],
         reading: _DropReader,
         report_progress: Callable[[str], None],
     ) -> Sources:
-        for path in paths:
-            match = drop.recognise(feeds, path)
-            if match is None or path.is_dir():
-                reading.refuse_as_of_no_feed(path, feeds)
+        # All are unpacked before the first is read: one may refer to another.
+        for entry in list(entries):
+            if entry.no_data is not None:
+                reading.pass_over(entry.shown, entry.no_data)
                 continue
-            report_progress(f"Reading {path.name}")
-            reading.read(match)
+            if entry.refused is not None:
+                reading.refuse_unread(entry.shown, entry.refused)
+                continue
+            match = drop.recognise(feeds, entry.path)
+            if match is None or entry.path.is_dir():
+                reading.refuse_as_of_no_feed(entry, feeds)
+                continue
+            report_progress(f"Reading {entry.shown.name}")
+            reading.read(match, entry.shown)
         return cls(
             reading.rows(),
             tuple(reading.files),
@@ -208,19 +219,27 @@ class _DropReader:
             for table in list(self._rows)
         }
 
-    def read(self, match: Match) -> None:
-        """Read one file, unless it was read before; keep all of it or nothing."""
+    def read(self, match: Match, shown: Path) -> None:
+        """Read one file, unless it was read before; keep all of it or nothing.
+
+        Parameters
+        ----------
+        match
+            The file, where it can be read, and what describes it.
+        shown
+            How the user knows it.
+        """
         try:
             drop.check_place(match.path, match.path.parent)
             state = state_of(match.path)
             digest = digest_of(match.path)
             described_by = self._described_by(match)
         except RefusedFileError as refused:
-            self._add_refused(self._refused(match, refused))
+            self._add_refused(self._refused(match, shown, refused))
             return
-        lines = self._lines(match, digest, described_by)
+        lines = self._lines(match, shown, digest, described_by)
         if any(self._before.is_done(line.source_file, described_by) for line in lines.values()):
-            self.known.append(match.path)
+            self.known.append(shown)
             return
         lines = {
             table: replace(line, source_order=self._before.order(line.source_file))
@@ -244,8 +263,9 @@ class _DropReader:
         """Note a file that is no data."""
         self.passed_over.append(SideFile(path, kind, self._named(path)))
 
-    def refuse_as_of_no_feed(self, path: Path, feeds: Sequence[Feed]) -> None:
+    def refuse_as_of_no_feed(self, entry: Entry, feeds: Sequence[Feed]) -> None:
         """Refuse a file that no feed takes, with the nearest feed and what differs."""
+        path = entry.path
         try:
             if path.is_dir():
                 raise RefusedFileError("no_feed", "it is a folder, and a drop is flat")
@@ -253,15 +273,21 @@ class _DropReader:
             digest = digest_of(path)
             nearest = recognition.nearest(feeds, path, None)[:1]
             found = f"nearest is {nearest[0]}" if nearest else "no feed is near it"
-            refused = RefusedFileError("no_feed", found)
-        except RefusedFileError as error:
-            digest, refused = self._named(path), error
+            self.refuse_unread(entry.shown, RefusedFileError("no_feed", found), digest)
+        except RefusedFileError as refused:
+            self.refuse_unread(entry.shown, refused)
+
+    def refuse_unread(
+        self, shown: Path, refused: RefusedFileError, digest: str | None = None
+    ) -> None:
+        """Refuse a file before its feed is known; without a hash of its content that of its name stands in."""
+        named = self._named(shown)
+        digest = digest or named
         name = f"{NO_FEED}-{digest[:HASH_DIGITS]}"
         order = self._before.order(name)
-        file = SourceFile(
-            path, name, digest, NO_FEED, NO_FEED, order, "", self._named(path), refused=refused
+        self._add_refused(
+            SourceFile(shown, name, digest, NO_FEED, NO_FEED, order, "", named, refused=refused)
         )
-        self._add_refused(file)
 
     def _add_refused(self, file: SourceFile) -> None:
         # Of several with the same content one stands for all: the ledger has a line for each content.
@@ -281,20 +307,22 @@ class _DropReader:
         self._on_batch(match, kind, named, rows)
         return rows
 
-    def _lines(self, match: Match, digest: str, described_by: str) -> dict[str, SourceFile]:
+    def _lines(
+        self, match: Match, shown: Path, digest: str, described_by: str
+    ) -> dict[str, SourceFile]:
         """Return the file's lines of the ledger, one for each table that it fills."""
         feed = match.feed.feed
         # The table is part of the name: one layout has files for several.
         return {
             table: SourceFile(
-                match.path,
+                shown,
                 f"{feed}-{table}-{digest[:HASH_DIGITS]}",
                 digest,
                 feed,
                 table,
                 0,
                 described_by,
-                self._named(match.path),
+                self._named(shown),
             )
             for table in dict.fromkeys(kind.target for kind in match.kinds)
         }
@@ -302,9 +330,9 @@ class _DropReader:
     def _named(self, path: Path) -> str:
         return pseudonyms.keyed_hash(self._key, "file name", path.name)[:HASH_DIGITS]
 
-    def _refused(self, match: Match, refused: RefusedFileError) -> SourceFile:
+    def _refused(self, match: Match, shown: Path, refused: RefusedFileError) -> SourceFile:
         # A file that cannot be opened has no hash of its content: the hash of its name stands in.
-        line = next(iter(self._lines(match, self._named(match.path), "").values()))
+        line = next(iter(self._lines(match, shown, self._named(shown), "").values()))
         return replace(line, source_order=self._before.order(line.source_file), refused=refused)
 
     def _described_by(self, match: Match) -> str:

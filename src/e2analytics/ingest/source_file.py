@@ -41,8 +41,8 @@ class SourceFile:
 
     @property
     def is_of_no_feed(self) -> bool:
-        """Whether no feed takes it, whatever else is wrong with it."""
-        return self.feed == NO_FEED
+        """Whether it could be read, and no feed takes it."""
+        return self.refused is not None and self.refused.rule == NO_FEED
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import polars as pl
 
 from e2analytics.errors import RefusedFileError, UnreadableError
-from e2analytics.feeds import drop, formats, recognition
+from e2analytics.feeds import archives, drop, formats, recognition
+from e2analytics.feeds.archives import Entry
 from e2analytics.feeds.description import Feed, FileDescription, load_feeds
 from e2analytics.feeds.drafting import draft
 from e2analytics.feeds.drop import Match
@@ -152,29 +154,45 @@ def inspect(
         If a feed description is wrong.
     """
     given = [path for path in dict.fromkeys(paths) if path.name != MARKER_NAME]
-    no_data = {path: kind for path in given if (kind := kind_of(path, settings.side_files))}
-    files = [path for path in given if path not in no_data]
+    with TemporaryDirectory(prefix="e2analytics-") as unpacked:
+        side_files = settings.side_files
+        entries = [
+            replace(entry, no_data=entry.no_data or kind_of(entry.path, side_files))
+            for entry in archives.opened(given, Path(unpacked), side_files)
+        ]
+        seen = _Collector(rows_shown, report_progress)
+        return _inspection(entries, seen, settings, today, new_feed)
+
+
+def _inspection(
+    entries: list[Entry],
+    seen: _Collector,
+    settings: Settings,
+    today: date,
+    new_feed: str | None,
+) -> Inspection:
     feeds = load_feeds(settings.feeds_folder)
-    seen = _Collector(rows_shown, report_progress)
+    data = [entry.path for entry in entries if not entry.no_data and not entry.refused]
     sources = Sources.from_files(
-        files,
+        data,
         feeds,
         secrets.token_bytes(),
         settings=settings,
         today=today,
         on_batch=seen.add_batch,
-        report_progress=report_progress,
+        report_progress=seen.report_progress,
     )
     intake = take_in(sources, Snapshot(), Run(as_of=today, settings=settings, run_id="inspection"))
     read = _Fates(sources, intake)
+    found = {path: _inspected(path, feeds, read, seen, new_feed) for path in data}
+    if new_feed is not None and len(data) == 1 and found[data[0]].feed and not found[data[0]].draft:
+        found[data[0]] = replace(found[data[0]], draft=draft(data[0], new_feed))
     inspected = tuple(
-        InspectedFile(path, no_data=no_data[path])
-        if path in no_data
-        else _inspected(path, feeds, read, seen, new_feed)
-        for path in given
+        replace(found[entry.path], path=entry.shown)
+        if entry.path in found
+        else InspectedFile(entry.shown, no_data=entry.no_data, refused=entry.refused)
+        for entry in entries
     )
-    if new_feed is not None and len(given) == 1 and inspected[0].feed and not inspected[0].draft:
-        inspected = (replace(inspected[0], draft=draft(given[0], new_feed)),)
     waits_for_patients = (intake.quarantine["rule"] == UNKNOWN_PATIENT).any()
     return Inspection(inspected, waits_for_patients and "patients" not in sources.rows)
 
@@ -187,14 +205,14 @@ class _Collector:
         self._unknown: dict[Path, UnknownTexts] = {}
         self._first_rows: dict[tuple[Path, int], pl.DataFrame] = {}
         self._n_rows: Counter[tuple[Path, str]] = Counter()
-        self._report_progress = report_progress
+        self.report_progress = report_progress
 
     def add_batch(
         self, match: Match, kind: FileDescription, text: pl.DataFrame, judged: pl.DataFrame
     ) -> None:
         self._n_rows[match.path, kind.target] += len(text)
         n_rows = self._n_rows[match.path, kind.target]
-        self._report_progress(f"Reading {match.path.name}: {n_rows:,} rows for {kind.target}")
+        self.report_progress(f"Reading {match.path.name}: {n_rows:,} rows for {kind.target}")
         self._unknown.setdefault(match.path, UnknownTexts()).add(kind.target, text, judged)
         some = text.select("source_line", *TEXT_COLUMNS[kind.target]).head(self.rows_shown)
         place = match.path, id(kind)

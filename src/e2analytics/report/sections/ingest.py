@@ -139,7 +139,7 @@ def describe(
         rules=count_by_rule(waiting),
         refusals=refusals(files, waiting),
         n_refused_now=len(refused_now),
-        n_of_no_feed_now=len(refused_now.filter(feed=NO_FEED)),
+        n_of_no_feed_now=len(refused_now.filter(refused=NO_FEED)),
         left_out=_left_out(total) + _unmatched(n_unmatched),
     )
 
