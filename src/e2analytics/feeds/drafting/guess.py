@@ -18,6 +18,7 @@ import polars as pl
 
 from e2analytics.feeds.description import (
     Column,
+    Comparator,
     Constant,
     FirstOf,
     Join,
@@ -222,11 +223,10 @@ def _settle(
 
 
 def _with_operator(operator: str, value: str, rows: pl.DataFrame) -> Source:
-    marks = {"<": "<", ">": ">", "<=": "<=", ">=": ">=", "=": "", **vocabulary.marks()}
+    known = vocabulary.marks()
     written = rows[operator].drop_nulls().unique(maintain_order=True).to_list()
-    met = {text: marks[text] for text in written if text in marks}
-    sign = Column(column=operator, values=met or {"=": ""}, otherwise="?")
-    return FirstOf(first_of=(Join(join=(sign, value), by=""), value))
+    met = {text: known[text] for text in written if text in known}
+    return Column(column=value, comparator=Comparator(column=operator, values=met))
 
 
 def _may_be_spanish(texts: Iterable[str]) -> bool:
@@ -251,7 +251,7 @@ def _note(name: str, source: Source, rows: pl.DataFrame) -> str:
         return evidence.of_numbers(texts)
     if name == "unit":
         return evidence.of_units(texts)
-    return evidence.of_results(rows[list(columns_named(source))[-1]]) if name == "value" else ""
+    return evidence.of_results(texts) if name == "value" else ""
 
 
 def _wide(rows: pl.DataFrame, labels: Mapping[str, str]) -> tuple[Guess, ...]:
@@ -367,6 +367,8 @@ def texts_of(source: Source, rows: pl.DataFrame) -> pl.Series:
             return writing.joined(rows[name] for name in rows.columns if headings.is_day(name))
         case str():
             return rows[source].alias("")
+        case Column(column=column):
+            return rows[column].alias("")
         case FirstOf(first_of=sources):
             return texts_of(sources[0], rows)
         case _:
