@@ -115,3 +115,35 @@ def test_fewer_than_thirty_men_are_refused():
 
     with pytest.raises(TooLittleDataError, match="at least 30 men"):
         fit_risk(data, years, SETTINGS)
+
+
+def test_intervals_of_one_length_do_not_show_the_risk_over_two_years():
+    data, _ = cohort(100)
+
+    with pytest.raises(TooLittleDataError, match="intervals of different lengths"):
+        fit_risk(data, np.full(len(data), 1.2), SETTINGS)
+
+
+def test_an_age_that_all_men_share_changes_nothing():
+    data, years = cohort(100)
+    of_one_age = CurveData.at_points(
+        data.log_e2, data.outcome, data.patient, np.full((len(data), 1), 56.3)
+    )
+    without = CurveData.at_points(data.log_e2, data.outcome, data.patient, np.empty((len(data), 0)))
+
+    fitted, plain = (fit_risk(each, years, SETTINGS) for each in (of_one_age, without))
+
+    np.testing.assert_allclose(fitted.estimate, plain.estimate)
+
+
+def test_a_covariate_that_stands_there_twice_gives_no_curve():
+    data, years = cohort(100)
+    twice = CurveData.at_points(
+        data.log_e2,
+        data.outcome,
+        data.patient,
+        np.column_stack([data.covariates, 2 * data.covariates]),
+    )
+
+    with pytest.raises(TooLittleDataError, match="do not determine a curve"):
+        fit_risk(twice, years, SETTINGS)

@@ -1,5 +1,7 @@
 """The curve within and between men, against least squares written out and against a known truth."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -98,3 +100,32 @@ def test_there_is_no_effect_where_one_of_the_levels_is_not_supported():
 
     assert contrast(fitted, 3, 25) is None
     assert contrast(fitted, 20, 25) is not None
+
+
+@pytest.mark.parametrize(
+    ("moves", "n_changing"),
+    [(0.0, 0), (1e-12, 0), (1e-6, 0), (1.0, 12)],
+    ids=["not at all", "by rounding", "by less than an assay shows", "in twelve men"],
+)
+def test_men_whose_e2_stays_the_same_show_no_curve_within_men(moves: float, n_changing: int):
+    data = cohort(40, of_man=0.0)
+    own = np.repeat(np.random.default_rng(3).normal(3.3, 0.4, 40), 3)
+    changing = data.patient < 12 if n_changing else np.full(120, True)
+    log_e2 = own + np.where(changing, moves * np.tile([0.0, 0.3, 0.1], 40), 0.0)
+    still = CurveData.at_points(log_e2, data.outcome, data.patient, data.covariates)
+
+    with pytest.raises(
+        TooLittleDataError, match=f"at least 30 men whose E2 differs .* {n_changing}\\."
+    ):
+        fit_within(still, SETTINGS)
+
+
+@pytest.mark.parametrize("fit", [fit_curve, fit_between])
+@pytest.mark.parametrize("spread", [0.0, 1e-12, 1e-4])
+def test_one_e2_for_all_shows_no_curve(fit: Callable[..., object], spread: float):
+    data = cohort(40, of_man=0.0)
+    same = np.log(26) + spread * np.linspace(0, 1, len(data))
+    alike = CurveData.at_points(same, data.outcome, data.patient, data.covariates)
+
+    with pytest.raises(TooLittleDataError, match="intervals that differ in E2"):
+        fit(alike, SETTINGS)

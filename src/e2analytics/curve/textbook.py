@@ -33,7 +33,8 @@ _SHAPES: Final = {
 def rows(data: CurveData, how: CurveSettings) -> list[dict[str, object]]:
     """Return the rows; none with fewer than 30 men, or too few levels of E2 for a line on either side."""
     n_men = len(np.unique(data.patient))
-    if n_men < MIN_PATIENTS or len(np.unique(data.log_e2)) < _LEAST_LEVELS:
+    # Levels that rounding alone tells apart are one.
+    if n_men < MIN_PATIENTS or len(np.unique(data.log_e2.round(3))) < _LEAST_LEVELS:
         return []
     weight = weights.estimate([data], plan_curve([data], how)).weights(data.sampling_variance)
     table = textbook.Rows(data.log_e2, data.outcome, data.covariates, weight, data.patient)

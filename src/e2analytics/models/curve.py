@@ -21,7 +21,7 @@ from e2analytics.models import intervals, smooth, weights
 from e2analytics.models.gram_matrices import ClusterGrams, collect
 from e2analytics.models.intervals import Interval
 from e2analytics.models.judgement import Curves, judge
-from e2analytics.models.plan import Plan, make_plan, summarise
+from e2analytics.models.plan import Plan, exposures_differ, make_plan, summarise
 from e2analytics.models.pspline import Array
 from e2analytics.models.rows import CurveData, distinct
 from e2analytics.models.sandwich import Influence
@@ -137,14 +137,14 @@ def fit_curve(data: CurveData, settings: CurveSettings) -> CurveFit:
     Raises
     ------
     TooLittleDataError
-        With fewer than 30 men.
+        With fewer than 30 men, or where all have the same E2.
     """
     return fit_parts([data], settings)
 
 
 def fit_parts(parts: Sequence[CurveData], settings: CurveSettings) -> CurveFit:
     """Do what ``fit_curve`` does for rows that come in parts; a man's rows are all in one part."""
-    refuse_few(parts)
+    refuse_too_little(parts)
     plan = plan_curve(parts, settings)
     # Small matrices: a second thread costs more than it brings.
     with one_blas_thread():
@@ -153,13 +153,18 @@ def fit_parts(parts: Sequence[CurveData], settings: CurveSettings) -> CurveFit:
         return describe(parts, row_weights, settings, plan, weighting)
 
 
-def refuse_few(parts: Sequence[CurveData]) -> None:
-    """Raise ``TooLittleDataError`` with fewer than ``MIN_PATIENTS`` men."""
+def refuse_too_little(parts: Sequence[CurveData]) -> None:
+    """Raise ``TooLittleDataError`` with fewer than ``MIN_PATIENTS`` men, or where all have the same E2."""
     n_patients = sum(len(distinct(part.patient)) for part in parts)
     if n_patients < MIN_PATIENTS:
         raise TooLittleDataError(
             f"a curve needs at least {MIN_PATIENTS} men with a usable interval; "
             f"there are {n_patients}. Supply more men or a longer period."
+        )
+    if not exposures_differ(parts):
+        raise TooLittleDataError(
+            "a curve needs intervals that differ in E2; here all have the same. "
+            "Supply more men or a longer period."
         )
 
 

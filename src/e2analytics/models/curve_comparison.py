@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import fdtrc
 
 from e2analytics.models import sandwich, smooth, weights
-from e2analytics.models.curve import CurveSettings, find_support, plan_curve, refuse_few
+from e2analytics.models.curve import CurveSettings, find_support, plan_curve, refuse_too_little
 from e2analytics.models.gram_matrices import collect
 from e2analytics.models.penalised_least_squares import decompose
 from e2analytics.models.plan import Plan
@@ -51,7 +51,7 @@ def p_of_same_shape(
     """
     groups = [data.take(in_group), data.take(~in_group)]
     for group in groups:
-        refuse_few([group])
+        refuse_too_little([group])
     plan = plan_curve([data], settings)
     with one_blas_thread():
         weighting = weights.estimate([data], plan)

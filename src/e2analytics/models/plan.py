@@ -190,6 +190,20 @@ def _quantiles(ascending: Array, shares: Array) -> Array:
     return np.asarray(ascending[below] + (place - below) * (ascending[above] - ascending[below]))
 
 
+def exposures_differ(parts: Sequence[CurveData]) -> bool:
+    """Return whether the rows differ in E2 by more than rounding, outliers left out: else nothing bends."""
+    log_e2 = np.sort(np.concatenate([part.log_e2 for part in parts]))
+    return not _hardly_differ(*_quantiles(log_e2, np.array(_BULK)).tolist())
+
+
+def _hardly_differ(lower: float, upper: float) -> bool:
+    return upper - lower < _least_range(upper)
+
+
+def _least_range(upper: float) -> float:
+    return _LEAST_RANGE * max(1.0, abs(upper))
+
+
 def make_plan(
     summaries: Sequence[PartSummary], n_basis: int, n_grid: int, central: tuple[float, float]
 ) -> Plan:
@@ -206,8 +220,8 @@ def make_plan(
     log_e2 = np.concatenate([each.log_e2 for each in summaries])
     log_e2.sort()
     lower, low, high, upper = _quantiles(log_e2, np.array([_BULK[0], *central, _BULK[1]])).tolist()
-    least = _LEAST_RANGE * max(1.0, abs(upper))
-    if upper - lower < least:
+    if _hardly_differ(lower, upper):
+        least = _least_range(upper)
         lower, upper = lower - least, upper + least
     # A basis is constant beyond its ends. Posteriors that reach beyond would pull the end flat.
     margin = sum(each.log_e2_sd_sum for each in summaries) / sum(

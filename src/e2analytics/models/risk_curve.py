@@ -23,7 +23,7 @@ from e2analytics.models.curve import (
     assemble,
     find_support,
     plan_curve,
-    refuse_few,
+    refuse_too_little,
 )
 from e2analytics.models.gram_matrices import collect, whole_gram
 from e2analytics.models.intervals import Interval
@@ -37,6 +37,8 @@ from e2analytics.models.threads import one_blas_thread
 
 MIN_EVENTS = 10
 HORIZON_YEARS = 2.0
+# Less is rounding.
+_LEAST_RANGE = 1e-6
 
 
 def fit_risk(data: CurveData, years: Array, settings: CurveSettings) -> CurveFit:
@@ -54,10 +56,20 @@ def fit_risk(data: CurveData, years: Array, settings: CurveSettings) -> CurveFit
     Raises
     ------
     TooLittleDataError
-        With fewer than 30 men, or fewer than 10 losses, or 10 pairs without.
+        With fewer than 30 men, or fewer than 10 losses, or 10 pairs without; where all intervals are of one
+        length, which does not show the risk over two years; or where the losses do not determine a curve.
     """
-    refuse_few([data])
-    timed = replace(data, covariates=np.column_stack([data.covariates, np.log(years)]))
+    refuse_too_little([data])
+    if np.ptp(np.log(years)) < _LEAST_RANGE:
+        raise TooLittleDataError(
+            f"a risk over {HORIZON_YEARS:g} years needs intervals of different lengths; here all have the "
+            "same. Supply a longer period."
+        )
+    # What all men share is in the constant already.
+    differing = np.ptp(data.covariates, axis=0) > _LEAST_RANGE * np.abs(data.covariates).max(axis=0)
+    timed = replace(
+        data, covariates=np.column_stack([data.covariates[:, differing], np.log(years)])
+    )
     # What least squares is to fit has no mean that is known beforehand.
     plan = replace(plan_curve([timed], settings), outcome_mean=0.0)
     events = int(data.outcome.sum())
@@ -66,8 +78,14 @@ def fit_risk(data: CurveData, years: Array, settings: CurveSettings) -> CurveFit
             f"a risk needs at least {MIN_EVENTS} losses and {MIN_EVENTS} intervals without; "
             f"there are {events} and {len(data) - events}. Supply more men or a longer period."
         )
-    with one_blas_thread():
-        return _described(timed, settings, plan)
+    try:
+        with one_blas_thread():
+            return _described(timed, settings, plan)
+    except np.linalg.LinAlgError:
+        raise TooLittleDataError(
+            "the losses do not determine a curve: what the men share explains them as well. "
+            "Supply more men or a longer period."
+        ) from None
 
 
 def _described(data: CurveData, settings: CurveSettings, plan: Plan) -> CurveFit:

@@ -14,9 +14,18 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from e2analytics.errors import TooLittleDataError
 from e2analytics.models import weights
-from e2analytics.models.curve import CurveFit, CurveSettings, describe_grams, plan_curve, refuse_few
+from e2analytics.models.curve import (
+    MIN_PATIENTS,
+    CurveFit,
+    CurveSettings,
+    describe_grams,
+    plan_curve,
+    refuse_too_little,
+)
 from e2analytics.models.gram_matrices import ClusterGrams, collect
 from e2analytics.models.plan import MAX_CLUSTERS, Plan
 from e2analytics.models.pspline import Array
@@ -26,6 +35,8 @@ from e2analytics.models.threads import one_blas_thread
 # A column that varies less than this within men, as a share of its sum of squares, is constant in
 # them: what is left of it is rounding.
 _CONSTANT = 1e-9
+# A man whose log E2 moves by less between his intervals shows no change of E2, only rounding.
+_LEAST_CHANGE = 1e-3
 
 
 def fit_within(data: CurveData, settings: CurveSettings) -> CurveFit:
@@ -34,11 +45,24 @@ def fit_within(data: CurveData, settings: CurveSettings) -> CurveFit:
     Raises
     ------
     TooLittleDataError
-        With fewer than 30 such men.
+        With fewer than 30 such men, or fewer whose E2 differs between their intervals.
     """
-    n_rows = np.bincount(np.unique(data.patient, return_inverse=True)[1])
-    several = n_rows[np.unique(data.patient, return_inverse=True)[1]] > 1
+    man = np.unique(data.patient, return_inverse=True)[1]
+    several = np.bincount(man)[man] > 1
+    n_changing = _n_changing(man, data.log_e2)
+    if n_changing < MIN_PATIENTS:
+        raise TooLittleDataError(
+            f"within men a curve needs at least {MIN_PATIENTS} men whose E2 differs between their "
+            f"intervals; there are {n_changing}. Supply more men or a longer period."
+        )
     return _fit(data.take(several), settings, within=True)
+
+
+def _n_changing(man: NDArray[np.intp], log_e2: Array) -> int:
+    lowest, highest = np.full((2, man.max(initial=-1) + 1), np.inf)
+    np.minimum.at(lowest, man, log_e2)
+    np.minimum.at(highest, man, -log_e2)
+    return int(np.sum(-highest - lowest > _LEAST_CHANGE))
 
 
 def fit_between(data: CurveData, settings: CurveSettings) -> CurveFit:
@@ -47,13 +71,13 @@ def fit_between(data: CurveData, settings: CurveSettings) -> CurveFit:
     Raises
     ------
     TooLittleDataError
-        With fewer than 30 men.
+        With fewer than 30 men, or where all have the same E2.
     """
     return _fit(data, settings, within=False)
 
 
 def _fit(data: CurveData, settings: CurveSettings, *, within: bool) -> CurveFit:
-    refuse_few([data])
+    refuse_too_little([data])
     plan = plan_curve([data], settings)
     with one_blas_thread():
         weighting = weights.estimate([data], plan)

@@ -63,6 +63,28 @@ def test_fewer_than_thirty_men_have_no_dose_response():
     ]
 
 
+@pytest.mark.parametrize("bounds", [(0.0, 24.0), (1500.0, None), (0.0, 1.0)])
+def test_bounds_alone_have_no_dose_response(bounds: tuple[float, float | None]):
+    low, high = bounds
+    all_bounds = tuple({**row, "value_low": low, "value_high": high} for row in usual_results())
+
+    assert estimated(all_bounds).response is None
+
+
+def test_numbers_of_unknown_assay_are_used_where_the_known_ones_are_all_bounds():
+    rows = tuple(
+        {**row, "assay": "unknown"}
+        if place % 2
+        else {**row, "assay": "ia", "value_low": 0.0, "value_high": 24.0}
+        for place, row in enumerate(usual_results())
+    )
+
+    response = estimated(rows).response
+
+    assert response is not None
+    assert (response.model.standard_error < 10).all()
+
+
 def test_a_night_looks_only_at_men_with_new_draws_and_finds_what_all_would_give():
     one_more = (*usual_results(), result(7, 790, 9.0))
 

@@ -1,11 +1,13 @@
 """What men have in common: against nlme and lme4, and against truths that made the data."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from e2analytics.errors import TooLittleDataError
 from e2analytics.models.dose_response import fit as dose_response
 from e2analytics.models.dose_response.fit import PRIORS, DoseResponse, Prior, fit
 from e2analytics.models.dose_response.predict import random_effects
@@ -344,3 +346,37 @@ def test_of_many_men_a_sample_says_how_the_top_bends_and_touches_no_estimate(mon
     assert not np.array_equal(of_sample.covariance, of_all.covariance)
     # Half of 900 men; half of 40,000 says it seven times as closely.
     np.testing.assert_allclose(of_sample.standard_error, of_all.standard_error, rtol=0.3)
+
+
+def readings(*values: float, ms: bool = True) -> Draws:
+    """Give each of 40 men these readings, half a year apart, off the drug."""
+    count = 40 * len(values)
+    low = np.tile(np.array(values), 40)
+    return Draws(
+        np.repeat(np.arange(40), len(values)),
+        low,
+        low,
+        np.full(count, ms),
+        np.zeros(count),
+        np.ones((count, 1)),
+        np.tile(180.0 * np.arange(len(values)), 40),
+        np.zeros(count, int),
+        40,
+    )
+
+
+@pytest.mark.parametrize("values", [(25.0, 25.0, 25.0), (25.0, 25.01), (25.0, 25.1, 25.3, 24.9)])
+@pytest.mark.parametrize("ms", [True, False])
+def test_readings_that_hardly_differ_are_refused(values: tuple[float, ...], ms: bool):
+    with pytest.raises(TooLittleDataError, match="hardly differ from man to man"):
+        fit(readings(*values, ms=ms), ["constant"])
+
+
+def test_a_variance_is_never_negative_where_men_differ_by_whole_numbers_alone():
+    rng = np.random.default_rng(1)
+    few_levels = readings(20.0, 30.0)
+    values = rng.choice([20.0, 25.0, 30.0], 80)
+    model = fit(replace(few_levels, low_pg_ml=values, high_pg_ml=values), ["constant"])
+
+    assert (np.diag(model.covariance) > 0).all()
+    assert np.linalg.eigvalsh(model.covariance)[0] > 0

@@ -14,8 +14,10 @@ from __future__ import annotations
 from datetime import date
 from typing import NamedTuple
 
+import numpy as np
 import polars as pl
 
+from e2analytics.errors import TooLittleDataError
 from e2analytics.exposure.dose_response.checks import check_draws
 from e2analytics.exposure.dose_response.covariates import (
     COVARIATE_PRIORS,
@@ -87,16 +89,21 @@ def estimate(
         The day.
     before
         The result under the frozen model: a man whose draws are unchanged keeps his row. Where it is
-        None or has no response, one is fitted if at least 30 men have a draw.
+        None or has no response, one is fitted if at least 30 men have a result that is a number and all
+        results together determine it.
     """
     used = usable_draws(draws)
     if before is None or before.response is None:
-        if used["patient_id"].n_unique() < MIN_MEN:
-            return DoseResponseResult(None, *(empty(name) for name in TABLES))
+        none = DoseResponseResult(None, *(empty(name) for name in TABLES))
+        if _n_men_with_a_number(used) < MIN_MEN:
+            return none
         covered = with_covariates(used, patients, labs, episodes, changes, as_of)
         imputation = learn_imputation(covered, as_of)
         complete = impute(covered, imputation)
-        response = FrozenDoseResponse(_fit_population(complete), imputation)
+        try:
+            response = FrozenDoseResponse(_fit_population(complete), imputation)
+        except (TooLittleDataError, np.linalg.LinAlgError):
+            return none
         scored = _score(complete, response)
         z = draw_check.z_scores(response.model, to_arrays(scored.draws))
         checks = check_draws(scored.draws.with_columns(z=pl.Series(z)))
@@ -120,11 +127,16 @@ def _fit_population(draws: pl.DataFrame) -> DoseResponse:
     """
     of_known_assay = draws.filter(pl.col("assay") != "unknown")
     enough = (of_known_assay["assay"] == "ia").sum() >= MIN_MEN
-    taken = of_known_assay if enough and n_men(of_known_assay) >= MIN_MEN else draws
+    taken = of_known_assay if enough and _n_men_with_a_number(of_known_assay) >= MIN_MEN else draws
     priors = {**PRIORS, **COVARIATE_PRIORS}
     first = fit_dose_response(to_arrays(taken), COVARIATES, priors=priors, approximate=True)
     kept = without_outliers(taken, first)
     return fit_dose_response(to_arrays(kept), COVARIATES, priors=priors, start=first)
+
+
+def _n_men_with_a_number(draws: pl.DataFrame) -> int:
+    """Count the men with a result that is a number: bounds alone leave open where the men lie."""
+    return n_men(draws.filter(pl.col("value_low") == pl.col("value_high")))
 
 
 def without_outliers(draws: pl.DataFrame, model: DoseResponse) -> pl.DataFrame:

@@ -20,8 +20,15 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from e2analytics.errors import TooLittleDataError
+from e2analytics.models.dose_response import assay
 from e2analytics.models.dose_response.batches import Batch, batches
 from e2analytics.models.dose_response.propagation import Sites, integrate
+from e2analytics.models.dose_response.refusals import (
+    UNDETERMINED,
+    refuse_impossible_assays,
+    refuse_readings_all_alike,
+)
 from e2analytics.models.dose_response.types import PARAMETERS, Draws, Population
 from e2analytics.models.threads import one_blas_thread, side_by_side
 
@@ -42,6 +49,7 @@ _POLISHING_ROUNDS, _STEPS_OF_A_ROUND = 4, 6
 _DIFFERENCE = 3e-6
 _LEAST_MOVE, _SMALL_MOVE = 1e-9, 1e-4
 _ROUNDS_NEARBY, _MOST_ROUNDS = 3, 60
+_NOT_AT_THE_TOP = 0.01
 
 
 class Prior(NamedTuple):
@@ -180,10 +188,14 @@ def fit(
     ------
     ValueError
         If there are fewer than 30 men with a draw.
+    TooLittleDataError
+        If the draws do not determine the parameters, hardly differ, or contradict what is known of assays: a
+        fit would claim what nothing shows.
     """
     n_men = len(np.unique(draws.man))
     if n_men < MIN_MEN:
         raise ValueError(f"{n_men} men have an E2 draw; {MIN_MEN} are needed")
+    refuse_readings_all_alike(draws)
     names = (*covariate_names, *PARAMETERS)
     prior = _PriorTerms.of(names, priors)
     first = start.vector if start else _start(draws, names, priors)
@@ -205,6 +217,8 @@ def fit(
         share = n_men // _MEN_FOR_CURVATURE
         sample = _Likelihood(draws.take(draws.man % share == 0)) if share > 1 else men
         vector, covariance, log_likelihood = _polish(men, prior, vector, sample)
+        estimates = dict(zip(names, vector.tolist(), strict=True))
+        refuse_impossible_assays(estimates, {name: PRIORS[name][:2] for name in assay.PARAMETERS})
     return DoseResponse(
         names,
         vector,
@@ -367,6 +381,8 @@ def _polish(
         # The curvature is that of where it ended, to the digits of a standard error.
         if promised[0] < _SMALL_STEP:
             break
+    if np.linalg.eigvalsh(curvature)[0] <= 0 or not promised[-1] < _NOT_AT_THE_TOP:
+        raise TooLittleDataError(UNDETERMINED)
     return vector, covariance, at.value
 
 
