@@ -188,6 +188,73 @@ def test_every_wording_is_read_once_and_nulls_are_a_wording():
     ]
 
 
+# What was dropped of a sig that was read in part, with the mg a week that it means; two more of each kind.
+@pytest.mark.parametrize(
+    ("sig", "mg_per_week"),
+    [
+        ("Take 1 tablet 3 days/week", 3),
+        ("Take 1/2 tablet 2 days weekly", 1),
+        ("Take 1/2 tablet two nights a week", 1),
+        ("Take 1/2 tablet x2 weekly", 1),
+        ("Take 1/2 tablet 2×/week", 1),
+        ("Take 1 tablet each morning and evening", 14),
+        ("Take 1 tablet every morning and at bedtime", 14),
+        ("Take 1 tablet once to twice weekly", None),
+        ("Take 1 tablet 1x-2x weekly", None),
+        ("Take two half tablets weekly", 1),
+        ("Take three quarter tablets weekly", 0.75),
+        ("Take 1 tablet weekly, alternate weeks", 0.5),
+        ("Take 1 tablet on day 1 & 4 each week", 2),
+        ("Take 1 tablet five days each week", 5),
+        ("Take 1/2 tablet 3 nights/wk", 1.5),
+        ("Take 1/2 tablet x3/week", 1.5),
+        ("Take 1/2 tablet x 4 weekly", 2),
+        ("Take 1 tablet with breakfast and at night", 14),
+        ("Take 1/2 tablet mane and nocte", 7),
+        ("Take 1 tablet 2x or 3x weekly", None),
+        ("Take 1 tablet two to three days a week", None),
+        ("Take four quarter tablets weekly", 1),
+        ("Take three half tablets twice weekly", 3),
+        ("Take 1 tablet twice weekly on alternate weeks", 1),
+        ("Take 1 tablet every other week, on alternate weeks", 0.5),
+        ("Take 1/2 tablet on days 1, 3 and 5 of each week", 1.5),
+        ("Take 1 tablet day 2 and 6 weekly", 2),
+    ],
+)
+def test_a_sig_is_read_to_its_last_word(sig: str, mg_per_week: float | None):
+    said = read(sig, "1 mg", "Anastrozole")
+    known = said.dose_mg is not None and said.doses_per_week is not None
+
+    assert (said.dose_mg * said.doses_per_week if known else None) == mg_per_week
+
+
+@pytest.mark.parametrize(
+    ("sig", "weekdays", "lasts_days"),
+    [
+        ("0.5 mg every Monday", "mon", None),
+        ("0.5 mg Thu & Mon", "mon thu", None),
+        ("0.5 mg T/Th/Sa", "tue thu sat", None),
+        ("0.5 mg weekly on Wednesdays", "wed", None),
+        ("0.5 mg every other Friday", "fri", None),
+        ("0.5 mg daily starting Monday", None, None),
+        ("0.5 mg on days 1 and 4 each week", None, None),
+        ("0.5 mg weekly on Monday and Thursday", None, None),
+        ("0.5 mg Mondays sparingly", None, None),
+        ("0.5 mg daily for 10 days", None, 10),
+        ("0.5 mg weekly x 8 weeks", None, 56),
+        ("0.5 mg every other day x 3 doses", None, 6),
+        ("0.5 mg once", None, 1),
+        ("single dose of 0.5 mg", None, 1),
+        ("0.5 mg daily for 2 to 3 weeks", None, None),
+        ("0.5 mg daily for 999999999 days", None, None),
+    ],
+)
+def test_a_sig_names_its_days_of_the_week_and_how_long_it_lasts(
+    sig: str, weekdays: str | None, lasts_days: int | None
+):
+    assert read(sig)[3:] == (weekdays, lasts_days)
+
+
 WORDS = st.sampled_from(
     ["0.5", "1", "1/2", "½", "mg", "tab", "ml", "mg/ml", "every", "q", "e", "3", "days", "d", "x", "week", "daily", "twice", "mon", "thu", "and", "or", "a", "-", "/", "(", ")", ",", "prn", "po", "."]
 )  # fmt: skip

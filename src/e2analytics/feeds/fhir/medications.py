@@ -200,7 +200,8 @@ def _lasts(dosage: Node) -> float | str | None:
     lengths: list[float | None] = []
     if duration:
         exact = None if text(duration, "comparator") else text(duration, "value")
-        lengths.append(weeks(exact, unit_of(duration)))
+        # The code of a Duration is one of UCUM's, whether it says so or not.
+        lengths.append(weeks(exact, text(duration, "code") or unit_of(duration)))
     if child(repeat, "boundsRange"):
         lengths.append(None)
     count, most = text(repeat, "count"), text(repeat, "countMax")

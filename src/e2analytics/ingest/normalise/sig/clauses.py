@@ -21,7 +21,7 @@ _ADVERB: Final = "daily|weekly|monthly|yearly"
 _PERIOD: Final = "day|week|month|year"
 _SPAN: Final = r"(?P<p>days?|d|hours|weeks?|months?|years?)"
 _EVERY: Final = "(?:per|every|each)"
-_WEEKLY: Final = f"(?:{_EVERY} week|weekly|of week)"
+_WEEKLY: Final = f"(?:(?:of )?{_EVERY} week|weekly|of week)"
 _AMOUNT: Final = "(?:mg|mcg|ml|tablet|product|dose)"
 _COMMA: Final = r"(?:,|\.|and|per)"
 _HOW_OFTEN_FOLLOWS: Final = (
@@ -41,7 +41,7 @@ _CLAUSES: Final = [
         ("tablets", rf"take (?P<n>[1-9]) {_HOW_OFTEN_FOLLOWS}"),
         ("product", f"{_N} product "),
         ("per_tablet", f"{_N} mg (?:per )?tablet "),
-        ("per_tablet", rf"{_N} mg each |each {_N.replace('<n>', '<e>')} mg "),
+        ("per_tablet", rf"{_N} mg each (?!{DAY} )|each {_N.replace('<n>', '<e>')} mg "),
         ("per_tablet", rf"{DRUG} {_N} mg (?:tablet )?(?=(?:[:;,.-] )?(?:take|inject) )"),
         ("per_ml", f"{_N} mg per (?:{_M} )?ml "),
         ("several", rf"{_N} (?:times )?{_M} mg (?:tablet )?"),
@@ -79,7 +79,7 @@ _CLAUSES: Final = [
         ("lasts", f"for {_N} (?P<p>day|d|week|month|year) "),
         ("count", f"(?:for|times) {_N} dose "),
         ("nothing", rf"start (?:{DAY}|today|{DATE}) (?!(?:(?:{_COMMA}) )+{DAY} )"),
-        ("nothing", rf"(?:purpose|for) (?:object )+(?:(?:to |goal )?{NUMBER} (?:(?:to|and) {NUMBER} )?)?"),
+        ("nothing", rf"(?:purpose|for) (?:object )+(?:(?:to|goal) {NUMBER} (?:(?:to|and) {NUMBER} )?(?!{_AMOUNT} |times |per |days? ))?"),
         ("nothing", rf"[,;.:()-] |and |of |take |inject |start |{DRUG} "),
         # Not always the same.
         ("varies", f"{VARIES} "),

@@ -33,7 +33,9 @@ def schedule(clauses: list[Clause]) -> tuple[float | None, str | None]:
     when = _when(clauses)
     per_week = _per_week(when, _is_repeated(clauses, when))
     if "alternate_weeks" in kinds:
-        per_week = 0.5 if not (when.rates or when.days or when.times) else _halved(per_week)
+        per_week = (
+            0.5 if not (when.rates or when.days or when.times) else _on_alternate_weeks(per_week)
+        )
     if "every_other_weekday" in kinds:
         per_week = 0.5 if len(when.days) == 1 and not when.rates and len(when.times) < 2 else None
     if "once" in kinds and not when.rates and len(when.days) < 2:
@@ -87,8 +89,10 @@ class _When(NamedTuple):
     times: list[str]
 
 
-def _halved(per_week: float | None) -> float | None:
-    return per_week / 2 if per_week is not None else None
+def _on_alternate_weeks(per_week: float | None) -> float | None:
+    if per_week is None or per_week == 0.5:
+        return per_week
+    return per_week / 2 if per_week >= 1 else None
 
 
 def _when(clauses: list[Clause]) -> _When:

@@ -59,8 +59,9 @@ def _plain(sig: str) -> str:
     text = re.sub(r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}\b|\b[0-9]{1,2}/[0-9]{1,2}/[0-9]{2,4}\b", f" {DATE} ", text)  # fmt: skip
     text = re.sub(r"(?<=[a-z])\(s\)", "s", text)
     text = re.sub(r"(?<![a-z0-9])(?:[a-z]\.){2,}[a-z]?", lambda it: it[0].replace(".", ""), text)
-    text = re.sub(r"\be ?-?(?=[0-9]+ ?-?d)", "every ", text)
+    text = re.sub(r"\be ?-?(?=[0-9.]+ ?-?d)", "every ", text)
     text = re.sub(r"\bq-(?=[0-9])", "q ", text)
+    text = re.sub(r"(?<=[0-9])x(?=wk|week|day|dai|mo)", " x ", text)
     text = _list_of_days().sub(_days_in_full, text)
     text = re.sub(r"(?<=[0-9])-(?=[1-3]/[2-4](?![0-9/]))", " ", text)  # 1-1/2
     text = re.sub(r"(?<=[0-9]) ?- ?(?=[0-9.])|(?<=[a-z])-(?=[0-9.])", " to ", text)
@@ -87,7 +88,7 @@ def _letters() -> dict[str, str]:
 
 def _days_in_full(listed: re.Match[str]) -> str:
     names = re.findall(r"[a-z]+", listed[0].replace(" and ", " "))
-    days = [_letters().get(name, name[:3]) for name in names]
+    days = [_letters().get(name) or _phrases().get((name,), UNKNOWN) for name in names]
     # Two days with a dash between them may be two days or a span.
     is_span = len(days) == 2 and "-" in listed[0]
     return f" {' to ' if is_span else ' and '} ".join(" ".join(days).split()).join("  ")
