@@ -43,7 +43,9 @@ def scans(*rows: tuple[int, str | None]) -> pl.DataFrame:
             for number, (when, scanner) in enumerate(rows)
         ],
         schema_overrides={"scanner_id": pl.String},
-    ).with_columns(pl.lit(None, dtype=pl.String).alias(name) for name in ("side", "vertebrae"))
+    ).with_columns(
+        pl.lit(None, dtype=pl.String).alias(name) for name in ("side", "vertebrae", "manufacturer")
+    )
 
 
 @pytest.mark.parametrize(
@@ -304,3 +306,65 @@ def test_loss_backwards_is_gain_and_the_total_change_meets_the_lsc(
     assert back == {"loss": "gain", "gain": "loss"}.get(forth, forth)
     if abs(abs(change) - 2.77 * cv_pct) > 1e-9:
         assert (forth != "no_measurable_change") == (abs(change) > 2.77 * cv_pct)
+
+
+HOLOGIC, LUNAR = "Hologic", "GE Lunar"
+
+
+@pytest.mark.parametrize(
+    ("makers", "why_not"),
+    [
+        ((HOLOGIC, HOLOGIC), None),
+        ((LUNAR, HOLOGIC), "scanner_changed"),
+        ((HOLOGIC, LUNAR), "scanner_changed"),
+        ((None, None), None),
+        ((HOLOGIC, None), None),
+        ((None, HOLOGIC), None),
+    ],
+)
+def test_two_makers_under_one_id_are_two_scanners_and_a_missing_maker_is_no_change(
+    makers: tuple[str | None, ...], why_not: str | None
+):
+    two = scans((0, "A"), (730, "A")).with_columns(
+        bmd_g_cm2=pl.Series([1.2, 1.06]), manufacturer=pl.Series(makers, dtype=pl.String)
+    )
+
+    assert whys(two) == [("s0", "s1", why_not)]
+
+
+def test_a_scan_without_a_maker_is_of_nobody_knows_which_where_its_id_names_two():
+    three = scans((0, "A"), (400, "A"), (800, "A"))
+
+    found = whys(three.with_columns(manufacturer=pl.Series([HOLOGIC, None, LUNAR])))
+
+    assert found == [("s0", "s1", "maker_unsure"), ("s1", "s2", "maker_unsure")]
+
+
+def test_a_maker_written_and_not_understood_is_unsure_beside_one_that_is():
+    two = scans((0, "A"), (400, "A")).with_columns(
+        failed_rules=pl.Series(["", "unreadable_manufacturer"])
+    )
+
+    beside_one = whys(two.with_columns(manufacturer=pl.Series([HOLOGIC, None])))
+    beside_none = whys(two)
+
+    assert (beside_one, beside_none) == ([("s0", "s1", "maker_unsure")], [("s0", "s1", None)])
+
+
+def test_a_scan_skips_the_other_maker_s_for_the_next_of_its_own():
+    three = scans((0, "A"), (300, "A"), (700, "A"))
+
+    found = whys(three.with_columns(manufacturer=pl.Series([HOLOGIC, LUNAR, HOLOGIC])))
+
+    assert found == [("s0", "s2", None), ("s1", "s2", "scanner_changed")]
+
+
+def test_two_clinics_name_their_scanners_alike():
+    own = scans((0, "A"), (400, "A")).with_columns(manufacturer=pl.lit(HOLOGIC))
+    others = own.head(1).with_columns(patient_id=pl.lit("p2"), manufacturer=pl.lit(LUNAR))
+    both = pl.concat([own.with_columns(manufacturer=pl.Series([HOLOGIC, None])), others])
+    patients = pl.DataFrame({"patient_id": ["p1", "p2"], "clinic_id": ["c1", "c2"]})
+
+    found = pair_scans(both, patients, empty_table("precision"), LinkSettings())
+
+    assert found["why_not"].to_list() == [None]

@@ -12,16 +12,19 @@ from typing import Final
 import polars as pl
 
 from e2analytics import reference
+from e2analytics.exposure.scanners import maker_changed, with_maker_unsure
 from e2analytics.reference import constants, vertebrae
 from e2analytics.settings import CrossCalibration, LinkSettings
 
 _SIDED: Final = reference.sites_with("sided")
-_SAME_DAY: Final = ["patient_id", "site", "side", "scanner_id", "scanned_on"]
+_SAME_DAY: Final = ["patient_id", "site", "side", "scanner_id", "manufacturer", "scanned_on"]
 _OF_A_SCAN: Final = [
     "scan_id",
     "scanned_on",
     "bmd_g_cm2",
     "scanner_id",
+    "manufacturer",
+    "maker_unsure",
     "vertebrae",
     "side",
     "n_vertebrae",
@@ -64,6 +67,8 @@ def pair_scans(
     lie ``shortest_years`` to ``longest_years`` apart. Where no later scan is comparable, the next one is
     returned with the reason. A scan that nothing follows makes no pair.
 
+    Two makers under one id are two scanners (:mod:`e2analytics.exposure.scanners`).
+
     Two scanners are compared by an equation that the clinic entered, and only where the scan's own
     scanner has no later scan to offer: ``cross_calibrated``. BMD and ``scanner_id`` of such a pair are on
     the scale of the equation's ``to_scanner``; the scans themselves stay as they are in ``dxa``.
@@ -77,6 +82,7 @@ def pair_scans(
             side_unreadable=_breaks("unreadable_side"),
             vertebrae_unreadable=_breaks("unreadable_vertebrae"),
         )
+        .pipe(with_maker_unsure)
         .sort("patient_id", "site", "scanned_on", "scan_id")
         # A man scanned twice on a day was repositioned; the later scan is the one the clinic kept.
         # His two hips are not one, and a spine may be read with and without a vertebra.
@@ -174,7 +180,9 @@ def _not_comparable(settings: LinkSettings) -> pl.Expr:
     sided = pl.col("site").is_in(_SIDED)
     reasons = {
         "scanner_unknown": pl.col("scanner_id").is_null() | pl.col("scanner_id_2").is_null(),
-        "scanner_changed": (pl.col("scanner_id") != pl.col("scanner_id_2"))
+        "scanner_changed": ((pl.col("scanner_id") != pl.col("scanner_id_2")) | maker_changed())
+        & ~pl.col("cross_calibrated"),
+        "maker_unsure": (pl.col("maker_unsure") | pl.col("maker_unsure_2"))
         & ~pl.col("cross_calibrated"),
         "side_changed": sided & (pl.col("side") != pl.col("side_2")),
         "vertebrae_changed": spine & (pl.col("vertebrae") != pl.col("vertebrae_2")),

@@ -45,6 +45,7 @@ WORST_FIRST: Final = (
 _NOT_COMPARABLE: Final = (
     "scanner_unknown",
     "scanner_changed",
+    "maker_unsure",
     "side_changed",
     "vertebrae_changed",
     "side_unreadable",
