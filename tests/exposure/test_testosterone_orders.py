@@ -17,6 +17,8 @@ def order(started: date, stopped: date | None, dose: float | None = 100.0, **mor
         "weekly_dose_mg": dose,
         "started_on": started,
         "stopped_on": stopped,
+        "weekdays": None,
+        "source_file": "f",
         "source_order": 0,
         "source_line": 1,
         **more,
@@ -25,7 +27,12 @@ def order(started: date, stopped: date | None, dose: float | None = 100.0, **mor
 
 def changes(*orders: dict) -> list[date]:
     frame = pl.DataFrame(
-        orders, schema_overrides={"stopped_on": pl.Date, "weekly_dose_mg": pl.Float64}
+        orders,
+        schema_overrides={
+            "stopped_on": pl.Date,
+            "weekly_dose_mg": pl.Float64,
+            "weekdays": pl.String,
+        },
     )
     return find_changes(frame)["changed_on"].to_list()
 
@@ -66,3 +73,16 @@ def test_an_order_stopped_on_its_first_day_and_other_drugs_do_not_count():
     other = order(date(2026, 2, 1), None, drug="anastrozole", drug_class="aromatase_inhibitor")
 
     assert changes(never, other) == []
+
+
+def test_orders_on_different_days_of_the_week_change_what_is_taken_when_one_is_added_or_ends():
+    monday = order(date(2026, 1, 1), None, 60.0, weekdays="mon")
+    thursday = order(date(2026, 2, 1), date(2026, 5, 1), 40.0, weekdays="thu")
+    renewed = order(date(2026, 4, 1), None, 60.0, weekdays="mon")
+
+    # The renewal on Mondays is none.
+    assert changes(monday, thursday, renewed) == [
+        date(2026, 1, 1),
+        date(2026, 2, 1),
+        date(2026, 5, 1),
+    ]

@@ -10,6 +10,7 @@ from typing import Final
 
 import polars as pl
 
+from e2analytics.exposure.concurrent_orders import side_by_side
 from e2analytics.exposure.given_doses import without_covered
 from e2analytics.reference import constants
 from e2analytics.reference.names import ANDROGEN
@@ -21,13 +22,17 @@ def find_changes(medications: pl.DataFrame) -> pl.DataFrame:
     """Return the days on which the testosterone order changed.
 
     An order is in force until it is stopped or a later one begins. A renewal of the same, a few days late at
-    the most, is no change. Of orders of one day the later row counts.
+    the most, is no change. Of orders of one day the later row counts. Orders of one product on days of the week
+    may be taken side by side (``concurrent_orders``): a change is a change of what they come to.
     """
     starts = pl.col("started_on")
-    orders = (
+    in_force = (
         without_covered(medications)
         .filter((pl.col("drug_class") == ANDROGEN) & pl.col("stopped_on").ne_missing(starts))
         .sort("patient_id", "started_on", "source_order", "source_line")
+    )
+    orders = (
+        _with_weekdays_added_up(in_force)
         .unique(["patient_id", "started_on"], keep="last", maintain_order=True)
         .with_columns(
             ended_on=pl.min_horizontal("stopped_on", starts.shift(-1).over("patient_id")),
@@ -52,6 +57,14 @@ def find_changes(medications: pl.DataFrame) -> pl.DataFrame:
         )
         .unique()
         .sort("patient_id", "changed_on")
+    )
+
+
+def _with_weekdays_added_up(orders: pl.DataFrame) -> pl.DataFrame:
+    on_days = pl.col("weekdays").is_not_null().any().over("patient_id", "drug")
+    together = side_by_side(orders.filter(on_days)).rename({"ended_on": "stopped_on"})
+    return pl.concat([orders.filter(~on_days), together], how="diagonal").sort(
+        "patient_id", "started_on", maintain_order=True
     )
 
 
