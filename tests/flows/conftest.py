@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
-from prefect.testing.utilities import prefect_test_harness
 
 from e2analytics.simulate import SimulationSettings, simulate
 from flows.nightly import nightly
@@ -14,6 +13,9 @@ from tests.conftest import AS_OF, KEY, QUICK
 
 @pytest.fixture(scope="session", autouse=True)
 def prefect_server() -> Iterator[None]:
+    # The server is imported by whoever runs these tests, not by each who collects them: it takes seconds.
+    from prefect.testing.utilities import prefect_test_harness
+
     with prefect_test_harness(server_startup_timeout=120):
         yield
 

@@ -412,14 +412,17 @@ def in_a_process(target: Callable[..., None], *arguments: Any) -> Any:
     return process
 
 
-def test_killed_at_any_write_it_is_the_old_store_or_the_new_one(old: Store, before: Path):
+@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 4])
+def test_killed_at_any_write_it_is_the_old_store_or_the_new_one(
+    old: Store, before: Path, every: int
+):
     files = contents(old)
     tables = old.tables(old.runs().row(-1, named=True))
     last = 1 + sum(is_changed(at.folder, 1) for at in tables.values())  # store_info
 
     # Again and again on the same store, so that each one finds what the ones before left.
-    for number in range(1, last + 1):
-        after = number % 2 == 0 and number < last
+    for turn, number in enumerate([*range(1, last, every), last]):
+        after = turn % 2 == 1 and number < last
         process = in_a_process(killed_at_write, old.uri, number, after)
         process.join()
         assert process.exitcode == -signal.SIGKILL

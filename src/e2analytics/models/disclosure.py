@@ -193,7 +193,10 @@ class _Search:
         self._are_given = bool(known[0].any())
         self._is_hidden = _is_small(counts) | ~printed
         self._is_sum = np.asarray((relations > 0).sum(axis=0)).ravel() > 0
-        self._changes = sparse.hstack([relations, -relations], format="csr")
+        # As the solver takes it: made once, for it is asked hundreds of times.
+        self._sums_stay_right = LinearConstraint(
+            sparse.hstack([relations, -relations], format="csc"), 0.0, 0.0
+        )
         self._least = np.tile(counts, (len(known), 1))
         self._most = self._least.copy()
 
@@ -271,7 +274,7 @@ class _Search:
             objective,
             integrality=np.full(len(most), whole, dtype=np.int64),
             bounds=Bounds(at_least, most),
-            constraints=LinearConstraint(self._changes, 0.0, 0.0),
+            constraints=self._sums_stay_right,
         )
         if found.status != 0:
             raise ValueError("No other table agrees: a small count cannot be protected.")
