@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from e2analytics.cli.run_view import curves
 from e2analytics.cli.wording import by_site, news
 
 
@@ -35,3 +36,20 @@ def test_news_count_what_a_run_opened_resolved_and_moved_and_nothing_of_other_ru
         "3 flags opened (1 of them again), 1 resolved, 1 of another tier than before"
     )
     assert news(events, "run-3") == "no flag opened or resolved"
+
+
+def test_curves_that_were_not_fitted_for_one_reason_are_said_once():
+    few = {"verdict": None, "why_not": "there are too few men.", "n_intervals": 0, "n_patients": 0}
+    nothing = {"lower_limit_pg_ml": None, "upper_limit_pg_ml": None, "outcome": "change"}
+    flat = {"verdict": "flat", "why_not": None, "n_intervals": 90, "n_patients": 40}
+    hip, spine = {"site": "total_hip"}, {"site": "lumbar_spine"}
+    schema = {"verdict": pl.String, "why_not": pl.String}
+
+    one = pl.DataFrame([hip | flat | nothing, spine | few | nothing], schema_overrides=schema)
+    none = pl.DataFrame([hip | few | nothing, spine | few | nothing], schema_overrides=schema)
+
+    assert curves(one) == [
+        "total hip, change: flat (90 rows of 40 men).",
+        "Not fitted: lumbar spine, change. There are too few men.",
+    ]
+    assert curves(none) == ["Not fitted: any curve. There are too few men."]

@@ -22,6 +22,7 @@ from e2analytics.cli.terminal import err, printable
 from e2analytics.errors import RefusedFileError, UnreadableError
 from e2analytics.feeds import formats
 from e2analytics.feeds.description import Age, Column, Constant, FirstOf, Join, Source
+from e2analytics.feeds.drafting import feed_name
 from e2analytics.feeds.text_columns import TEXT_COLUMNS
 from e2analytics.ingest.unrecognised_values import RARE
 from e2analytics.reference import row_rules
@@ -36,6 +37,7 @@ _WHERE_TO_ADD: Final = (
     "Add tests, units and drugs to schemas/reference/, other words to `values` of the feed's "
     "description. A test or drug outside our scope need not be added: its rows are set apart."
 )
+_NO_PATIENT: Final = "missing_patient_id"
 _RARE_ARE_HIDDEN: Final = "Rare and long texts may be a patient's: --show-values shows them."
 _PATIENTS_MISSING: Final = (
     "unknown_patient: the file with their patients is not among these. Inspect both together; in a run "
@@ -83,11 +85,21 @@ def show(inspection: Inspection, console: Console, draft_file: Path | None = Non
             soft_wrap=True,
         )
         return
-    for file in inspection.files:
-        if file.draft is not None:
+    drafted = [file for file in inspection.files if file.draft is not None]
+    if len(inspection.files) == 1:
+        for file in drafted:
             console.print(f"\nDraft for {_name(file.path)}:\n")
             # As it is: a line that is broken is another YAML.
-            console.print(file.draft, end="", soft_wrap=True)
+            console.print(f"{file.draft}", end="", soft_wrap=True)
+    elif drafted:
+        console.print("\nTo draft a description, one for each layout:")
+        for file in drafted:
+            console.print(f"  {_how_to_draft(file.path)}", soft_wrap=True)
+
+
+def _how_to_draft(path: Path) -> str:
+    name = feed_name(path) or "new_supplier"
+    return f"e2analytics inspect {quote(_name(path))} --draft feeds/{name}.yaml"
 
 
 def exit_code(inspection: Inspection) -> int:
@@ -237,6 +249,7 @@ def _show_rows(file: InspectedFile, console: Console) -> None:
             rows.add_row(f"{n_rows:,}", fate.replace("_", " "), _reason(why))
         console.print(_indented(rows))
     if not file.problems.is_empty():
+        rules = set(file.problems["rule"])
         console.print("  Problems, and the first lines that have them:")
         problems = _table("rows", "rule", "", "lines", "what the supplier can do")
         for row in file.problems.iter_rows(named=True):
@@ -246,6 +259,11 @@ def _show_rows(file: InspectedFile, console: Console) -> None:
             )
         console.print(_indented(problems))
         _show_what_the_clinic_can_do(file.problems, console)
+        if file.feed and formats.of(file.feed.format).kind == "hl7v2" and _NO_PATIENT in rules:
+            console.print(
+                "  Is the patient's number in another field than PID-3? This looks for it:"
+            )
+            console.print(f"    {_how_to_draft(file.path)}", soft_wrap=True)
     if not file.unknown.is_empty():
         console.print("  Unrecognised values:")
         unrecognised = _table("rows", "column", "as written")

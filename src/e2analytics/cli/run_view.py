@@ -7,6 +7,8 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+import polars as pl
+
 from e2analytics.cli.terminal import err, out, printable
 from e2analytics.cli.wording import by_site, news, tiers, with_interval
 from e2analytics.run.job import JobResult
@@ -22,8 +24,8 @@ def print_done(done: JobResult, store: str) -> None:
     out.print(_files(counts))
     fates = " + ".join(f"{counts[fate]:,} {fate.replace('_', ' ')}" for fate in FATES)
     out.print(f"All rows ever read: {counts['rows_read']:,} = {fates}.")
-    for row in by_site(done.outputs.tables["curve_summary"]).iter_rows(named=True):
-        out.print(_curve(row))
+    for line in curves(done.outputs.tables["curve_summary"]):
+        out.print(line)
     if "men" in counts:
         flagged = tiers(done.outputs.tables["flags"])
         out.print(
@@ -79,11 +81,27 @@ def _files(counts: Mapping[str, int]) -> str:
     return ", ".join(parts) + "."
 
 
+def curves(summary: pl.DataFrame) -> list[str]:
+    """Say what each curve shows; those that were not fitted for one reason are said once."""
+    rows = by_site(summary).rows(named=True)
+    missing: dict[str, list[str]] = {}
+    for row in rows:
+        if row["verdict"] is None:
+            missing.setdefault(row["why_not"], []).append(_name(row))
+    not_fitted = [
+        f"Not fitted: {'; '.join(names) if len(names) < len(rows) else 'any curve'}. {why[:1].upper()}{why[1:]}"
+        for why, names in missing.items()
+    ]
+    return [*(_curve(row) for row in rows if row["verdict"] is not None), *not_fitted]
+
+
+def _name(row: dict[str, Any]) -> str:
+    return f"{row['site'].replace('_', ' ')}, {row['outcome']}"
+
+
 def _curve(row: dict[str, Any]) -> str:
-    head = f"{row['site'].replace('_', ' ')}, {row['outcome']}: "
-    if row["verdict"] is None:
-        return head + f"not fitted; {row['why_not']}"
-    text = head + f"{row['verdict']} ({row['n_intervals']:,} rows of {row['n_patients']:,} men)"
+    counted = f"({row['n_intervals']:,} rows of {row['n_patients']:,} men)"
+    text = f"{_name(row)}: {row['verdict']} {counted}"
     for side in ("lower", "upper"):
         if row[f"{side}_limit_pg_ml"] is not None:
             text += f", {side} limit {with_interval(row, side)} pg/mL"
