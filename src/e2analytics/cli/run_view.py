@@ -87,7 +87,7 @@ def curves(summary: pl.DataFrame) -> list[str]:
     missing: dict[str, list[str]] = {}
     for row in rows:
         if row["verdict"] is None:
-            missing.setdefault(row["why_not"], []).append(_name(row))
+            missing.setdefault(row["why_not"], []).append(_of(row))
     not_fitted = [
         f"Not fitted: {'; '.join(names) if len(names) < len(rows) else 'any curve'}. {why[:1].upper()}{why[1:]}"
         for why, names in missing.items()
@@ -95,13 +95,13 @@ def curves(summary: pl.DataFrame) -> list[str]:
     return [*(_curve(row) for row in rows if row["verdict"] is not None), *not_fitted]
 
 
-def _name(row: dict[str, Any]) -> str:
+def _of(row: dict[str, Any]) -> str:
     return f"{row['site'].replace('_', ' ')}, {row['outcome']}"
 
 
 def _curve(row: dict[str, Any]) -> str:
     counted = f"({row['n_intervals']:,} rows of {row['n_patients']:,} men)"
-    text = f"{_name(row)}: {row['verdict']} {counted}"
+    text = f"{_of(row)}: {row['verdict']} {counted}"
     for side in ("lower", "upper"):
         if row[f"{side}_limit_pg_ml"] is not None:
             text += f", {side} limit {with_interval(row, side)} pg/mL"
