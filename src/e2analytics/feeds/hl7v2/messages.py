@@ -28,13 +28,17 @@ LAST_FIELD: Final = {
     b"MSH": 18,
     b"PID": 18,
     b"PV1": 3,
-    b"ORC": 3,
+    b"ORC": 15,
     b"OBR": 25,
     b"OBX": 23,
     b"NTE": 3,
     b"SPM": 17,
+    b"TQ1": 11,
+    b"RXE": 26,
+    b"RXD": 17,
+    b"RXA": 20,
 }
-"""The segments that results need, and the last field of each that they need."""
+"""The segments that results and orders of drugs need, and the last field of each that they need."""
 
 _CHUNK: Final = 2**20
 _BOM: Final = b"\xef\xbb\xbf"  # of the file, or of one of those that were put together to make it

@@ -1,10 +1,11 @@
-"""Reads results in HL7 version 2: ORU^R01 messages, alone or many in a file.
+"""Reads HL7 version 2: results (ORU^R01) and orders of drugs, alone or many in a file.
 
 In    a file of messages (:mod:`e2analytics.feeds.hl7v2.messages`)
-Out   rows of text, ``source_line`` the number of the segment in the file, and five records:
+Out   rows of text, ``source_line`` the number of the segment in the file, and six records:
 
-      ``PID``              every PID of an ORU^R01: a patient
+      ``PID``              every PID of an ORU^R01 or of a message about drugs: a patient
       ``OBX``              every OBX of an ORU^R01: a result, with the fields of its order and message
+      ``RX``               every order, dispensing or given dose of an RDE, RDS or RAS (``pharmacy``)
       ``cancelled_order``  every OBR with the status "cancelled" and without an OBX
       ``other``            every message of another type: its MSH
       ``damaged``          every message that cannot be parsed, or holds results of an unknown patient: its
@@ -35,6 +36,7 @@ import polars as pl
 
 from e2analytics.errors import RefusedFileError
 from e2analytics.feeds.batch import Batch
+from e2analytics.feeds.hl7v2 import pharmacy
 from e2analytics.feeds.hl7v2.messages import messages
 from e2analytics.feeds.hl7v2.records import PATIENT_NUMBERS, Row, rows_of
 from e2analytics.feeds.hl7v2.segments import HEAD
@@ -83,6 +85,14 @@ _RESULT: Final = (
 _COLUMNS: Final = {
     "PID": _PATIENT,
     "OBX": _RESULT,
+    pharmacy.RECORD: (
+        "patient_id",
+        "assigning_authority",
+        *PATIENT_NUMBERS,
+        *pharmacy.COLUMNS,
+        "message_id",
+        "processing_id",
+    ),
     "cancelled_order": ("patient_id", "placer", "filler", "order_status"),
     "other": ("message_type",),
     "damaged": (),

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from e2analytics.feeds.hl7v2 import pharmacy
 from e2analytics.feeds.hl7v2.messages import Message
 from e2analytics.feeds.hl7v2.segments import LONGEST_TEXT, Parsed, parse
 from e2analytics.feeds.hl7v2.values import iso, says_the_same_time, value, zone_of
@@ -32,9 +33,12 @@ def rows_of(message: Message) -> Iterator[tuple[str, Row]]:
     parsed = parse(message)
     names = {segment.name for segment in parsed}
     kind = "^".join(parsed[0].components(9, repetition=1)[:2]) if parsed else ""
+    of_drugs = pharmacy.KINDS.get(kind.partition("^")[0])
     if parsed and _is_oru(parsed[0]) and "PID" in names:
         yield from _rows_of_oru(parsed)
-    elif not parsed or ("OBX" in names and (_is_oru(parsed[0]) or not kind)):
+    elif of_drugs in names and "PID" in names:
+        yield from _rows_of_drugs(parsed)
+    elif not parsed or of_drugs in names or ("OBX" in names and (_is_oru(parsed[0]) or not kind)):
         yield "damaged", _row(message.number)
     else:
         yield "other", _row(message.number, message_type=kind)
@@ -176,6 +180,33 @@ def _rows_of_oru(segments: list[Parsed]) -> Iterator[tuple[str, Row]]:
             yield "OBX", _result_row(msh, order, obx, comments)
         if order.obr and not order.results and order.text(25) == _CANCELLED:
             yield "cancelled_order", _cancelled_row(order, order.obr)
+
+
+def _rows_of_drugs(segments: list[Parsed]) -> Iterator[tuple[str, Row]]:
+    msh = segments[0]
+    patients = {
+        segment.number: _Patient.of(segment) for segment in segments if segment.name == "PID"
+    }
+    wards = [segment.text(3, 4, 1) for segment in segments if segment.name == "PV1"]
+    for patient in patients.values():
+        patient.ward = next(filter(None, wards), None) if len(patients) == 1 else None
+        if patient.pid:
+            yield "PID", _patient_row(msh, patient, patient.pid)
+    for segment, texts, pid in pharmacy.rows_of(segments):
+        patient = patients[pid.number] if pid else _Patient()
+        yield (
+            pharmacy.RECORD,
+            _row(
+                segment.number,
+                short_line=segment.short,
+                patient_id=patient.patient_id,
+                assigning_authority=patient.authority,
+                **patient.identifiers(),
+                **texts,
+                message_id=msh.text(10),
+                processing_id=msh.text(11, 1),
+            ),
+        )
 
 
 def _groups(segments: list[Parsed]) -> tuple[list[_Patient], list[_Order]]:

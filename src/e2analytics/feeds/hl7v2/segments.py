@@ -22,7 +22,7 @@ LONGEST_TEXT: Final = 4_000
 
 # Each becomes an object in memory. A message of a thousand results has some thirty thousand.
 _MOST_DELIMITERS: Final = 500_000
-_SHORTEST: Final = {b"PID": 8, b"OBX": 11}
+_SHORTEST: Final = {b"PID": 8, b"OBX": 11, b"RXE": 5, b"RXD": 4, b"RXA": 7}
 """Fields up to the last one that is needed, of a segment that the end of the file may have cut."""
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 _LAYOUT: Final = re.compile(r"[\x00-\x1f\x7f\x85]+")
