@@ -125,3 +125,75 @@ def test_a_damaged_workbook_is_read_or_refused(place: int, byte: int):
         read_bytes(excel, bytes(content))
     except RefusedFileError:
         return
+
+
+def columns(content: bytes, **options: Any) -> list[str]:
+    names = read_bytes(excel, content, **options).columns
+    return [name for name in names if name not in ("source_line", "short_line")]
+
+
+def merged_workbook(rows: list[list[Any]], *ranges: str) -> bytes:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    for each in ranges:
+        book.active.merge_cells(each)
+    written = io.BytesIO()
+    book.save(written)
+    return written.getvalue()
+
+
+TWO_LINES = [
+    ["Chart", "Drawn", "Estradiol", None, "Testosterone", None, "Comment"],
+    [None, None, "Result", "Unit", "Result", "Unit", None],
+    ["501", "2026-01-05", 21.5, "pg/mL", 700, "ng/dL", "x"],
+]
+
+
+def test_a_column_below_merged_cells_is_called_by_its_group_and_its_own_name():
+    content = merged_workbook(TWO_LINES, "A1:A2", "B1:B2", "C1:D1", "E1:F1", "G1:G2")
+
+    rows = read_bytes(excel, content, header_lines=2)
+
+    assert columns(content, header_lines=2) == [
+        "Chart", "Drawn", "Estradiol Result", "Estradiol Unit", "Testosterone Result",
+        "Testosterone Unit", "Comment",
+    ]  # fmt: skip
+    assert rows.select("Estradiol Result", "Testosterone Unit", "source_line").rows() == [
+        ("21.5", "ng/dL", 3)
+    ]
+
+
+def test_a_column_beside_merged_cells_is_of_no_group():
+    rows = [
+        ["Chart", "Estradiol", None, None],
+        [None, "Result", "Unit", "Comment"],
+        ["501", 1, "x", "y"],
+    ]
+
+    assert columns(merged_workbook(rows, "B1:C1"), header_lines=2) == [
+        "Chart", "Estradiol Result", "Estradiol Unit", "Comment",
+    ]  # fmt: skip
+
+
+def test_without_merged_cells_a_group_goes_on_to_the_next():
+    assert columns(workbook(Results=TWO_LINES), header_lines=2) == [
+        "Chart", "Drawn", "Estradiol Result", "Estradiol Unit", "Testosterone Result",
+        "Testosterone Unit", "Comment",
+    ]  # fmt: skip
+
+
+def test_a_header_of_two_lines_below_a_title():
+    rows = [["Results of September"], [None], *TWO_LINES]
+
+    assert columns(workbook(Results=rows), header_line=3, header_lines=2)[2] == "Estradiol Result"
+
+
+def test_columns_of_one_name_are_numbered_where_the_description_says_so():
+    content = workbook(Results=[["id", "Result", "Unit", "Result", "Unit"], ["a", 1, "x", 2, "y"]])
+
+    assert columns(content, repeated="number") == [
+        "id", "Result (1)", "Unit (1)", "Result (2)", "Unit (2)",
+    ]  # fmt: skip
+    with pytest.raises(RefusedFileError, match="same name"):
+        read_bytes(excel, content)

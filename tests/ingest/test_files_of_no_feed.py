@@ -5,6 +5,7 @@ import sys
 from datetime import date
 from pathlib import Path
 
+import openpyxl
 import polars as pl
 import pytest
 
@@ -212,3 +213,14 @@ def test_a_name_that_is_not_utf8_is_read_like_any_other(drop: Path, tmp_path: Pa
 
     assert night.intake.files["rows_read"].to_list() == ([1] if text == AGREED else [0])
     assert night.intake.files["named"].str.contains("^[0-9a-f]{12}$").all()
+
+
+def test_a_sheet_of_another_name_is_told(drop: Path, tmp_path: Path):
+    book = openpyxl.Workbook()
+    for line in (["result_id", "patient_id", "collected_at", "test_name", "value", "unit"], ["R1"]):
+        book.active.append(line)
+    book.save(drop / "results.xlsx")
+
+    assert Night(tmp_path).details == [
+        "nearest is canonical_excel (labs): its sheet is not called labs*"
+    ]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from difflib import SequenceMatcher
-from typing import Final
+from typing import Final, Literal
 
 from e2analytics.errors import RefusedFileError
+
+Repeated = Literal["refuse", "number"]
+"""What becomes of columns of one name."""
 
 MOST_COLUMNS: Final = 10_000
 """A file with more columns is not an export of a table."""
@@ -17,13 +21,22 @@ _ALIKE: Final = 0.6
 _OURS: Final = frozenset({"source_line", "source_part", "short_line"})
 
 
-def named(written: Iterable[str | None]) -> list[str]:
+def named(written: Iterable[str | None], repeated: Repeated = "refuse") -> list[str]:
     """Return the names of a header's columns, made distinct.
 
     A column without a name, or with one that readers use themselves, is called by its place.
 
+    Parameters
+    ----------
+    written
+        The names.
+    repeated
+        ``number`` numbers columns of one name from the left.
+
     >>> named(["id", " value ", "", "source_line"])
     ['id', 'value', 'column 3', 'column 4']
+    >>> named(["id", "Result", "Unit", "Result", "Unit"], "number")
+    ['id', 'Result (1)', 'Unit (1)', 'Result (2)', 'Unit (2)']
 
     Raises
     ------
@@ -37,9 +50,21 @@ def named(written: Iterable[str | None]) -> list[str]:
         f"column {place}" if not name or name in _OURS else name
         for place, name in enumerate(names, start=1)
     ]
+    if repeated == "number":
+        names = _numbered(names)
     if len(set(names)) < len(names):
         raise RefusedFileError("duplicate_column", "two columns of the header have the same name")
     return names
+
+
+def _numbered(names: list[str]) -> list[str]:
+    # Every one of them: the bare name would stand for the first, whichever was meant.
+    n_of, met = Counter(names), Counter[str]()
+    numbered = []
+    for name in names:
+        met[name] += 1
+        numbered.append(f"{name} ({met[name]})" if n_of[name] > 1 else name)
+    return numbered
 
 
 def differences(missing: Iterable[str], others: Iterable[str]) -> str:

@@ -115,7 +115,7 @@ def _start(texts: Iterator[Text], options: Options) -> _Start:
         if not read.content.strip() and not any(piece.content.strip() for piece in texts):
             raise RefusedFileError("empty_file", "it holds nothing, not even a header")
         raise RefusedFileError("missing_header", f"line {options.header_line} is not a header")
-    names = named(_fields(header.decode(), options))
+    names = named(_fields(header.decode(), options), options.repeated)
     return _Start(names, read.content.count(b"\n", 0, end) + 1, read.since(end))
 
 

@@ -33,9 +33,11 @@ from openpyxl.worksheet.formula import ArrayFormula, DataTableFormula
 from pydantic import Field
 
 from e2analytics.errors import RefusedFileError
+from e2analytics.feeds import excel_headers as headers
 from e2analytics.feeds.batch import Batch
-from e2analytics.feeds.columns import named
+from e2analytics.feeds.columns import Repeated, named
 from e2analytics.feeds.excel_formats import as_shown
+from e2analytics.feeds.excel_headers import Line
 from e2analytics.feeds.reader import Beginning, FormatOptions
 
 BATCH_ROWS = 20_000
@@ -52,10 +54,15 @@ _NO_PART_OF_A_DATE: Final = re.compile(r'\[[^]]*]|"[^"]*"|\\.')
 
 
 class Options(FormatOptions, frozen=True):
-    """Where the header of every sheet stands."""
+    """Where the header of every sheet stands, and over how many lines.
+
+    Of a header of several lines a column is called by its group and its own name: ``Estradiol Result``.
+    """
 
     kind: Literal["excel"] = "excel"
     header_line: int = Field(1, ge=1, le=1000)
+    header_lines: int = Field(1, ge=1, le=5)
+    repeated: Repeated = "refuse"
 
 
 def read(path: Path, options: Options) -> Iterator[Batch]:
@@ -143,7 +150,7 @@ def _check_archive(file: BinaryIO) -> None:
 
 class _Table(NamedTuple):
     names: list[str]
-    lines: Iterator[_Line]
+    lines: Iterator[Line]
 
 
 def _batches(path: Path, options: Options) -> Iterator[Batch]:
@@ -169,7 +176,9 @@ def _table(sheet: Any, options: Options) -> _Table | None:
     every_line = _lines(sheet)
     if (first := next(every_line, None)) is None:
         return None
-    lines = (line for line in chain([first], every_line) if line.number >= options.header_line)
+    lines: Iterator[Line] = (
+        line for line in chain([first], every_line) if line.number >= options.header_line
+    )
     first = next(lines, None)
     if first is None:
         return _Table([], lines)
@@ -177,16 +186,20 @@ def _table(sheet: Any, options: Options) -> _Table | None:
     if first.number > options.header_line:
         # No header, as on a cover sheet: the columns are called by their places.
         return _Table(named([None for _ in places]), chain([first], lines))
-    return _Table(named(map(first.texts.get, places)), lines)
+    header = {first.number: first.texts}
+    if options.header_lines > 1:
+        end = options.header_line + options.header_lines
+        below = next(lines, None)
+        while below is not None and below.number < end:
+            header[below.number] = below.texts
+            below = next(lines, None)
+        lines = chain([below] if below else [], lines)
+        first = Line(first.number, headers.joined(header, headers.merged(sheet)))
+        places = range(1, max(first.texts) + 1)
+    return _Table(named(map(first.texts.get, places), options.repeated), lines)
 
 
-class _Line(NamedTuple):
-    number: int
-    texts: dict[int, str]
-    """By the place of the column, from 1."""
-
-
-def _lines(sheet: Any) -> Iterator[_Line]:
+def _lines(sheet: Any) -> Iterator[Line]:
     """Yield the lines of a sheet that hold anything.
 
     The sheet's own iterator silently leaves out lines that are not in order.
@@ -208,10 +221,10 @@ def _lines(sheet: Any) -> Iterator[_Line]:
             last = number
             written = ((cell["column"], _text(cell, shows)) for cell in cells)
             if texts := {column: text for column, text in written if text}:
-                yield _Line(number, texts)
+                yield Line(number, texts)
 
 
-def _frame(names: list[str], lines: list[_Line]) -> pl.DataFrame:
+def _frame(names: list[str], lines: list[Line]) -> pl.DataFrame:
     columns = {
         name: pl.Series([line.texts.get(place) for line in lines], dtype=pl.String)
         for place, name in enumerate(names, start=1)

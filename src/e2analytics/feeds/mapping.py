@@ -17,6 +17,7 @@ from typing import Final
 
 import polars as pl
 
+from e2analytics.feeds import formats
 from e2analytics.feeds.description import (
     Age,
     BelowDetection,
@@ -29,6 +30,7 @@ from e2analytics.feeds.description import (
     Join,
     Source,
 )
+from e2analytics.feeds.no_rows import COLUMNS_OF_READERS, why_no_row
 from e2analytics.feeds.text_columns import DATES, NUMBERS, TEXT_COLUMNS
 from e2analytics.tables.categoricals import TEXT
 
@@ -40,7 +42,38 @@ _OFFSET = r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
 def to_table(
     raw: pl.DataFrame, feed: Feed, kind: FileDescription, *, source_file: str, source_order: int
 ) -> pl.DataFrame:
-    """Return some rows of one file as text rows of ``kind.target``."""
+    """Return some rows of one file as text rows of ``kind.target``; a footer is one without content."""
+    # Files of other formats have no lines but rows.
+    has_lines = formats.of(feed.format).has_header_line
+    if has_lines and (why := why_no_row(raw)) is not None:
+        names = [name for name in raw.columns if name not in COLUMNS_OF_READERS]
+        is_row = pl.lit(why.is_null())
+        blank = raw.with_columns(pl.when(is_row).then(name).alias(name) for name in names)
+        rows = _mapped(blank, feed, kind, source_file, source_order)
+        return _without_content(rows, raw.select("source_line", why=why), kind)
+    return _mapped(raw, feed, kind, source_file, source_order)
+
+
+def _without_content(
+    rows: pl.DataFrame, lines: pl.DataFrame, kind: FileDescription
+) -> pl.DataFrame:
+    """Exclude what is no row, once a line; constants of the description are none of its content."""
+    no_rows = lines.filter(pl.col("why").is_not_null()).unique("source_line")
+    marked = rows.join(no_rows, on="source_line", how="left", maintain_order="left")
+    is_row = pl.col("why").is_null()
+    return (
+        marked.with_columns(
+            *(pl.when(is_row).then(name).alias(name) for name in TEXT_COLUMNS[kind.target]),
+            excluded=pl.coalesce(pl.col("why").cast(pl.String), "excluded"),
+        )
+        .filter(is_row | pl.col("source_line").is_first_distinct())
+        .drop("why")
+    )
+
+
+def _mapped(
+    raw: pl.DataFrame, feed: Feed, kind: FileDescription, source_file: str, source_order: int
+) -> pl.DataFrame:
     read_part = pl.col("source_part") if "source_part" in raw.columns else pl.lit(0)
     parts = [
         raw.select(

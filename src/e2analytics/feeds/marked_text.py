@@ -21,6 +21,7 @@ import numpy.typing as npt
 from pydantic import Field, model_validator
 
 from e2analytics.errors import RefusedFileError
+from e2analytics.feeds.columns import Repeated
 from e2analytics.feeds.reader import Encoding, FormatOptions
 
 FIRST_BYTES: Final = 1 << 16
@@ -47,6 +48,7 @@ class Options(FormatOptions, frozen=True):
     encoding: Encoding = "utf-8"
     quote: str | None = Field('"', min_length=1, max_length=1)
     header_line: int = Field(1, ge=1, le=1000)
+    repeated: Repeated = "refuse"
 
     @model_validator(mode="after")
     def _can_be_told_apart(self) -> Self:

@@ -101,15 +101,17 @@ def _misses(feed: Feed, path: Path, headers: Mapping[str, list[str]]) -> Iterato
         for record, names in headers.items():
             there = [column for column in asked if column in names]
             # Half of the columns by chance is no near miss.
-            if kind.takes(record) and there and len(there) * 2 > len(asked):
+            of_sheet = kind.takes(record) or formats.of(feed.format).has_sheets
+            if of_sheet and there and len(there) * 2 > len(asked):
                 missing = [column for column in asked if column not in names]
                 others = [name for name in names if name not in kind.columns_used()]
-                sentence = _sentence(feed, kind, path, differences(missing, others))
-                yield _Miss(len(missing), len(there), sentence)
+                lacks = [differences(missing, others)] if missing else []
+                if not kind.takes(record):
+                    lacks.append(f"its sheet is not called {kind.record}")
+                yield _Miss(len(missing), len(there), _sentence(feed, kind, path, lacks))
 
 
-def _sentence(feed: Feed, kind: FileDescription, path: Path, missing: str) -> str:
-    lacks = [missing] if missing else []
+def _sentence(feed: Feed, kind: FileDescription, path: Path, lacks: list[str]) -> str:
     if not kind.matches(path.name):
         lacks.append(f"its name is not like {kind.name}")
     because = ", and ".join(lacks) or "another one was as good a match and came first"

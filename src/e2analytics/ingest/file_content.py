@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final
 
 import polars as pl
 
@@ -19,11 +18,11 @@ from e2analytics.feeds import formats, lookups, mapping
 from e2analytics.feeds.columns import differences
 from e2analytics.feeds.description import FileDescription
 from e2analytics.feeds.drop import Match
+from e2analytics.feeds.no_rows import COLUMNS_OF_READERS
+from e2analytics.feeds.one_table import OneTable
 from e2analytics.ingest.source_file import SourceFile
 from e2analytics.tables.categoricals import to_categories
 from e2analytics.tables.prefetch import prefetch
-
-_COLUMNS_OF_READERS: Final = {"source_line", "source_part", "short_line"}
 
 
 class FileContent:
@@ -67,12 +66,16 @@ class FileContent:
         RefusedFileError
             With the rule that the file breaks.
         """
-        feed = self._match.feed
+        feed, sheets = self._match.feed, dict[str, OneTable]()
         self._check_labels()
         for record, rows in prefetch(formats.read(self._match.path, feed.format)):
             kinds = self._kinds_of(record)
             if not kinds:
                 self._other_records[f"all of {record}"] = None
+            elif formats.of(feed.format).has_sheets:
+                if record not in sheets:
+                    sheets[record] = OneTable(rows.columns)
+                sheets[record].check(rows)
             for number, kind in kinds.items():
                 self._present.setdefault(number, {}).update(dict.fromkeys(rows.columns))
                 if not self._missing(number):
@@ -129,7 +132,7 @@ class FileContent:
         return missing
 
     def _what_differs(self, number: int, missing: list[str]) -> str:
-        used = self._match.kinds[number].columns_used() | _COLUMNS_OF_READERS
+        used = self._match.kinds[number].columns_used() | COLUMNS_OF_READERS
         present = self._present[number]
         # A header without any column of the feed may be a row of data: none of its texts is told.
         is_header = bool(used & set(present))
@@ -157,6 +160,6 @@ class FileContent:
             # Of a table on its side every column is one of results.
             if self._match.kinds[number].unpivot is None
             for column in present
-            if column not in self._match.kinds[number].columns_used() | _COLUMNS_OF_READERS
+            if column not in self._match.kinds[number].columns_used() | COLUMNS_OF_READERS
         ]
         return [*columns, *self._other_records]
