@@ -15,6 +15,7 @@ from typing import Final
 
 from bench.validation import (
     curve,
+    curve_drift,
     curve_peers,
     dose_response,
     flags,
@@ -31,6 +32,7 @@ SECTIONS: Final[tuple[SectionModule, ...]] = (
     time_to_flag,
     flags,
     curve,
+    curve_drift,
     curve_peers,
     network,
 )

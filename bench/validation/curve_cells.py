@@ -1,7 +1,7 @@
 """One fit of the curve compared with its truth, and the summary of many such fits.
 
-In    a cohort (``cohorts``), shape, effect, idea of the exposure
-Out   ``Judged``: a flat row of what held; ``summary`` sums up the rows of a cell
+In    a cohort (``cohorts``), shape, effect, idea of the exposure; or a fit and its truth
+Out   a flat row of what held
 """
 
 from __future__ import annotations
@@ -51,6 +51,13 @@ def judged(cell: Cell, exposed: Exposed) -> dict[str, object]:
         "n_men": cell.n_men,
         "exposure": cell.exposure,
         "adjusted": cell.adjusted,
+        **compared(fit, true),
+    }
+
+
+def compared(fit: CurveFit, true: Vector) -> dict[str, object]:
+    """Say what of a fit holds, given the true level at each point of its grid."""
+    return {
         "n_pairs": fit.n_intervals,
         "verdict": str(fit.verdict),
         "edf": fit.edf,

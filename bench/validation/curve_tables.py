@@ -6,7 +6,7 @@ Out   coverage, limits, verdicts, false claims, bias by how E2 is known; targets
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import altair as alt
@@ -168,14 +168,19 @@ def by_exposure(rows: pl.DataFrame) -> pl.DataFrame:
         & pl.col("shape").is_in(["u", "threshold"])
     )
     words = {"naive": "naive mean", "calibrated": "posterior (the product)", "known": "true E2"}
+    return errors(largest, words)
+
+
+def errors(rows: pl.DataFrame, words: Mapping[str, str]) -> pl.DataFrame:
+    """Return error and coverage under ``u`` and ``threshold`` for each idea of the exposure, by its word."""
     lines = []
     for shape in ("u", "threshold"):
         for exposure, word in words.items():
-            cell = largest.filter((pl.col("shape") == shape) & (pl.col("exposure") == exposure))
+            cell = rows.filter((pl.col("shape") == shape) & (pl.col("exposure") == exposure))
             if cell.is_empty():
                 continue
             at = {
-                f"{level:g} pg/mL": f"{cell[f'error {level:g}'].mean():+.2f} ({cell[f'inside {level:g}'].mean():.0%})"
+                f"{level:g} pg/mL": _error(cell[f"error {level:g}"], cell[f"inside {level:g}"])
                 for level in AT_PG_ML
             }
             lines.append(
@@ -190,6 +195,13 @@ def by_exposure(rows: pl.DataFrame) -> pl.DataFrame:
                 }
             )
     return pl.DataFrame(lines)
+
+
+def _error(off: pl.Series, inside: pl.Series) -> str:
+    """Say the mean error and the coverage at a level, of the cohorts that support it."""
+    if off.count() == 0:
+        return "–"
+    return f"{off.mean():+.2f} ({inside.mean():.0%})"
 
 
 def confounding(rows: pl.DataFrame) -> str:

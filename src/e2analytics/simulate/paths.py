@@ -83,7 +83,7 @@ def trace(
 
 
 def monthly(
-    men: Men, spells: Spells, settings: SimulationSettings, moves: Moves
+    men: Men, spells: Spells, settings: SimulationSettings, moves: Moves | None
 ) -> tuple[Integers, Vector]:
     """Return days, about a month apart, and log E2 on them, shape (n_men, n_days)."""
     days = np.arange(settings.last_day, -1, -_MONTH_DAYS)[::-1]
