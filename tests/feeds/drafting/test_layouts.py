@@ -329,3 +329,21 @@ def test_no_value_of_a_patient_stands_in_any_draft():
         text = draft(path)
         for value in ("Example", "Sample", "Muster", "00417", "22.4", "1961", "P-1001", "501\n"):
             assert value not in text, (path.name, value)
+
+
+def test_columns_in_groups_of_a_test_each(drop: Path):
+    (drop / "panel.csv").write_text(
+        "Patient Chart No,Patient DOB,Patient Sex,Estradiol Date,Estradiol Result,Estradiol Units,"
+        "Testosterone Total Date,Testosterone Total Result,Testosterone Total Units\n"
+        "00417,03/14/1961,M,01/05/2026,22.4,pg/mL,01/06/2026,812,ng/dL\n"
+        "00421,11/02/1970,M,02/18/2026,<5.0,pg/mL,,,\n"
+    )
+    found = read(drop, {"panel": draft(drop / "panel.csv", "panel")})
+
+    assert results(found) == [
+        ("00417", "2026-01-05", "estradiol", 22.4, 22.4),
+        ("00417", "2026-01-06", "testosterone_total", 812.0, 812.0),
+        ("00421", "2026-02-18", "estradiol", 0.0, 5.0),
+    ]
+    assert len(found.accepted["patients"]) == 2
+    assert found.waiting == []

@@ -79,8 +79,8 @@ def guess(rows: pl.DataFrame, labels: Mapping[str, str] | None = None) -> tuple[
     """Return the tables that ``rows`` may fill: an event of a man, himself, or both.
 
     >>> rows = pl.DataFrame({"MRN": ["7"], "Gender": ["Male"], "DOB": ["1970-01-01"]})
-    >>> guess(rows)[0].columns["sex"]
-    Column(column='Gender', values={'Male': 'M'}, otherwise=None, prefix='', below_detection=None)
+    >>> guess(rows)[0].columns["sex"].values
+    {'Male': 'M'}
     """
     labels = labels or {}
     special = _on_its_side(rows, labels) or _wide(rows, labels)
@@ -259,25 +259,29 @@ def _wide(rows: pl.DataFrame, labels: Mapping[str, str]) -> tuple[Guess, ...]:
     named = _named("labs", rows, labels)
     taken = {*named.values()} - {named.get("value")}
     names = [name for name in rows.columns if name not in taken]
+    grouped = headings.groups(names)
     results = {
         column: test
         for column, test in headings.measured(names, labels).items()
-        if evidence.share_of_numbers(rows[column]) >= _LEAST_ALIKE
+        if column not in grouped and evidence.share_of_numbers(rows[column]) >= _LEAST_ALIKE
     }
+    of_groups = [column for column, each in grouped.items() if each.what == "value"]
     guesses = []
-    if results and "test_name" not in named:
+    if (results or of_groups) and "test_name" not in named:
         base = [named[name] for name in ("patient_id", "collected_at") if name in named]
-        parts = tuple(_result(column, test, base) for column, test in results.items())
-        guesses.append(
-            _guess_wide("labs", rows, labels, parts, ("value", "unit", "loinc", "method"))
-        )
+        parts = [_result(column, test, base) for column, test in results.items()]
+        parts += [_grouped(grouped[column].name, grouped, named) for column in of_groups]
+        of_parts = ("value", "unit", "loinc", "method", *(name for part in parts for name in part))
+        guesses.append(_guess_wide("labs", rows, labels, tuple(parts), of_parts))
     scans = headings.densities(rows.columns, labels)
     sites = list(dict.fromkeys(each.site for each in scans.values()))
     named = _named("dxa", rows, labels)
     if sites and "site" not in named:
         base = [named[name] for name in ("patient_id", "scanned_on") if name in named]
-        parts = tuple(_scan(site, scans, base) for site in sites)
-        guesses.append(_guess_wide("dxa", rows, labels, parts, ("bmd_g_cm2", "t_score", "z_score")))
+        scanned = tuple(_scan(site, scans, base) for site in sites)
+        guesses.append(
+            _guess_wide("dxa", rows, labels, scanned, ("bmd_g_cm2", "t_score", "z_score"))
+        )
     return tuple(guesses)
 
 
@@ -317,6 +321,19 @@ def _result(column: str, test: headings.Measured, base: list[str]) -> dict[str, 
     if len(base) > 1:
         own["result_id"] = Join(join=tuple(base), prefix=f"{test.name}-")
     return {**own, "test_name": Constant(constant=test.name), "value": column, **unit}
+
+
+def _grouped(
+    name: str, grouped: Mapping[str, headings.Group], named: Mapping[str, str]
+) -> dict[str, Source]:
+    """Return what fills the columns of a test whose result, unit and more stand side by side."""
+    own = {each.what: column for column, each in grouped.items() if each.name == name}
+    when = own.get("collected_at", named.get("collected_at"))
+    who_and_when = [each for each in (named.get("patient_id"), when) if each is not None]
+    part: dict[str, Source] = {"test_name": Constant(constant=name), **own}
+    if len(who_and_when) > 1:
+        part = {"result_id": Join(join=tuple(who_and_when), prefix=f"{name}-"), **part}
+    return part
 
 
 def _scan(site: str, scans: Mapping[str, headings.Density], base: list[str]) -> dict[str, Source]:

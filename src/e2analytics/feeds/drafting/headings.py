@@ -25,6 +25,7 @@ _DAY: Final = re.compile(
 _WORDS: Final = re.compile(r"[^\W_]+|%")
 _IN_BRACKETS: Final = re.compile(r"^(.*?)[\s_,]*[(\[]([^()\[\]]*)[)\]]\s*$")
 _LONGEST_UNIT: Final = 3  # words: pg, ml
+_OF_A_GROUP: Final = ("value", "unit", "collected_at", "method", "status", "reported_at", "comment")
 
 
 class Measured(NamedTuple):
@@ -43,6 +44,13 @@ class Measured(NamedTuple):
     name: str
     analyte: str
     unit: str | None
+
+
+class Group(NamedTuple):
+    """A column of a group that is called like a test: ``what`` is a column of the table labs."""
+
+    name: str
+    what: str
 
 
 class Density(NamedTuple):
@@ -71,6 +79,28 @@ def measured(names: Iterable[str], labels: Mapping[str, str]) -> dict[str, Measu
     """
     found = {name: _test(name) or _test(labels.get(name, "")) for name in names}
     return {name: each for name, each in found.items() if each is not None}
+
+
+def groups(names: Iterable[str]) -> dict[str, Group]:
+    """Return the columns whose names are a test and what of it they hold, as of a header of two lines.
+
+    >>> groups(["Estradiol Result", "Estradiol Units", "Estradiol Flag", "Result Date"])
+    {'Estradiol Result': Group(name='Estradiol', what='value'), \
+'Estradiol Units': Group(name='Estradiol', what='unit')}
+    """
+    found = {name: _group(name) for name in names}
+    return {name: group for name, group in found.items() if group is not None}
+
+
+def _group(name: str) -> Group | None:
+    words = name.split()
+    for length in range(1, len(words)):
+        head, rest = " ".join(words[:length]), " ".join(words[length:])
+        test = _test(head)
+        what = next(iter(vocabulary.columns("labs", [rest])), None)
+        if test is not None and what in _OF_A_GROUP:
+            return Group(head, what)
+    return None
 
 
 def densities(names: Iterable[str], labels: Mapping[str, str]) -> dict[str, Density]:

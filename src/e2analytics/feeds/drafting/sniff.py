@@ -31,6 +31,7 @@ NO_HEADER: Final = (
 _FIRST_BYTES: Final = 1 << 16
 _FIRST_LINES: Final = 60
 _LAST_HEADER_LINE: Final = 20
+_MOST_HEADER_LINES: Final = 2
 _LONGEST_NAME: Final = 60
 _FEWEST_COLUMNS: Final = 2
 _DELIMITERS: Final = (",", ";", "\t", "|")
@@ -133,15 +134,26 @@ def _sampled(path: Path, options: FormatOptions) -> Sniffed:
 
 def _with_best_header(known: FileFormat, path: Path) -> FormatOptions:
     """Take the line as header whose names are best known, over all sheets."""
+    several = (
+        range(1, _MOST_HEADER_LINES + 1) if "header_lines" in known.options.model_fields else [1]
+    )
     candidates = [
-        known.options.model_validate({"kind": known.kind, "header_line": line})
+        known.options.model_validate(
+            {"kind": known.kind, "header_line": line} | ({"header_lines": n} if n > 1 else {})
+        )
+        for n in several
         for line in range(1, _LAST_HEADER_LINE + 1)
     ]
     return max(candidates, key=lambda each: _known(known.reader.header(path, each)))
 
 
 def _known(headers: Mapping[str, list[str]]) -> int:
-    return sum(vocabulary.known(names) for names in headers.values())
+    return sum(
+        vocabulary.known(names)
+        + 2 * len(headings.groups(names))
+        + len(headings.measured(names, {}))
+        for names in headers.values()
+    )
 
 
 def _delimited(beginning: Beginning) -> delimited.Options:

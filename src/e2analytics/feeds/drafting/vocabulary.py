@@ -35,12 +35,15 @@ def keys(name: str) -> tuple[str, ...]:
     """Return what is compared of a column's name: as it is, and without its abbreviations.
 
     >>> keys("Coll Dt"), keys("ptDOB"), keys("Acct #")
-    (('colldt', 'collectiondate'), ('ptdob', 'patientdob'), ('acct', 'accountnumber'))
+    (('colldt', 'collectiondate'), ('ptdob', 'patientdob', 'dob'), ('acct', 'accountnumber'))
     """
     words = _load()["abbreviations"]
     parts = ("number" if part == "#" else part.casefold() for part in _WORD.findall(name))
-    spelt = key(" ".join(words.get(part, part) for part in parts))
-    return tuple(dict.fromkeys((key(name), spelt)))
+    spelt = [words.get(part, part) for part in parts]
+    # Of a header of two lines the group stands before the name.
+    of_patient = spelt[1:] if spelt[:1] in (["patient"], ["demographics"]) else []
+    every = (key(name), key(" ".join(spelt)), key(" ".join(of_patient)))
+    return tuple(dict.fromkeys(each for each in every if each))
 
 
 def columns(
