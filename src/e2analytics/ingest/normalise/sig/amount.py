@@ -30,6 +30,8 @@ def dose_mg(clauses: list[Clause], strength: str, drug: str) -> float | None:
     if named.product:
         return mg if is_total else None
     if not named.tablets and not named.ml:
+        if is_total:
+            return None  # of a dose, or of a week
         # "1 mg tablet daily" is one tablet.
         in_sig = _strength(named.per_tablet, strength, drug, "per_tablet")
         return mg if mg is not None else in_sig if named.per_tablet else None

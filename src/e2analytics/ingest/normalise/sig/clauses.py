@@ -78,7 +78,7 @@ _CLAUSES: Final = [
         ("lasts", rf"(?:for|times) (?:{_N} (?P<p>days|weeks|months|years)|(?:1|a) (?P<q>day|week|month|year)) "),
         ("lasts", f"for {_N} (?P<p>day|d|week|month|year) "),
         ("count", f"(?:for|times) {_N} dose "),
-        ("nothing", rf"start (?:{DAY}|today|{DATE}) (?!(?:(?:{_COMMA}) )+{DAY} )"),
+        ("nothing", rf"(?:start|next) (?:{DAY}|today|{DATE}) (?!(?:(?:{_COMMA}) )+{DAY} )"),
         ("nothing", rf"(?:purpose|for) (?:object )+(?:(?:to|goal) {NUMBER} (?:(?:to|and) {NUMBER} )?(?!{_AMOUNT} |times |per |days? ))?"),
         ("nothing", rf"[,;.:()-] |and |of |take |inject |start |{DRUG} "),
         # Not always the same.
