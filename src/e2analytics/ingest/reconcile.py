@@ -20,9 +20,9 @@ import polars as pl
 
 from e2analytics.ingest.row_owners import (
     CANCELLED,
+    IS_SHARED,
     OWNER,
     number_of,
-    number_of_several_patients,
     oldest_report_first,
     with_owner,
 )
@@ -163,11 +163,9 @@ def _choose_versions(table: str, rows: pl.DataFrame, placed: pl.DataFrame) -> pl
     if shared.is_empty():
         return alone
     versions = with_owner(table, _picked(rows, placed, shared))
-    ambiguous = versions.filter(number_of_several_patients(table))
-    alone = _with_fates(alone, _quarantined(ambiguous, NUMBER_OF_SEVERAL_PATIENTS))
+    alone = _with_fates(alone, _quarantined(versions.filter(IS_SHARED), NUMBER_OF_SEVERAL_PATIENTS))
     waits = (pl.col("fate") == "quarantined").fill_null(False)
-    versions = versions.filter(~number_of_several_patients(table) & ~waits)
-    versions = versions.filter(pl.len().over(key) > 1)
+    versions = versions.filter(~pl.col(IS_SHARED) & ~waits)
     if table == "labs":
         ambiguous = versions.filter(_number_of_several_tests(key))
         versions = versions.filter(~_number_of_several_tests(key))
