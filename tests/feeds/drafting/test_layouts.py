@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import openpyxl
 import polars as pl
 import pytest
 
@@ -344,6 +345,38 @@ def test_columns_in_groups_of_a_test_each(drop: Path):
         ("00417", "2026-01-05", "estradiol", 22.4, 22.4),
         ("00417", "2026-01-06", "testosterone_total", 812.0, 812.0),
         ("00421", "2026-02-18", "estradiol", 0.0, 5.0),
+    ]
+    assert len(found.accepted["patients"]) == 2
+    assert found.waiting == []
+
+
+def test_a_workbook_whose_header_has_two_lines(drop: Path):
+    book = openpyxl.Workbook()
+    sheet = book.worksheets[0]
+    sheet.append(["Laboratory panel of the practice"])
+    sheet.append(
+        ["Patient", None, None, "Collected", "Estradiol", None, "Testosterone Total", None]
+    )
+    sheet.append(["Chart No", "DOB", "Sex", None, "Result", "Units", "Result", "Units"])
+    sheet.append(["00417", "03/14/1961", "M", "01/05/2026", 22.4, "pg/mL", 812, "ng/dL"])
+    sheet.append(["00417", "03/14/1961", "M", "06/20/2026", "<5.0", "pg/mL", None, None])
+    sheet.append(["00421", "11/02/1970", "M", "02/18/2026", 18.1, "pg/mL", 640, "ng/dL"])
+    for cells in ("A2:C2", "E2:F2", "G2:H2"):
+        sheet.merge_cells(cells)
+    book.save(drop / "panel.xlsx")
+    text = draft(drop / "panel.xlsx", "panel")
+
+    assert "format: {kind: excel, header_line: 2, header_lines: 2}" in text
+    found = read(
+        drop, {"panel": corrected(text, {"{constant: new_supplier}": "{constant: north}"})}
+    )
+
+    assert results(found) == [
+        ("00417", "2026-01-05", "estradiol", 22.4, 22.4),
+        ("00417", "2026-01-05", "testosterone_total", 812.0, 812.0),
+        ("00417", "2026-06-20", "estradiol", 0.0, 5.0),
+        ("00421", "2026-02-18", "estradiol", 18.1, 18.1),
+        ("00421", "2026-02-18", "testosterone_total", 640.0, 640.0),
     ]
     assert len(found.accepted["patients"]) == 2
     assert found.waiting == []
