@@ -1,7 +1,8 @@
 """Time the dose response: a large fit, all men's posteriors, a night's changed men; and nlme, lme4, statsmodels.
 
-In    simulated men (``e2analytics.simulate.dose_cohorts``): 100,000 with 1 M draws, a tenth of them censored; and the
-      linear special case that the peers can fit: one dose, exact results of mass spectrometry
+In    simulated men (``e2analytics.simulate.dose_cohorts``): 100,000 with 1 M draws, a tenth of them censored; three
+      scan intervals of each (``bench.scan_intervals``); and the linear special case that the peers can fit: one dose,
+      exact results of mass spectrometry
 Out   wall and processor seconds and the peak of memory; seconds of maximum likelihood, compared with the peers'
 
 Run alone: ``python -m bench dose_response``. A peer that is not installed is left out.
@@ -23,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from bench import scan_intervals
 from e2analytics.models.dose_response.fit import PRIORS, Prior, fit
 from e2analytics.models.dose_response.predict import predict, random_effects
 from e2analytics.models.dose_response.types import Draws
@@ -47,10 +49,20 @@ HELD = {
 
 
 def measured() -> dict[str, Any]:
-    """Time both in processes of their own, so that memory is theirs."""
-    command = [sys.executable, "-m", "bench.dose_response"]
+    """Time all of it, the large cohorts in processes of their own, so that memory is theirs."""
+    return {
+        "large": in_own_process("bench.dose_response"),
+        "intervals": in_own_process("bench.scan_intervals"),
+        "linear": [linear(n_men) for n_men in LINEAR_MEN],
+    }
+
+
+def in_own_process(module: str) -> dict[str, Any]:
+    """Return what a module prints."""
+    command = [sys.executable, "-m", module]
     run = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - ourselves
-    return {"large": json.loads(run.stdout), "linear": [linear(n_men) for n_men in LINEAR_MEN]}
+    printed: dict[str, Any] = json.loads(run.stdout)
+    return printed
 
 
 def large() -> dict[str, Any]:
@@ -141,6 +153,7 @@ def lines(result: dict[str, Any]) -> list[str]:
         said.append(
             f"  {name:<12} {wall:7.2f} s, of the processors {processor:7.2f} s (target {TARGETS_SECONDS[name]:g} s)"
         )
+    said += scan_intervals.lines(result["intervals"])
     for case in result["linear"]:
         ours = case["ours_seconds"]
         peers = "   ".join(
