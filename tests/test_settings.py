@@ -13,7 +13,7 @@ def test_defaults_are_the_cited_numbers():
 
     assert settings.flag.literature_limit_pg_ml == 16.0
     assert settings.flag.red_line_pg_ml == 10.0
-    assert settings.fit.primary_site == "lumbar_spine"
+    assert settings.fit.primary_site == "pooled"
 
 
 def test_the_environment_wins_over_the_file_and_keywords_over_both(

@@ -35,6 +35,7 @@ from e2analytics.errors import ConfigurationError, UnreadableError
 from e2analytics.reference import constants, measures
 
 FittedSite = Literal["lumbar_spine", "total_hip", "femoral_neck"]
+CurveSite = FittedSite | Literal["pooled"]
 Site = FittedSite | Literal["one_third_radius", "total_body"]
 SourceKind = Literal["performing_lab", "clinic", "feed"]
 Month = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
@@ -110,8 +111,9 @@ class LinkSettings(Section):
 class FitSettings(Section):
     """How the curve is fitted."""
 
-    primary_site: FittedSite = Field(
-        "lumbar_spine", description="Site whose limit may be adopted, and that reports show first."
+    primary_site: CurveSite = Field(
+        "pooled",
+        description="Site whose limit may be adopted, and that reports show first; `pooled` is all together.",
     )
     n_basis: int = Field(20, ge=6, le=40, description="Splines; 20 by simulation (models.smooth).")
     n_replicates: int = Field(1000, ge=100, description="Of the bootstrap of patients.")
@@ -157,6 +159,11 @@ class FlagSettings(Section):
         constants.HIGHEST_PLAUSIBLE_LIMIT_E2.value,
         gt=0,
         description="A higher fitted limit is not proposed.",
+    )
+    max_limit_interval_ratio: float = Field(
+        1.6,
+        gt=1,
+        description="Of the ends of its 95 % interval: a wider fitted limit is not proposed.",
     )
     probability: float = Field(0.5, gt=0, lt=1, description="Of being below, that makes a status.")
     closing_probability: float = Field(

@@ -33,7 +33,7 @@ def varied(outputs: Outputs) -> dict[str, dict[str, object]]:
 def test_every_choice_is_varied_once_and_said_in_words(outputs: Outputs):
     table = outputs.tables["curve_sensitivity"]
 
-    assert table.select("site", "outcome").unique().rows() == [("lumbar_spine", CHANGE)]
+    assert table.select("site", "outcome").unique().rows() == [("pooled", CHANGE)]
     assert set(table["variant"]) >= {
         "primary",
         "crude",
@@ -58,7 +58,7 @@ def test_every_choice_is_varied_once_and_said_in_words(outputs: Outputs):
 
 def test_the_first_row_is_the_primary_curve_itself(outputs: Outputs):
     summary = outputs.tables["curve_summary"].filter(
-        pl.col("site") == "lumbar_spine", pl.col("outcome") == CHANGE
+        pl.col("site") == "pooled", pl.col("outcome") == CHANGE
     )
     primary, same = varied(outputs)["primary"], summary.row(0, named=True)
 

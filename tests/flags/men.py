@@ -179,7 +179,6 @@ def criteria(as_of: date = AS_OF, sd_of_draw: float | None = None) -> Criteria:
         as_of=as_of,
         limit=LIMIT,
         limit_quantiles_pg_ml=[],
-        primary_site="lumbar_spine",
         model_id="m",
         sd_of_draw=sd_of_draw,
         settings=FlagSettings(),

@@ -45,7 +45,12 @@ def print_limits(store: Store, published: dict[str, Any], settings: Settings) ->
             row["why_not"] or "",
         )
     out.print(table)
-    if len(limit.candidates(summary, settings.fit, settings.flag)):
-        out.print("To take the fitted limit into use: e2analytics limits adopt --reason TEXT")
-    else:
-        out.print(limit.why_no_candidate(settings.fit, settings.flag))
+    site = settings.fit.primary_site
+    name = site.replace("_", " ")
+    objection = limit.objection_to(summary, site, settings.flag)
+    out.print(
+        f"No limit is proposed: of the {name} curve, {objection}."
+        if objection
+        else f"The limit of the {name} curve is proposed. See whose status it changes: e2analytics limits adopt "
+        "--preview. To take it into use: e2analytics limits adopt --reason TEXT"
+    )

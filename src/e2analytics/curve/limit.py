@@ -1,9 +1,9 @@
-"""Adoption of a fitted lower limit of E2.
+"""The fitted lower limit of E2: whether it may be proposed, and its adoption.
 
 In    the limits adopted so far, the fitted curves
-Out   limits   grain adopted_on, model_id: with the first supported fit, if there was none
+Out   limits   grain adopted_on, model_id
 
-A later fit changes nothing until the clinic adopts it. Which limit is in use on a day:
+A fitted limit changes nothing until the clinic adopts it, with a reason. Which limit is in use on a day:
 :mod:`e2analytics.tables.limit_in_use`.
 """
 
@@ -15,33 +15,32 @@ import polars as pl
 
 from e2analytics.curve.rows import CHANGE
 from e2analytics.errors import TooLittleDataError
-from e2analytics.settings import FitSettings, FlagSettings
+from e2analytics.settings import FlagSettings
 
 
 def adopt(
     limits: pl.DataFrame,
     summary: pl.DataFrame,
-    fit_settings: FitSettings,
+    primary_site: str,
     settings: FlagSettings,
     *,
     as_of: date,
-    reason: str | None,
+    reason: str,
 ) -> pl.DataFrame:
-    """Adopt the fitted limit: the first supported one by itself, a later one only for a reason.
+    """Take the proposed limit into use from a day on.
 
     Raises
     ------
     TooLittleDataError
-        If a reason is given and no fitted limit may be adopted.
+        If no fitted limit may be proposed.
     """
-    found = candidates(summary, fit_settings, settings)
-    if reason is None and not limits.filter(pl.col("adopted_on") <= as_of).is_empty():
-        return limits
-    if reason is not None and found.is_empty():
+    objection = objection_to(summary, primary_site, settings)
+    if objection:
         raise TooLittleDataError(
-            f"{why_no_candidate(fit_settings, settings)} See: e2analytics limits show"
+            f"No fitted limit can be adopted: of the {primary_site.replace('_', ' ')} curve, {objection}. "
+            "See: e2analytics limits show"
         )
-    adopted = found.select(
+    adopted = _primary(summary, primary_site).select(
         pl.lit(as_of).alias("adopted_on"),
         "site",
         "lower_limit_pg_ml",
@@ -49,30 +48,48 @@ def adopt(
         limit_ci_high="lower_limit_ci_high",
         source=pl.lit("fitted"),
         model_id="model_id",
-        reason=pl.lit(reason or "first supported fit"),
+        reason=pl.lit(reason),
     )
     # Adopting the same fit again on the same day changes nothing but the reason.
     kept = limits.join(adopted, on=["adopted_on", "model_id"], how="anti")
     return pl.concat([kept, adopted]).sort("adopted_on", maintain_order=True)
 
 
-def candidates(
-    summary: pl.DataFrame, fit_settings: FitSettings, settings: FlagSettings
-) -> pl.DataFrame:
-    """Return the fitted limit that may be adopted: only that of the curve chosen beforehand."""
-    return summary.filter(
-        (pl.col("site") == fit_settings.primary_site)
-        & (pl.col("outcome") == CHANGE)
-        & pl.col("supported")
-        & pl.col("lower_limit_pg_ml").is_between(
-            settings.least_limit_pg_ml, settings.greatest_limit_pg_ml
+def objection_to(summary: pl.DataFrame, primary_site: str, settings: FlagSettings) -> str:
+    """Say in a clause why the fitted limit may not be adopted; empty where it is proposed.
+
+    Parameters
+    ----------
+    summary
+        ``curve_summary`` of one model.
+    primary_site
+        Only the annual change there, chosen beforehand, gives a limit: never the curve that looks best.
+    settings
+        Where a limit may lie, and how wide its interval may be.
+    """
+    found = _primary(summary, primary_site).filter(pl.col("supported"))
+    if found.is_empty():
+        return "there is no supported limit"
+    limit = found.row(0, named=True)
+    value, low, high = (limit[f"lower_limit_{what}"] for what in ("pg_ml", "ci_low", "ci_high"))
+    least, greatest = settings.least_limit_pg_ml, settings.greatest_limit_pg_ml
+    if not least <= value <= greatest:
+        return f"the limit lies outside {least:g} to {greatest:g} pg/mL"
+    if low is None or high is None or high > settings.max_limit_interval_ratio * low:
+        return (
+            "the ends of the 95 % interval of the limit are more than a ratio of "
+            f"{settings.max_limit_interval_ratio:g} apart"
         )
+    other = summary.filter(
+        (pl.col("outcome") == CHANGE)
+        & pl.col("supported")
+        & ((pl.col("lower_limit_ci_low") > high) | (pl.col("lower_limit_ci_high") < low))
     )
+    if other.height:
+        sites = " and ".join(site.replace("_", " ") for site in other["site"].sort())
+        return f"the 95 % interval of the limit and that of the {sites} exclude each other"
+    return ""
 
 
-def why_no_candidate(fit_settings: FitSettings, settings: FlagSettings) -> str:
-    """Explain why no fitted limit may be adopted, where :func:`candidates` finds none."""
-    return (
-        f"There is no fitted limit to adopt: that of {fit_settings.primary_site} is not supported "
-        f"or lies outside {settings.least_limit_pg_ml:g}-{settings.greatest_limit_pg_ml:g} pg/mL."
-    )
+def _primary(summary: pl.DataFrame, primary_site: str) -> pl.DataFrame:
+    return summary.filter((pl.col("site") == primary_site) & (pl.col("outcome") == CHANGE))

@@ -143,23 +143,25 @@ def curves(measured: Measured) -> list[tuple[str, str]]:
 
 def first_outcome(measured: Measured, site: str) -> str:
     """Return ``annual_change_pct``, or the level where nothing can be paired but there are scans."""
-    at_site = pl.col("site") == site
-    unpaired = measured.exposures.filter(at_site).is_empty()
-    return LEVEL if unpaired and not measured.levels.filter(at_site).is_empty() else CHANGE
+    unpaired = measured.exposures.filter(at_site(site)).is_empty()
+    return LEVEL if unpaired and not measured.levels.filter(at_site(site)).is_empty() else CHANGE
+
+
+def at_site(site: str) -> pl.Expr:
+    """Return which rows a curve of a site is about: of all together, every site that is fitted."""
+    return pl.col("site").is_in(FITTED_SITES) if site == POOLED else pl.col("site") == site
 
 
 def complete_rows(measured: Measured, site: str, outcome: str, settings: FitSettings) -> CurveRows:
     """Return the rows that a curve can use: usable, with every covariate in use."""
-    at_site = pl.lit(True) if site == POOLED else pl.col("site") == site
-    at_site &= pl.col("site").is_in(FITTED_SITES)
     if outcome == LEVEL:
-        rows, episodes = measured.levels.filter(at_site), measured.episodes.clear()
+        rows, episodes = measured.levels.filter(at_site(site)), measured.episodes.clear()
         wanted: tuple[str, ...] = LEVEL_COVARIATES
     else:
         of_risk = outcome == RISK
         pairs = measured.risk_exposures if of_risk else measured.exposures
         episodes = measured.risk_episodes if of_risk else measured.episodes
-        rows, wanted = pairs.filter(at_site & pl.col("usable")), COVARIATES
+        rows, wanted = pairs.filter(at_site(site) & pl.col("usable")), COVARIATES
     missing = {name: rows[name].null_count() / max(len(rows), 1) for name in wanted}
     left_out = {
         name: f"{NAMES[name]} (missing in {share:.0%})"

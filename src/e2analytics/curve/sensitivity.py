@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 
 from e2analytics.curve import tables, textbook
 from e2analytics.curve.fit import how_to_fit
-from e2analytics.curve.rows import CHANGE, LEVEL, CurveRows, Measured, complete_rows, first_outcome
+from e2analytics.curve.rows import (
+    CHANGE,
+    LEVEL,
+    CurveRows,
+    Measured,
+    at_site,
+    complete_rows,
+    first_outcome,
+)
 from e2analytics.errors import TooLittleDataError
 from e2analytics.models.contrast import contrast
 from e2analytics.models.curve import CurveFit, CurveSettings, fit_curve
@@ -264,7 +272,7 @@ def prescribing(
     DataFrame
         ``tables.curves.Prescribing``.
     """
-    usable = measured.exposures.filter(pl.col("usable"), pl.col("site") == settings.primary_site)
+    usable = measured.exposures.filter(pl.col("usable"), at_site(settings.primary_site))
     given = usable.group_by("patient_id").agg(given=(pl.col("share_on_drug") > 0).any())
     off = ~pl.col("on_drug") & ~pl.col("in_transition") & ~pl.col("on_other")
     e2_off = (
@@ -274,7 +282,10 @@ def prescribing(
         .agg(e2_off_drug=point_value().log().mean())
     )
     men = (
-        usable.sort("patient_id", "first_on")
+        # BMD is compared at one site: the one with the most pairs.
+        usable.with_columns(at_site=pl.len().over("site"))
+        .filter(pl.col("at_site") == pl.col("at_site").max())
+        .sort("patient_id", "first_on")
         .unique("patient_id", keep="first", maintain_order=True)
         .join(given, on="patient_id", maintain_order="left")
         .join(e2_off, on="patient_id", how="left", maintain_order="left")

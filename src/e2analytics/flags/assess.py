@@ -143,6 +143,7 @@ def _findings(criteria: Criteria, probability: float) -> list[pl.Expr]:
         "was_below_red_line": pl.col("ms_was_below_red_line"),
         "ms_results_below_limit": pl.col("ms_below_limit"),
         "one_ms_result_below_limit": pl.col("ms_last_below_limit") & ~pl.col("ms_below_limit"),
+        "ms_result_before_not_below": pl.col("ms_only_last_below_limit"),
         "low_off_the_drug_too": pl.col("ms_off_drug_below_limit"),
         "results_and_estimate_disagree": _disagree(criteria.sd_of_draw),
         "e2_fell": pl.col("p_fell_12m") >= settings.change_probability,

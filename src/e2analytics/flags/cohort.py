@@ -107,7 +107,7 @@ def _men(data: PatientData, estimates: Estimates, criteria: Criteria) -> pl.Data
     )
     return (
         men.join(results.of_men(data.draws, men, criteria), on="patient_id", how="left")
-        .join(_bone(estimates.exposures, criteria.primary_site), on="patient_id", how="left")
+        .join(_bone(estimates.exposures), on="patient_id", how="left")
         .join(_scores(data.densitometry), on="patient_id", how="left")
         .join(_sig_not_parsed(data.medications), on=["spell_file", "spell_line"], how="left")
         .join(_newest_result(data.labs, data.patients), on="clinic_id", how="left")
@@ -205,15 +205,17 @@ def _died_or_left(on_drug: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _bone(exposures: pl.DataFrame, primary_site: str) -> pl.DataFrame:
-    """Return the change of the last comparable pair, and whether any site lost more than its LSC."""
-    primary = pl.col("site") == primary_site
+def _bone(exposures: pl.DataFrame) -> pl.DataFrame:
+    """Return the last comparable pair of the site where bone changed worst: site, change and verdict of one pair."""
+    lost = pl.col("lsc_verdict") == "loss"
     return (
         last_pairs(exposures)
-        .group_by("patient_id")
+        .sort("patient_id", ~lost, "annual_change_pct", "site")
+        .group_by("patient_id", maintain_order=True)
         .agg(
-            bmd_change_pct_per_year=pl.col("annual_change_pct").filter(primary).first(),
-            loss_exceeds_lsc=(pl.col("lsc_verdict") == "loss").any(),
+            bmd_change_site=pl.col("site").first(),
+            bmd_change_pct_per_year=pl.col("annual_change_pct").first(),
+            loss_exceeds_lsc=lost.first(),
         )
     )
 

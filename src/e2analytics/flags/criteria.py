@@ -22,8 +22,6 @@ class Criteria:
         The lower limit of E2 in use.
     limit_quantiles_pg_ml
         Equally probable values of that limit; empty if it has no uncertainty.
-    primary_site
-        Site whose BMD change a man's row shows.
     model_id
         Model that his E2 is estimated with.
     sd_of_draw
@@ -36,7 +34,6 @@ class Criteria:
     as_of: date
     limit: LimitInUse
     limit_quantiles_pg_ml: Sequence[float]
-    primary_site: str
     model_id: str
     sd_of_draw: float | None
     settings: FlagSettings

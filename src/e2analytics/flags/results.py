@@ -21,6 +21,7 @@ IS_SO: Final = (
     "ms_was_below_red_line",
     "ms_below_limit",
     "ms_last_below_limit",
+    "ms_only_last_below_limit",
     "ms_off_drug_below_limit",
     "last_below_limit",
     "any_recent_ms",
@@ -161,6 +162,7 @@ def _last_of_treatment(weighed: pl.DataFrame, criteria: Criteria) -> pl.DataFram
         .agg(
             ms_below_limit=both & below.all(),
             ms_last_below_limit=below.last(),
+            ms_only_last_below_limit=both & below.last() & ~below.first(),
             last_ms_log_low=pl.when(both).then(low.log().mean()),
             last_ms_log_high=pl.when(both).then(high.log().mean()),
             **{

@@ -29,7 +29,13 @@ _FLAG: Final = (
     *("e2_expected_pg_ml", "e2_ci_low", "e2_ci_high", "e2_off_drug_pg_ml"),
     *("p_below_range", "p_attributable", "p_below_red_line"),
     *("lower_limit_pg_ml", "limit_source", "t_score_min", "z_score_min"),
-    *("bmd_change_pct_per_year", "loss_exceeds_lsc", "review_state", "review_note"),
+    *(
+        "bmd_change_site",
+        "bmd_change_pct_per_year",
+        "loss_exceeds_lsc",
+        "review_state",
+        "review_note",
+    ),
 )
 _CONTEXT: Final = (
     *("testosterone_ng_dl", "testosterone_on", "t_e2_ratio", "body_fat_pct"),

@@ -154,14 +154,16 @@ def _analyse(intake: Intake, before: Snapshot, run: Run, timed: Timer) -> Analys
         model = frozen
         curves = CurveTables(**{each.name: before.table(each.name) for each in fields(CurveTables)})
     models = frozen_model.record(models, model, as_of=run.as_of, run_id=run.run_id)
-    limits = limit.adopt(
-        before.table("limits"),
-        curves.curve_summary,
-        run.settings.fit,
-        run.settings.flag,
-        as_of=run.as_of,
-        reason=run.adopt,
-    )
+    limits = before.table("limits")
+    if run.adopt is not None:
+        limits = limit.adopt(
+            limits,
+            curves.curve_summary,
+            run.settings.fit.primary_site,
+            run.settings.flag,
+            as_of=run.as_of,
+            reason=run.adopt,
+        )
     measures, care = timed(count_measures)(data, before, run)
     criteria = _criteria(response, models, limits, model.model_id, run)
     flagged = timed(flag_men)(data, response, exposure, care, criteria, before, run)
@@ -237,7 +239,6 @@ def _criteria(
         as_of=run.as_of,
         limit=limit,
         limit_quantiles_pg_ml=frozen_model.limit_uncertainty(models, limit.model_id, limit.site),
-        primary_site=run.settings.fit.primary_site,
         model_id=model_id,
         sd_of_draw=predict.sd_of_draw(response.response),
         settings=run.settings.flag,

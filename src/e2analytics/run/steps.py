@@ -320,7 +320,7 @@ def flag_men(
 def account_for(
     intake: Intake, data: PatientData, exposure: ExposureTables, run: Run
 ) -> pl.DataFrame:
-    """Return where rows, men and pairs of the primary site went."""
+    """Return where rows, men and pairs of the primary curve went."""
     from e2analytics.curve import rows
 
     site = run.settings.fit.primary_site
@@ -333,10 +333,11 @@ def account_for(
     )
     outcome = rows.first_outcome(of_primary, site)
     used = rows.complete_rows(of_primary, site, outcome, run.settings.fit).rows
-    pairs = exposure.exposures.filter(pl.col("site") == site)
+    of_site = rows.at_site(site)
+    pairs = exposure.exposures.filter(of_site)
     if outcome == rows.LEVEL:
-        scans = data.dxa.filter(pl.col("site") == site)
-        levels = exposure.levels.filter(pl.col("site") == site)
+        scans = data.dxa.filter(of_site)
+        levels = exposure.levels.filter(of_site)
         men = attrition.patient_losses(data.patients, scans, levels, used, what="scan beside an E2")
         pair_losses: list[attrition.Loss] = []
     else:

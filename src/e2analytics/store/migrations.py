@@ -141,7 +141,9 @@ STEPS: Final = (
                 with_null("testosterone_changes", pl.Int64()),
                 *(with_null(column, pl.Float64()) for column in _OF_MOVEMENT),
             ),
-            **dict.fromkeys(("cohort", "flags"), _OF_CHANGE),
+            **dict.fromkeys(
+                ("cohort", "flags"), (*_OF_CHANGE, with_null("bmd_change_site", pl.String()))
+            ),
             "files": (with_null("detail", pl.String()),),
             "quarantine": (with_null("n_rows", pl.Int64()),),
             "medications": (with_null("weekdays", pl.String()),),

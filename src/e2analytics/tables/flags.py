@@ -11,6 +11,7 @@ from e2analytics.tables.vocabulary import (
     ASSAYS,
     BONE_CLASSES,
     CAUSES,
+    FITTED_SITES,
     LIMIT_SOURCES,
     LSC_VERDICTS,
     REFERENCES,
@@ -65,11 +66,18 @@ class Cohort(Table):
     )
     t_score_min: Series[float] = pa.Field(nullable=True)
     z_score_min: Series[float] = pa.Field(nullable=True)
-    bmd_change_pct_per_year: Series[float] = pa.Field(nullable=True)
+    bmd_change_site: Series[str] = pa.Field(
+        isin=FITTED_SITES,
+        nullable=True,
+        description="Where bone changed worst: a loss beyond LSC first, then the least annual change.",
+    )
+    bmd_change_pct_per_year: Series[float] = pa.Field(
+        nullable=True, description="Of the last comparable scans at that site."
+    )
     bone_class: Series[str] = pa.Field(
         isin=BONE_CLASSES, nullable=True, description="Worst of the last scans; see densitometry."
     )
-    loss_exceeds_lsc: Series[bool] = pa.Field(nullable=True)
+    loss_exceeds_lsc: Series[bool] = pa.Field(nullable=True, description="At that site.")
     below_since: Series[pl.Date] = pa.Field(
         nullable=True, description="Since when all results on the drug lie below the limit."
     )

@@ -62,7 +62,7 @@ def test_a_supported_limit_is_said_with_its_interval(tables: Tables) -> None:
     assert said == "Fitted lower limit 17.2 pg/mL (95 % interval 14.1 to 20.6)."
 
 
-def test_a_supported_limit_outside_the_permitted_range_is_said_not_to_be_in_use(
+def test_a_supported_limit_outside_the_permitted_range_is_not_settled(
     tables: Tables,
 ) -> None:
     high = {"lower_limit_pg_ml": 36.3, "lower_limit_ci_low": 15.6, "lower_limit_ci_high": 49.4}
@@ -70,8 +70,8 @@ def test_a_supported_limit_outside_the_permitted_range_is_said_not_to_be_in_use(
     said = primary(with_summary(tables, supported=True, why_not=None, **high)).limit_sentence
 
     assert said == (
-        "Fitted lower limit 36.3 pg/mL (95 % interval 15.6 to 49.4). It is not taken into use for flags, "
-        "because it lies outside 10 to 30 pg/mL, the range permitted for that."
+        "Fitted lower limit 36.3 pg/mL (95 % interval 15.6 to 49.4). Not settled: the limit lies outside "
+        "10 to 30 pg/mL."
     )
 
 
@@ -100,10 +100,10 @@ def test_of_a_curve_that_never_gives_flags_their_limit_no_range_is_said(tables: 
     assert spine.limit_sentence == "Fitted lower limit 36.3 pg/mL (95 % interval 14.1 to 20.6)."
 
 
-def test_a_limit_that_too_few_resamples_have_is_said_not_to_be_in_use(tables: Tables) -> None:
+def test_a_limit_that_too_few_resamples_have_is_not_proposed(tables: Tables) -> None:
     said = primary(with_summary(tables, why_not=None)).limit_sentence
     assert said.endswith(
-        "not supported and so not taken into use: it was found in only 84 % of resampled cohorts."
+        "not supported and so not proposed: it was found in only 84 % of resampled cohorts."
     )
 
 
@@ -285,7 +285,7 @@ def test_a_limit_of_last_month_outside_the_permitted_range_says_so_in_the_table(
 
     assert [row.lower_limit for row in rows] == [
         "17.2 (14.1 to 20.6)",
-        "36.3 (14.1 to 20.6), outside 10 to 30",
+        "36.3 (14.1 to 20.6), not settled",
     ]
 
 

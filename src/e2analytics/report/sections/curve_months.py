@@ -12,9 +12,11 @@ from typing import Any, Final
 
 import polars as pl
 
+from e2analytics.curve import limit
 from e2analytics.report.formatting import NOTHING, interval, number
 from e2analytics.report.sections import curve_wording
 from e2analytics.report.sections.curve_wording import CHANGE
+from e2analytics.settings import FlagSettings
 
 NO_REPORT: Final = "No report of the month before: nothing to compare."
 SAME_MODEL: Final = "Same model as last month: nothing was fitted anew."
@@ -43,11 +45,11 @@ class Months:
 
 
 def describe(
-    now: pl.DataFrame, before: pl.DataFrame | None, site: str, permitted_pg_ml: tuple[float, float]
+    now: pl.DataFrame, before: pl.DataFrame | None, site: str, rules: FlagSettings
 ) -> Months:
     """Compare the summary of a site's annual change with that of a month ago.
 
-    A limit outside ``permitted_pg_ml``, the range that flags may use, is marked.
+    A limit that may not be taken into use by these rules is marked.
     """
     title = curve_wording.title(site, CHANGE)
     if before is None:
@@ -56,8 +58,8 @@ def describe(
     if not fit and not fit_before:
         return Months(title, "Not fitted this month, nor last: nothing to compare.", ())
     rows = (
-        _row("This month", fit, permitted_pg_ml),
-        _row("Last month", fit_before, permitted_pg_ml),
+        _row("This month", fit, limit.objection_to(now, site, rules)),
+        _row("Last month", fit_before, limit.objection_to(before, site, rules)),
     )
     return Months(title, _what_changed(fit, fit_before), rows)
 
@@ -70,13 +72,13 @@ def _fit(summary: pl.DataFrame, site: str) -> Mapping[str, Any]:
     return of_site.row(0, named=True) if of_site.height else {}
 
 
-def _row(month: str, fit: Mapping[str, Any], permitted_pg_ml: tuple[float, float]) -> MonthRow:
+def _row(month: str, fit: Mapping[str, Any], objection: str) -> MonthRow:
     if not fit:
         return MonthRow(month, "Not fitted", *5 * (NOTHING,))
     return MonthRow(
         month=month,
         verdict=curve_wording.verdict(CHANGE, fit["verdict"]),
-        lower_limit=_limit(fit, "lower") + _not_usable(fit, permitted_pg_ml),
+        lower_limit=_limit(fit, "lower") + _not_usable(fit, objection),
         upper_limit=_limit(fit, "upper"),
         n_men=f"{fit['n_patients']:,}",
         n_pairs=f"{fit['n_intervals']:,}",
@@ -84,14 +86,11 @@ def _row(month: str, fit: Mapping[str, Any], permitted_pg_ml: tuple[float, float
     )
 
 
-def _not_usable(fit: Mapping[str, Any], permitted_pg_ml: tuple[float, float]) -> str:
-    """Say why a lower limit may not be taken into use; nothing of one that may, or where there is none."""
-    if fit["lower_limit_pg_ml"] is None:
+def _not_usable(fit: Mapping[str, Any], objection: str) -> str:
+    """Say that a lower limit may not be taken into use; nothing of one that may, or where there is none."""
+    if fit["lower_limit_pg_ml"] is None or not objection:
         return ""
-    if not fit["supported"]:
-        return ", not supported"
-    outside = curve_wording.outside_of(fit["lower_limit_pg_ml"], permitted_pg_ml)
-    return f", {outside}" if outside else ""
+    return ", not settled" if fit["supported"] else ", not supported"
 
 
 def _limit(fit: Mapping[str, Any], side: str) -> str:

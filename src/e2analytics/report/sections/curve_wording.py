@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from e2analytics.report.formatting import SITE_NAMES, count, interval, level, number, plain
+from e2analytics.report.formatting import SITE_NAMES, count, interval, number, plain
 from e2analytics.tables.vocabulary import OUTCOMES
 
 CHANGE, RISK, LEVEL = OUTCOMES
@@ -49,13 +49,10 @@ def verdict(outcome: str, name: str | None) -> str:
     return words[0].upper() + words[1:]
 
 
-def limit(
-    outcome: str, summary: Mapping[str, Any], permitted_pg_ml: tuple[float, float] | None = None
-) -> str:
+def limit(outcome: str, summary: Mapping[str, Any], objection: str | None = None) -> str:
     """Say the fitted lower limit with its interval, or why there is none.
 
-    Of the curve that may give flags their limit, ``permitted_pg_ml`` is where that has to lie; where it
-    does not, this is said.
+    Of the curve that may give flags their limit, ``objection`` says why it does not (``curve.limit``).
     """
     if outcome == LEVEL:
         return "A cross-sectional curve compares different men at one time: it gives no limit."
@@ -66,32 +63,10 @@ def limit(
     ends = interval(summary["lower_limit_ci_low"], summary["lower_limit_ci_high"])
     sentence = f"Fitted lower limit {number(limit_pg_ml)} pg/mL (95 % interval {ends})"
     if summary["supported"]:
-        return f"{sentence}.{_not_permitted(limit_pg_ml, permitted_pg_ml)}"
+        return f"{sentence}. Not settled: {objection}." if objection else f"{sentence}."
     share = number(100 * (summary["lower_limit_share"] or 0), 0)
     found = f"it was found in only {share} % of resampled cohorts"
-    return f"{sentence}, not supported and so not taken into use: {why_not or found}."
-
-
-def _not_permitted(limit_pg_ml: float, permitted_pg_ml: tuple[float, float] | None) -> str:
-    """Say that a limit is not used because of where it lies; nothing of one that may be used."""
-    outside = outside_of(limit_pg_ml, permitted_pg_ml)
-    if not outside:
-        return ""
-    return (
-        f" It is not taken into use for flags, because it lies {outside} pg/mL, "
-        "the range permitted for that."
-    )
-
-
-def outside_of(limit_pg_ml: float, permitted_pg_ml: tuple[float, float] | None) -> str:
-    """Name the range that a limit lies outside of; empty where it lies inside, or none is set.
-
-    >>> outside_of(36.3, (10.0, 30.0)), outside_of(30.0, (10.0, 30.0)), outside_of(36.3, None)
-    ('outside 10 to 30', '', '')
-    """
-    if permitted_pg_ml is None or permitted_pg_ml[0] <= limit_pg_ml <= permitted_pg_ml[1]:
-        return ""
-    return f"outside {' to '.join(map(level, permitted_pg_ml))}"
+    return f"{sentence}, not supported and so not proposed: {why_not or found}."
 
 
 def _why(summary: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from e2analytics.curve import limit
 from e2analytics.reference.constants import DEFAULT_LOWER_LIMIT_E2
 from e2analytics.report.formatting import SITE_NAMES, day, interval, level, number, plain, signed
 from e2analytics.report.sections import curve_months, curve_wording
@@ -129,7 +130,7 @@ def describe(
         ``cohort`` of one run.
     primary_site : str
         Site whose annual change was chosen beforehand to give the limit. Where that was not
-        fitted, the level of the same site stands in, named cross-sectional and without limits.
+        fitted, the level of that site or the first other stands in, named cross-sectional and without limits.
     rules : FlagSettings
         The red line, the limit of the literature and where a fitted one may lie, in force.
     before : mapping of str to polars.DataFrame, optional
@@ -137,12 +138,13 @@ def describe(
     """
     summary = tables["curve_summary"]
     primary = (primary_site, CHANGE)
-    permitted = (rules.least_limit_pg_ml, rules.greatest_limit_pg_ml)
+    objection = limit.objection_to(summary, primary_site, rules)
     drawn = {
-        key: _curve(*key, part, summary, permitted if key == primary else None)
+        key: _curve(*key, part, summary, objection if key == primary else None)
         for key, part in _by_curve(tables["curve"]).items()
     }
-    chosen = next((key for key in (primary, (primary_site, LEVEL)) if key in drawn), None)
+    levels = ((site, LEVEL) for site in (primary_site, *FITTED_SITES))
+    chosen = next((key for key in (primary, *levels) if key in drawn), None)
     unfitted = {key: why for key, why in _unfitted(summary).items() if key not in drawn}
     missing = unfitted.pop(primary, "there is no usable scan pair yet")
     if before and primary in drawn:
@@ -161,7 +163,7 @@ def describe(
         sites=tuple(sites_of(tables["exposures"]).values()),
         limit=_limit_in_use(tables["limits"], tables["cohort"], rules),
         months=curve_months.describe(
-            summary, before["curve_summary"] if before else None, primary_site, permitted
+            summary, before["curve_summary"] if before else None, primary_site, rules
         ),
         sensitivity=describe_sensitivity(tables["curve_sensitivity"], tables["prescribing"]),
     )
@@ -187,12 +189,12 @@ def _curve(
     outcome: str,
     curve: pl.DataFrame,
     summary: pl.DataFrame,
-    permitted_pg_ml: tuple[float, float] | None,
+    objection: str | None,
 ) -> Curve:
     found = summary.filter(pl.col("site") == site, pl.col("outcome") == outcome)
     fitted: dict[str, Any] = found.row(0, named=True) if found.height else {}
     points = tuple(_point(row, outcome) for row in curve.iter_rows(named=True))
-    limit = fitted.get("lower_limit_pg_ml") if outcome != LEVEL else None
+    limit_pg_ml = fitted.get("lower_limit_pg_ml") if outcome != LEVEL else None
     ends = (fitted.get("lower_limit_ci_low"), fitted.get("lower_limit_ci_high"))
     verdict = curve_wording.verdict(outcome, fitted.get("verdict"))
     title = curve_wording.title(site, outcome)
@@ -205,11 +207,11 @@ def _curve(
         y_title=AXIS_TITLES[outcome],
         points=points,
         table=table,
-        fitted_limit_pg_ml=limit,
-        fitted_limit_ci_pg_ml=(ends[0], ends[1]) if limit and ends[0] and ends[1] else None,
+        fitted_limit_pg_ml=limit_pg_ml,
+        fitted_limit_ci_pg_ml=(ends[0], ends[1]) if limit_pg_ml and ends[0] and ends[1] else None,
         verdict=verdict,
         explanation=fitted.get("explanation") or "",
-        limit_sentence=curve_wording.limit(outcome, fitted, permitted_pg_ml),
+        limit_sentence=curve_wording.limit(outcome, fitted, objection),
         data_sentence=curve_wording.data(outcome, fitted),
         alt=curve_wording.picture(title, verdict, readings),
     )

@@ -32,7 +32,7 @@ FATE_NAMES: Final = {name: plain(name) for name in FATES}
 UNITS: Final = {
     "rows": ("row", "rows", "Rows: from the files to the tables"),
     "patients": ("man", "men", "Men: from those known to those in the curve"),
-    "pairs": ("scan pair", "scan pairs", "Scan pairs of the primary site"),
+    "pairs": ("scan pair", "scan pairs", "Scan pairs of the primary curve"),
 }
 START_NAMES: Final = {"rows": "read", "patients": "known", "pairs": "found"}
 END_NAMES: Final = {

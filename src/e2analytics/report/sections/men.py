@@ -18,6 +18,7 @@ from e2analytics.report.formatting import (
     ALL_CLINICS,
     ASSAY_SHORT,
     NOTHING,
+    SITE_NAMES,
     STATUS_NAMES,
     TIER_NAMES,
     chance,
@@ -253,7 +254,9 @@ def _about_draw(row: dict[str, Any]) -> str:
 def _bmd_verdict(row: dict[str, Any]) -> str:
     if row["loss_exceeds_lsc"] is None:
         return "no scan pair"
-    return "loss > LSC" if row["loss_exceeds_lsc"] else "no loss > LSC"
+    verdict = "loss > LSC" if row["loss_exceeds_lsc"] else "no loss > LSC"
+    site = row["bmd_change_site"]
+    return f"{SITE_NAMES[site].lower()}: {verdict}" if site else verdict
 
 
 def _scores(row: dict[str, Any]) -> str:
