@@ -24,10 +24,8 @@ def test_limits_are_shown_and_adopted_for_a_reason(
     store = shutil.copytree(store, tmp_path / "store").as_posix()
     code, out, _ = call(capsys, "limits", "show", "--store", store)
     assert code == 0
-    assert "Limit in use: " in out
-    assert "first supported fit" in out
-
-    assert "To take the fitted limit into use: e2analytics limits adopt" in out
+    assert "Limit in use: 16.0 pg/mL (literature)." in out
+    assert "To take it into use: e2analytics limits adopt" in " ".join(out.split())
 
     code, _, _ = call(capsys, "limits", "adopt", "--reason", "  ", "--store", store)
     assert code == 2
@@ -49,6 +47,5 @@ def test_it_is_said_why_the_fitted_limit_cannot_be_adopted(
 
     assert code == 0
     assert " ".join(out.split()).endswith(
-        "There is no fitted limit to adopt: that of lumbar_spine is not supported or lies outside "
-        "10-10.5 pg/mL."
+        "No limit is proposed: of the pooled curve, the limit lies outside 10 to 10.5 pg/mL."
     )

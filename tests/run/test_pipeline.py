@@ -107,7 +107,7 @@ def test_the_chains_end_at_what_the_primary_curve_used(outputs: Outputs):
         unit: outputs.tables["attrition"].filter(pl.col("unit") == unit)["n_left"][-1]
         for unit in ("patients", "pairs")
     }
-    primary = outputs.tables["curve_summary"].filter(pl.col("site") == "lumbar_spine")
+    primary = outputs.tables["curve_summary"].filter(pl.col("site") == "pooled")
 
     assert ends == {"patients": primary["n_patients"][0], "pairs": primary["n_intervals"][0]}
 
@@ -273,9 +273,9 @@ def test_the_uncertainty_of_the_limit_is_that_of_its_own_curve(tmp_path: Path):
     # Of 1,000 men the limit would be found again in four of five clinics; of 600 in one of two, and below a half its
     # interval reaches beyond the outermost of the forty values.
     simulate(tmp_path, SimulationSettings(patients=1000, shape="threshold", seed=7))
-    outputs = add(None, tmp_path / "drop")
+    outputs = run(read(tmp_path / "drop"), QUICK, as_of=AS_OF, adopt="our own data")
     limits = outputs.tables["limits"]
-    assert limits["site"].to_list() == ["lumbar_spine"]
+    assert limits["site"].to_list() == ["pooled"]
     models = outputs.tables["models"]
     none = models.with_columns(
         parameters=pl.lit(
@@ -289,7 +289,7 @@ def test_the_uncertainty_of_the_limit_is_that_of_its_own_curve(tmp_path: Path):
         run(Sources(), QUICK, as_of=AS_OF, before=sure).tables["cohort"],
     )
 
-    values = json.loads(models["parameters"][0])["limit_quantiles_pg_ml"]["lumbar_spine"]
+    values = json.loads(models["parameters"][0])["limit_quantiles_pg_ml"]["pooled"]
     low, high = limits["limit_ci_low"][0], limits["limit_ci_high"][0]
     # Forty values at 1.25, 3.75 ... 98.75 %: the ends of the 95 % interval lie between the outer two.
     assert (
@@ -307,8 +307,9 @@ def test_the_uncertainty_of_the_limit_is_that_of_its_own_curve(tmp_path: Path):
     assert ((with_it["p_below_range"] - 0.5).abs() - near).mean() < 0
 
 
-def test_the_limit_of_a_refit_moves_nothing(outputs: Outputs, next_month: Outputs):
-    assert_frame_equal(next_month.tables["limits"], outputs.tables["limits"])
+def test_no_fit_moves_the_limit_by_itself(outputs: Outputs, next_month: Outputs):
+    assert outputs.tables["limits"].is_empty()
+    assert next_month.tables["limits"].is_empty()
     assert next_month.tables["cohort"]["lower_limit_pg_ml"].unique().to_list() == (
         outputs.tables["cohort"]["lower_limit_pg_ml"].unique().to_list()
     )

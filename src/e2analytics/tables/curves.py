@@ -7,7 +7,7 @@ import polars as pl
 from pandera.typing.polars import Series
 
 from e2analytics.tables.contract import Table
-from e2analytics.tables.vocabulary import CURVES_OF, FITTED_SITES, LIMIT_SOURCES, OUTCOMES, VERDICTS
+from e2analytics.tables.vocabulary import CURVES_OF, LIMIT_SOURCES, OUTCOMES, VERDICTS
 
 
 class Curve(Table):
@@ -142,7 +142,7 @@ class Limits(Table):
     """Limits taken into use, oldest first; the last one counts. Grain: adopted_on, model_id."""
 
     adopted_on: Series[pl.Date]
-    site: Series[str] = pa.Field(isin=FITTED_SITES, description="Whose curve it is of.")
+    site: Series[str] = pa.Field(isin=CURVES_OF, description="Whose curve it is of.")
     lower_limit_pg_ml: Series[float]
     limit_ci_low: Series[float] = pa.Field(nullable=True)
     limit_ci_high: Series[float] = pa.Field(nullable=True)
