@@ -243,7 +243,7 @@ def _first_rows(rows: pl.DataFrame) -> Table:
 
 def _show_rows(file: InspectedFile, console: Console) -> None:
     for (table,), fates in file.fates.group_by("table", maintain_order=True):
-        console.print(f"  Its {fates['n_rows'].sum():,} line(s) for {table} would be:")
+        console.print(f"  Its {fates['n_rows'].sum():,} row(s) for {table} would be:")
         rows = _table("rows", "fate", "reason")
         for fate, why, n_rows in fates.select("fate", "why", "n_rows").rows():
             rows.add_row(f"{n_rows:,}", fate.replace("_", " "), _reason(why))

@@ -43,7 +43,7 @@ app = typer.Typer(
     add_completion=False,
     help="Find the men on testosterone whose anastrozole pushes estradiol below a protective range.",
     epilog="A message says where, which rule, how many and what to do next. Exit codes: 0 done, 2 "
-    "wrong usage, 10 unreadable, 11 published without a refused file, 12 too little data, 13 store, "
+    "wrong usage, 10 unreadable, 11 published without a file, 12 too little data, 13 store, "
     "14 configuration or key, 130 or 143 ended from outside, 1 unforeseen.",
 )
 
