@@ -75,6 +75,21 @@ class CrossCalibration(Section):
         return self
 
 
+class ShiftRelease(Section):
+    """A clinic's word that a step in a scanner's readings is none: pairs across it are compared again."""
+
+    clinic_id: str = Field(min_length=1, description="Two clinics may name their scanners alike.")
+    scanner_id: str = Field(min_length=1)
+    first_on: date = Field(description="First day on which the new readings may have begun.")
+    last_on: date = Field(description="Last such day.")
+
+    @model_validator(mode="after")
+    def _must_be_in_order(self) -> ShiftRelease:
+        if self.last_on < self.first_on:
+            raise ValueError("last_on lies before first_on")
+        return self
+
+
 class LinkSettings(Section):
     """What makes a scan pair usable."""
 
@@ -93,6 +108,7 @@ class LinkSettings(Section):
         0.5, ge=0, le=1, description="Share of the time between the scans for which E2 is known."
     )
     cross_calibrations: tuple[CrossCalibration, ...] = ()
+    shifts_released: tuple[ShiftRelease, ...] = ()
 
     @field_validator("cross_calibrations")
     @classmethod

@@ -148,6 +148,7 @@ def known_of(
         labs=labs,
         dxa=empty_table("dxa"),
         densitometry=scans(bone_class),
+        scanner_shifts=empty_table("scanner_shifts"),
         episodes=episodes,
         draws=link_draws(labs, episodes, FlagSettings()),
         precision=empty_table("precision"),

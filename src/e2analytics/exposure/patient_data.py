@@ -8,6 +8,7 @@ from e2analytics.exposure import densitometry
 from e2analytics.exposure.draws import link_draws
 from e2analytics.exposure.episodes import find_episodes
 from e2analytics.exposure.scan_pairs import pair_scans
+from e2analytics.exposure.scanner_shifts import find_shifts
 from e2analytics.settings import FlagSettings, LinkSettings
 from e2analytics.tables.patient_data import AsOfRows, PatientData
 
@@ -15,11 +16,13 @@ from e2analytics.tables.patient_data import AsOfRows, PatientData
 def linked(rows: AsOfRows, link_settings: LinkSettings, flag_settings: FlagSettings) -> PatientData:
     """Find the dosing episodes, the E2 draws under them, the scan pairs and the bone classes."""
     episodes = find_episodes(rows.medications)
+    shifts = find_shifts(rows.dxa, rows.patients, link_settings)
     return PatientData(
         **{field.name: getattr(rows, field.name) for field in fields(AsOfRows)},
         episodes=episodes,
         draws=link_draws(rows.labs, episodes, flag_settings),
         pending_draws=link_draws(rows.pending_e2, episodes, flag_settings),
-        pairs=pair_scans(rows.dxa, rows.patients, rows.precision, link_settings),
+        pairs=pair_scans(rows.dxa, rows.patients, rows.precision, link_settings, shifts),
         densitometry=densitometry.classify(rows.dxa, rows.patients),
+        scanner_shifts=shifts,
     )

@@ -12,9 +12,11 @@ from typing import Final
 import polars as pl
 
 from e2analytics import reference
+from e2analytics.exposure.scanner_shifts import lies_between
 from e2analytics.exposure.scanners import maker_changed, with_maker_unsure
 from e2analytics.reference import constants, vertebrae
 from e2analytics.settings import CrossCalibration, LinkSettings
+from e2analytics.tables.snapshot import empty_table
 
 _SIDED: Final = reference.sites_with("sided")
 _SAME_DAY: Final = ["patient_id", "site", "side", "scanner_id", "manufacturer", "scanned_on"]
@@ -59,7 +61,11 @@ _PAIR: Final = [
 
 
 def pair_scans(
-    dxa: pl.DataFrame, patients: pl.DataFrame, precision: pl.DataFrame, settings: LinkSettings
+    dxa: pl.DataFrame,
+    patients: pl.DataFrame,
+    precision: pl.DataFrame,
+    settings: LinkSettings,
+    shifts: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return each scan with the next one it can be compared with, and why it cannot.
 
@@ -67,7 +73,8 @@ def pair_scans(
     lie ``shortest_years`` to ``longest_years`` apart. Where no later scan is comparable, the next one is
     returned with the reason. A scan that nothing follows makes no pair.
 
-    Two makers under one id are two scanners (:mod:`e2analytics.exposure.scanners`).
+    Two makers under one id are two scanners (:mod:`e2analytics.exposure.scanners`). Scans before and after an
+    abrupt shift of their scanner, one of ``shifts``, are not compared either.
 
     Two scanners are compared by an equation that the clinic entered, and only where the scan's own
     scanner has no later scan to offer: ``cross_calibrated``. BMD and ``scanner_id`` of such a pair are on
@@ -100,7 +107,7 @@ def pair_scans(
         )
     )
     judged = _cross_calibrated(candidates, settings.cross_calibrations).with_columns(
-        why_not=_not_comparable(settings)
+        why_not=_not_comparable(settings, shifts)
     )
     best_first = ["not_comparable", "cross_calibrated", "years", "n_vertebrae_2", "scan_id_2"]
     chosen = (
@@ -174,7 +181,7 @@ def _stretch(scan: str) -> pl.Expr:
     return (proportional / (proportional + pl.col(f"intercept_g_cm2{scan}"))).fill_null(1.0)
 
 
-def _not_comparable(settings: LinkSettings) -> pl.Expr:
+def _not_comparable(settings: LinkSettings, shifts: pl.DataFrame | None) -> pl.Expr:
     years = pl.col("years")
     spine = pl.col("site") == "lumbar_spine"
     sided = pl.col("site").is_in(_SIDED)
@@ -184,6 +191,9 @@ def _not_comparable(settings: LinkSettings) -> pl.Expr:
         & ~pl.col("cross_calibrated"),
         "maker_unsure": (pl.col("maker_unsure") | pl.col("maker_unsure_2"))
         & ~pl.col("cross_calibrated"),
+        "scanner_shifted": lies_between(
+            empty_table("scanner_shifts") if shifts is None else shifts
+        ),
         "side_changed": sided & (pl.col("side") != pl.col("side_2")),
         "vertebrae_changed": spine & (pl.col("vertebrae") != pl.col("vertebrae_2")),
         # Missing: the same; unparseable: unknown.

@@ -46,6 +46,7 @@ _NOT_COMPARABLE: Final = (
     "scanner_unknown",
     "scanner_changed",
     "maker_unsure",
+    "scanner_shifted",
     "side_changed",
     "vertebrae_changed",
     "side_unreadable",

@@ -106,7 +106,7 @@ def build(
     ----------
     tables : mapping of str to polars.DataFrame
         ``runs``, ``files``, ``attrition``, ``quarantine``, ``dose_effects``, ``e2_checks``, ``exposures``,
-        ``quality``, ``unit_slips``, ``curve``, ``curve_summary``, ``curve_sensitivity``, ``prescribing``,
+        ``quality``, ``unit_slips``, ``scanner_shifts``, ``curve``, ``curve_summary``, ``curve_sensitivity``, ``prescribing``,
         ``cohort``, ``flags``, ``flag_events``, ``flag_evidence``, ``gaps``, ``context``, ``projections``,
         ``limits``, ``models``, ``measures``, ``patients`` and ``precision``, as the run published them; ``runs`` and
         ``attrition`` may hold other runs too.
@@ -180,7 +180,9 @@ def build(
             corrected=corrected,
         ),
         measures=quality_of_care,
-        quality=quality.describe(tables["quality"], tables["unit_slips"], month=month)
+        quality=quality.describe(
+            tables["quality"], tables["unit_slips"], tables["scanner_shifts"], month=month
+        )
         if clinic is None
         else None,
         ingest=intake if clinic is None else None,

@@ -171,6 +171,7 @@ def _analyse(intake: Intake, before: Snapshot, run: Run, timed: Timer) -> Analys
     of_model = pl.lit(model.model_id).alias("model_id")
     tables = {
         "densitometry": data.densitometry,
+        "scanner_shifts": data.scanner_shifts,
         **frames_of(exposure),
         "own_levels": response.own_levels.with_columns(of_model),
         "dose_effects": response.effects.with_columns(of_model),

@@ -208,9 +208,9 @@ def measure_for_curves(
     settings = run.settings.link
     shortest = settings.shortest_years_of_risk
     of_risk = settings.model_copy(update={"shortest_years": shortest})
-    pairs = pair_scans(data.dxa, data.patients, data.precision, of_risk).filter(
-        pl.col("why_not").is_null()
-    )
+    pairs = pair_scans(
+        data.dxa, data.patients, data.precision, of_risk, data.scanner_shifts
+    ).filter(pl.col("why_not").is_null())
     # Most scans have the same next scan in both forms: their exposures are known already.
     added = pairs.join(data.pairs.select(_PAIR), on=_PAIR, how="anti", maintain_order="left")
     more = measure_exposure(replace(data, pairs=added), response, run)

@@ -47,6 +47,32 @@ class Densitometry(Table):
         key = ("namespace", "scan_id", "site")
 
 
+class ScannerShifts(Table):
+    """Abrupt steps in the BMD of a scanner's own men. Grain: clinic_id, scanner_id, maker, first_on."""
+
+    clinic_id: Series[str]
+    scanner_id: Series[str]
+    maker: Series[str] = pa.Field(nullable=True, description="Null: no scan names it.")
+    first_on: Series[pl.Date] = pa.Field(
+        description="First day on which the new readings may have begun."
+    )
+    last_on: Series[pl.Date] = pa.Field(description="Last such day.")
+    sites: Series[str] = pa.Field(description="Sites that show it, separated by blanks.")
+    step_pct: Series[float] = pa.Field(description="By which readings are higher since, log scale.")
+    step_ci_low_pct: Series[float]
+    step_ci_high_pct: Series[float]
+    p_value: Series[float] = pa.Field(ge=0, le=1, description="Times the dates that were tried.")
+    n_across: Series[pl.Int64] = pa.Field(ge=1, description="Changes of men across the day.")
+    n_compared: Series[pl.Int64] = pa.Field(ge=0, description="Other changes on the scanner.")
+    action: Series[str] = pa.Field(isin=["not_paired", "released"])
+    release_line: Series[str] = pa.Field(description="Configuration that would release it.")
+
+    class Config:
+        """Facts of the table."""
+
+        key = ("clinic_id", "scanner_id", "maker", "first_on")
+
+
 class Exposures(Table):
     """Two successive scans of a man and his E2 between them. Grain: patient_id, site, first scan."""
 

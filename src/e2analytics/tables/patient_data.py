@@ -59,6 +59,8 @@ class PatientData(AsOfRows):
         Each scan with the next one that it can be compared with.
     densitometry
         Scans with T-score, Z-score and class.
+    scanner_shifts
+        Abrupt steps in a scanner's readings.
     """
 
     episodes: pl.DataFrame
@@ -66,6 +68,7 @@ class PatientData(AsOfRows):
     pending_draws: pl.DataFrame
     pairs: pl.DataFrame
     densitometry: pl.DataFrame
+    scanner_shifts: pl.DataFrame
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from e2analytics.tables.exposure import (
     Levels,
     OwnLevels,
     Projections,
+    ScannerShifts,
 )
 from e2analytics.tables.flags import Causes, Cohort, Context, FlagEvents, FlagEvidence, Flags, Gaps
 from e2analytics.tables.ledger import Attrition, Files, Quality, Quarantine, UnitSlips
@@ -42,6 +43,7 @@ TABLES: Final[dict[str, type[Table]]] = {
     "unit_slips": UnitSlips,
     "quality": Quality,
     "densitometry": Densitometry,
+    "scanner_shifts": ScannerShifts,
     "exposures": Exposures,
     "exposure_episodes": ExposureEpisodes,
     "own_levels": OwnLevels,

@@ -178,6 +178,26 @@ def quality_of(feed: str, **changes: Any) -> dict[str, Any]:
     }
 
 
+def scanner_shift(**changes: Any) -> dict[str, Any]:
+    return {
+        "clinic_id": "C1",
+        "scanner_id": "D2",
+        "maker": "Hologic",
+        "first_on": date(2024, 3, 4),
+        "last_on": date(2024, 3, 11),
+        "sites": "lumbar_spine total_hip",
+        "step_pct": -6.2,
+        "step_ci_low_pct": -7.1,
+        "step_ci_high_pct": -5.3,
+        "p_value": 3e-12,
+        "n_across": 21,
+        "n_compared": 40,
+        "action": "not_paired",
+        "release_line": "",
+        **changes,
+    }
+
+
 def unit_slip(**changes: Any) -> dict[str, Any]:
     return {
         "slip_id": "performing_lab/LAB-B/estradiol/2026-04/x3.671",

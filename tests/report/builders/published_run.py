@@ -26,6 +26,7 @@ from tests.report.builders.intake import (
     patient,
     quality_of,
     quarantine_rows,
+    scanner_shift,
     unit_slip,
 )
 from tests.report.builders.measures import measure_rows
@@ -46,6 +47,7 @@ def published_run() -> Tables:
         "files": file_rows(),
         "quality": [quality_of("labs"), quality_of("dxa", grade="C", n_rows=12)],
         "unit_slips": [unit_slip()],
+        "scanner_shifts": [scanner_shift()],
         "quarantine": quarantine_rows(),
         "attrition": attrition_rows(),
         "exposures": exposure_rows(rng),

@@ -12,7 +12,9 @@ Tables = dict[str, pl.DataFrame]
 def test_each_feed_of_the_month_stands_with_its_shares_and_its_grade_in_words(
     tables: Tables,
 ) -> None:
-    found = describe(tables["quality"], tables["unit_slips"], month="2026-09")
+    found = describe(
+        tables["quality"], tables["unit_slips"], tables["scanner_shifts"], month="2026-09"
+    )
 
     assert [(feed.feed, feed.n_rows, feed.grade) for feed in found.feeds] == [
         ("dxa", 12, "Grade C (A best, D worst)"),
@@ -24,7 +26,9 @@ def test_each_feed_of_the_month_stands_with_its_shares_and_its_grade_in_words(
 def test_slips_of_unit_are_listed_with_source_month_and_what_became_of_them(
     tables: Tables,
 ) -> None:
-    found = describe(tables["quality"], tables["unit_slips"], month="2026-09")
+    found = describe(
+        tables["quality"], tables["unit_slips"], tables["scanner_shifts"], month="2026-09"
+    )
 
     assert (
         found.alarm
@@ -35,13 +39,32 @@ def test_slips_of_unit_are_listed_with_source_month_and_what_became_of_them(
 
 
 def test_a_slip_of_the_month_is_said_first(tables: Tables) -> None:
-    found = describe(tables["quality"], tables["unit_slips"], month="2026-04")
+    found = describe(
+        tables["quality"], tables["unit_slips"], tables["scanner_shifts"], month="2026-04"
+    )
 
     assert found.alarm == "1 unit mix-up found in April 2026."
     assert found.feeds == ()
 
 
 def test_a_slip_after_the_month_is_not_known_in_it(tables: Tables) -> None:
-    found = describe(tables["quality"], tables["unit_slips"], month="2026-03")
+    found = describe(
+        tables["quality"], tables["unit_slips"], tables["scanner_shifts"], month="2026-03"
+    )
 
     assert (found.slips, found.alarm) == ((), "No unit mix-up detected.")
+
+
+def test_a_shift_of_a_scanner_stands_with_its_days_size_evidence_and_what_is_done(
+    tables: Tables,
+) -> None:
+    (shift,) = describe(
+        tables["quality"], tables["unit_slips"], tables["scanner_shifts"], month="2026-09"
+    ).shifts
+
+    assert (shift.scanner, shift.clinic) == ("D2 (Hologic)", "C1")
+    assert shift.began == "2024-03-04 to 2024-03-11"
+    assert shift.sites == "lumbar spine, total hip"
+    assert shift.step == "-6.2 % (-7.1 to -5.3)"
+    assert shift.evidence == "21 changes across it, 40 beside it; p < 0.0001"
+    assert shift.done == "scans before and after are not compared"

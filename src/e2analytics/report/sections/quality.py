@@ -1,6 +1,6 @@
-"""Quality of each feed's data in the month, and suspected unit mix-ups.
+"""Quality of each feed's data in the month, suspected unit mix-ups, and abrupt shifts of scanners.
 
-In    quality and unit_slips of one run
+In    quality, unit_slips and scanner_shifts of one run
 Out   Quality, ready to be set
 
 Shown in the network's report only: rows of a feed carry no clinic.
@@ -19,6 +19,11 @@ from e2analytics.report.formatting import NOTHING, count, month_name, number, pl
 _SOURCE_NAMES: Final = {"performing_lab": "laboratory", "clinic": "clinic", "feed": "feed"}
 GRADE_WORDS: Final = {grade: f"Grade {grade} (A best, D worst)" for grade in "ABCD"}
 ALL_MONTHS: Final = "all"
+_OF_SHIFTS: Final = {
+    "not_paired": "scans before and after are not compared",
+    "released": "released by configuration: scans are compared",
+}
+_LEAST_P: Final = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +54,32 @@ class Slip:
 
 
 @dataclass(frozen=True, slots=True)
+class ScannerShift:
+    """A step in the readings of a scanner's own men."""
+
+    scanner: str
+    clinic: str
+    began: str
+    sites: str
+    step: str
+    evidence: str
+    done: str
+
+
+@dataclass(frozen=True, slots=True)
 class Quality:
-    """The month's data by feed, and the known unit mix-ups, the latest first."""
+    """The month's data by feed, the known unit mix-ups and the shifts of scanners, the latest first."""
 
     feeds: tuple[FeedQuality, ...]
     slips: tuple[Slip, ...]
     alarm: str
+    shifts: tuple[ScannerShift, ...]
 
 
-def describe(quality: pl.DataFrame, unit_slips: pl.DataFrame, *, month: str) -> Quality:
-    """Describe the quality of the data of ``month``, and every unit mix-up up to it."""
+def describe(
+    quality: pl.DataFrame, unit_slips: pl.DataFrame, scanner_shifts: pl.DataFrame, *, month: str
+) -> Quality:
+    """Describe the quality of the data of ``month``, every unit mix-up up to it, and the shifts of scanners."""
     rows = quality.filter(pl.col("month") == month).sort("feed", "table")
     slips = unit_slips.filter((pl.col("month") <= month) | (pl.col("month") == ALL_MONTHS)).sort(
         "month", "source_kind", "source", "analyte", descending=[True, False, False, False]
@@ -67,6 +88,10 @@ def describe(quality: pl.DataFrame, unit_slips: pl.DataFrame, *, month: str) -> 
         feeds=tuple(_feed(row) for row in rows.iter_rows(named=True)),
         slips=tuple(_slip(row) for row in slips.iter_rows(named=True)),
         alarm=_alarm(slips, month),
+        shifts=tuple(
+            _shift(row)
+            for row in scanner_shifts.sort("first_on", descending=True).iter_rows(named=True)
+        ),
     )
 
 
@@ -96,6 +121,25 @@ def _slip(row: Mapping[str, Any]) -> Slip:
         looks_like=row["direction"],
         n_results=row["n_suspects"],
         done=plain(row["action"]),
+    )
+
+
+def _shift(row: Mapping[str, Any]) -> ScannerShift:
+    maker = f" ({row['maker']})" if row["maker"] else ""
+    one_day = row["first_on"] == row["last_on"]
+    return ScannerShift(
+        scanner=f"{row['scanner_id']}{maker}",
+        clinic=row["clinic_id"],
+        began=f"{row['first_on']}" if one_day else f"{row['first_on']} to {row['last_on']}",
+        sites=", ".join(plain(site) for site in row["sites"].split(" ")),
+        step=(
+            f"{row['step_pct']:+.1f} % ({row['step_ci_low_pct']:+.1f} to {row['step_ci_high_pct']:+.1f})"
+        ),
+        evidence=(
+            f"{count(row['n_across'], 'change')} across it, {row['n_compared']} beside it; p "
+            f"{'< 0.0001' if row['p_value'] < _LEAST_P else format(row['p_value'], '.1g')}"
+        ),
+        done=_OF_SHIFTS[row["action"]],
     )
 
 
