@@ -380,3 +380,14 @@ def test_a_variance_is_never_negative_where_men_differ_by_whole_numbers_alone():
 
     assert (np.diag(model.covariance) > 0).all()
     assert np.linalg.eigvalsh(model.covariance)[0] > 0
+
+
+def test_immunoassay_at_odds_with_itself_does_not_determine_where_men_lie():
+    # Below 5 and at 25-44 by turns, as no man is: additive error alone would explain it, with E2 at 0.0001.
+    rng = np.random.default_rng(1)
+    low = np.where(np.arange(240) % 3 == 2, rng.uniform(25, 44, 240), 0.0)
+    high = np.where(low > 0, low, 5.0)
+    by_turns = replace(readings(*range(6), ms=False), low_pg_ml=low, high_pg_ml=high)
+
+    with pytest.raises(TooLittleDataError):
+        fit(by_turns, ["constant"])

@@ -104,7 +104,10 @@ def test_the_ways_out_of_one_name_are_one_box_with_its_tables(
     )
     assert [step.label for step in rows.steps] == [plain(fate) for fate in FATES[1:]]
     assert men.steps[1] == ingest.Step("no usable scan pair", "", 178, 341)
-    assert pairs.steps[1].reason == "on two scanners without an entered equation"
+    assert (
+        pairs.steps[1].reason
+        == "on two scanners without an entered equation, or on two makers' under one name"
+    )
 
 
 def test_a_feed_with_a_row_of_no_fate_does_not_add_up(tables: dict[str, pl.DataFrame]) -> None:

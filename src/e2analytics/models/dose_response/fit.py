@@ -21,14 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from e2analytics.errors import TooLittleDataError
-from e2analytics.models.dose_response import assay
+from e2analytics.models.dose_response import assay, refusals
 from e2analytics.models.dose_response.batches import Batch, batches
 from e2analytics.models.dose_response.propagation import Sites, integrate
-from e2analytics.models.dose_response.refusals import (
-    UNDETERMINED,
-    refuse_impossible_assays,
-    refuse_readings_all_alike,
-)
 from e2analytics.models.dose_response.types import PARAMETERS, Draws, Population
 from e2analytics.models.threads import one_blas_thread, side_by_side
 
@@ -41,15 +36,13 @@ CONSTANT: Final = "constant"
 _MAX_STEPS = 200
 _MEN_TO_START_WITH = 5_000
 _MEN_FOR_CURVATURE = 20_000
-_SMALL_STEP = 1e-6
-_NOISE = 1e-9
-_TOLERANCE = 1e-8
+_SMALL_STEP, _NOISE, _TOLERANCE = 1e-6, 1e-9, 1e-8
 _NEAR, _SLOW = 1.0, 0.5
 _POLISHING_ROUNDS, _STEPS_OF_A_ROUND = 4, 6
 _DIFFERENCE = 3e-6
 _LEAST_MOVE, _SMALL_MOVE = 1e-9, 1e-4
 _ROUNDS_NEARBY, _MOST_ROUNDS = 3, 60
-_NOT_AT_THE_TOP = 0.01
+_NOT_AT_THE_TOP, _HALVINGS = 0.01, 8
 
 
 class Prior(NamedTuple):
@@ -189,13 +182,12 @@ def fit(
     ValueError
         If there are fewer than 30 men with a draw.
     TooLittleDataError
-        If the draws do not determine the parameters, hardly differ, or contradict what is known of assays: a
-        fit would claim what nothing shows.
+        If the draws do not determine the parameters, hardly differ, or contradict what is known of assays.
     """
     n_men = len(np.unique(draws.man))
     if n_men < MIN_MEN:
         raise ValueError(f"{n_men} men have an E2 draw; {MIN_MEN} are needed")
-    refuse_readings_all_alike(draws)
+    refusals.refuse_readings_all_alike(draws)
     names = (*covariate_names, *PARAMETERS)
     prior = _PriorTerms.of(names, priors)
     first = start.vector if start else _start(draws, names, priors)
@@ -217,8 +209,9 @@ def fit(
         share = n_men // _MEN_FOR_CURVATURE
         sample = _Likelihood(draws.take(draws.man % share == 0)) if share > 1 else men
         vector, covariance, log_likelihood = _polish(men, prior, vector, sample)
-        estimates = dict(zip(names, vector.tolist(), strict=True))
-        refuse_impossible_assays(estimates, {name: PRIORS[name][:2] for name in assay.PARAMETERS})
+        refusals.refuse_vague_level(draws, covariance)
+        likely = {name: PRIORS[name][:2] for name in assay.PARAMETERS}
+        refusals.refuse_impossible_assays(dict(zip(names, vector.tolist(), strict=True)), likely)
     return DoseResponse(
         names,
         vector,
@@ -373,17 +366,29 @@ def _polish(
         for _ in range(_STEPS_OF_A_ROUND):
             score = at.score + prior.score(vector)
             step = covariance @ score
-            vector = vector + step * min(1.0, 1.0 / np.abs(step).max())
-            at = men.at(vector)
             promised.append(float(score @ step))
+            vector, at = _uphill(men, prior, vector, at, step * min(1.0, 1.0 / np.abs(step).max()))
             if promised[-1] < _TOLERANCE:
                 break
         # The curvature is that of where it ended, to the digits of a standard error.
         if promised[0] < _SMALL_STEP:
             break
     if np.linalg.eigvalsh(curvature)[0] <= 0 or not promised[-1] < _NOT_AT_THE_TOP:
-        raise TooLittleDataError(UNDETERMINED)
+        raise TooLittleDataError(refusals.UNDETERMINED)
     return vector, covariance, at.value
+
+
+def _uphill(
+    men: _Likelihood, prior: _PriorTerms, vector: Vector, at: _Evaluation, step: Vector
+) -> tuple[Vector, _Evaluation]:
+    """Take a step, halved while it leads down."""
+    least = at.value + prior.log_density(vector) - _NOISE * abs(at.value)
+    for halved in range(_HALVINGS):
+        moved = vector + step / 2**halved
+        there = men.at(moved)
+        if there.value + prior.log_density(moved) >= least:
+            break
+    return moved, there
 
 
 def _curvature(men: _Likelihood, vector: Vector) -> Matrix:
