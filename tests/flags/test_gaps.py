@@ -237,7 +237,40 @@ def test_one_low_result_by_mass_spectrometry_is_to_be_repeated():
         # A low E2 is to be answered within 42 days; late answers close the gap, too.
         ({"labs": FINE["labs"] + [result(50, 12.0)]}, [("low_e2_not_answered", 50, 8)]),
         ({"labs": FINE["labs"] + [result(41, 12.0)]}, []),
-        ({"labs": FINE["labs"] + [result(50, 12.0), result(2, 14.0)]}, []),
+        ({"labs": FINE["labs"] + [result(50, 12.0), result(2, 16.0)]}, []),
+        # Another low result is no answer, nor is an immunoassay after mass spectrometry, nor a dose that is higher.
+        (
+            {"labs": FINE["labs"] + [result(50, 12.0), result(2, 14.0)]},
+            [("low_e2_not_answered", 50, 8)],
+        ),
+        (
+            {"labs": FINE["labs"] + [result(50, 12.0), result(2, 31.0, assay="ia")]},
+            [("low_e2_not_answered", 50, 8)],
+        ),
+        (
+            {
+                "labs": FINE["labs"] + [result(50, 12.0)],
+                "medications": [order(300, 5), order(5, weekly_dose_mg=2.0)],
+            },
+            [("low_e2_not_answered", 50, 8)],
+        ),
+        # Since the first of those that were not answered; a stop answers, another inhibitor in its place does not.
+        (
+            {"labs": FINE["labs"] + [result(150, 12.0), result(100, 13.0)]},
+            [("low_e2_not_answered", 150, 108)],
+        ),
+        (
+            {"labs": FINE["labs"] + [result(150, 12.0), result(100, 25.0), result(60, 13.0)]},
+            [("low_e2_not_answered", 60, 18)],
+        ),
+        ({"labs": FINE["labs"] + [result(50, 12.0)], "medications": [order(300, 5)]}, []),
+        (
+            {
+                "labs": FINE["labs"] + [result(50, 12.0)],
+                "medications": [order(300, 5), order(4, drug="letrozole")],
+            },
+            [("low_e2_not_answered", 50, 8)],
+        ),
         (
             {
                 "labs": FINE["labs"] + [result(50, 12.0)],

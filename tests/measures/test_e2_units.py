@@ -121,6 +121,35 @@ def test_response_to_a_low_e2(orders, more_draws, numerator):
 
 
 @pytest.mark.parametrize(
+    ("orders", "later", "numerator"),
+    [
+        # Another low result answers nothing; at the line it is not low.
+        ([order()], e2(after(42, LOW_ON), 15.9), 0),
+        ([order()], e2(after(42, LOW_ON), 16.0), 1),
+        ([order()], e2(after(42, LOW_ON), 0.0, 24.0), 0),
+        # An immunoassay does not answer mass spectrometry.
+        ([order()], e2(after(42, LOW_ON), 25.0, assay="ia"), 0),
+        # Before a steady state it tells of no dose.
+        ([order(), order(after(10, LOW_ON), weekly_dose_mg=2.0)], e2(after(20, LOW_ON)), 0),
+    ],
+)
+def test_another_low_result_is_no_response(orders, later, numerator):
+    found = counts("response_to_low_e2", medications=orders, labs=[LOW, later])
+
+    assert found[0] == ("2026-08", numerator, 1, 0, 0)
+
+
+def test_an_immunoassay_is_answered_by_either_assay():
+    low, later = (
+        e2(on, value, assay="ia") for on, value in ((LOW_ON, 9.0), (after(42, LOW_ON), 25.0))
+    )
+
+    assert counts("response_to_low_e2", medications=[order()], labs=[low, later]) == [
+        ("2026-08", 1, 1, 0, 0)
+    ]
+
+
+@pytest.mark.parametrize(
     ("low", "orders", "asked"),
     [
         (e2(LOW_ON, 15.9), [order()], True),

@@ -43,7 +43,7 @@ def gaps(
     on which the answer would have been in time, null where there is none.
     """
     as_of = criteria.as_of
-    found = _Gaps(data, care, flags, as_of)
+    found = _Gaps(data, care, flags, criteria)
     each = {
         "no_recent_e2": found.no_recent_e2(cohort, criteria.settings.informative_days),
         "low_e2_to_repeat": found.low_e2_to_repeat(cohort),
@@ -85,12 +85,13 @@ class _Gaps:
     """The gaps, one method each, with the frames that several of them share."""
 
     def __init__(
-        self, data: PatientData, care: CareUnits, flags: pl.DataFrame, as_of: date
+        self, data: PatientData, care: CareUnits, flags: pl.DataFrame, criteria: Criteria
     ) -> None:
         self._data = data
         self._care = care
         self._flags = flags
-        self._as_of = as_of
+        self._criteria = criteria
+        self._as_of = criteria.as_of
         self._rules = flag_rules.load().gaps
         self._measures = measures.load().measures
 
@@ -159,6 +160,12 @@ class _Gaps:
         """Leave out units of men with a row for which ``when`` holds."""
         answered = units.join(rows, on="patient_id").filter(when)
         return units.join(answered, on="patient_id", how="anti")
+
+    def _without_unit(self, units: pl.DataFrame, rows: pl.DataFrame, when: pl.Expr) -> pl.DataFrame:
+        """Leave out units for which ``when`` holds with a row of their man, and only these."""
+        numbered = units.with_row_index("unit")
+        answered = numbered.join(rows, on="patient_id").filter(when)
+        return numbered.join(answered, on="unit", how="anti").drop("unit")
 
     def no_recent_e2(self, cohort: pl.DataFrame, days: int) -> pl.DataFrame:
         last = self._last(self._draws, "collected_on", "since_on")
@@ -250,18 +257,63 @@ class _Gaps:
         )
 
     def low_e2_not_answered(self) -> pl.DataFrame:
+        """Return since when a low E2 waits for a lower dose, or for a result that is not low any more."""
+        low = pl.concat([self._low_results_unmet(), self._low_by_estimate()])
+        lowered = pl.col("lowered_on").is_between("since_on", self._as_of, closed="right")
+        waiting = self._data.pending_draws.filter(~pl.col("in_transition"))
+        steady = self._data.draws.filter(~pl.col("in_transition"))
+        later = pl.col("collected_on") > pl.col("since_on")
+        not_low = (pl.col("value_low") >= pl.col("line_pg_ml")) & (
+            (pl.col("assay") == "ms") | ~pl.col("low_by_ms")
+        )
+        unanswered = (
+            low.pipe(self._without_unit, self._care.lowerings, lowered)
+            .pipe(self._without_unit, steady, later & not_low)
+            .pipe(self._without_unit, waiting, later)
+        )
+        return unanswered.group_by("patient_id").agg(pl.col("since_on", "due_on").min())
+
+    def _low_results_unmet(self) -> pl.DataFrame:
+        """Return each low result that was not answered in time."""
+        measure = self._measures["response_to_low_e2"]
+        line = measure.limits["e2_pg_ml"]
+        of_day = self._data.draws.filter(wholly_below(line)).group_by(
+            "patient_id", since_on="collected_on"
+        )
+        return (
+            self._units.filter(
+                pl.col("measure") == "response_to_low_e2", pl.col("counted_on") <= self._as_of
+            )
+            .select(
+                "patient_id",
+                since_on=pl.col("counted_on") - timedelta(days=measure.days["until"]),
+                due_on="counted_on",
+            )
+            .join(
+                of_day.agg(low_by_ms=(pl.col("assay") == "ms").any()),
+                on=["patient_id", "since_on"],
+            )
+            .with_columns(line_pg_ml=pl.lit(line))
+        )
+
+    def _low_by_estimate(self) -> pl.DataFrame:
+        """Return the men whose flag of low E2 has been open for as long, whatever single results say."""
         in_time = timedelta(days=self._measures["response_to_low_e2"].days["until"])
+        by_ms = self._data.draws.group_by("patient_id").agg(
+            low_by_ms=(pl.col("assay") == "ms").any()
+        )
         flagged = self._flags.filter(
             pl.col("state") != "resolved",
             pl.col("status").is_in(_LOW),
             pl.col("first_flagged_on") + in_time <= self._as_of,
-        ).select(
-            "patient_id", since_on="first_flagged_on", due_on=pl.col("first_flagged_on") + in_time
         )
-        low = pl.concat([self._unmet("response_to_low_e2").select(_FOUND), flagged])
-        newest = low.group_by("patient_id").agg(pl.col("since_on", "due_on").max())
-        unchanged = self._without(newest, self._changes, pl.col("changed_on") > pl.col("since_on"))
-        return self._without(unchanged, self._draws, pl.col("collected_on") > pl.col("since_on"))
+        return flagged.join(by_ms, on="patient_id", how="left").select(
+            "patient_id",
+            since_on="first_flagged_on",
+            due_on=pl.col("first_flagged_on") + in_time,
+            low_by_ms=pl.col("low_by_ms").fill_null(False),
+            line_pg_ml=pl.lit(self._criteria.limit.lower_limit_pg_ml),
+        )
 
     def de_escalation_candidate(self) -> pl.DataFrame:
         leaner = self._unmet("de_escalation", due=False)

@@ -54,25 +54,35 @@ def e2_below(rows: UnitRows, measure: Measure) -> pl.DataFrame:
 
 
 def response_to_low_e2(rows: UnitRows, measure: Measure) -> pl.DataFrame:
-    """Count low E2 results on treatment: met with a repeat, or a lower dose."""
+    """Count low E2 results on treatment: met with a lower dose, or a result that is not low any more.
+
+    Another low result answers nothing, nor does one of before a steady state, nor an immunoassay what mass
+    spectrometry found.
+    """
+    line = measure.limits["e2_pg_ml"]
+    by_ms = pl.col("assay") == "ms"
     low = (
-        rows.draws_on_drug.filter(wholly_below(measure.limits["e2_pg_ml"]))
-        .select("patient_id", drawn_on="collected_on")
-        .unique(maintain_order=True)
+        rows.draws_on_drug.filter(wholly_below(line))
+        .group_by("patient_id", drawn_on="collected_on", maintain_order=True)
+        .agg(low_by_ms=by_ms.any())
         .with_columns(counted_on=pl.col("drawn_on") + days_of(measure, "until"))
     )
     present = treatment_history.while_present(low, rows.away, "drawn_on", "counted_on")
     then = _in_force(rows, present, "drawn_on")
     asked = present.join(then, on=["patient_id", "drawn_on"], how="semi")
-    drawn = rows.done(rows.data.draws, ESTRADIOL, "collected_on")
     soon = (pl.col("collected_on") > pl.col("drawn_on")) & (
         pl.col("collected_on") <= pl.col("counted_on")
     )
-    repeated = with_any(asked, drawn, soon, "repeated")
-    lowered = _lowered(then, _in_force(rows, present, "counted_on"))
-    return repeated.join(lowered, on=["patient_id", "drawn_on"], how="left").with_columns(
-        met=pl.col("repeated") | pl.col("lowered").fill_null(False)
+    not_low = (
+        ~pl.col("in_transition") & (pl.col("value_low") >= line) & (by_ms | ~pl.col("low_by_ms"))
     )
+    recovered = with_any(asked, rows.draws, soon & not_low, "recovered")
+    lowered = _lowered(then, _in_force(rows, present, "counted_on"))
+    units = recovered.join(lowered, on=["patient_id", "drawn_on"], how="left").with_columns(
+        met=pl.col("recovered") | pl.col("lowered").fill_null(False)
+    )
+    # What waits may be the result that is not low any more.
+    return rows.unless_pending(units, ESTRADIOL, "collected_on", soon)
 
 
 def indicated_start(rows: UnitRows, measure: Measure) -> pl.DataFrame:

@@ -11,6 +11,8 @@ from typing import Final
 
 import polars as pl
 
+from e2analytics.reference import constants
+
 _FOREVER: Final = date(9999, 12, 31)
 _SPELL: Final = ["patient_id", "started_on", "drug"]
 
@@ -43,6 +45,37 @@ def courses(spells: pl.DataFrame) -> pl.DataFrame:
         .group_by("patient_id", "course", maintain_order=True)
         .agg(pl.col("started_on").first(), pl.col("ended_on").max())
         .drop("course")
+    )
+
+
+def lowerings(spells: pl.DataFrame) -> pl.DataFrame:
+    """Return the days, ``lowered_on``, on which an inhibitor was cut or stopped, and none begun in its place.
+
+    Another dose that nobody can read is no lower one.
+    """
+    of_drug = ["patient_id", "drug"]
+    spells = spells.sort(*of_drug, "started_on")
+    before, until = (pl.col(name).shift(1).over(of_drug) for name in ("weekly_dose_mg", "ended_on"))
+    cut = (pl.col("weekly_dose_mg") < before) & (until >= pl.col("started_on"))
+    goes_on = pl.col("started_on").shift(-1).over(of_drug) <= pl.col("ended_on")
+    stopped = (pl.col("ended_on") < _FOREVER) & ~goes_on.fill_null(False)
+    stops = spells.filter(stopped).select("patient_id", "drug", lowered_on="ended_on")
+    in_its_place = (
+        stops.join(spells.select("patient_id", "started_on", begun="drug"), on="patient_id")
+        .filter(
+            pl.col("begun") != pl.col("drug"),
+            (pl.col("started_on") - pl.col("lowered_on")).dt.total_days().abs()
+            <= constants.RENEWAL_GAP_DAYS.value,
+        )
+        .select("patient_id", "drug", "lowered_on")
+    )
+    return pl.concat(
+        [
+            spells.filter(cut).select("patient_id", lowered_on="started_on"),
+            stops.join(in_its_place, on=["patient_id", "drug", "lowered_on"], how="anti").select(
+                "patient_id", "lowered_on"
+            ),
+        ]
     )
 
 

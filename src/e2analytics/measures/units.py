@@ -68,6 +68,7 @@ def care_units(data: PatientData, days: Iterable[date]) -> CareUnits:
         unavailable=unavailable(data, each_day),
         doses=doses,
         courses=courses,
+        lowerings=treatment_history.lowerings(doses),
     )
 
 

@@ -105,9 +105,12 @@ class CareUnits:
         Episodes, each marked as a start, a change, or neither.
     courses
         Courses of treatment, from a start to the end of the last episode.
+    lowerings
+        Days, ``lowered_on``, on which an inhibitor was cut or stopped.
     """
 
     units: pl.DataFrame
     unavailable: pl.DataFrame
     doses: pl.DataFrame
     courses: pl.DataFrame
+    lowerings: pl.DataFrame
