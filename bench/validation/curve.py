@@ -35,8 +35,9 @@ and 80 pg/mL; `bowl` is a parabola with its best at 30, the one shape with a sin
 E2 does nothing, but testosterone does 3 %/year per log unit and raises E2, and is measured.
 Settings are the product's: 20 splines, 1,000 replicates.
 
-What this world leaves out: unmeasured confounding (shown once, below), men who change by more than their dose,
-slips and defects, and men unlike those of the simulator.
+What this world leaves out: unmeasured confounding (shown once, below), men who change by more than their dose (the
+next section), slips and defects, and men unlike those of the simulator. As nobody moves, a man's level at his last
+draw stands for all days; a run takes his path.
 """
 
 
