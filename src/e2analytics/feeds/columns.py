@@ -85,7 +85,28 @@ def differences(missing: Iterable[str], others: Iterable[str]) -> str:
     return "; ".join(said)
 
 
+def renamings(missing: Iterable[str], others: Iterable[str]) -> str:
+    """Say which missing columns may be one of ``others``, written otherwise; empty if none may.
+
+    >>> renamings(["stopped_on", "sig"], ["Stopped On", "comment"])
+    '`stopped_on` is missing, `Stopped On` is there'
+    """
+    said = differences(missing, others).split("; ")
+    return "; ".join(each for each in said if each.endswith("is there"))
+
+
 def likeness(name: str, other: str) -> float:
-    """Return how alike two names are, from 0 to 1, whatever their case and punctuation."""
+    """Return how alike two names are, from 0 to 1, whatever their case and punctuation.
+
+    A name within another is like it.
+
+    >>> likeness("End", "end_date") == likeness("End date", "END") == _ALIKE
+    True
+    """
     one, two = (re.sub(r"[\W_]+", " ", each).strip().casefold() for each in (name, other))
-    return SequenceMatcher(None, one, two, autojunk=False).ratio() if one and two else 0.0
+    if not one or not two:
+        return 0.0
+    words = set(one.split()), set(two.split())
+    is_within = words[0] <= words[1] or words[1] <= words[0]
+    ratio = SequenceMatcher(None, one, two, autojunk=False).ratio()
+    return max(ratio, _ALIKE) if is_within else ratio

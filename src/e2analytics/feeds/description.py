@@ -242,6 +242,7 @@ class FileDescription(_Entry):
     one_of: tuple[str, ...] = ()
     labels: dict[str, str] = {}
     columns: dict[str, Source] = {}
+    unused: tuple[str, ...] = ()
     parts: tuple[dict[str, Source], ...] = ({},)
     lookups: tuple[Lookup, ...] = ()
     unpivot: Unpivot | None = None

@@ -15,8 +15,8 @@ import polars as pl
 
 from e2analytics.errors import RefusedFileError
 from e2analytics.feeds import formats, lookups, mapping
-from e2analytics.feeds.columns import differences
-from e2analytics.feeds.description import FileDescription
+from e2analytics.feeds.columns import differences, renamings
+from e2analytics.feeds.description import FileDescription, columns_named
 from e2analytics.feeds.drop import Match
 from e2analytics.feeds.no_rows import COLUMNS_OF_READERS
 from e2analytics.feeds.one_table import OneTable
@@ -83,6 +83,7 @@ class FileContent:
         for number in self._present:
             if missing := self._missing(number):
                 raise RefusedFileError("missing_column", self._what_differs(number, missing))
+            self._check_renamed(number)
 
     def lines(self) -> list[SourceFile]:
         """Return the lines of the tables that it filled; of an empty file, the first."""
@@ -138,6 +139,23 @@ class FileContent:
         is_header = bool(used & set(present))
         others = [name for name in present if name not in used] if is_header else []
         return f"of its columns {differences(missing, others)}"
+
+    def _check_renamed(self, number: int) -> None:
+        """Refuse a table that lacks a column where one is there that is called nearly so: without it rows mislead.
+
+        An order whose stop date is called otherwise would seem to be in force.
+        """
+        kind, present = self._match.kinds[number], self._present[number]
+        if not formats.of(self._match.feed.format).has_header_line or kind.unpivot is not None:
+            return
+        used = kind.columns_used() | COLUMNS_OF_READERS | set(kind.unused)
+        lacking = [
+            names[0]
+            for names in map(list, map(columns_named, kind.sources()))
+            if names and not present.keys() & set(names)
+        ]
+        if renamed := renamings(lacking, [name for name in present if name not in used]):
+            raise RefusedFileError("renamed_column", f"of its columns {renamed}")
 
     def _check_labels(self) -> None:
         """Refuse a file that calls a column otherwise than its feed does: it may be in another unit."""
