@@ -7,7 +7,6 @@ import pytest
 
 from e2analytics.curve import sensitivity
 from e2analytics.curve.rows import CHANGE, Measured
-from e2analytics.curve.sensitivity import DrawsAndOrders
 from e2analytics.exposure.draws import link_draws
 from e2analytics.exposure.episodes import find_episodes
 from e2analytics.settings import FitSettings, FlagSettings
@@ -20,9 +19,9 @@ PAIR |= {"first_on": date(2020, 1, 1), "second_on": date(2021, 1, 1)}
 
 
 @pytest.fixture(scope="module")
-def records(outputs: Outputs) -> DrawsAndOrders:
+def draws(outputs: Outputs) -> pl.DataFrame:
     labs, medications = outputs.tables["labs"], outputs.tables["medications"]
-    return DrawsAndOrders(link_draws(labs, find_episodes(medications), FlagSettings()), medications)
+    return link_draws(labs, find_episodes(medications), FlagSettings())
 
 
 def varied(outputs: Outputs) -> dict[str, dict[str, object]]:
@@ -42,7 +41,7 @@ def test_every_choice_is_varied_once_and_said_in_words(outputs: Outputs):
         "between_men",
         "baseline_bmd",
         "without_time_on_trt",
-        "without_bone_drugs",
+        "with_bone_drugs",
         "delta_0.25",
         "delta_0.5",
         "delta_1",
@@ -81,26 +80,22 @@ def test_the_variants_are_of_the_model_that_was_fitted(outputs: Outputs):
     assert outputs.tables["prescribing"]["model_id"].unique().to_list() == [outputs.model_id]
 
 
-@pytest.mark.parametrize(
-    ("drug_class", "started_on", "held"),
-    [
-        ("bisphosphonate", date(2019, 1, 1), True),
-        ("denosumab", date(2020, 6, 1), True),
-        ("glucocorticoid", date(2020, 12, 31), True),
-        ("bisphosphonate", date(2021, 1, 1), False),
-        ("androgen", date(2019, 1, 1), False),
-    ],
-)
-def test_a_bone_drug_counts_from_its_first_order_on(drug_class: str, started_on: date, held: bool):
-    rows = pl.DataFrame([PAIR, {**PAIR, "patient_id": "q", "first_scan_id": "b"}])
-    orders = pl.DataFrame(
-        [{"patient_id": "p", "drug_class": drug_class, "started_on": started_on}],
-        schema={"patient_id": pl.String, "drug_class": pl.String, "started_on": pl.Date},
-    )
+def test_pairs_that_a_bone_drug_acted_on_are_outside_the_curve_and_in_a_variant(
+    outputs: Outputs, draws: pl.DataFrame
+):
+    measured = measured_of(outputs)
+    number, usable = pl.int_range(pl.len()), pl.col("usable")
+    moved = measured.exposures.with_columns(
+        why_not=pl.when(usable & (number % 4 == 0))
+        .then(pl.lit("on_glucocorticoid"))
+        .otherwise("why_not")
+    ).with_columns(usable=pl.col("why_not").is_null())
 
-    on = rows.select(sensitivity._on_bone_drugs(rows, orders)).to_series()
+    table = sensitivity.sensitivity(measured._replace(exposures=moved), draws, QUICK, model_id="m")
 
-    assert on.to_list() == [held, False]
+    n = dict(table.select("variant", "n_intervals").rows())
+    assert n["with_bone_drugs"] == varied(outputs)["primary"]["n_intervals"]
+    assert n["primary"] < n["with_bone_drugs"]
 
 
 def draw(result_id: str, on: date, low: float, high: float | None, assay: str = "ms"):
@@ -164,38 +159,34 @@ def test_a_standardised_difference_is_in_standard_deviations_of_men(
     assert row["standardised_difference"] == difference
 
 
-def test_without_pairs_nothing_is_varied(outputs: Outputs, records: DrawsAndOrders):
+def test_without_pairs_nothing_is_varied(outputs: Outputs, draws: pl.DataFrame):
     nothing = Measured(*(table.clear() for table in measured_of(outputs)))
     levels = nothing._replace(levels=outputs.tables["levels"])
 
     for measured in (nothing, levels):
-        assert sensitivity.sensitivity(measured, records, QUICK, model_id="m").is_empty()
-        assert sensitivity.prescribing(measured, records, QUICK, model_id="m").is_empty()
+        assert sensitivity.sensitivity(measured, draws, QUICK, model_id="m").is_empty()
+        assert sensitivity.prescribing(measured, draws, QUICK, model_id="m").is_empty()
 
 
-def test_too_few_men_in_a_group_are_a_reason(outputs: Outputs, records: DrawsAndOrders):
+def test_too_few_men_in_a_group_are_a_reason(outputs: Outputs, draws: pl.DataFrame):
     measured = measured_of(outputs)
     old = measured.exposures.with_columns(age_years=pl.lit(70.0))
 
-    table = sensitivity.sensitivity(measured._replace(exposures=old), records, QUICK, model_id="m")
+    table = sensitivity.sensitivity(measured._replace(exposures=old), draws, QUICK, model_id="m")
 
     young = table.filter(pl.col("variant") == "age_under_50").row(0, named=True)
     assert (young["n_men"], young["verdict"], young["p_value"]) == (0, None, None)
     assert "at least 30 men" in young["why_not"]
 
 
-def test_an_unknown_time_on_trt_is_added_where_it_is_known(
-    outputs: Outputs, records: DrawsAndOrders
-):
+def test_an_unknown_time_on_trt_is_added_where_it_is_known(outputs: Outputs, draws: pl.DataFrame):
     measured = measured_of(outputs)
     number = pl.int_range(pl.len())
     patchy = measured.exposures.with_columns(
         years_on_trt=pl.when(number % 3 != 0).then("years_on_trt")
     )
 
-    table = sensitivity.sensitivity(
-        measured._replace(exposures=patchy), records, QUICK, model_id="m"
-    )
+    table = sensitivity.sensitivity(measured._replace(exposures=patchy), draws, QUICK, model_id="m")
 
     rows = {row["variant"]: row for row in table.iter_rows(named=True)}
     assert rows["with_time_on_trt"]["n_intervals"] < rows["primary"]["n_intervals"]
@@ -217,14 +208,14 @@ def test_the_textbook_stands_beside_it_without_verdict_or_limit(outputs: Outputs
     assert [row["p_value"] is None for row in shapes].count(True) == 1
 
 
-def test_too_few_levels_of_e2_have_no_textbook_rows(outputs: Outputs, records: DrawsAndOrders):
+def test_too_few_levels_of_e2_have_no_textbook_rows(outputs: Outputs, draws: pl.DataFrame):
     measured = measured_of(outputs)
     two_levels = measured.exposures.with_columns(
         e2_pg_ml=pl.when(pl.col("age_years") < 50).then(15.0).otherwise(40.0)
     )
 
     table = sensitivity.sensitivity(
-        measured._replace(exposures=two_levels), records, QUICK, model_id="m"
+        measured._replace(exposures=two_levels), draws, QUICK, model_id="m"
     )
 
     assert "crude" in table["variant"]

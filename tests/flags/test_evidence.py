@@ -1,5 +1,6 @@
 """Explain: what the flags of three men rest on, worked out by hand beside what is said of them."""
 
+from dataclasses import replace
 from math import exp, log
 from statistics import NormalDist
 from typing import Any
@@ -176,6 +177,30 @@ def test_the_paragraph_says_it_in_words():
         "drawn 14 days or more after the change to the present dose. “MS result below red line” changes with a "
         "later result by mass spectrometry at steady state that is not below the red line, or with time; it keeps "
         "the flag open until 2025-06-24."
+    )
+
+
+def test_a_loss_beside_a_glucocorticoid_names_it():
+    cohort = judge(man=MAN_A, loss=True)
+    data, estimates = known_of(man=MAN_A, loss=True)
+    named = estimates.exposures.with_columns(
+        why_not=pl.lit("on_glucocorticoid"),
+        bone_drugs=pl.lit("prednisone 20.0 mg a day since 2024-06-15"),
+    )
+
+    found = explain.evidence(
+        data,
+        replace(estimates, exposures=named),
+        cohort,
+        empty_table("projections"),
+        empty_table("causes"),
+        criteria(sd_of_draw=SD_OF_DRAW),
+    )
+
+    pair = found.filter(pl.col("piece") == "scan_pair").row(0, named=True)
+    assert pair["words"] == (
+        f"since {ago(900)}; LSC 5.0 %: loss; other drugs that move bone: "
+        "prednisone 20.0 mg a day since 2024-06-15"
     )
 
 

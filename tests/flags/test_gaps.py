@@ -395,7 +395,8 @@ def test_the_context_of_a_man():
             "change_pct": [-6.19],
             "lsc_pct": [5.26],
             "lsc_verdict": ["loss"],
-            "why_not": ["too_few_draws"],
+            "why_not": ["on_glucocorticoid"],
+            "bone_drugs": ["prednisone 20.0 mg a day since 2024-04-13"],
         }
     )
 
@@ -430,6 +431,7 @@ def test_the_context_of_a_man():
         "bmd_change_pct": -6.19,
         "lsc_pct": 5.26,
         "lsc_verdict": "loss",
+        "bmd_bone_drugs": "prednisone 20.0 mg a day since 2024-04-13",
         "bone_drugs": "alendronate since 2026-03-14",
         "glucocorticoids": "prednisone since 2024-04-13 until 2024-07-22",
     }

@@ -83,10 +83,6 @@ class CurveRows:
         """Between the two scans of each row, shape (n,)."""
         return self.rows["years"].to_numpy()
 
-    def where(self, kept: pl.Expr) -> Self:
-        """Keep some rows."""
-        return replace(self, rows=self.rows.filter(kept))
-
     def adjusted_for(self, covariates: Sequence[str]) -> Self:
         """Use other covariates; of those that are new only complete rows."""
         return replace(

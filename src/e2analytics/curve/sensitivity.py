@@ -1,6 +1,6 @@
 """Sensitivity of the primary curve to modelling choices.
 
-In    what curves are fitted to, E2 draws and orders of drugs
+In    what curves are fitted to, E2 draws with their dose
 Out   curve_sensitivity   grain site, outcome, variant
       prescribing         grain characteristic: men given the drug, compared with the others
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -36,6 +36,7 @@ from e2analytics.models.curve_comparison import p_of_same_shape
 from e2analytics.models.pspline import Array
 from e2analytics.models.rows import CurveData
 from e2analytics.models.within import fit_between, fit_within
+from e2analytics.reference.names import ON_BONE_DRUG
 from e2analytics.settings import FitSettings
 from e2analytics.tables.censoring import point_value
 from e2analytics.tables.registry import schema_of
@@ -43,16 +44,8 @@ from e2analytics.tables.registry import schema_of
 CONTRAST_PG_ML: Final = (12.0, 25.0)
 """All variants are compared by the outcome at the first less that at the second."""
 DELTAS_PCT_PER_YEAR: Final = (0.25, 0.5, 1.0)
-BONE_DRUGS: Final = ("bisphosphonate", "denosumab", "glucocorticoid")
 _SPLIT_AGE_YEARS: Final = 50
 _SPLIT_BMI: Final = 30
-
-
-class DrawsAndOrders(NamedTuple):
-    """Tables that variants need besides the rows of the curve: E2 draws with their dose, and orders."""
-
-    draws: pl.DataFrame
-    medications: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -78,7 +71,7 @@ class Variant:
 
 
 def sensitivity(
-    measured: Measured, records: DrawsAndOrders, settings: FitSettings, *, model_id: str
+    measured: Measured, draws: pl.DataFrame, settings: FitSettings, *, model_id: str
 ) -> pl.DataFrame:
     """Fit the primary curve again under each variant.
 
@@ -96,12 +89,24 @@ def sensitivity(
         return empty
     about = {"site": site, "outcome": CHANGE, "model_id": model_id}
     how = how_to_fit(CHANGE, settings)
-    rows = [_row(variant) for variant in _variants(primary, records, how)]
+    with_them = complete_rows(_with_bone_drugs(measured), site, CHANGE, settings)
+    with_them = with_them.adjusted_for(primary.covariates)
+    rows = [_row(variant) for variant in _variants(primary, with_them, draws, how)]
     rows += textbook.rows(primary.data(), how)
     return pl.DataFrame([{**about, **row} for row in rows], schema=schema_of("curve_sensitivity"))
 
 
-def _variants(primary: CurveRows, records: DrawsAndOrders, how: CurveSettings) -> Iterator[Variant]:
+def _with_bone_drugs(measured: Measured) -> Measured:
+    """Return the pairs with those as usable that only a bone drug keeps from the primary curve."""
+    usable = pl.col("usable") | pl.col("why_not").is_in(ON_BONE_DRUG)
+    return measured._replace(
+        exposures=measured.exposures.with_columns(usable=usable.fill_null(False))
+    )
+
+
+def _variants(
+    primary: CurveRows, with_them: CurveRows, draws: pl.DataFrame, how: CurveSettings
+) -> Iterator[Variant]:
     data = primary.data()
     yield Variant("primary", "nothing: the curve as chosen beforehand", data, how)
     yield Variant("crude", "no covariates", primary.adjusted_for(()).data(), how)
@@ -109,14 +114,14 @@ def _variants(primary: CurveRows, records: DrawsAndOrders, how: CurveSettings) -
     yield Variant(
         "naive_exposure",
         "E2 as the plain mean of the results between the scans, not the calibrated exposure",
-        *_naive(primary, records.draws, how),
+        *_naive(primary, draws, how),
     )
     yield Variant("within_men", "each man against himself (fixed effects)", data, how, fit_within)
     yield Variant("between_men", "men against each other, by their means", data, how, fit_between)
     yield Variant(
-        "without_bone_drugs",
-        "without men on bisphosphonates, denosumab or glucocorticoids",
-        primary.where(~_on_bone_drugs(primary.rows, records.medications)).data(),
+        "with_bone_drugs",
+        "with the pairs that bisphosphonates, denosumab, bone anabolics or glucocorticoids acted on",
+        with_them.data(),
         how,
     )
     for delta in DELTAS_PCT_PER_YEAR:
@@ -126,7 +131,7 @@ def _variants(primary: CurveRows, records: DrawsAndOrders, how: CurveSettings) -
             data,
             replace(how, delta=delta),
         )
-    for names, words, member in _groups(primary.rows, records.draws):
+    for names, words, member in _groups(primary.rows, draws):
         yield from _both(names, words, member, data, how)
 
 
@@ -182,19 +187,6 @@ def _between_scans(rows: pl.DataFrame, draws: pl.DataFrame) -> pl.DataFrame:
             e2_pg_ml=point_value(),
         )
     )
-
-
-def _on_bone_drugs(rows: pl.DataFrame, medications: pl.DataFrame) -> pl.Expr:
-    """Return which pairs are of men who were ordered such a drug before the second scan: it works for years."""
-    ordered = medications.filter(pl.col("drug_class").is_in(BONE_DRUGS)).select(
-        "patient_id", "started_on"
-    )
-    held = (
-        rows.select("patient_id", "first_scan_id", "second_on")
-        .join(ordered, on="patient_id")
-        .filter(pl.col("started_on") < pl.col("second_on"))["first_scan_id"]
-    )
-    return pl.col("first_scan_id").is_in(held.unique().to_list())
 
 
 def _groups(
@@ -261,7 +253,7 @@ def _only(value: Array) -> float:
 
 
 def prescribing(
-    measured: Measured, records: DrawsAndOrders, settings: FitSettings, *, model_id: str
+    measured: Measured, draws: pl.DataFrame, settings: FitSettings, *, model_id: str
 ) -> pl.DataFrame:
     """Compare the men of the primary curve who were given the drug with those who were not.
 
@@ -276,7 +268,7 @@ def prescribing(
     given = usable.group_by("patient_id").agg(given=(pl.col("share_on_drug") > 0).any())
     off = ~pl.col("on_drug") & ~pl.col("in_transition") & ~pl.col("on_other")
     e2_off = (
-        records.draws.filter(off)
+        draws.filter(off)
         .sort("patient_id", "collected_on", "result_id")
         .group_by("patient_id", maintain_order=True)
         .agg(e2_off_drug=point_value().log().mean())

@@ -146,6 +146,7 @@ def _bone_trend(exposures: pl.DataFrame) -> pl.DataFrame:
             bmd_change_pct=pl.col("change_pct").first(),
             lsc_pct=pl.col("lsc_pct").first(),
             lsc_verdict=pl.col("lsc_verdict").first(),
+            bmd_bone_drugs=pl.col("bone_drugs").first(),
         )
     )
 

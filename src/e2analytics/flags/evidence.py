@@ -255,6 +255,7 @@ def _of_spell(spell: Row) -> Piece:
 
 
 def _of_pair(pair: Row) -> Piece:
+    drugs = f"; other drugs that move bone: {pair['bone_drugs']}" if pair["bone_drugs"] else ""
     return _piece(
         "scan_pair",
         name=pair["site"],
@@ -264,7 +265,8 @@ def _of_pair(pair: Row) -> Piece:
         value_high=pair["change_pct"],
         unit="%",
         words=f"since {pair['first_on']}; LSC {pair['lsc_pct']:.1f} %: "
-        + pair["lsc_verdict"].replace("_", " "),
+        + pair["lsc_verdict"].replace("_", " ")
+        + drugs,
     )
 
 

@@ -13,5 +13,13 @@ ESTRADIOL: Final = "estradiol"
 TESTOSTERONE: Final = "testosterone_total"
 VITAMIN_D: Final = "vitamin_d_25oh"
 
-BONE_DRUGS: Final = ("bisphosphonate", "denosumab")
+BONE_DRUGS: Final = ("bisphosphonate", "denosumab", "bone_anabolic")
 """Classes of drugs that are given for bone."""
+GLUCOCORTICOID: Final = "on_glucocorticoid"
+GLUCOCORTICOID_UNKNOWN: Final = "glucocorticoid_dose_unknown"
+ON_BONE_DRUG: Final = (
+    *(f"on_{name}" for name in BONE_DRUGS),
+    GLUCOCORTICOID,
+    GLUCOCORTICOID_UNKNOWN,
+)
+"""Why a scan pair that is usable otherwise is not: a drug moved bone between the scans."""

@@ -31,7 +31,7 @@ there is no source. Thresholds of flags are settings: a clinic may choose its ow
 USERS: Final = {
     "analytes": ("ingest.normalise", "ingest.rules", "ingest.unit_errors"),
     "bone_references": ("exposure",),
-    "drugs": ("ingest.normalise",),
+    "drugs": ("ingest.normalise", "exposure"),
     "dxa_codes": ("feeds",),
     "flag_rules": ("flags",),
     "measures": ("measures", "flags"),
@@ -159,9 +159,38 @@ def _drugs() -> str:
             table["possible_days_supply_source"],
         ),
     ]
-    return _section(
-        "Orders", "drugs", _table(("drug", "possible, mg per week", "source"), rows + more)
+    orders = _table(("drug", "possible, mg per week", "source"), rows + more)
+    return _section("Orders", "drugs", f"{orders}\n\n{_moves_bone(table)}")
+
+
+def _moves_bone(table: dict[str, Any]) -> str:
+    """Return what leaves the primary curve for a drug other than the inhibitor."""
+    moves = table["moves_bone"]
+    rows = [
+        (name, _after(each["months_after"]), each["source"], each["confidence"])
+        for name, each in moves["classes"].items()
+    ]
+    systemic = moves["glucocorticoid"]
+    enough = f"{_number(systemic['mg_per_day'])} mg a day for {systemic['days']} days"
+    equal = ", ".join(
+        f"{name} {_number(entry['equals_5_mg_prednisone'])} mg"
+        for name, entry in table["drugs"].items()
+        if "equals_5_mg_prednisone" in entry
     )
+    rows += [
+        ("glucocorticoid", enough, systemic["source"], systemic["confidence"]),
+        (
+            "equal to 5 mg of prednisone",
+            equal,
+            moves["equivalents_source"],
+            moves["equivalents_confidence"],
+        ),
+    ]
+    return _table(("moves bone", "counts", "source", "confidence"), rows)
+
+
+def _after(months: int) -> str:
+    return f"and {months} months after it" if months else "while it is given"
 
 
 def _sites() -> str:

@@ -170,7 +170,7 @@ def respond_to_dose(
 @step("Estimating estradiol between scans")
 def measure_exposure(data: PatientData, response: DoseResponseResult, run: Run) -> ExposureTables:
     """Estimate the E2 of every scan pair from the men's own levels."""
-    from e2analytics.exposure import intervals
+    from e2analytics.exposure import bone_drugs, intervals
     from e2analytics.exposure.dose_response import predict
 
     interval_e2 = predict.interval_exposure(
@@ -191,7 +191,9 @@ def measure_exposure(data: PatientData, response: DoseResponseResult, run: Run) 
     )
     levels = intervals.levels(data.dxa, data.labs, data.patients, run.settings.link)
     return ExposureTables(
-        exposures=exposures, exposure_episodes=interval_e2.episodes, levels=levels
+        exposures=bone_drugs.leave_out(exposures, data.medications),
+        exposure_episodes=interval_e2.episodes,
+        levels=levels,
     )
 
 
@@ -244,10 +246,9 @@ def sensitivity(
     """Fit the primary curve under other modelling choices; compare the men who are given the drug."""
     from e2analytics.curve import sensitivity as variants
 
-    records = variants.DrawsAndOrders(data.draws, data.medications)
     return (
-        variants.sensitivity(measured, records, run.settings.fit, model_id=model_id),
-        variants.prescribing(measured, records, run.settings.fit, model_id=model_id),
+        variants.sensitivity(measured, data.draws, run.settings.fit, model_id=model_id),
+        variants.prescribing(measured, data.draws, run.settings.fit, model_id=model_id),
     )
 
 

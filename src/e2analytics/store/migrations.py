@@ -144,6 +144,8 @@ STEPS: Final = (
             **dict.fromkeys(
                 ("cohort", "flags"), (*_OF_CHANGE, with_null("bmd_change_site", pl.String()))
             ),
+            "exposures": (with_null("bone_drugs", pl.String()),),
+            "context": (with_null("bmd_bone_drugs", pl.String()),),
             "files": (with_null("detail", pl.String()),),
             "quarantine": (with_null("n_rows", pl.Int64()),),
             "medications": (with_null("weekdays", pl.String()),),

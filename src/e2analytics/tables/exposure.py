@@ -113,6 +113,9 @@ class Exposures(Table):
     years_on_trt: Series[float] = pa.Field(nullable=True, description="At the first scan.")
     usable: Series[bool]
     why_not: Series[str] = pa.Field(nullable=True, description="Null exactly where usable.")
+    bone_drugs: Series[str] = pa.Field(
+        nullable=True, description="Other drugs that moved bone between the scans, in words."
+    )
 
     class Config:
         """Facts of the table."""

@@ -262,6 +262,9 @@ class Context(Table):
     bmd_change_pct: Series[float] = pa.Field(nullable=True, description="Between the two, %.")
     lsc_pct: Series[float] = pa.Field(nullable=True, description="What two scans can show, %.")
     lsc_verdict: Series[str] = pa.Field(isin=LSC_VERDICTS, nullable=True)
+    bmd_bone_drugs: Series[str] = pa.Field(
+        nullable=True, description="Other drugs that moved bone between the two, in words."
+    )
     bone_drugs: Series[str] = pa.Field(nullable=True, description="Since when, until when.")
     glucocorticoids: Series[str] = pa.Field(nullable=True, description="Since when, until when.")
 

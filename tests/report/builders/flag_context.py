@@ -61,6 +61,7 @@ def flag_context_rows(flagged: list[dict[str, Any]]) -> dict[str, list[dict[str,
                 "bmd_change_pct": -6.2,
                 "lsc_pct": 5.0,
                 "lsc_verdict": "loss",
+                "bmd_bone_drugs": "prednisone 20.0 mg a day since 2024-09-15",
                 "bone_drugs": "alendronate since 2026-08-20",
             }
         ],

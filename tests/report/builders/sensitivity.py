@@ -11,7 +11,7 @@ def sensitivity_rows() -> list[dict[str, Any]]:
     return [
         varied("primary", "nothing: the curve as chosen beforehand"),
         varied("crude", "no covariates", effect=-1.9),
-        varied("without_bone_drugs", "without men on bone drugs"),
+        varied("with_bone_drugs", "with men on bone drugs"),
         varied("within_men", "each man against himself (fixed effects)", verdict="rising"),
         varied("age_under_50", "only men under 50", p_value=0.34, lower_limit_pg_ml=16.1),
         varied("assay_ms", "only E2 by mass spectrometry throughout", p_value=0.0002),

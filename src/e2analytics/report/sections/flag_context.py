@@ -195,9 +195,11 @@ def _context(row: dict[str, Any]) -> Iterator[str]:
         site = plain(row["bone_class_site"])
         yield dated(f"{plain(row['bone_class'])} ({site})", row["bone_class_on"])
     if row["bmd_site"] is not None:
+        drugs = row["bmd_bone_drugs"]
+        beside = f", beside other drugs that move bone ({drugs})" if drugs else ""
         yield (
             f"BMD {plain(row['bmd_site'])} {signed(row['bmd_change_pct'])} % from {row['bmd_first_on']} to "
-            f"{row['bmd_second_on']}, LSC {number(row['lsc_pct'])} %: {_LSC[row['lsc_verdict']]}"
+            f"{row['bmd_second_on']}, LSC {number(row['lsc_pct'])} %: {_LSC[row['lsc_verdict']]}{beside}"
         )
     for name in ("bone_drugs", "glucocorticoids"):
         if row[name] is not None:

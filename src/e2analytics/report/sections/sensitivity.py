@@ -18,7 +18,7 @@ from e2analytics.report.sections import curve_wording
 PRIMARY: Final = "primary"
 _ORDER: Final = (
     *(PRIMARY, "crude", "baseline_bmd", "without_time_on_trt", "with_time_on_trt"),
-    *("naive_exposure", "within_men", "between_men", "without_bone_drugs"),
+    *("naive_exposure", "within_men", "between_men", "with_bone_drugs"),
     *("delta_0.25", "delta_0.5", "delta_1", "age_under_50", "age_50_and_over"),
     *("bmi_under_30", "bmi_30_and_over", "assay_ms", "assay_other"),
 )
@@ -170,8 +170,8 @@ def _note(row: Mapping[str, Any], n_primary: int) -> str:
     if row["p_value"] is not None:
         differs = "differs from" if row["p_value"] <= ALPHA else "is not shown to differ from"
         return f"the shape {differs} that of the other group ({_p(row['p_value'])})"
-    if row["variant"] == "without_bone_drugs" and row["n_intervals"] == n_primary:
-        return "no man was on them"
+    if row["variant"] == "with_bone_drugs" and row["n_intervals"] == n_primary:
+        return "no pair of a man on them could be used"
     return str(row["why_not"]) if not row["verdict"] else ""
 
 
