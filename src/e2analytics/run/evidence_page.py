@@ -154,6 +154,11 @@ def _drugs() -> str:
             table["days_after_supply_source"],
         ),
         (
+            "shortest_prescription_days",
+            _number(table["shortest_prescription_days"]),
+            table["shortest_prescription_days_source"],
+        ),
+        (
             "possible_days_supply",
             _range(table["possible_days_supply"]),
             table["possible_days_supply_source"],

@@ -219,6 +219,15 @@ def test_every_wording_is_read_once_and_nulls_are_a_wording():
         ("Take 1 tablet every other week, on alternate weeks", 0.5),
         ("Take 1/2 tablet on days 1, 3 and 5 of each week", 1.5),
         ("Take 1 tablet day 2 and 6 weekly", 2),
+        # A point that was lost, a point that parts thousands, mg that may be strength or dose.
+        ("05 mg twice weekly", None),
+        ("00.5 mg twice weekly", None),
+        ("1.000 mcg weekly", None),
+        ("1.250 mg weekly", None),
+        ("1.25 mg weekly", 1.25),
+        ("1 mg (1/2 tab) twice weekly", None),
+        ("0.5 mg (1/2 tab) twice weekly", 1),
+        ("1/2 tab (1 mg tab) twice weekly", 1),
     ],
 )
 def test_a_sig_is_read_to_its_last_word(sig: str, mg_per_week: float | None):

@@ -323,6 +323,13 @@ def test_a_dose_is_what_columns_and_sig_agree_on(
         ({"sig": "0.5 mg daily for 10 days", "stopped_on": "2026-03-01"}, None, date(2026, 3, 1)),
         ({"sig": "0.5 mg daily for 10 days", "days_supply": "30"}, None, date(2026, 1, 25)),
         ({"sig": "0.5 mg daily for 90 days", "days_supply": "30"}, None, date(2026, 2, 14)),
+        # A length that prescriptions have, which are refilled, takes nobody off his drug.
+        ({"sig": "0.5 mg daily for 27 days"}, None, date(2026, 1, 28)),
+        ({"sig": "0.5 mg daily for 28 days"}, None, None),
+        ({"sig": "0.5 mg daily x 30 days"}, None, None),
+        ({"sig": "0.5 mg twice weekly for 3 months"}, None, None),
+        ({"sig": "0.5 mg daily for 30 days", "stopped_on": "2026-03-01"}, None, date(2026, 3, 1)),
+        ({"sig": "0.5 mg daily for 30 days", "days_supply": "90"}, None, date(2026, 4, 15)),
         ({"sig": "0.5 mg daily for 8 to 12 weeks"}, None, None),
     ],
 )

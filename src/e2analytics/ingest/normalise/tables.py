@@ -195,7 +195,13 @@ def _days_supply() -> pl.Expr:
 def _days_of_fill() -> pl.Expr:
     # "For 10 days" may be shorter than what was handed out.
     written = pl.col("raw_days_supply").is_not_null()
-    return pl.when(written).then(pl.min_horizontal("days_supply", "sig_lasts_days"))
+    return pl.when(written).then(pl.min_horizontal("days_supply", _days_of_course()))
+
+
+def _days_of_course() -> pl.Expr:
+    """Return after how many days a sig ends its order; none where that may be one supply of several."""
+    days = pl.col("sig_lasts_days")
+    return pl.when(days < int(reference.load("drugs")["shortest_prescription_days"])).then(days)
 
 
 def _supply_unknown() -> pl.Expr:
@@ -211,7 +217,7 @@ def _end_of_supply() -> pl.Expr:
 
 
 def _end_of_sig() -> pl.Expr:
-    end = pl.col("started_on") + pl.duration(days=pl.col("sig_lasts_days"))
+    end = pl.col("started_on") + pl.duration(days=_days_of_course())
     return pl.when(pl.col("raw_stopped_on").is_null() & pl.col("raw_days_supply").is_null()).then(
         end
     )

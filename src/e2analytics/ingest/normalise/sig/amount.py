@@ -44,7 +44,16 @@ def dose_mg(clauses: list[Clause], strength: str, drug: str) -> float | None:
     if counted is None:
         # "2 tablets (1 mg)" may be 1 mg or 2; of one tablet and of a volume the mg are the dose.
         return mg if named.ml or number == 1 or is_total else None
-    return counted if _same(mg, each) and not is_total else None
+    # Of "1 mg (1/2 tablet)" the mg may be the strength or the dose.
+    is_strength = _same(mg, each) and not is_total and not _explained_in_brackets(clauses)
+    return counted if is_strength else None
+
+
+def _explained_in_brackets(clauses: list[Clause]) -> bool:
+    """Return whether tablets or millilitres stand in brackets, and the mg before them do not."""
+    outside = {each.kind for each in clauses if not each.in_brackets}
+    inside = {each.kind for each in clauses if each.in_brackets}
+    return bool({"tablets", "ml"} & inside) and bool({"mg", "mcg"} & outside)
 
 
 class _Amounts(NamedTuple):

@@ -4,7 +4,7 @@ In    the sig as written, and the drug of the order
 Out   its words as ``schemas/reference/sigs.yaml`` names them, with a blank after each; numbers as decimals
 
 A word that is not listed becomes ``UNKNOWN``, so that no rule of the grammar takes it. Only what is listed
-as irrelevant is left out. A number that can be read in two ways (1,000; 5/8) becomes ``NO_NUMBER``.
+as irrelevant is left out. A number that can be read in two ways (1,000; 05; 5/8) becomes ``NO_NUMBER``.
 """
 
 from __future__ import annotations
@@ -156,6 +156,9 @@ def _number(written: str) -> str:
     # A comma before one or two digits is a decimal comma; before three it may part thousands.
     decimal = re.sub(r"^([0-9]+),([0-9]{1,2})$|^(0),([0-9]+)$", r"\1\3.\2\4", written)
     if re.fullmatch(r"[0-9]*\.?[0-9]+", decimal) is None:
+        return NO_NUMBER
+    # "05 mg" may have lost its point; "1.250 mg" may have thousands.
+    if re.match(r"0[0-9]|[1-9][0-9]{0,2}\.[0-9]{3}$", decimal):
         return NO_NUMBER
     return f"{float(decimal):.9f}".rstrip("0").rstrip(".")
 
