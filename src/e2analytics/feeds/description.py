@@ -87,6 +87,9 @@ class Constant(_Entry):
     constant: str | date
 
 
+SizeUnit = Literal["cm", "m", "in", "ft", "kg", "lb"]
+
+
 class Column(_Entry):
     """A source column, perhaps recoded: texts not in ``values`` become ``otherwise`` or stay.
 
@@ -100,7 +103,7 @@ class Column(_Entry):
     prefix: str = ""
     below_detection: BelowDetection | None = None
     comparator: Comparator | None = None
-    unit: Literal["cm", "m", "in", "ft", "kg", "lb"] | None = None
+    unit: SizeUnit | None = None
     unless_same_as: str | None = None
     unless_given: str | None = None
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import openpyxl
 import polars as pl
 import pytest
+import yaml
 
 from e2analytics.feeds.description import load_feeds
 from e2analytics.feeds.drafting import draft
@@ -380,3 +381,59 @@ def test_a_workbook_whose_header_has_two_lines(drop: Path):
     ]
     assert len(found.accepted["patients"]) == 2
     assert found.waiting == []
+
+
+def test_sites_of_a_side_are_drafted_and_unknown_ones_asked_about(drop: Path):
+    (drop / "dexa.csv").write_text(
+        "MRN,DXA Date,AP Spine L1-L4 BMD (g/cm2),Left Total Hip BMD (g/cm2),Left Total Hip T-score,"
+        "Right Total Hip BMD (g/cm2),Ward's BMD\n"
+        "1,2026-01-05,1.012,0.901,-0.8,0.911,0.7\n"
+    )
+    with_patients(drop, "1")
+    text = draft(drop / "dexa.csv", "dexa")
+
+    assert (
+        "# TODO: which site is each of these? If it is one of ours, a part as above: Ward's BMD"
+        in text
+    )
+    found = read(drop, {"dexa": text})
+    scans = found.accepted["dxa"].sort("site", "side").select("site", "side", "bmd_g_cm2").rows()
+    assert [(f"{site}", side, bmd) for site, side, bmd in scans] == [
+        ("lumbar_spine", None, 1.012),
+        ("total_hip", "left", 0.901),
+        ("total_hip", "right", 0.911),
+    ]
+    assert found.waiting == []
+
+
+def test_a_column_with_the_unit_of_a_test_is_never_left_in_silence(tmp_path: Path):
+    path = tmp_path / "panel.csv"
+    path.write_text("MRN,Draw Date,E2 (pg/mL),Total T (ng/dL),Tst (ng/dL)\n1,2026-01-05,21,640,3\n")
+    text = draft(path, "panel")
+
+    assert "test_name: {constant: Total T}" in text
+    assert (
+        "# TODO: which test is each of these? If it is one of ours, a part as above: Tst (ng/dL)"
+        in text
+    )
+
+
+def test_heights_and_weights_are_drafted_in_the_unit_of_their_name(drop: Path):
+    (drop / "men.csv").write_text("Chart #,Sex,DOB,Ht (in),Wt (lbs)\n7,M,1961-03-14,71,180\n")
+    text = draft(drop / "men.csv", "men")
+
+    assert 'height_cm: {column: "Ht (in)", unit: in}' in text
+    assert 'weight_kg: {column: "Wt (lbs)", unit: lb}' in text
+    found = read(drop, {"men": text}).accepted["patients"]
+    assert found["height_cm"].round(1).to_list() == [180.3]
+
+
+def test_every_record_of_a_message_takes_the_patient_from_one_field(drop: Path):
+    shutil.copy(LAYOUTS / "reglab.hl7", drop)
+    feed = yaml.safe_load(draft(drop / "reglab.hl7", "reglab"))
+
+    assert [kind["columns"]["patient_id"] for kind in feed["files"] if "columns" in kind] == [
+        "external_id",
+        "external_id",
+        "external_id",
+    ]

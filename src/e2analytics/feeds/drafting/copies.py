@@ -73,8 +73,9 @@ def _patients_number(path: Path, options: FormatOptions, feed: dict[str, Any]) -
         return
     taken = others[0]
     yield f"# So the patient is taken from {places[taken]}. TODO: are these the numbers of your other files?"
+    # Of results, orders and the man himself: one number, or one man would be two.
     for kind in feed["files"]:
-        if kind["record"] in ("PID", "OBX"):
+        if "patient_id" in kind.get("columns", {}):
             kind["columns"]["patient_id"] = taken
 
 

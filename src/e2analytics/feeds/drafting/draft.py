@@ -241,6 +241,9 @@ def _parts(each: Guess, labels: Mapping[str, str]) -> Iterator[str]:
         )
         if each.table == "labs" and "unit" not in part:
             yield "        # TODO: its unit: unit: {constant: pg/mL}; the file does not say it"
+    if unknown := each.notes.get(guess.UNKNOWN_PARTS):
+        what = "site is each of these" if each.table == "dxa" else "test is each of these"
+        yield f"      # TODO: which {what}? If it is one of ours, a part as above: {unknown}"
     if each.parts or each.unpivot:
         empty = "bmd_g_cm2" if each.table == "dxa" else "value"
         yield f"    not_measured_when_empty: {empty}"

@@ -19,7 +19,6 @@ import polars as pl
 from e2analytics.feeds.description import (
     Column,
     Comparator,
-    Constant,
     FirstOf,
     Join,
     Source,
@@ -28,6 +27,7 @@ from e2analytics.feeds.description import (
     load_feed,
 )
 from e2analytics.feeds.drafting import evidence, headings, own_numbers, vocabulary, writing
+from e2analytics.feeds.drafting import parts as parts_of
 from e2analytics.feeds.drafting.own_numbers import OWN
 from e2analytics.feeds.text_columns import DATES, NUMBERS
 from e2analytics.reference import schemas_folder
@@ -43,6 +43,8 @@ HEADING: Final = "heading"
 CELL: Final = "cell"
 PARTS: Final = "parts"
 """Of the notes: what is said of all parts."""
+UNKNOWN_PARTS: Final = "unknown parts"
+"""Of the notes: the columns beside the parts that are called like results, of which nothing is known."""
 
 
 class Guess(NamedTuple):
@@ -201,6 +203,10 @@ def _settle(
     labels: Mapping[str, str],
 ) -> None:
     """Settle what two columns say together."""
+    if table == "patients":
+        for name, column, unit in headings.body_sizes(rows.columns):
+            if name not in found and evidence.share_of_numbers(rows[column]) >= _LEAST_ALIKE:
+                found[name] = Column(column=column, unit=unit)
     if table == "patients" and "birth_date" in found:
         texts = texts_of(found["birth_date"], rows)
         if writing.has_years_of_two_digits(texts):
@@ -269,18 +275,30 @@ def _wide(rows: pl.DataFrame, labels: Mapping[str, str]) -> tuple[Guess, ...]:
     guesses = []
     if (results or of_groups) and "test_name" not in named:
         base = [named[name] for name in ("patient_id", "collected_at") if name in named]
-        parts = [_result(column, test, base) for column, test in results.items()]
-        parts += [_grouped(grouped[column].name, grouped, named) for column in of_groups]
+        parts = [parts_of.result(column, test, base) for column, test in results.items()]
+        parts += [parts_of.grouped(grouped[column].name, grouped, named) for column in of_groups]
         of_parts = ("value", "unit", "loinc", "method", *(name for part in parts for name in part))
-        guesses.append(_guess_wide("labs", rows, labels, tuple(parts), of_parts))
+        perhaps = [
+            column
+            for column in names
+            if column not in {*results, *grouped} and headings.unit_of(column)
+        ]
+        guesses.append(_guess_wide("labs", rows, labels, tuple(parts), of_parts, perhaps))
     scans = headings.densities(rows.columns, labels)
-    sites = list(dict.fromkeys(each.site for each in scans.values()))
+    sites = list(dict.fromkeys((each.site, each.side) for each in scans.values() if each.site))
     named = _named("dxa", rows, labels)
     if sites and "site" not in named:
         base = [named[name] for name in ("patient_id", "scanned_on") if name in named]
-        scanned = tuple(_scan(site, scans, base) for site in sites)
+        scanned = tuple(parts_of.scan(site, side, scans, base) for site, side in sites)
         guesses.append(
-            _guess_wide("dxa", rows, labels, scanned, ("bmd_g_cm2", "t_score", "z_score"))
+            _guess_wide(
+                "dxa",
+                rows,
+                labels,
+                scanned,
+                ("bmd_g_cm2", "t_score", "z_score"),
+                [column for column, each in scans.items() if each.site is None],
+            )
         )
     return tuple(guesses)
 
@@ -291,6 +309,7 @@ def _guess_wide(
     labels: Mapping[str, str],
     parts: tuple[dict[str, Source], ...],
     not_of_the_line: tuple[str, ...],
+    unknown: list[str],
 ) -> Guess:
     in_parts = {
         column
@@ -312,38 +331,9 @@ def _guess_wide(
         note := own_numbers.why_not_one_each(own, rows)
     ):
         notes[PARTS] = f"TODO: {note}: which column tells them apart? Join it as well"
+    if unknown:
+        notes[UNKNOWN_PARTS] = ", ".join(unknown)
     return of_lines._replace(columns=columns, notes=notes)
-
-
-def _result(column: str, test: headings.Measured, base: list[str]) -> dict[str, Source]:
-    unit: dict[str, Source] = {"unit": Constant(constant=test.unit)} if test.unit else {}
-    own: dict[str, Source] = {}
-    if len(base) > 1:
-        own["result_id"] = Join(join=tuple(base), prefix=f"{test.name}-")
-    return {**own, "test_name": Constant(constant=test.name), "value": column, **unit}
-
-
-def _grouped(
-    name: str, grouped: Mapping[str, headings.Group], named: Mapping[str, str]
-) -> dict[str, Source]:
-    """Return what fills the columns of a test whose result, unit and more stand side by side."""
-    own = {each.what: column for column, each in grouped.items() if each.name == name}
-    when = own.get("collected_at", named.get("collected_at"))
-    who_and_when = [each for each in (named.get("patient_id"), when) if each is not None]
-    part: dict[str, Source] = {"test_name": Constant(constant=name), **own}
-    if len(who_and_when) > 1:
-        part = {"result_id": Join(join=tuple(who_and_when), prefix=f"{name}-"), **part}
-    return part
-
-
-def _scan(site: str, scans: Mapping[str, headings.Density], base: list[str]) -> dict[str, Source]:
-    own: dict[str, Source] = {}
-    if len(base) > 1:
-        own["scan_id"] = Join(join=tuple(base), prefix=f"{site}-")
-    measured: dict[str, Source] = {
-        each.what: column for column, each in scans.items() if each.site == site
-    }
-    return {**own, "site": Constant(constant=site), **measured}
 
 
 def _on_its_side(rows: pl.DataFrame, labels: Mapping[str, str]) -> tuple[Guess, ...]:

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from e2analytics import reference
+from e2analytics.feeds.description import SizeUnit
 from e2analytics.feeds.drafting import vocabulary
 
 _DAY: Final = re.compile(
@@ -25,6 +26,11 @@ _DAY: Final = re.compile(
 _WORDS: Final = re.compile(r"[^\W_]+|%")
 _IN_BRACKETS: Final = re.compile(r"^(.*?)[\s_,]*[(\[]([^()\[\]]*)[)\]]\s*$")
 _LONGEST_UNIT: Final = 3  # words: pg, ml
+_SIZES: Final[dict[str, SizeUnit]] = {
+    **{"cm": "cm", "m": "m", "in": "in", "inch": "in", "inches": "in", "ft": "ft", "feet": "ft"},
+    **{"kg": "kg", "lb": "lb", "lbs": "lb", "pounds": "lb"},
+}
+_SIDES: Final = frozenset({"left", "right"})
 _OF_A_GROUP: Final = ("value", "unit", "collected_at", "method", "status", "reported_at", "comment")
 
 
@@ -54,10 +60,14 @@ class Group(NamedTuple):
 
 
 class Density(NamedTuple):
-    """A column with what a scan says of a site: ``what`` is a column of the table dxa."""
+    """A column with what a scan says of a site: ``what`` is a column of the table dxa.
 
-    site: str
+    ``side`` is ``left`` or ``right`` where its name says it, ``site`` none where no site is known by it.
+    """
+
+    site: str | None
     what: str
+    side: str | None = None
 
 
 def is_day(name: str) -> bool:
@@ -79,6 +89,32 @@ def measured(names: Iterable[str], labels: Mapping[str, str]) -> dict[str, Measu
     """
     found = {name: _test(name) or _test(labels.get(name, "")) for name in names}
     return {name: each for name, each in found.items() if each is not None}
+
+
+def body_sizes(names: Iterable[str]) -> Iterable[tuple[str, str, SizeUnit]]:
+    """Yield the column of ours, the name and the unit of heights and weights with a unit in their name.
+
+    >>> list(body_sizes(["Ht (in)", "Weight (lbs)", "Height (?)", "DOB (in)"]))
+    [('height_cm', 'Ht (in)', 'in'), ('weight_kg', 'Weight (lbs)', 'lb')]
+    """
+    for name in names:
+        bracketed = _IN_BRACKETS.match(name)
+        unit = _SIZES.get(vocabulary.key(bracketed[2])) if bracketed else None
+        if bracketed and unit:
+            for ours in vocabulary.columns("patients", [bracketed[1]]):
+                if ours == ("weight_kg" if unit in ("kg", "lb") else "height_cm"):
+                    yield ours, name, unit
+
+
+def unit_of(name: str) -> str | None:
+    """Return the unit of an analyte in brackets at the end of a column's name.
+
+    >>> unit_of("Zonulin (ng/mL)"), unit_of("Weight (lb)"), unit_of("Comment")
+    ('ng/mL', None, None)
+    """
+    bracketed = _IN_BRACKETS.match(name)
+    unit = bracketed[2].strip() if bracketed and bracketed[1] else ""
+    return unit if vocabulary.key(unit) in _units_of_any() and not unit.isdigit() else None
 
 
 def groups(names: Iterable[str]) -> dict[str, Group]:
@@ -106,9 +142,10 @@ def _group(name: str) -> Group | None:
 def densities(names: Iterable[str], labels: Mapping[str, str]) -> dict[str, Density]:
     """Return the columns that are called, or labelled, like a bone density or score of a site.
 
-    >>> densities(["L1-L4 BMD", "Hip T-Score", "Body weight"], {})
-    {'L1-L4 BMD': Density(site='lumbar_spine', what='bmd_g_cm2'), \
-'Hip T-Score': Density(site='total_hip', what='t_score')}
+    >>> densities(["L1-L4 BMD", "Left Hip T-Score", "Ward's BMD", "Body weight"], {})
+    {'L1-L4 BMD': Density(site='lumbar_spine', what='bmd_g_cm2', side=None), \
+'Left Hip T-Score': Density(site='total_hip', what='t_score', side='left'), \
+"Ward's BMD": Density(site=None, what='bmd_g_cm2', side=None)}
     """
     found = {name: _density(name) or _density(labels.get(name, "")) for name in names}
     return {name: density for name, density in found.items() if density is not None}
@@ -121,8 +158,12 @@ def _density(name: str) -> Density | None:
     if word is None:
         return None
     rest = whole.replace("gcm2", "").replace(word, "")
-    site = vocabulary.sites().get(rest)
-    return None if site is None else Density(site, measures[word])
+    if not rest:
+        return None
+    sides = {word.casefold() for word in _WORDS.findall(name)} & _SIDES
+    side = sides.pop() if len(sides) == 1 else None
+    site = vocabulary.sites().get(rest.replace(side, "") if side else rest)
+    return Density(site, measures[word], side if site else None)
 
 
 def _test(name: str) -> Measured | None:
@@ -156,6 +197,12 @@ def _name_key(words: str) -> str:
 def _analytes() -> dict[str, str]:
     rows = reference.analyte_names().select("spelling", "analyte_by_name").rows()
     return {spelling: analyte for spelling, analyte in rows if spelling and analyte}
+
+
+@cache
+def _units_of_any() -> frozenset[str]:
+    every = (_units(analyte) for analyte in reference.load("analytes")["analytes"])
+    return frozenset(vocabulary.key(unit) for units in every for unit in units) - {""}
 
 
 @cache
