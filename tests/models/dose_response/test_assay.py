@@ -159,3 +159,14 @@ def test_a_normal_variable_between_bounds_has_the_moments_that_scipy_gives(low, 
     assert found.mean[0] == pytest.approx(known.mean(), abs=1e-6)
     assert found.variance[0] == pytest.approx(known.var(), abs=1e-5)
     assert low <= found.mean[0] <= low + width
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(-np.inf, -1e9), (1e9, np.inf), (-np.inf, -1e12), (-2e9, -1e9)]
+)
+def test_a_bound_far_beyond_all_men_gives_finite_numbers(low: float, high: float):
+    found = assay.interval(np.array([low]), np.array([high]))
+
+    assert np.isfinite(found.log_mass).all()
+    assert np.isfinite(found.mean).all()
+    assert (found.variance >= 0).all()

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -228,6 +229,10 @@ class Interval:
         return self.at_low - self.at_high
 
 
+# Beyond it the log of a tail has no digit left that its density needs; a search may pass there.
+_FARTHEST: Final = -1e7
+
+
 def interval(low: Matrix, high: Matrix) -> Interval:
     """Describe a standard normal variable between ``low`` and ``high``, either of which may be open.
 
@@ -236,10 +241,10 @@ def interval(low: Matrix, high: Matrix) -> Interval:
     (-0.7979, 0.3634)
     """
     if not np.isfinite(low).any():
-        return _below(high)
+        return _below(np.maximum(high, _FARTHEST))
     # Tails are computed on the left, where log_ndtr keeps its digits.
     flip = low > 0
-    a, b = np.where(flip, -high, low), np.where(flip, -low, high)
+    a, b = np.where(flip, -high, low), np.maximum(np.where(flip, -low, high), _FARTHEST)
     above = log_ndtr(b)
     log_mass = above
     both = np.isfinite(a)

@@ -34,13 +34,11 @@ MIN_MEN: Final = 30
 """Fewer men do not show how men differ."""
 CONSTANT: Final = "constant"
 _MAX_STEPS = 200
-_MEN_TO_START_WITH = 5_000
-_MEN_FOR_CURVATURE = 20_000
+_MEN_TO_START_WITH, _MEN_FOR_CURVATURE = 5_000, 20_000
 _SMALL_STEP, _NOISE, _TOLERANCE = 1e-6, 1e-9, 1e-8
 _NEAR, _SLOW = 1.0, 0.5
 _POLISHING_ROUNDS, _STEPS_OF_A_ROUND = 4, 6
-_DIFFERENCE = 3e-6
-_LEAST_MOVE, _SMALL_MOVE = 1e-9, 1e-4
+_DIFFERENCE, _LEAST_MOVE, _SMALL_MOVE = 3e-6, 1e-9, 1e-4
 _ROUNDS_NEARBY, _MOST_ROUNDS = 3, 60
 _NOT_AT_THE_TOP, _HALVINGS = 0.01, 8
 
@@ -270,7 +268,8 @@ class _Likelihood:
         rounds = _ROUNDS_NEARBY if nearby else _MOST_ROUNDS
 
         def one(batch: Batch, start: Sites | None) -> tuple[Sites, _Evaluation]:
-            integrated = integrate(batch, population, start, until=until, rounds=rounds)
+            with np.errstate(over="ignore", invalid="ignore"):  # A leap too far is not taken.
+                integrated = integrate(batch, population, start, until=until, rounds=rounds)
             scores = integrated.scores
             value = float(integrated.log_likelihood.sum())
             return integrated.stood, _Evaluation(value, scores.sum(axis=0), scores.T @ scores)
@@ -320,6 +319,7 @@ def _climb(
         moved = vector + step
         there = men.at(moved, until=_SMALL_MOVE)
         gain = there.value + prior.log_density(moved) - here.value - prior.log_density(vector)
+        gain = gain if np.isfinite(gain) else -np.inf
         promised = float(score @ step)
         # Where a step brings far less than it promised, it leapt over the top: the next is shorter.
         if gain < 0.1 * promised and promised > _NOISE * abs(here.value):
