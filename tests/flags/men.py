@@ -89,21 +89,8 @@ def patients() -> pl.DataFrame:
     return pl.DataFrame([row], schema=empty_table("patients").schema)
 
 
-def scans(bone_class: str | None) -> pl.DataFrame:
-    row = {
-        "namespace": "default",
-        "scan_id": "s2",
-        "patient_id": "p1",
-        "site": "total_hip",
-        "scanned_on": ago(60),
-        "bone_class": bone_class,
-    }
-    rows = [row] if bone_class else []
-    return pl.DataFrame(rows, schema=empty_table("densitometry").schema)
-
-
-def pairs(*, loss: bool) -> pl.DataFrame:
-    row = {
+def pair(**changes: Any) -> dict[str, Any]:
+    return {
         "patient_id": "p1",
         "site": "total_hip",
         "first_scan_id": "s1",
@@ -113,8 +100,23 @@ def pairs(*, loss: bool) -> pl.DataFrame:
         "change_pct": -6.0,
         "lsc_pct": 5.0,
         "lsc_verdict": "loss",
+        **changes,
     }
-    return pl.DataFrame([row] if loss else [], schema=empty_table("exposures").schema)
+
+
+def pairs(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=empty_table("exposures").schema)
+
+
+def scan(**changes: Any) -> dict[str, Any]:
+    return {
+        "namespace": "default",
+        "scan_id": "s2",
+        "patient_id": "p1",
+        "site": "total_hip",
+        "scanned_on": ago(60),
+        **changes,
+    }
 
 
 def known_of(
@@ -124,6 +126,9 @@ def known_of(
     events: list[tuple[str, date]] | None = None,
     bone_class: str | None = None,
     loss: bool = False,
+    scanned: list[dict[str, Any]] | None = None,
+    paired: list[dict[str, Any]] | None = None,
+    waiting: list[tuple[str, date]] | None = None,
     change: dict[str, Any] | None = None,
 ) -> tuple[PatientData, Estimates]:
     doses = ("weekly_dose_mg", "dose_mg", "doses_per_week")
@@ -147,21 +152,33 @@ def known_of(
         medications=medications,
         labs=labs,
         dxa=empty_table("dxa"),
-        densitometry=scans(bone_class),
+        densitometry=pl.DataFrame(
+            scanned or ([scan(bone_class=bone_class)] if bone_class else []),
+            schema=empty_table("densitometry").schema,
+        ),
         scanner_shifts=empty_table("scanner_shifts"),
         episodes=episodes,
         draws=link_draws(labs, episodes, FlagSettings()),
         precision=empty_table("precision"),
         pairs=pl.DataFrame(),
-        pending=pl.DataFrame(),
+        pending=pl.DataFrame(
+            [{"patient_id": "p1", "what": what, "happened_on": on} for what, on in waiting or []],
+            schema={"patient_id": pl.String, "what": pl.String, "happened_on": pl.Date},
+        ),
         pending_e2=pl.DataFrame(),
         pending_draws=pl.DataFrame(),
         events=pl.DataFrame(
             [
-                {"patient_id": "p1", "kind": kind, "occurred_on": when}
+                {
+                    "patient_id": "p1",
+                    "kind": kind,
+                    "occurred_on": when,
+                    "source_file": "events",
+                    "source_line": 2,
+                }
                 for kind, when in events or []
             ],
-            schema={"patient_id": pl.String, "kind": pl.String, "occurred_on": pl.Date},
+            schema=empty_table("events").schema,
         ),
     )
     estimates = Estimates(
@@ -170,7 +187,7 @@ def known_of(
             [change or steady()],
             schema_overrides={"changed_on": pl.Date, "testosterone_since": pl.Date},
         ),
-        exposures=pairs(loss=loss),
+        exposures=pairs(paired or ([pair()] if loss else [])),
     )
     return data, estimates
 

@@ -193,15 +193,23 @@ LOW_AND_SHALLOW = own(off=2.74, on=2.72)  # 15.5 off, 15.2 on
             "high",
             "osteoporosis",
         ),
-        # A man in range with poor bone on the drug is watched; low bone mass alone is no flag.
+        # A man in range who lost bone at one site is watched; low bone mass alone is no flag.
         (own(), {"loss": True}, "in_range", "watch", "bone_loss_exceeds_lsc"),
-        (own(), {"bone_class": "osteoporosis"}, "in_range", "watch", "osteoporosis"),
+        # Osteoporosis goes before laboratory results, until there is a plan.
+        (own(), {"bone_class": "osteoporosis"}, "in_range", "high", "no_bone_plan_since"),
         (
             own(),
             {"bone_class": "below_expected_for_age"},
             "in_range",
-            "watch",
+            "high",
             "bone_below_expected_for_age",
+        ),
+        (
+            own(),
+            {"bone_class": "osteoporosis", "events": [("bone_plan", ago(60))]},
+            "in_range",
+            "watch",
+            "osteoporosis",
         ),
         (own(), {"bone_class": "low_bone_mass"}, "in_range", "none", ""),
         (DANGER, {"bone_class": "normal"}, "below_range", "critical", "probably_below_red_line"),

@@ -147,8 +147,9 @@ COHORT = pl.DataFrame(
         "as_of": [AS_OF],
         "reasons": [""],
         "last_e2_on": [None],
+        "bone_finding_on": [None],
     },
-    schema_overrides={"last_e2_on": pl.Date},
+    schema_overrides={"last_e2_on": pl.Date, "bone_finding_on": pl.Date},
 )
 
 
@@ -196,6 +197,15 @@ def test_one_low_result_by_mass_spectrometry_is_to_be_repeated():
 
     to_repeat = found.filter(pl.col("gap") == "low_e2_to_repeat")
     assert to_repeat.select("since_on", "due_on").rows() == [(ago(20), None)]
+
+
+def test_a_finding_of_bone_without_a_plan_is_a_gap_due_in_90_days():
+    unplanned = COHORT.with_columns(bone_finding_on=pl.lit(ago(100)))
+
+    found = gaps_of(known({}), empty_table("flags"), unplanned)
+
+    no_plan = found.filter(pl.col("gap") == "no_bone_plan")
+    assert no_plan.select("since_on", "due_on").rows() == [(ago(100), ago(10))]
 
 
 @pytest.mark.parametrize(
@@ -354,6 +364,7 @@ def test_every_gap_has_words_and_a_source():
         "low_e2_to_repeat",
         "no_baseline_dxa",
         "follow_up_dxa_overdue",
+        "no_bone_plan",
         "no_e2_after_change",
         "immunoassay_to_repeat",
         "no_vitamin_d",

@@ -68,7 +68,11 @@ def test_every_change_of_a_flag_has_its_reason():
         (*low_status, "new_result"),
     ]
     assert happened(fine, ordered)[0] == ("new", "none", "high", "dose_changed")
-    assert happened(fine, scanned) == [("new", "none", "watch", "new_scan")]
+    assert happened(fine, scanned) == [("new", "none", "high", "new_scan")]
+    planned = judge(bone_class="osteoporosis", events=[("bone_plan", ago(1))])
+    assert happened(scanned, planned) == [("tier_changed", "high", "watch", "new_scan")]
+    fractured = judge(events=[("fracture", ago(1))])
+    assert happened(fine, fractured) == [("new", "none", "high", "new_scan")]
     model = low.with_columns(model_id=pl.lit("m2"))
     assert happened(fine, model)[0] == ("new", "none", "high", "new_model")
     limit = low.with_columns(lower_limit_pg_ml=pl.lit(20.0), rules_id=pl.lit("other"))

@@ -16,7 +16,7 @@ def test_the_rules_load_in_the_order_in_which_they_are_asked():
     assert tuple(rules.statuses) == ("not_assessable", *(s for s in STATUSES[:3]))
     assert [tier.tier for tier in rules.tiers.values()] == [
         *["critical"] * 2,
-        *["high"] * 4,
+        *["high"] * 5,
         *["watch"] * 4,
     ]
 
@@ -109,6 +109,7 @@ def test_reasons_that_come_and_go_with_time_or_mean_a_low_e2_are_those():
 
     assert set(rules.reasons_with_time("appears")) == {
         *("no_recent_e2", "e2_too_uncertain", "old_order", "stale_feed", "long_below_range"),
+        "denosumab_not_followed",
     }
     assert set(rules.reasons_with_time("disappears")) == {
         *(
@@ -117,6 +118,7 @@ def test_reasons_that_come_and_go_with_time_or_mean_a_low_e2_are_those():
             "was_below_red_line",
             "e2_fell",
             "e2_rose",
+            "on_glucocorticoid_now",
         ),
         "long_below_range",
     }

@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.flags import input_digests, rationale, results
+from e2analytics.flags import bone, input_digests, rationale, results
 from e2analytics.flags import rules as flag_rules
 from e2analytics.flags.assess import assess
 from e2analytics.flags.criteria import Criteria
@@ -23,7 +23,6 @@ from e2analytics.reference.names import ANASTROZOLE
 from e2analytics.settings import FlagSettings
 from e2analytics.tables.patient_data import CHANGE_COLUMNS, Estimates, PatientData
 from e2analytics.tables.registry import columns_of
-from e2analytics.tables.vocabulary import FITTED_SITES
 
 _COUNTS: Final = (
     "n_draws",
@@ -33,26 +32,6 @@ _COUNTS: Final = (
     "n_recent",
     "n_at_this_dose",
     "n_informative",
-)
-WORST_FIRST: Final = (
-    "osteoporosis",
-    "below_expected_for_age",
-    "low_bone_mass",
-    "within_expected",
-    "normal",
-)
-"""Classes of bone, in the order in which a man's worst site is chosen."""
-_NOT_COMPARABLE: Final = (
-    "scanner_unknown",
-    "scanner_changed",
-    "maker_unsure",
-    "scanner_shifted",
-    "side_changed",
-    "vertebrae_changed",
-    "side_unreadable",
-    "vertebrae_unreadable",
-    "interval_too_short",
-    "interval_too_long",
 )
 
 
@@ -77,7 +56,7 @@ def cohort(
     )
     known = men.sort("patient_id").with_columns(
         pl.col(_COUNTS).fill_null(0),
-        pl.col(results.IS_SO).fill_null(False),
+        pl.col(*results.IS_SO, *bone.IS_SO).fill_null(False),
         pl.col("tier_before").fill_null("none"),
         lower_limit_pg_ml=pl.lit(criteria.limit.lower_limit_pg_ml),
         limit_source=pl.lit(criteria.limit.source),
@@ -108,8 +87,7 @@ def _men(data: PatientData, estimates: Estimates, criteria: Criteria) -> pl.Data
     )
     return (
         men.join(results.of_men(data.draws, men, criteria), on="patient_id", how="left")
-        .join(_bone(estimates.exposures), on="patient_id", how="left")
-        .join(_scores(data.densitometry), on="patient_id", how="left")
+        .join(bone.of_men(data, estimates.exposures, criteria), on="patient_id", how="left")
         .join(_sig_not_parsed(data.medications), on=["spell_file", "spell_line"], how="left")
         .join(_newest_result(data.labs, data.patients), on="clinic_id", how="left")
         .join(digests, on="patient_id", how="left")
@@ -203,52 +181,6 @@ def _died_or_left(on_drug: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
         .filter((pl.col("kind") == "died") | (pl.col("occurred_on") >= pl.col("ordered_on")))
         .select("patient_id")
         .unique()
-    )
-
-
-def _bone(exposures: pl.DataFrame) -> pl.DataFrame:
-    """Return the last comparable pair of the site where bone changed worst: site, change and verdict of one pair."""
-    lost = pl.col("lsc_verdict") == "loss"
-    return (
-        last_pairs(exposures)
-        .sort("patient_id", ~lost, "annual_change_pct", "site")
-        .group_by("patient_id", maintain_order=True)
-        .agg(
-            bmd_change_site=pl.col("site").first(),
-            bmd_change_pct_per_year=pl.col("annual_change_pct").first(),
-            loss_exceeds_lsc=lost.first(),
-        )
-    )
-
-
-def last_pairs(exposures: pl.DataFrame) -> pl.DataFrame:
-    """Return every man's last comparable scan pair of spine, hip and femoral neck."""
-    comparable = exposures.filter(~pl.col("why_not").fill_null("").is_in(_NOT_COMPARABLE))
-    return (
-        comparable.filter(pl.col("site").is_in(FITTED_SITES))
-        .sort("second_on", "first_on")
-        .unique(["patient_id", "site"], keep="last", maintain_order=True)
-    )
-
-
-def _scores(densitometry: pl.DataFrame) -> pl.DataFrame:
-    """Return the lowest scores of the last scans, and the class that is worst for bone."""
-    last = last_scans(densitometry)
-    return last.group_by("patient_id").agg(
-        t_score_min=pl.col("t_score").min(),
-        z_score_min=pl.col("z_score").min(),
-        bone_class=pl.coalesce(
-            pl.when((pl.col("bone_class") == name).any()).then(pl.lit(name)) for name in WORST_FIRST
-        ),
-    )
-
-
-def last_scans(densitometry: pl.DataFrame) -> pl.DataFrame:
-    """Return every man's last scan of spine, hip and femoral neck."""
-    return (
-        densitometry.filter(pl.col("site").is_in(FITTED_SITES))
-        .sort("scanned_on", "namespace", "scan_id")
-        .unique(["patient_id", "site"], keep="last", maintain_order=True)
     )
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.flags.cohort import WORST_FIRST, last_pairs, last_scans
+from e2analytics.flags.bone import WORST_FIRST, last_pairs, last_scans
 from e2analytics.reference.names import BONE_DRUGS, TESTOSTERONE, VITAMIN_D
 from e2analytics.tables.patient_data import PatientData
 from e2analytics.tables.registry import columns_of

@@ -16,7 +16,8 @@ import polars as pl
 
 from e2analytics.flags import results
 from e2analytics.flags import rules as flag_rules
-from e2analytics.flags.cohort import last_pairs, last_scans, present_men
+from e2analytics.flags.bone import BONE_PLAN, FRACTURE, last_pairs, last_scans
+from e2analytics.flags.cohort import present_men
 from e2analytics.flags.context import body_fat
 from e2analytics.flags.criteria import Criteria
 from e2analytics.flags.explanation import ASSAYS, Row, changes, drug_state, paragraph
@@ -109,6 +110,8 @@ class _Pieces:
         self._spells = _by_man(data.episodes.sort("started_on", "drug"), men)
         self._pairs = _by_man(last_pairs(estimates.exposures).sort("site"), men)
         self._scans = _by_man(last_scans(data.densitometry).sort("site"), men)
+        of_bone = data.events.filter(pl.col("kind").is_in([FRACTURE, BONE_PLAN]))
+        self._events = _by_man(of_bone.sort("occurred_on", "kind"), men)
         self._projections = _by_man(projections.sort("weekly_anastrozole_mg"), men)
         self._causes = _by_man(causes.sort("position"), men)
 
@@ -125,6 +128,7 @@ class _Pieces:
         yield from (_of_spell(spell) for spell in self._spells.get(patient_id, []))
         yield from (_of_pair(pair) for pair in self._pairs.get(patient_id, []))
         yield from (_of_scan(scan) for scan in self._scans.get(patient_id, []))
+        yield from (_of_event(event) for event in self._events.get(patient_id, []))
         yield from self._estimates(man)
         yield from self._lines()
         yield from (self._reason(name) for name in reasons)
@@ -282,6 +286,17 @@ def _of_scan(scan: Row) -> Piece:
         value_high=value,
         unit={"t_score": "T-score", "z_score": "Z-score"}.get(score or ""),
         words=(scan["bone_class"] or scan["why_not"] or "").replace("_", " "),
+    )
+
+
+def _of_event(event: Row) -> Piece:
+    return _piece(
+        "event",
+        name=event["kind"],
+        on=event["occurred_on"],
+        words=event["kind"].replace("_", " "),
+        source_file=event["source_file"],
+        source_line=event["source_line"],
     )
 
 

@@ -55,6 +55,7 @@ def gaps(
         "vitamin_d_low": found.vitamin_d_low(),
         "low_e2_not_answered": found.low_e2_not_answered(),
         "de_escalation_candidate": found.de_escalation_candidate(),
+        "no_bone_plan": found.no_bone_plan(cohort),
     }
     together = pl.concat(
         rows.select(*_FOUND, gap=pl.lit(name)).sort(_FOUND) for name, rows in each.items()
@@ -181,6 +182,14 @@ class _Gaps:
         reasons = pl.col("reasons").str.split("; ")
         return cohort.filter(reasons.list.contains("one_ms_result_below_limit")).select(
             "patient_id", since_on="last_e2_on", due_on=pl.lit(None, dtype=pl.Date)
+        )
+
+    def no_bone_plan(self, cohort: pl.DataFrame) -> pl.DataFrame:
+        in_time = timedelta(days=self._measures["osteoporosis_action"].days["until"])
+        return cohort.drop_nulls("bone_finding_on").select(
+            "patient_id",
+            since_on="bone_finding_on",
+            due_on=pl.col("bone_finding_on") + in_time,
         )
 
     def no_baseline_dxa(self) -> pl.DataFrame:

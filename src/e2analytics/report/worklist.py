@@ -63,12 +63,12 @@ def worklist(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         pl.col("reasons").str.split("; ").list.eval(_worded(pl.element(), words)).list.join("; ")
     )
     return (
-        flags.select(_FLAG)
+        most_pressing_first(flags)
+        .select(_FLAG)
         .with_columns(reasons=reasons)
-        .join(tables["context"].select("patient_id", *_CONTEXT), on="patient_id", how="left")
-        .join(missing, on="patient_id", how="left")
-        .join(paragraph.select("patient_id", explanation="words"), on="patient_id", how="left")
-        .pipe(most_pressing_first)
+        .pipe(_with, tables["context"].select("patient_id", *_CONTEXT))
+        .pipe(_with, missing)
+        .pipe(_with, paragraph.select("patient_id", explanation="words"))
     )
 
 
@@ -96,6 +96,10 @@ def _workbook(rows: pl.DataFrame, as_of: date) -> bytes:
     add_table(book, "worklist", Sheet(tuple(rows.columns), tuple(rows.rows())))
     book.close()
     return content.getvalue()
+
+
+def _with(men: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
+    return men.join(more, on="patient_id", how="left", maintain_order="left")
 
 
 def _worded(name: pl.Expr, words: Mapping[str, str]) -> pl.Expr:

@@ -142,7 +142,12 @@ STEPS: Final = (
                 *(with_null(column, pl.Float64()) for column in _OF_MOVEMENT),
             ),
             **dict.fromkeys(
-                ("cohort", "flags"), (*_OF_CHANGE, with_null("bmd_change_site", pl.String()))
+                ("cohort", "flags"),
+                (
+                    *_OF_CHANGE,
+                    with_null("bmd_change_site", pl.String()),
+                    with_null("bone_finding_on", pl.Date()),
+                ),
             ),
             "exposures": (with_null("bone_drugs", pl.String()),),
             "context": (with_null("bmd_bone_drugs", pl.String()),),

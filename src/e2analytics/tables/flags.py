@@ -78,6 +78,10 @@ class Cohort(Table):
         isin=BONE_CLASSES, nullable=True, description="Worst of the last scans; see densitometry."
     )
     loss_exceeds_lsc: Series[bool] = pa.Field(nullable=True, description="At that site.")
+    bone_finding_on: Series[pl.Date] = pa.Field(
+        nullable=True,
+        description="First day of a fracture, osteoporosis or repeated loss that no bone plan has followed.",
+    )
     below_since: Series[pl.Date] = pa.Field(
         nullable=True, description="Since when all results on the drug lie below the limit."
     )
@@ -88,8 +92,12 @@ class Cohort(Table):
     results_digest: Series[str] = pa.Field(
         description="Changes when a result, his height or weight does."
     )
-    dose_digest: Series[str] = pa.Field(description="Changes when an order of his does.")
-    scans_digest: Series[str] = pa.Field(description="Changes when a scan of his does.")
+    dose_digest: Series[str] = pa.Field(
+        description="Changes when an order of his does, of any drug that counts here."
+    )
+    scans_digest: Series[str] = pa.Field(
+        description="Changes when a scan, fracture or bone plan of his does."
+    )
 
     class Config:
         """Facts of the table."""
@@ -141,6 +149,7 @@ class FlagEvidence(Table):
             "dose",
             "scan_pair",
             "scan",
+            "event",
             "estimate",
             "limit",
             "reason",

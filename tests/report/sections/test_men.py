@@ -12,6 +12,12 @@ from e2analytics.report.sections import men
 
 Tables = dict[str, pl.DataFrame]
 MONTH = "2026-09"
+NO_BONE = {
+    "reasons": pl.lit(""),
+    "bone_class": pl.lit(None, dtype=pl.String),
+    "loss_exceeds_lsc": pl.lit(None, dtype=pl.Boolean),
+    "bmd_change_pct_per_year": pl.lit(None, dtype=pl.Float64),
+}
 
 
 def flagged(flags: pl.DataFrame) -> men.Flagged:
@@ -46,10 +52,54 @@ def test_critical_men_come_first_and_among_them_those_most_likely_below_the_red_
         }
     )
 
-    ordered = men.most_pressing_first(flags.with_columns(p_attributable=pl.lit(0.5)))
+    ordered = men.most_pressing_first(flags.with_columns(p_attributable=pl.lit(0.5), **NO_BONE))
 
     expected = ["high_chance", "low_chance", "no_chance", "high", "watch"]
     assert ordered["patient_id"].to_list() == expected
+
+
+def test_within_a_tier_bone_goes_before_laboratory() -> None:
+    rows: list[dict[str, Any]] = [
+        {"patient_id": "e2"},
+        {"patient_id": "e2_and_denosumab", "reasons": "denosumab_not_followed"},
+        {"patient_id": "e2_and_glucocorticoid", "reasons": "on_glucocorticoid_now"},
+        {"patient_id": "low_e2", "p_below_red_line": 0.8},
+        {"patient_id": "lost_3", "loss_exceeds_lsc": True, "bmd_change_pct_per_year": -3.0},
+        {"patient_id": "lost_6", "loss_exceeds_lsc": True, "bmd_change_pct_per_year": -6.0},
+        {
+            "patient_id": "changed_within_noise",
+            "loss_exceeds_lsc": False,
+            "bmd_change_pct_per_year": -2.0,
+            "p_below_red_line": 0.7,
+        },
+        {"patient_id": "osteoporosis", "bone_class": "osteoporosis"},
+        {"patient_id": "fracture", "reasons": "old_order; fracture_on_the_drug"},
+    ]
+    same = {
+        "tier": "high",
+        "p_below_red_line": 0.2,
+        "p_attributable": 0.5,
+        "reasons": "",
+        "bone_class": None,
+        "loss_exceeds_lsc": None,
+        "bmd_change_pct_per_year": None,
+    }
+
+    ordered = men.most_pressing_first(
+        pl.DataFrame([same | row for row in rows], infer_schema_length=None)
+    )
+
+    assert ordered["patient_id"].to_list() == [
+        "fracture",
+        "osteoporosis",
+        "lost_6",
+        "lost_3",
+        "low_e2",
+        "changed_within_noise",
+        "e2_and_glucocorticoid",
+        "e2_and_denosumab",
+        "e2",
+    ]
 
 
 def test_a_resolved_flag_is_counted_and_not_listed(tables: Tables) -> None:

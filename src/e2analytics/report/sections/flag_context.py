@@ -23,6 +23,7 @@ _PIECES: Final = {
     "dose": "dose",
     "scan_pair": "two scans",
     "scan": "scan",
+    "event": "event",
     "tier": "rule of the tier",
     "would_change": "What would clear this flag",
 }

@@ -33,6 +33,8 @@ from e2analytics.tables.vocabulary import OPEN_TIERS, TIERS
 
 REVIEW_NAMES: Final = {"not_reviewed": "not reviewed", "reviewed": "reviewed"}
 OTHER_INHIBITOR: Final = "other_aromatase_inhibitor"
+_CLASSES_THAT_PRESS: Final = {"osteoporosis": 0, "below_expected_for_age": 0, "low_bone_mass": 1}
+"""By how much a class of bone presses; every other one, and none, comes after."""
 ESTIMATES: Final = (
     *("e2_expected_pg_ml", "e2_ci_low", "e2_ci_high", "e2_off_drug_pg_ml"),
     *("p_below_range", "p_attributable", "p_below_red_line"),
@@ -149,16 +151,33 @@ def still_open(flags: pl.DataFrame) -> pl.DataFrame:
 
 
 def most_pressing_first(flags: pl.DataFrame) -> pl.DataFrame:
-    """Order flags by tier; within it, those most likely below the red line first.
+    """Order flags by tier, and within it by risk: bone that has shown it before a laboratory result.
 
-    Then come those most likely low because of the drug, and men without an estimate last.
+    First come fractures, then the class of bone, then the rate of a loss that chance does not explain (in whole
+    percent a year), then the chance of being below the red line or low by the drug (in tenths), then what adds to
+    it: a glucocorticoid, denosumab that nothing has followed. What is left is ordered by the chances themselves,
+    men without an estimate last.
     """
+    rules = pl.col("reasons").str.split("; ").list
+    lost = (rules.contains("bone_loss_repeated") | pl.col("loss_exceeds_lsc")).fill_null(False)
+    class_of_bone = pl.col("bone_class").replace_strict(
+        _CLASSES_THAT_PRESS, default=len(_CLASSES_THAT_PRESS), return_dtype=pl.Int64
+    )
+    chances = ("p_below_red_line", "p_attributable")
+    keys: list[tuple[pl.Expr, bool]] = [
+        (pl.col("tier").cast(pl.Enum(TIERS)), False),
+        (rules.contains("fracture_on_the_drug"), True),
+        (class_of_bone, False),
+        (pl.when(lost).then(pl.col("bmd_change_pct_per_year").round(0)), False),
+        *((pl.col(name).round(1), True) for name in chances),
+        (rules.contains("on_glucocorticoid_now"), True),
+        (rules.contains("denosumab_not_followed"), True),
+        *((pl.col(name), True) for name in chances),
+        (pl.col("patient_id"), False),
+    ]
     return flags.sort(
-        pl.col("tier").cast(pl.Enum(TIERS)),
-        "p_below_red_line",
-        "p_attributable",
-        "patient_id",
-        descending=[False, True, True, False],
+        [key for key, _ in keys],
+        descending=[largest_first for _, largest_first in keys],
         nulls_last=True,
     )
 

@@ -38,8 +38,8 @@ OTHERS_HIDDEN: Final = (
     "counts could be had by subtraction."
 )
 LEGEND: Final = (
-    ("Man", "his pseudonym, made of the clinic's own number with its key. The file and line under “Rests on” lead to his rows in the clinic's own files."),
-    ("Tier", "■ Critical: E2 is probably below the red line, or a result by mass spectrometry lies below it. ▲ High: below the limit because of the drug; below the red line by immunoassay alone; two results below the limit that the estimate does not follow; or low without the drug or not assessable, and far or long below or with bone that shows it. ● Watch: probably low, but not by the drug, or not assessable today; or the last two results by mass spectrometry below the limit; or E2 in range with bone loss beyond the LSC, or a T- or Z-score that is too low."),
+    ("Man", "his pseudonym. The file and line under “Rests on” lead to his rows in the clinic's own files."),
+    ("Tier", "■ Critical: E2 is probably below the red line, or a result by mass spectrometry lies below it. ▲ High: a fracture on the drug, osteoporosis, or bone loss at two sites or twice, with no bone plan since; below the limit because of the drug; below the red line by immunoassay alone; two results below the limit against the estimate; or perhaps low, and far or long below or with bone that shows it. ● Watch: probably low, but not by the drug, or not assessable today; the last two results by mass spectrometry below the limit; or such bone with a plan, or bone loss beyond the LSC at one site."),
     ("Status", "what the model concludes, whatever the tier. Below range by the drug: E2 is probably below the limit, and would not be without the drug. Low, not by the drug: probably below the limit, but the drug is not shown to be why."),
     ("Dose", "anastrozole in force on the as-of date, mg per week."),
     ("Last E2", "as the laboratory reported it (<5.0 is below its detection), with assay (MS mass spectrometry, IA immunoassay, IA? unknown and so read as immunoassay) and date."),
@@ -47,7 +47,7 @@ LEGEND: Final = (
     ("Off drug", "the same, were he not on the drug. No estimate is shown for men on another aromatase inhibitor."),
     ("Chance", "in per cent, that his E2 is below the limit in use; that it is so because of the drug; that it is below the red line."),
     ("BMD", "the site of spine, hip and femoral neck where bone changed worst: its change in % per year, and whether the loss between the two scans exceeds the least significant change (LSC); below, his lowest T- and Z-score."),
-    ("Flag", "new, open or reopened, with the day he was first flagged; whether a clinician has reviewed it. A flag closes at a lower probability than it opens."),
+    ("Flag", "new, open or reopened, and since when; whether it was reviewed. It closes at a lower probability than it opens."),
     ("Missing", "what is open in his care, and when it was due."),
     ("Context", "his other findings: descriptive, without a cut-off of their own: no T/E2 is known that bone needs."),
     ("Expected E2", "what the model expects at common weekly doses, with 95 % intervals: information for a clinician, never an order."),

@@ -1,0 +1,164 @@
+"""Bone: what is found, and whether a plan has followed it."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from e2analytics.flags import bone
+from tests.flags.men import ago, criteria, draw, judge, known_of, order, pair, scan
+
+ALENDRONATE: dict[str, Any] = {"drug": "alendronate", "drug_class": "bisphosphonate"}
+DENOSUMAB: dict[str, Any] = {"drug": "denosumab", "drug_class": "denosumab"}
+SPINE = {"site": "lumbar_spine"}
+WITHIN_NOISE = {"lsc_verdict": "no_measurable_change", "change_pct": -2.0}
+EARLIER = {
+    "first_scan_id": "s0",
+    "second_scan_id": "s1",
+    "first_on": ago(1700),
+    "second_on": ago(900),
+}
+
+
+def of(**rows: Any) -> dict[str, Any]:
+    data, estimates = known_of(**rows)
+    return bone.of_men(data, estimates.exposures, criteria()).row(0, named=True)
+
+
+def reasons(**rows: Any) -> list[str]:
+    return judge(**rows)["reasons"][0].split("; ")
+
+
+@pytest.mark.parametrize(
+    ("events", "orders", "fractured_on"),
+    [
+        ([("fracture", ago(40))], [order()], ago(40)),
+        ([("fracture", ago(40)), ("fracture", ago(20))], [order()], ago(20)),
+        # Before the drug, or after it was washed out, it is none on the drug.
+        ([("fracture", ago(301))], [order()], None),
+        (
+            [("fracture", ago(600))],
+            [order(started_on=ago(900), stopped_on=ago(615)), order()],
+            None,
+        ),
+        (
+            [("fracture", ago(600))],
+            [order(started_on=ago(900), stopped_on=ago(614)), order()],
+            ago(600),
+        ),
+        ([("symptom", ago(40))], [order()], None),
+    ],
+)
+def test_a_fracture_on_the_drug(
+    events: list[tuple[str, date]], orders: list[dict[str, Any]], fractured_on: date | None
+):
+    assert of(events=events, orders=orders)["fractured_on"] == fractured_on
+
+
+@pytest.mark.parametrize(
+    ("more", "planned"),
+    [
+        ({}, False),
+        ({"events": [("bone_plan", ago(60))]}, True),
+        ({"events": [("bone_plan", ago(61))]}, False),
+        ({"orders": [order(), order(started_on=ago(30), **ALENDRONATE)]}, True),
+        # A drug for bone that he took already is a plan; one that had ended is none.
+        ({"orders": [order(), order(started_on=ago(900), **ALENDRONATE)]}, True),
+        (
+            {"orders": [order(), order(started_on=ago(900), stopped_on=ago(60), **ALENDRONATE)]},
+            False,
+        ),
+        # A plan that waits in quarantine is no lack of care.
+        ({"waiting": [("bone_plan", ago(5))]}, True),
+    ],
+)
+def test_what_is_a_plan(more: dict[str, Any], planned: bool):
+    found = of(bone_class="osteoporosis", **more)
+
+    assert found["bone_finding_on"] == (None if planned else ago(60))
+
+
+def test_a_plan_before_a_fracture_is_no_plan_since():
+    planned_once = [("bone_plan", ago(50)), ("fracture", ago(40))]
+
+    assert of(bone_class="osteoporosis", events=planned_once)["bone_finding_on"] == ago(40)
+
+
+def test_a_plan_counts_from_the_first_scan_that_showed_it():
+    scanned = [
+        scan(scan_id="s1", scanned_on=ago(800), bone_class="osteoporosis"),
+        scan(bone_class="osteoporosis"),
+    ]
+
+    assert of(scanned=scanned)["bone_finding_on"] == ago(800)
+    assert of(scanned=scanned, events=[("bone_plan", ago(700))])["bone_finding_on"] is None
+
+
+@pytest.mark.parametrize(
+    ("paired", "repeated"),
+    [
+        ([pair()], False),
+        ([pair(), pair(**SPINE)], True),
+        ([pair(), pair(**SPINE, **WITHIN_NOISE)], False),
+        # Twice on end at one site.
+        ([pair(**EARLIER), pair()], True),
+        ([pair(**EARLIER), pair(**WITHIN_NOISE)], False),
+        # A site that lost once, and another that lost once before it and is steady now.
+        ([pair(), pair(**SPINE, **EARLIER), pair(**SPINE, **WITHIN_NOISE)], False),
+        # The forearm is none of the three sites.
+        ([pair(), pair(site="one_third_radius")], False),
+    ],
+)
+def test_a_loss_at_two_sites_or_twice_at_one(paired: list[dict[str, Any]], repeated: bool):
+    assert bool(of(paired=paired)["loss_repeated"]) is repeated
+    assert ("bone_loss_repeated" in reasons(paired=paired)) is repeated
+
+
+@pytest.mark.parametrize(
+    ("rows", "tier"),
+    [
+        # H23: hip fracture on anastrozole, T -1.8, E2 30.
+        ({"bone_class": "low_bone_mass", "events": [("fracture", ago(50))]}, "high"),
+        (
+            {
+                "bone_class": "low_bone_mass",
+                "events": [("fracture", ago(50)), ("bone_plan", ago(9))],
+            },
+            "watch",
+        ),
+        # H48: T -3.0, -15 % in 14 months, E2 20.
+        ({"bone_class": "osteoporosis", "paired": [pair(change_pct=-15.8, lsc_pct=5.3)]}, "high"),
+        ({"paired": [pair(), pair(**SPINE)]}, "high"),
+        ({"paired": [pair(), pair(**SPINE)], "events": [("bone_plan", ago(59))]}, "watch"),
+    ],
+)
+def test_bone_goes_before_laboratory(rows: dict[str, Any], tier: str):
+    in_range = [draw(value_low=30.0, value_high=30.0)]
+
+    row = judge(draws=in_range, **rows).row(0, named=True)
+
+    assert (row["status"], row["tier"]) == ("in_range", tier)
+    assert ("no_bone_plan_since" in row["reasons"].split("; ")) is (tier == "high")
+
+
+@pytest.mark.parametrize(
+    ("orders", "said"),
+    [
+        ([order(drug="prednisone", drug_class="glucocorticoid")], ["on_glucocorticoid_now"]),
+        ([order(drug="prednisone", drug_class="glucocorticoid", stopped_on=ago(1))], []),
+        ([order(**DENOSUMAB, stopped_on=ago(200))], ["denosumab_not_followed"]),
+        ([order(**DENOSUMAB)], []),
+        ([order(**DENOSUMAB, stopped_on=ago(200)), order(**ALENDRONATE, started_on=ago(190))], []),
+    ],
+)
+def test_what_adds_risk_is_said_and_is_no_ground_for_a_flag(
+    orders: list[dict[str, Any]], said: list[str]
+):
+    row = judge([order(), *orders]).row(0, named=True)
+
+    assert row["tier"] == "none"
+    assert [
+        name
+        for name in row["reasons"].split("; ")
+        if name in ("on_glucocorticoid_now", "denosumab_not_followed")
+    ] == said
