@@ -258,6 +258,7 @@ def _orders(spells: Spells, settings: SimulationSettings) -> pl.DataFrame:
         drug_class=pl.lit("aromatase_inhibitor"),
         stopped_on=pl.when("ended").then("ended_on"),
         weekly_dose_mg=pl.when(~pl.col("vague")).then("dose"),
+        weekdays=pl.lit(None, dtype=pl.String),
         source_file=pl.lit("f"),
         source_order=pl.lit(0),
     )
