@@ -334,7 +334,7 @@ class Settings(BaseSettings):
     )
     identities_settled: tuple[str, ...] = Field(
         (),
-        description="Pseudonyms of patients with two dates of birth or sexes whose newest row is right.",
+        description="Pseudonyms of patients with two dates of birth, sexes or authorities whose newest row is right.",
     )
     link: LinkSettings = LinkSettings()
     fit: FitSettings = FitSettings()

@@ -182,13 +182,42 @@ def test_a_womans_rows_are_set_apart_even_if_they_break_a_rule():
     assert fates({}, {"value": "9999999"}, patients=woman) == ["set_apart", "set_apart"]
 
 
-@pytest.mark.parametrize("other", [{"birth_date": "1971-01-01"}, {"sex": "F"}])
+@pytest.mark.parametrize(
+    "other", [{"birth_date": "1971-01-01"}, {"sex": "F"}, {"assigning_authority": "HOSPB"}]
+)
 def test_one_number_with_two_identities_keeps_all_its_rows_out(other: dict[str, str | None]):
-    people = rows("patients", {}, other)
+    people = rows("patients", {"assigning_authority": "HOSPA"}, other)
     identities = identity_status(people)
 
     assert fates({}, patients=people) == ["quarantined"]
     assert reconcile("patients", people, identities)["fate"].to_list() == ["quarantined"] * 2
+
+
+def test_a_second_authority_counts_even_where_its_row_has_no_birth_date():
+    people = rows(
+        "patients",
+        {"assigning_authority": "HOSPA"},
+        {"assigning_authority": "HOSPB", "birth_date": None},
+    )
+
+    assert fates({}, patients=people) == ["quarantined"]
+
+
+@pytest.mark.parametrize("other", [None, "hospa"])
+def test_one_authority_or_none_named_is_one_man(other: str | None):
+    people = rows("patients", {"assigning_authority": "HOSPA"}, {"assigning_authority": other})
+
+    assert fates({}, patients=people) == ["accepted"]
+    assert reconcile("patients", people, identity_status(people))["fate"].to_list() == [
+        "accepted",
+        "duplicate",
+    ]
+
+
+def test_a_row_without_a_birth_date_alone_makes_nobody_known():
+    people = rows("patients", {"birth_date": None})
+
+    assert fates({}, patients=people) == ["quarantined"]
 
 
 def test_a_new_weight_replaces_the_old_one():

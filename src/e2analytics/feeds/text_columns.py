@@ -15,6 +15,7 @@ TEXT_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "height_cm",
         "weight_kg",
         "trt_started_on",
+        "assigning_authority",
     ),
     "labs": (
         "result_id",

@@ -51,6 +51,7 @@ _AT: Final = "at"
 _ABOUT_THE_FILE: Final = (
     *PROVENANCE,
     "failed_rules",
+    "assigning_authority",
     "reported_at",
     "excluded",
     "reject",
@@ -60,16 +61,21 @@ _ABOUT_THE_FILE: Final = (
 def identity_status(patients: pl.DataFrame, confirmed: Collection[str] = ()) -> pl.DataFrame:
     """Return the identity status of each patient: ``man``, ``woman`` or ``conflict``.
 
-    Two dates of birth or two sexes under one number may be two people: ``conflict``, unless the clinic
-    has confirmed that the newest row is right.
+    Two dates of birth or two sexes under one number may be two people, and so may two authorities that
+    gave it: ``conflict``, unless the clinic has confirmed that the newest row is right. A row that is rejected
+    says nothing of a man but who gave his number: results may have come with it.
     """
-    known = patients.filter(pl.col("reject").is_null() & pl.col("excluded").is_null())
-    conflict = (pl.col("birth_date").n_unique() > 1) | (pl.col("sex").n_unique() > 1)
+    accepted = pl.col("reject").is_null()
+    birth_date, sex = (pl.col(name).filter(accepted) for name in ("birth_date", "sex"))
+    authorities = pl.col("assigning_authority").drop_nulls()
+    conflict = pl.any_horizontal(each.n_unique() > 1 for each in (birth_date, sex, authorities))
     is_confirmed = pl.col("patient_id").is_in(list(confirmed))
     return (
-        known.sort(READING_ORDER)
+        patients.filter(pl.col("excluded").is_null())
+        .sort(READING_ORDER)
         .group_by("patient_id", maintain_order=True)
-        .agg(conflict=conflict, sex=pl.col("sex").last())
+        .agg(conflict=conflict, sex=sex.last(), is_known=accepted.any())
+        .filter("is_known")
         .select(
             "patient_id",
             identity_status=pl.when(pl.col("conflict") & ~is_confirmed)

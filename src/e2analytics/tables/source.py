@@ -55,6 +55,9 @@ class Patients(SourceRow):
     height_cm: Series[float] = pa.Field(nullable=True, description="Height, cm.")
     weight_kg: Series[float] = pa.Field(nullable=True, description="Weight, kg.")
     trt_started_on: Series[pl.Date] = pa.Field(nullable=True, description="First testosterone.")
+    assigning_authority: Series[str] = pa.Field(
+        nullable=True, description="Who gave him his number, in small letters, as messages say."
+    )
     imputed: Series[str] = pa.Field(description="Columns the feed declared instead of reading.")
 
     class Config:

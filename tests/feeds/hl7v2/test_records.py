@@ -383,3 +383,21 @@ def test_what_an_order_says_at_length_is_not_repeated_in_full():
     rows = read(a_message(MSH, PID, OBR, *remarks, OBX, OBX))["OBX"]
 
     assert rows["comment"].str.len_chars().to_list() == [4_000, 4_000]
+
+
+def test_the_authority_of_a_number_is_named_or_has_an_object_identifier():
+    written = [
+        ("M001^^^CLINIC&1.2.3&ISO^MR", "CLINIC"),
+        ("M001^^^&1.2.3&ISO^MR", "1.2.3"),
+        ("M001^^^^MR", None),
+        ("F1^^^CLINIC^MR", None),  # the filler's number is nobody's
+    ]
+
+    found = [
+        read(a_message(MSH, PID.replace("M001^^^CLINIC^MR", each), OBR, OBX))["PID"]
+        for each, _ in written
+    ]
+
+    assert [each["assigning_authority"].item() for each in found] == [
+        authority for _, authority in written
+    ]

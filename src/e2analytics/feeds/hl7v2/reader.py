@@ -44,7 +44,7 @@ from e2analytics.feeds.reader import Beginning, FormatOptions
 
 _PATIENT: Final = (
     "patient_id",  # PID-3.1 of the first identifier of type MR, else of the first; none if a specimen's
-    "assigning_authority",  # PID-3.4.1 of the same
+    "assigning_authority",  # PID-3.4.1 of the same, else PID-3.4.2
     *PATIENT_NUMBERS,  # PID-3.1 of the first, and of each type; PID-2.1, PID-4.1, PID-18.1
     "birth_date",  # PID-7
     "sex",  # PID-8

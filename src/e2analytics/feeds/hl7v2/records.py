@@ -79,13 +79,18 @@ class _Patient:
         numbers = pid.repetitions(3)
         medical = (number for number in numbers if pid.text(3, 5, repetition=number) == "MR")
         chosen = next(medical, 1)
-        authority = pid.text(3, 4, 1, repetition=chosen)
+        authority = pid.text(3, 4, 1, repetition=chosen) or pid.text(3, 4, 2, repetition=chosen)
         return cls(pid, pid.text(3, 1, repetition=chosen), authority)
 
     @property
     def patient_id(self) -> str | None:
         """The patient's number, unless it is that of a specimen."""
         return None if self.number in self.specimens else self.number
+
+    @property
+    def assigning_authority(self) -> str | None:
+        """Who gave that number."""
+        return self.authority if self.patient_id else None
 
     def identifiers(self) -> dict[str, str | None]:
         """Return every number of the patient, by field and type; of a type the first."""
@@ -200,7 +205,7 @@ def _rows_of_drugs(segments: list[Parsed]) -> Iterator[tuple[str, Row]]:
                 segment.number,
                 short_line=segment.short,
                 patient_id=patient.patient_id,
-                assigning_authority=patient.authority,
+                assigning_authority=patient.assigning_authority,
                 **patient.identifiers(),
                 **texts,
                 message_id=msh.text(10),
@@ -262,7 +267,7 @@ def _patient_row(msh: Parsed, patient: _Patient, pid: Parsed) -> Row:
         pid.number,
         short_line=pid.short,
         patient_id=patient.patient_id,
-        assigning_authority=patient.authority,
+        assigning_authority=patient.assigning_authority,
         **patient.identifiers(),
         birth_date=birth.partition("T")[0] if birth else None,
         sex=pid.text(8, 1),
@@ -288,7 +293,7 @@ def _result_row(msh: Parsed, order: _Order, obx: Parsed, comments: list[str]) ->
         obx.number,
         short_line=obx.short,
         patient_id=order.patient.patient_id,
-        assigning_authority=order.patient.authority,
+        assigning_authority=order.patient.assigning_authority,
         **order.patient.identifiers(),
         placer=order.placer.text if order.placer else None,
         filler=filler.text if filler else None,

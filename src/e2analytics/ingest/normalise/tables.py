@@ -51,6 +51,7 @@ def _patients(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
         height_cm=body_size.height_cm("raw_height_cm"),
         weight_kg=body_size.weight_kg("raw_weight_kg"),
         trt_started_on=day(rows["raw_trt_started_on"], timezone),
+        assigning_authority=pl.col("assigning_authority").str.to_lowercase(),
     )
 
 
