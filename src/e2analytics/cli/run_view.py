@@ -11,6 +11,7 @@ import polars as pl
 
 from e2analytics.cli.terminal import err, out, printable
 from e2analytics.cli.wording import by_site, news, tiers, with_interval
+from e2analytics.flags import judged
 from e2analytics.run.job import JobResult
 from e2analytics.tables.vocabulary import FATES
 
@@ -32,6 +33,10 @@ def print_done(done: JobResult, store: str) -> None:
             f"{counts['men']:,} men, {counts['men_on_drug']:,} on an aromatase inhibitor; "
             f"flagged: {flagged}."
         )
+        apart = {why: counts.get(f"men_on_drug_{why}", 0) for why in judged.WHY}
+        if any(apart.values()):
+            named = ", ".join(f"{n:,} {why.replace('_', ' ')}" for why, n in apart.items() if n)
+            out.print(f"On such a drug, and not judged: {named}.")
         changed = news(done.outputs.tables["flag_events"], done.manifest["run_id"])
         out.print(f"New in this run: {changed}.")
     out.print(f"Store: {store}   (overview: e2analytics status --store {quote(store)})")

@@ -1,4 +1,4 @@
-"""Cohort: every man on an aromatase inhibitor, with his E2, dose and bone, and his assessment.
+"""Cohort: every man on an aromatase inhibitor who is judged, with his E2, dose and bone, and his assessment.
 
 In    the men's rows as of a day, the estimates of their E2, the criteria, the flags of the run before
 Out   cohort   grain patient_id: every man on an aromatase inhibitor on the as-of date
@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.flags import bone, input_digests, rationale, results
+from e2analytics.flags import bone, input_digests, judged, rationale, results
 from e2analytics.flags import rules as flag_rules
 from e2analytics.flags.assess import assess
 from e2analytics.flags.criteria import Criteria
@@ -74,7 +74,7 @@ def cohort(
 
 def _men(data: PatientData, estimates: Estimates, criteria: Criteria) -> pl.DataFrame:
     """Return the men of the cohort with what is known of each."""
-    present = present_men(data.episodes, data.events, criteria.settings, criteria.as_of)
+    present = present_men(data, criteria.settings, criteria.as_of)
     digests = input_digests.digests(data, estimates.exposures, present)
     men = (
         present.join(
@@ -104,23 +104,13 @@ def _unless_other_drug() -> list[pl.Expr]:
     return [pl.when(known).then(name).alias(name) for name in names]
 
 
-def count_died_or_left(
-    episodes: pl.DataFrame, events: pl.DataFrame, settings: FlagSettings, as_of: date
-) -> int:
-    """Count the men on the drug who died or left, and so are not in the cohort."""
-    on_drug = _on_drug(episodes, settings, as_of)
-    return len(_died_or_left(on_drug, events))
-
-
-def present_men(
-    episodes: pl.DataFrame, events: pl.DataFrame, settings: FlagSettings, as_of: date
-) -> pl.DataFrame:
+def present_men(data: PatientData, settings: FlagSettings, as_of: date) -> pl.DataFrame:
     """Return the men of the cohort with their present dose."""
-    on_drug = _on_drug(episodes, settings, as_of)
-    return on_drug.join(_died_or_left(on_drug, events), on="patient_id", how="anti")
+    on_drug = men_on_drug(data.episodes, settings, as_of)
+    return on_drug.join(judged.set_apart(on_drug, data, as_of), on="patient_id", how="anti")
 
 
-def _on_drug(episodes: pl.DataFrame, settings: FlagSettings, as_of: date) -> pl.DataFrame:
+def men_on_drug(episodes: pl.DataFrame, settings: FlagSettings, as_of: date) -> pl.DataFrame:
     """Return the men with a spell in force, or ended within the washout, and their present dose."""
     day = pl.lit(as_of)
     since_end = (day - pl.col("ended_on")).dt.total_days()
@@ -170,17 +160,6 @@ def _with_treatment(episodes: pl.DataFrame) -> pl.DataFrame:
     is_new = other_dose | (gap > constants.RENEWAL_GAP_DAYS.value).fill_null(True)
     return episodes.sort(*drug, "started_on").with_columns(
         treatment_on=pl.when(is_new).then("started_on").forward_fill().over(drug)
-    )
-
-
-def _died_or_left(on_drug: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-    ended = events.filter(pl.col("kind").is_in(["died", "left_clinic"]))
-    # A man with a new order after he left has come back.
-    return (
-        on_drug.join(ended.select("patient_id", "kind", "occurred_on"), on="patient_id")
-        .filter((pl.col("kind") == "died") | (pl.col("occurred_on") >= pl.col("ordered_on")))
-        .select("patient_id")
-        .unique()
     )
 
 

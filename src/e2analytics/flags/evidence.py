@@ -104,7 +104,7 @@ class _Pieces:
     ) -> None:
         self._criteria = criteria
         self._rules: FlagRules = flag_rules.load()
-        present = present_men(data.episodes, data.events, criteria.settings, criteria.as_of)
+        present = present_men(data, criteria.settings, criteria.as_of)
         draws = results.weigh(data.draws, present, criteria)
         self._draws = _by_man(draws.sort("collected_at", "result_id"), men)
         self._spells = _by_man(data.episodes.sort("started_on", "drug"), men)

@@ -55,6 +55,16 @@ OLD_ORDER_DAYS: Final = Cited(
     400.0, "days", "our own rule: a yearly renewal with a month's grace", "low"
 )
 
+ADULT_FROM_YEARS: Final = Cited(
+    18.0, "years", "our own rule: in boys an aromatase inhibitor is given for growth", "high"
+)
+GNRH_ACTS_DAYS: Final = Cited(
+    365.0,
+    "days",
+    "our own rule: the longest implant lasts a year (histrelin label; to be confirmed)",
+    "unconfirmed",
+)
+
 LSC_FACTOR: Final = Cited(
     2.77, "1", "ISCD: 1.96 x sqrt(2), least significant change at 95 %", "high"
 )

@@ -5,6 +5,10 @@ from typing import Final
 ANASTROZOLE: Final = "anastrozole"
 ANDROGEN: Final = "androgen"
 """The drug class of testosterone."""
+TESTOSTERONE_DRUG: Final = "testosterone"
+"""How the names of its drugs begin, alone or with another drug in one implant."""
+GNRH: Final = "gnrh"
+"""The drug class of what stops the testicles: leuprolide and its like."""
 AROMATASE_INHIBITOR: Final = "aromatase_inhibitor"
 """A drug class, of which anastrozole is one."""
 

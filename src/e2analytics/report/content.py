@@ -20,6 +20,7 @@ from typing import Any, Final
 import polars as pl
 
 from e2analytics.errors import ConfigurationError, ContractError, TooLittleDataError
+from e2analytics.flags import judged
 from e2analytics.report.formatting import NOTHING, count, day, month_name
 from e2analytics.report.sections import (
     changes,
@@ -146,6 +147,7 @@ def build(
         tables["cohort"],
         tables["patients"],
         n_died_or_left=manifest.get("men_on_drug_died_or_left", 0) if clinic is None else 0,
+        not_judged=_not_judged(manifest) if clinic is None else {},
     )
     in_full = _in_full(tables)
     context = _flag_context(tables) if in_full else {}
@@ -223,6 +225,13 @@ def _curves(
         rules=rules.flag,
         before=before,
     )
+
+
+def _not_judged(manifest: Mapping[str, int]) -> dict[str, int]:
+    """Return how many men on the drug are not judged, by reason, other than those who died or left."""
+    return {
+        why: manifest.get(f"men_on_drug_{why}", 0) for why in judged.WHY if why != "died_or_left"
+    }
 
 
 def _in_full(tables: Mapping[str, pl.DataFrame]) -> bool:

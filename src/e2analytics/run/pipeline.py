@@ -139,7 +139,6 @@ def _as_before(intake: Intake, before: Snapshot, run: Run) -> Analysis:
 def _analyse(intake: Intake, before: Snapshot, run: Run, timed: Timer) -> Analysis:
     """Do everything that follows from the rows."""
     from e2analytics.curve import frozen_model, limit
-    from e2analytics.flags import cohort
 
     models, curve_summary = before.table("models"), before.table("curve_summary")
     frozen = (
@@ -185,12 +184,19 @@ def _analyse(intake: Intake, before: Snapshot, run: Run, timed: Timer) -> Analys
     counts = {
         "men": len(data.patients),
         "men_on_drug": len(flagged.cohort),
-        "men_on_drug_died_or_left": cohort.count_died_or_left(
-            data.episodes, data.events, run.settings.flag, run.as_of
-        ),
+        **{f"men_on_drug_{why}": n for why, n in _set_apart(data, run).items()},
         "men_flagged": int((flagged.flags["tier"] != "none").sum()),
     }
     return Analysis(tables=tables, attrition=losses, counts=counts, model_id=model.model_id)
+
+
+def _set_apart(data: PatientData, run: Run) -> dict[str, int]:
+    """Count the men on the drug who are not judged, by reason."""
+    from e2analytics.flags import cohort, judged
+
+    on_drug = cohort.men_on_drug(data.episodes, run.settings.flag, run.as_of)
+    by_reason = judged.set_apart(on_drug, data, run.as_of)["why"].to_list()
+    return {why: by_reason.count(why) for why in judged.WHY}
 
 
 def _new_model(

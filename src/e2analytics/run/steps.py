@@ -258,10 +258,13 @@ def sensitivity(
 @step("Counting the quality measures")
 def count_measures(data: PatientData, before: Snapshot, run: Run) -> tuple[pl.DataFrame, CareUnits]:
     """Count the quality measures of the months that have ended; return what they count as well."""
+    from e2analytics.flags import cohort, judged
     from e2analytics.measures import rates, units
 
-    care = units.care_units(data, [*rates.month_ends(run.as_of), run.as_of])
-    measures = rates.measures(data, care, run.as_of)
+    on_drug = cohort.men_on_drug(data.episodes, run.settings.flag, run.as_of)
+    of_judged = judged.without_the_drug(data, judged.set_apart(on_drug, data, run.as_of))
+    care = units.care_units(of_judged, [*rates.month_ends(run.as_of), run.as_of])
+    measures = rates.measures(of_judged, care, run.as_of)
     return rates.with_older(measures, before.table("measures")), care
 
 
@@ -284,7 +287,7 @@ def flag_men(
 
     present = present_dose(data.episodes, run.as_of)
     day = predict.AsOf(run.as_of, find_changes(data.medications))
-    on_drug = cohorts.present_men(data.episodes, data.events, criteria.settings, run.as_of)
+    on_drug = cohorts.present_men(data, criteria.settings, run.as_of)
     of_cohort = present.join(on_drug, on="patient_id", how="semi")
     estimates = Estimates(
         e2=predict.present_and_off_drug(response.response, response.own_levels, present, day),

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from e2analytics.report.sections import men
+from e2analytics.report.sections import headlines, men
 
 Tables = dict[str, pl.DataFrame]
 MONTH = "2026-09"
@@ -170,6 +170,19 @@ def test_men_are_counted_by_what_can_be_said_of_them(tables: Tables) -> None:
     assert (counts.n_known, counts.n_anastrozole, counts.n_other_inhibitor) == (600, 200, 6)
     judged = counts.n_below_range + counts.n_low_not_attributable + counts.n_in_range
     assert counts.n_assessed == judged == 171
+
+
+def test_men_who_are_not_judged_are_counted_by_reason_and_those_without_a_man_left_out(
+    tables: Tables,
+) -> None:
+    apart = {"under_18": 1, "treated_for_cancer": 0, "not_on_testosterone": 2}
+
+    counts = men.tally(tables["cohort"], tables["patients"], n_died_or_left=0, not_judged=apart)
+
+    assert counts.not_judged == (("under_18", 1), ("not_on_testosterone", 2))
+    assert headlines._other(counts).endswith(
+        "Others on such a drug are not judged (under 18: 1, not on testosterone: 2)."
+    )
 
 
 def test_a_man_with_two_reasons_is_one_man_and_counts_under_both() -> None:

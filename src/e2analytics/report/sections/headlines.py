@@ -17,6 +17,11 @@ from e2analytics.report.sections.measures import Measures
 from e2analytics.report.sections.men import Counts, Flagged
 
 _NAMED: Final = 3
+_NOT_JUDGED: Final = {
+    "under_18": "under 18",
+    "treated_for_cancer": "treated for breast or prostate cancer, by their orders",
+    "not_on_testosterone": "not on testosterone",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,9 @@ def _other(counts: Counts) -> str:
     if counts.n_died_or_left:
         men = count(counts.n_died_or_left, "man", "men")
         said += f" {men} on such a drug died or left, and are not in these figures."
+    if counts.not_judged:
+        why = ", ".join(f"{_NOT_JUDGED[why]}: {n}" for why, n in counts.not_judged)
+        said += f" Others on such a drug are not judged ({why})."
     return said
 
 

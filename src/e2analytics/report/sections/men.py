@@ -54,6 +54,7 @@ class Counts:
     n_in_range: int
     n_mass_spectrometry: int
     n_died_or_left: int
+    not_judged: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,13 @@ class NotAssessable:
     clinics: tuple[Group, ...]
 
 
-def tally(cohort: pl.DataFrame, patients: pl.DataFrame, *, n_died_or_left: int) -> Counts:
+def tally(
+    cohort: pl.DataFrame,
+    patients: pl.DataFrame,
+    *,
+    n_died_or_left: int,
+    not_judged: Mapping[str, int] | None = None,
+) -> Counts:
     """Count men by status; only those on anastrozole are assessed."""
     other = pl.col("reasons").str.split("; ").list.contains(OTHER_INHIBITOR)
     anastrozole = cohort.filter(~other)
@@ -142,6 +149,7 @@ def tally(cohort: pl.DataFrame, patients: pl.DataFrame, *, n_died_or_left: int) 
         n_in_range=by_status.get("in_range", 0),
         n_mass_spectrometry=int((assessed["assay"] == "ms").sum()),
         n_died_or_left=n_died_or_left,
+        not_judged=tuple((why, n) for why, n in (not_judged or {}).items() if n),
     )
 
 
