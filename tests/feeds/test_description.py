@@ -141,3 +141,10 @@ def test_ids_made_of_the_patients_number_are_known():
     assert prefixed.ids_with_the_patient_in() == set()
     assert joined.ids_with_the_patient_in() == {"result_id"}
     assert own.ids_with_the_patient_in() == set()
+
+
+def test_a_column_that_yaml_takes_for_another_value_is_told_to_be_quoted(tmp_path: Path):
+    with pytest.raises(
+        ConfigurationError, match=r"(?s)columns\.result_id.*YAML takes it for False"
+    ):
+        described(LAB.replace("result_id: Id", "result_id: No"), tmp_path)

@@ -383,3 +383,103 @@ def test_every_line_has_a_fate_that_is_shown(clinic: Path):
         lines = pl.read_csv(file.path, infer_schema=False).height
         assert file.refused is None
         assert file.fates["n_rows"].sum() == lines, file.path.name
+
+
+PEOPLE = """\
+person_id,gender_concept_id,year_of_birth,month_of_birth,day_of_birth,person_source_value
+501,8507,1970,1,1,P1
+"""
+
+
+def test_a_feed_of_tables_is_drafted_as_the_shipped_one_to_be_changed(tmp_path: Path):
+    path = tmp_path / "person.csv"
+    path.write_text(PEOPLE)
+
+    (file,) = inspect([path], Settings(), today=TODAY, new_feed="our_omop").files
+
+    assert file.draft is not None
+    assert "\nfeed: our_omop\n" in file.draft
+    assert "\nnamespace: omop\n" in file.draft
+    assert 'name: "*measurement*.csv"' in file.draft  # the other tables of the export as well
+
+
+def test_a_man_in_two_namespaces_is_said_to_count_twice(tmp_path: Path, patients: Path):
+    (tmp_path / "person.csv").write_text(PEOPLE)
+
+    text = " ".join(shown(looked(patients, tmp_path / "person.csv")).split())
+
+    assert "of 2 namespaces: default (canonical); omop (omop_cdm_5_4)." in text
+    assert "would count as two men" in text
+    assert "Patients' numbers are of" not in shown(looked(patients))
+
+
+def test_one_man_of_a_database_and_the_clinic_is_one_by_his_chart_number(
+    tmp_path: Path, patients: Path
+):
+    # As docs/feeds.md says, “One man in several systems”.
+    feeds = tmp_path / "feeds"
+    feeds.mkdir()
+    (tmp_path / "person.csv").write_text(PEOPLE)
+    (file,) = inspect([tmp_path / "person.csv"], Settings(), today=TODAY, new_feed="ours").files
+    assert file.draft is not None
+    text = file.draft.replace("namespace: omop", "namespace: default")
+    (feeds / "ours.yaml").write_text(
+        text.replace("patient_id: person_id\n", "patient_id: person_source_value\n")
+    )
+
+    both = looked(patients, tmp_path / "person.csv", settings=Settings(feeds_folder=feeds))
+
+    assert "Patients' numbers are of" not in shown(both)
+    rows = [fates(file) for file in both.files]
+    assert rows == [
+        {("accepted", None): 3, ("superseded", None): 1},
+        {("accepted", None): 1},
+    ]
+    assert "superseded  by a newer row" in shown(both)
+
+
+def test_a_draft_that_nobody_finished_is_named_with_its_lines(tmp_path: Path, patients: Path):
+    feeds = tmp_path / "feeds"
+    feeds.mkdir()
+    (feeds / "acme.yaml").write_text(
+        "feed: acme\ndescription: Acme\nformat: delimited\nfiles:\n  - target: labs\n"
+        '    name: "*.acme"\n    columns: {result_id: A}  # TODO: and the others\n'
+    )
+
+    text = shown(looked(patients, settings=Settings(feeds_folder=feeds)))
+
+    assert "acme.yaml has a TODO in line 7" in " ".join(text.split())
+    assert "Not settled" not in shown(looked(patients))
+
+
+def test_a_wrong_loinc_is_told_of_and_can_be_corrected_in_the_feed(tmp_path: Path, patients: Path):
+    labs = tmp_path / "acme.csv"
+    labs.write_text(
+        "Nr,MRN,Drawn,Test,Code,Result,Unit\n"
+        "R1,P1,2024-01-01,Estradiol,35384-4,21.5,pg/mL\n"
+        "R2,P2,2024-01-01,Estradiol,35384-4,22.5,pg/mL\n"
+    )
+    feeds = tmp_path / "feeds"
+    feeds.mkdir()
+    feed = (
+        "feed: acme\ndescription: Acme\nformat: delimited\nfiles:\n  - target: labs\n"
+        '    name: "acme.csv"\n    header: [Nr, Code]\n    columns: {result_id: Nr, patient_id: MRN, '
+        "collected_at: Drawn, test_name: Test, loinc: LOINC, value: Result, unit: Unit}\n"
+    )
+    fates_by_loinc = {}
+    for loinc in (
+        "Code",
+        '{column: Code, values: {"35384-4": "35384-7"}}',
+        '{column: Code, values: {"35384-4": ""}}',
+    ):
+        (feeds / "acme.yaml").write_text(feed.replace("LOINC", loinc))
+        found = looked(patients, labs, settings=Settings(feeds_folder=feeds))
+        fates_by_loinc[loinc] = fates(found.files[1])
+        if loinc == "Code":
+            assert "its LOINC code is not known" in " ".join(shown(found).split())
+
+    assert [*fates_by_loinc.values()] == [
+        {("quarantined", "unknown_test"): 2},
+        {("accepted", None): 2},
+        {("accepted", None): 2},
+    ]

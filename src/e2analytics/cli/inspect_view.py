@@ -19,6 +19,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from e2analytics.cli.terminal import err, printable
+from e2analytics.cli.wording import unsettled_in_words
 from e2analytics.errors import RefusedFileError, UnreadableError
 from e2analytics.feeds import formats
 from e2analytics.feeds.description import Age, Column, Constant, FirstOf, Join, Source
@@ -32,6 +33,7 @@ from e2analytics.run.inspect import InspectedFile, Inspection, Mapped
 
 EXIT_REFUSED: Final = UnreadableError.exit_code
 _CODES_SHOWN: Final = 6
+_SAID_OF: Final = {"superseded": "by a newer row, here or of another of these files"}
 _ROWS_SIDE_BY_SIDE: Final = 4
 _WHERE_TO_ADD: Final = (
     "Add tests, units and drugs to schemas/reference/, other words to `values` of the feed's "
@@ -39,6 +41,10 @@ _WHERE_TO_ADD: Final = (
 )
 _NO_PATIENT: Final = "missing_patient_id"
 _RARE_ARE_HIDDEN: Final = "Rare and long texts may be a patient's: --show-values shows them."
+_COUNTS_TWICE: Final = (
+    "A man who is in files of two of them would count as two men. If that is so, see “One man in several systems” "
+    "in docs/feeds.md."
+)
 _PATIENTS_MISSING: Final = (
     "unknown_patient: the file with their patients is not among these. Inspect both together; in a run "
     "such rows wait until the patient is known."
@@ -72,10 +78,17 @@ def show(inspection: Inspection, console: Console, draft_file: Path | None = Non
         If there is not one draft for ``draft_file``, or it cannot be written; after all was printed.
     """
     shown: set[_ShownMapping] = set()
+    is_drafted_below = draft_file is None and len(inspection.files) == 1
+    see = "see the draft" if draft_file or is_drafted_below else "the end says how to draft one"
     for file in inspection.files:
-        _show_file(file, console, shown)
+        _show_file(file, console, shown, see)
     if inspection.patients_missing:
         console.print(_PATIENTS_MISSING)
+    if len(names := _numbers_of(inspection)) > 1:
+        console.print(f"\nPatients' numbers are of {len(names)} namespaces: {'; '.join(names)}.")
+        console.print(_COUNTS_TWICE)
+    for description, lines in inspection.unsettled.items():
+        console.print(unsettled_in_words(description, lines))
     if draft_file is not None:
         _write_draft(inspection, draft_file)
         files = " ".join(quote(_name(file.path)) for file in inspection.files)
@@ -97,6 +110,15 @@ def show(inspection: Inspection, console: Console, draft_file: Path | None = Non
             console.print(f"  {_how_to_draft(file.path)}", soft_wrap=True)
 
 
+def _numbers_of(inspection: Inspection) -> list[str]:
+    """Return each namespace of patients' numbers with the feeds that use it."""
+    feeds: dict[str, dict[str, None]] = {}
+    for file in inspection.files:
+        if file.feed is not None and any("patient_id" in each.kind.columns for each in file.mapped):
+            feeds.setdefault(file.feed.namespace, {})[file.feed.feed] = None
+    return [f"{namespace} ({', '.join(names)})" for namespace, names in feeds.items()]
+
+
 def _how_to_draft(path: Path) -> str:
     name = feed_name(path) or "new_supplier"
     return f"e2analytics inspect {quote(_name(path))} --draft feeds/{name}.yaml"
@@ -112,7 +134,7 @@ def _write_draft(inspection: Inspection, file: Path) -> None:
     if len(drafts) != 1:
         raise UnreadableError(
             f"There are drafts for {len(drafts)} of the files, and --draft names one file to write. "
-            "Give one file that no feed describes."
+            "Give one file: alone, one that a feed describes is drafted, too."
         )
     try:
         with file.open("x", encoding="utf-8") as written:
@@ -125,7 +147,7 @@ _ShownMapping = tuple[int, frozenset[str]]
 """A mapping already printed: the entry of a description, and the columns missing from the file."""
 
 
-def _show_file(file: InspectedFile, console: Console, shown: set[_ShownMapping]) -> None:
+def _show_file(file: InspectedFile, console: Console, shown: set[_ShownMapping], see: str) -> None:
     console.print(f"\n{_name(file.path)}")
     if file.no_data is not None:
         console.print(f"  A run passes it over as no data: {file.no_data}.")
@@ -135,7 +157,7 @@ def _show_file(file: InspectedFile, console: Console, shown: set[_ShownMapping])
         console.print(f"  Why: {printable(file.why)}.")
     elif file.refused is None:
         console.print(
-            "  No feed describes it: a run would read nothing of it and be incomplete (exit 11). See the draft."
+            f"  No feed describes it: a run would read nothing of it and be incomplete (exit 11). {see.capitalize()}."
         )
     for sentence in file.nearest:
         console.print(f"  Not {printable(sentence)}.")
@@ -143,14 +165,12 @@ def _show_file(file: InspectedFile, console: Console, shown: set[_ShownMapping])
         this = id(mapped.kind), mapped.absent
         _show_mapping(mapped, console, is_shown=this in shown and mapped.first_rows is None)
         shown.add(this)
-    if file.mapped and file.feed is not None:
-        known = formats.of(file.feed.format)
-        if known.defines_columns:
-            console.print(f"  Its columns are documented in {known.source}.")
+    if file.mapped and file.feed is not None and formats.of(file.feed.format).defines_columns:
+        console.print("  Its columns are explained in docs/feeds.md, “Columns of HL7 and FHIR”.")
     if file.refused is not None:
         console.print(f"  REFUSED {_refusal(file.refused)}")
         if file.draft is not None:
-            console.print("  If it is another supplier's file than the feed's, see the draft.")
+            console.print(f"  If it is another supplier's file than the feed's, {see}.")
         return
     if file.is_repeated:
         console.print("  Another of these files has the same content: it would be read once.")
@@ -246,7 +266,8 @@ def _show_rows(file: InspectedFile, console: Console) -> None:
         console.print(f"  Its {fates['n_rows'].sum():,} row(s) for {table} would be:")
         rows = _table("rows", "fate", "reason")
         for fate, why, n_rows in fates.select("fate", "why", "n_rows").rows():
-            rows.add_row(f"{n_rows:,}", fate.replace("_", " "), _reason(why))
+            said = _reason(why) or _SAID_OF.get(fate, "")
+            rows.add_row(f"{n_rows:,}", fate.replace("_", " "), said)
         console.print(_indented(rows))
     if not file.problems.is_empty():
         rules = set(file.problems["rule"])

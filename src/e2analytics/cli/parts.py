@@ -59,7 +59,7 @@ def run_part(
     )
     with progress_bar() as report_progress:
         done = run_job(job, report_progress=report_progress)
-    print_done(done, store)
+    print_done(done, store, job.settings.feeds_folder if drop else None)
     exit_if_incomplete(done)
     return done
 

@@ -38,7 +38,8 @@ def run(
 
     day = as_of or date.today()
     # A mistake need not wait for Prefect.
-    check(Job(store=store, as_of=day, settings=read_settings(config), drop=drop))
+    settings = read_settings(config)
+    check(Job(store=store, as_of=day, settings=settings, drop=drop))
     # An orderly exit also ends the server that Prefect started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     with progress_bar() as report_progress:
@@ -55,7 +56,7 @@ def run(
                 config=str(config) if config else None,
                 refit=refit,
             )
-    print_done(done, store)
+    print_done(done, store, settings.feeds_folder)
     exit_if_incomplete(done)
 
 

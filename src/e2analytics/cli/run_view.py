@@ -10,14 +10,25 @@ from typing import Any
 import polars as pl
 
 from e2analytics.cli.terminal import err, out, printable
-from e2analytics.cli.wording import by_site, news, tiers, with_interval
+from e2analytics.cli.wording import by_site, news, tiers, unsettled_in_words, with_interval
+from e2analytics.feeds.description import unsettled
 from e2analytics.flags import judged
 from e2analytics.run.job import JobResult
 from e2analytics.tables.vocabulary import FATES
 
 
-def print_done(done: JobResult, store: str) -> None:
-    """Sum up a run: what was read and what became of it, the curves, the flags, what to do next."""
+def print_done(done: JobResult, store: str, feeds_folder: Path | None = None) -> None:
+    """Sum up a run: what was read and what became of it, the curves, the flags, what to do next.
+
+    Parameters
+    ----------
+    done
+        The run.
+    store
+        Address of the store.
+    feeds_folder
+        The clinic's own descriptions: those with a TODO are named.
+    """
     counts = done.outputs.counts
     out.print(
         f"{done.manifest['run_id']} as of {done.manifest['as_of']}: {done.manifest['outcome']}."
@@ -41,6 +52,8 @@ def print_done(done: JobResult, store: str) -> None:
         out.print(f"New in this run: {changed}.")
     out.print(f"Store: {store}   (overview: e2analytics status --store {quote(store)})")
     _print_what_was_not_read(done)
+    for file, lines in unsettled(feeds_folder).items():
+        err.print(printable(unsettled_in_words(file, lines)))
 
 
 def _print_what_was_not_read(done: JobResult) -> None:

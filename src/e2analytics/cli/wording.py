@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
@@ -9,6 +10,19 @@ import polars as pl
 from e2analytics.tables.vocabulary import FITTED_SITES, OPEN_TIERS, POOLED
 
 _PLACES: Final = {site: place for place, site in enumerate((*FITTED_SITES, POOLED))}
+
+
+def unsettled_in_words(file: Path, lines: list[int]) -> str:
+    """Say that a description still has TODOs: a run uses it all the same.
+
+    >>> unsettled_in_words(Path("feeds/acme.yaml"), [5, 12])
+    'Not settled: feeds/acme.yaml has a TODO in line 5, 12. A run uses it as it is; settle each, then take the word away.'
+    """
+    where = ", ".join(map(str, lines))
+    return (
+        f"Not settled: {file} has a TODO in line {where}. A run uses it as it is; settle each, then take the "
+        "word away."
+    )
 
 
 def by_site(summary: pl.DataFrame) -> pl.DataFrame:

@@ -134,8 +134,8 @@ _KINDS: Final = ("constant", "age_years", "first_of", "join")
 
 
 def _kind(source: Any) -> str:
-    if isinstance(source, str):
-        return "name"
+    if not isinstance(source, dict | _Entry):
+        return "name"  # of a column; what YAML took for a number or for false is refused as one
     keys = source if isinstance(source, dict) else source.model_fields_set
     return next((kind for kind in _KINDS if kind in keys), "column")
 
@@ -370,6 +370,19 @@ def load_feeds(more: Path | None = None) -> tuple[Feed, ...]:
     return tuple(feeds.values())
 
 
+def unsettled(more: Path | None) -> dict[Path, list[int]]:
+    """Return the lines with TODO of each description of the folder ``more``: drafts that nobody finished."""
+    if more is None:
+        return {}
+    found = {
+        file: [
+            n for n, line in enumerate(file.read_text("utf-8").splitlines(), 1) if "TODO" in line
+        ]
+        for file in sorted(more.glob("*.yaml"))
+    }
+    return {file: lines for file, lines in found.items() if lines}
+
+
 def load_feed(file: Path) -> Feed:
     """Return one feed description.
 
@@ -385,6 +398,11 @@ def load_feed(file: Path) -> Feed:
     except ValidationError as error:
         problems = "\n".join(
             f"  {'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+            + f" (YAML takes it for {problem['input']}: put it in quotes)"
+            * (
+                problem["type"] == "string_type"
+                and isinstance(problem["input"], bool | int | float)
+            )
             for problem in error.errors()
         )
         raise ConfigurationError(f"The feed description {file} is wrong:\n{problems}") from None

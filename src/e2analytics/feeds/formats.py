@@ -65,11 +65,6 @@ class FileFormat:
         """Whether the names of columns stand in a line, which may be a row of data instead."""
         return "header_line" in self.options.model_fields
 
-    @property
-    def source(self) -> str:
-        """The file of its reader, where the columns that this defines are documented."""
-        return f"src/{self.reader.__name__.replace('.', '/')}.py"
-
 
 # The order of messages that name all formats.
 _REGISTERED: Final = (

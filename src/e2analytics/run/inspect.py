@@ -24,8 +24,8 @@ import polars as pl
 from e2analytics.errors import RefusedFileError, UnreadableError
 from e2analytics.feeds import archives, drop, formats, recognition
 from e2analytics.feeds.archives import Entry
-from e2analytics.feeds.description import Feed, FileDescription, load_feeds
-from e2analytics.feeds.drafting import draft
+from e2analytics.feeds.description import Feed, FileDescription, load_feeds, unsettled
+from e2analytics.feeds.drafting import copy_of_tables, draft
 from e2analytics.feeds.drop import Match
 from e2analytics.feeds.side_files import kind_of
 from e2analytics.feeds.text_columns import TEXT_COLUMNS
@@ -116,10 +116,12 @@ class Inspection:
     """The findings about several files.
 
     ``patients_missing``: rows are in quarantine because no file among them has their patients.
+    ``unsettled``: lines with TODO of the clinic's own descriptions.
     """
 
     files: tuple[InspectedFile, ...]
     patients_missing: bool
+    unsettled: Mapping[Path, list[int]] = field(default_factory=dict)
 
 
 def inspect(
@@ -185,8 +187,8 @@ def _inspection(
     intake = take_in(sources, Snapshot(), Run(as_of=today, settings=settings, run_id="inspection"))
     read = _Fates(sources, intake)
     found = {path: _inspected(path, feeds, read, seen, new_feed) for path in data}
-    if new_feed is not None and len(data) == 1 and found[data[0]].feed and not found[data[0]].draft:
-        found[data[0]] = replace(found[data[0]], draft=draft(data[0], new_feed))
+    if new_feed is not None and len(data) == 1:
+        found[data[0]] = _drafted_anew(found[data[0]], new_feed)
     inspected = tuple(
         replace(found[entry.path], path=entry.shown)
         if entry.path in found
@@ -194,7 +196,11 @@ def _inspection(
         for entry in entries
     )
     waits_for_patients = (intake.quarantine["rule"] == UNKNOWN_PATIENT).any()
-    return Inspection(inspected, waits_for_patients and "patients" not in sources.rows)
+    return Inspection(
+        inspected,
+        waits_for_patients and "patients" not in sources.rows,
+        unsettled(settings.feeds_folder),
+    )
 
 
 class _Collector:
@@ -316,6 +322,16 @@ def _draft_instead(
         return draft(match.path, new_feed)
     except UnreadableError:
         return None
+
+
+def _drafted_anew(file: InspectedFile, new_feed: str) -> InspectedFile:
+    """Return what was found, with a draft even if a feed takes the file: its own, to be changed, if it is shipped."""
+    if file.feed is None or file.draft is not None:
+        return file
+    if formats.of(file.feed.format).defines_columns:
+        return replace(file, draft=draft(file.path, new_feed))
+    copied = copy_of_tables(file.feed.feed, new_feed)
+    return replace(file, draft=copied or draft(file.path, new_feed))
 
 
 def _mapped(

@@ -1,7 +1,7 @@
-"""Copies a shipped description for a supplier whose messages need another: of HL7 and FHIR.
+"""Copies a shipped description for a supplier who needs another.
 
-In    a file whose columns its reader defines
-Out   the shipped description for files named like this one; where the patient's number of HL7 seems to be the
+In    a file whose columns its reader defines (HL7, FHIR), or a feed of tables
+Out   the shipped description, of HL7 and FHIR for files named like this one; where the patient's number of HL7 seems to be the
       specimen's, with the field that holds the patient's, and what shows it
 """
 
@@ -22,6 +22,7 @@ from e2analytics.feeds.reader import FormatOptions
 from e2analytics.reference import schemas_folder
 
 _MOST_BATCHES: Final = 4
+_WHOSE_NUMBERS: Final = "# TODO: are these patient numbers those of your other files? See “One man in several systems” in docs/feeds.md."
 _NUMBERS: Final = {
     "external_id": "PID-2",
     "alternate_id": "PID-4",
@@ -31,6 +32,22 @@ _NUMBERS: Final = {
     "account_number": "PID-18",
 }
 """Where a patient's number may be beside the first of PID-3, the likeliest first."""
+
+
+def copy_of_tables(shipped: str, name: str) -> str | None:
+    """Return the shipped description of a database's or laboratory's tables, to be changed; none if none is shipped.
+
+    It is the same to the letter, with its comments, under another name, and so comes before the shipped one.
+    """
+    file = schemas_folder() / "feeds" / f"{shipped}.yaml"
+    if not file.is_file():
+        return None
+    text = file.read_text(encoding="utf-8")
+    head = (
+        f"# A draft by `e2analytics inspect`: the feed {shipped} as it is, to be changed. It comes before that one.\n"
+        f"{_WHOSE_NUMBERS}\n"
+    )
+    return head + re.sub(rf"(?m)^feed: {re.escape(shipped)}$", f"feed: {name}", text, count=1)
 
 
 def copy_of(shipped: str, path: Path, options: FormatOptions, name: str | None) -> str:
@@ -46,6 +63,8 @@ def copy_of(shipped: str, path: Path, options: FormatOptions, name: str | None) 
         f"# A draft by `e2analytics inspect`: the feed {shipped}, for another supplier or files of another name.",
         "# TODO: check `name`: which files are meant?",
     ]
+    if options.kind == "fhir":
+        comments.append(_WHOSE_NUMBERS)
     if options.kind == "hl7v2":
         comments += _patients_number(path, options, feed)
     return "".join(f"{line}\n" for line in comments) + yaml.safe_dump(
