@@ -437,3 +437,4 @@ def test_every_record_of_a_message_takes_the_patient_from_one_field(drop: Path):
         "external_id",
         "external_id",
     ]
+    assert not any("assigning_authority" in kind.get("columns", {}) for kind in feed["files"])

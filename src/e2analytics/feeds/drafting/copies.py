@@ -96,6 +96,8 @@ def _patients_number(path: Path, options: FormatOptions, feed: dict[str, Any]) -
     for kind in feed["files"]:
         if "patient_id" in kind.get("columns", {}):
             kind["columns"]["patient_id"] = taken
+            # It is that of PID-3.
+            kind["columns"].pop("assigning_authority", None)
 
 
 def _is_a_specimen(rows: pl.DataFrame) -> bool:
