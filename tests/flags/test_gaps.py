@@ -394,6 +394,7 @@ def test_the_context_of_a_man():
                 order(300),
                 order(200, drug="alendronate", drug_class="bisphosphonate"),
                 order(900, 800, drug="prednisone", drug_class="glucocorticoid"),
+                order(200, drug="nandrolone", drug_class="other_androgen"),
             ],
         }
     )
@@ -445,4 +446,8 @@ def test_the_context_of_a_man():
         "bmd_bone_drugs": "prednisone 20.0 mg a day since 2024-04-13",
         "bone_drugs": "alendronate since 2026-03-14",
         "glucocorticoids": "prednisone since 2024-04-13 until 2024-07-22",
+        "e2_drugs": (
+            "nandrolone since 2026-03-14: becomes little or no E2 and takes the place of testosterone, of "
+            "which E2 is made"
+        ),
     }

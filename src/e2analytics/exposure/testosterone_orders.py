@@ -13,7 +13,7 @@ import polars as pl
 from e2analytics.exposure.concurrent_orders import side_by_side
 from e2analytics.exposure.given_doses import without_covered
 from e2analytics.reference import constants
-from e2analytics.reference.names import ANDROGEN
+from e2analytics.reference.drugs import gives_testosterone
 
 _TAKEN: Final = ("drug", "dose_mg", "doses_per_week", "weekly_dose_mg")
 
@@ -28,7 +28,7 @@ def find_changes(medications: pl.DataFrame) -> pl.DataFrame:
     starts = pl.col("started_on")
     in_force = (
         without_covered(medications)
-        .filter((pl.col("drug_class") == ANDROGEN) & pl.col("stopped_on").ne_missing(starts))
+        .filter(gives_testosterone() & pl.col("stopped_on").ne_missing(starts))
         .sort("patient_id", "started_on", "source_order", "source_line")
     )
     orders = (

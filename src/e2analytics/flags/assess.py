@@ -106,7 +106,8 @@ def _obstacles(settings: FlagSettings) -> list[pl.Expr]:
     """Name what prevents an assessment, a column for each obstacle."""
     obstacles = {
         "other_aromatase_inhibitor": pl.col("other_drug"),
-        "dose_unknown": pl.col("unknown_dose"),
+        "dose_unknown": pl.col("unknown_dose") & ~pl.col("implant"),
+        "inhibitor_as_implant": pl.col("implant"),
         "dose_changed_recently": pl.col("stopped")
         | (pl.col("days_since_change") < settings.steady_state_days),
         "e2_too_uncertain": pl.col("e2_ci_high") / pl.col("e2_ci_low")
@@ -145,6 +146,7 @@ def _findings(criteria: Criteria, probability: float) -> list[pl.Expr]:
         "one_ms_result_below_limit": pl.col("ms_last_below_limit") & ~pl.col("ms_below_limit"),
         "ms_result_before_not_below": pl.col("ms_only_last_below_limit"),
         "low_off_the_drug_too": pl.col("ms_off_drug_below_limit"),
+        "other_e2_drug": pl.col("other_e2_drug"),
         "results_and_estimate_disagree": _disagree(criteria.sd_of_draw),
         "e2_fell": pl.col("p_fell_12m") >= settings.change_probability,
         "e2_rose": pl.col("p_rose_12m") >= settings.change_probability,
@@ -197,7 +199,11 @@ def _status(probability: float) -> pl.Expr:
     return (
         pl.when(_any_of(_OBSTACLES))
         .then(pl.lit("not_assessable"))
-        .when((pl.col("p_attributable") >= probability) & ~pl.col("ms_off_drug_below_limit"))
+        .when(
+            (pl.col("p_attributable") >= probability)
+            & ~pl.col("ms_off_drug_below_limit")
+            & ~pl.col("other_e2_drug")
+        )
         .then(pl.lit("below_range"))
         .when(pl.col("p_below_range") >= probability)
         .then(pl.lit("low_not_attributable"))

@@ -19,6 +19,7 @@ from e2analytics.flags.assess import assess
 from e2analytics.flags.criteria import Criteria
 from e2analytics.models.normal import Z95
 from e2analytics.reference import constants
+from e2analytics.reference.drugs import explain_low_e2, is_implant
 from e2analytics.reference.names import ANASTROZOLE
 from e2analytics.settings import FlagSettings
 from e2analytics.tables.patient_data import CHANGE_COLUMNS, Estimates, PatientData
@@ -56,7 +57,7 @@ def cohort(
     )
     known = men.sort("patient_id").with_columns(
         pl.col(_COUNTS).fill_null(0),
-        pl.col(*results.IS_SO, *bone.IS_SO).fill_null(False),
+        pl.col(*results.IS_SO, *bone.IS_SO, "other_e2_drug").fill_null(False),
         pl.col("tier_before").fill_null("none"),
         lower_limit_pg_ml=pl.lit(criteria.limit.lower_limit_pg_ml),
         limit_source=pl.lit(criteria.limit.source),
@@ -82,6 +83,7 @@ def _men(data: PatientData, estimates: Estimates, criteria: Criteria) -> pl.Data
         )
         .join(estimates.e2, on="patient_id", how="left")
         .join(estimates.changes, on="patient_id", how="left")
+        .join(_other_e2_drugs(data.medications, criteria), on="patient_id", how="left")
         .with_columns(_unless_other_drug())
         .with_columns(testosterone_since=pl.max_horizontal("testosterone_since", "trt_started_on"))
     )
@@ -91,6 +93,21 @@ def _men(data: PatientData, estimates: Estimates, criteria: Criteria) -> pl.Data
         .join(_sig_not_parsed(data.medications), on=["spell_file", "spell_line"], how="left")
         .join(_newest_result(data.labs, data.patients), on="clinic_id", how="left")
         .join(digests, on="patient_id", how="left")
+    )
+
+
+def _other_e2_drugs(medications: pl.DataFrame, criteria: Criteria) -> pl.DataFrame:
+    """Return the men on a drug beside the inhibitor, or within the washout of one, that may explain a low E2."""
+    since_end = (pl.lit(criteria.as_of) - pl.col("stopped_on")).dt.total_days()
+    return (
+        medications.filter(
+            pl.col("drug_class").is_in(explain_low_e2()),
+            pl.col("started_on") <= criteria.as_of,
+            (since_end <= criteria.settings.washout_days).fill_null(True),
+        )
+        .select(pl.col("patient_id").cast(pl.String))
+        .unique()
+        .with_columns(other_e2_drug=pl.lit(True))
     )
 
 
@@ -117,6 +134,7 @@ def men_on_drug(episodes: pl.DataFrame, settings: FlagSettings, as_of: date) -> 
     in_force = pl.col("ended_on").is_null() | (pl.col("ended_on") > day)
     since_change = pl.when(in_force).then((day - pl.col("started_on")).dt.total_days())
     anastrozole = (pl.col("drug") == ANASTROZOLE) & pl.col("in_force")
+    implant = is_implant() & pl.col("in_force")
     return (
         _with_treatment(episodes.filter(pl.col("started_on") <= day))
         .filter(in_force | (since_end <= settings.washout_days))
@@ -126,7 +144,8 @@ def men_on_drug(episodes: pl.DataFrame, settings: FlagSettings, as_of: date) -> 
         .group_by("patient_id", maintain_order=True)
         .agg(
             weekly_anastrozole_mg=pl.col("weekly_dose_mg").filter(anastrozole).sum(),
-            unknown_dose=(anastrozole & pl.col("weekly_dose_mg").is_null()).any(),
+            unknown_dose=((anastrozole | implant) & pl.col("weekly_dose_mg").is_null()).any(),
+            implant=implant.any(),
             takes_anastrozole=anastrozole.any(),
             other_drug=(pl.col("drug") != ANASTROZOLE).any(),
             takes_other=((pl.col("drug") != ANASTROZOLE) & pl.col("in_force")).any(),

@@ -13,11 +13,19 @@ from typing import Final
 import polars as pl
 
 from e2analytics.flags.bone import WORST_FIRST, last_pairs, last_scans
-from e2analytics.reference.names import BONE_DRUGS, TESTOSTERONE, VITAMIN_D
+from e2analytics.reference.drugs import meanings
+from e2analytics.reference.names import (
+    ANDROGEN,
+    AROMATASE_INHIBITOR,
+    BONE_DRUGS,
+    TESTOSTERONE,
+    VITAMIN_D,
+)
 from e2analytics.tables.patient_data import PatientData
 from e2analytics.tables.registry import columns_of
 
 _SEPARATOR: Final = "; "
+_E2_DRUGS: Final = tuple(name for name in meanings() if name not in (ANDROGEN, AROMATASE_INHIBITOR))
 _LAST: Final = {
     "calcium": ("calcium_mg_dl", "calcium_on"),
     VITAMIN_D: ("vitamin_d_ng_ml", "vitamin_d_on"),
@@ -42,6 +50,7 @@ def context(data: PatientData, exposures: pl.DataFrame, cohort: pl.DataFrame) ->
         _bone_trend(of_cohort(exposures)),
         _drugs(medications, BONE_DRUGS, "bone_drugs"),
         _drugs(medications, ("glucocorticoid",), "glucocorticoids"),
+        _drugs(medications, _E2_DRUGS, "e2_drugs"),
     ]
     of_each = men
     for finding in findings:
@@ -152,20 +161,25 @@ def _bone_trend(exposures: pl.DataFrame) -> pl.DataFrame:
 
 
 def _drugs(medications: pl.DataFrame, classes: tuple[str, ...], name: str) -> pl.DataFrame:
-    """Return the drugs of the classes in words, each with the days from and until which it was ordered."""
+    """Return the drugs of the classes in words: each with its days, and what it means for E2 where it does."""
     ended = (
         pl.when(pl.col("open")).then(pl.lit("")).otherwise(pl.format(" until {}", pl.col("last")))
     )
     return (
         medications.filter(pl.col("drug_class").is_in(classes))
-        .group_by("patient_id", "drug")
+        .group_by("patient_id", "drug", pl.col("drug_class").cast(pl.String))
         .agg(
             first=pl.col("started_on").min(),
             last=pl.col("stopped_on").max(),
             open=pl.col("stopped_on").is_null().any(),
         )
         .sort("patient_id", "first", "drug")
-        .with_columns(words=pl.format("{} since {}{}", "drug", "first", ended))
+        .with_columns(words=pl.format("{} since {}{}{}", "drug", "first", ended, _meaning()))
         .group_by("patient_id", maintain_order=True)
         .agg(pl.col("words").str.join(_SEPARATOR).alias(name))
     )
+
+
+def _meaning() -> pl.Expr:
+    words = {name: f": {meaning.words}" for name, meaning in meanings().items()}
+    return pl.col("drug_class").replace_strict(words, default="", return_dtype=pl.String)

@@ -42,7 +42,10 @@ _WORDS: Final = {
         _Word("site", ("site",), "unknown_site"),
         _Word("status", ("status",), "unknown_status"),
     ),
-    "medications": (_Word("drug", ("drug", "rxnorm"), OTHER_DRUG),),
+    "medications": (
+        _Word("drug", ("drug", "rxnorm"), OTHER_DRUG),
+        _Word("drug", ("drug", "rxnorm"), "drug_not_understood"),
+    ),
     "events": (_Word("kind", ("kind",), "unknown_kind"),),
     "precision": (_Word("site", ("site",), "unknown_site"),),
 }

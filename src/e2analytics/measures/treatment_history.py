@@ -12,6 +12,7 @@ from typing import Final
 import polars as pl
 
 from e2analytics.reference import constants
+from e2analytics.reference.drugs import gives_testosterone
 
 _FOREVER: Final = date(9999, 12, 31)
 _SPELL: Final = ["patient_id", "started_on", "drug"]
@@ -82,7 +83,7 @@ def lowerings(spells: pl.DataFrame) -> pl.DataFrame:
 def on_testosterone(patients: pl.DataFrame, medications: pl.DataFrame) -> pl.DataFrame:
     """Return the first known day on testosterone and the day it ended, far ahead if it did not."""
     orders = (
-        medications.filter(pl.col("drug_class") == "androgen")
+        medications.filter(gives_testosterone())
         .group_by("patient_id")
         .agg(
             first_ordered_on=pl.col("started_on").min(),

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from e2analytics.reference import constants, load, schemas_folder
+from e2analytics.reference.drugs import meanings
 from e2analytics.settings import FlagSettings
 
 _HEAD: Final = """\
@@ -165,7 +166,15 @@ def _drugs() -> str:
         ),
     ]
     orders = _table(("drug", "possible, mg per week", "source"), rows + more)
-    return _section("Orders", "drugs", f"{orders}\n\n{_moves_bone(table)}")
+    return _section("Orders", "drugs", "\n\n".join((orders, _meanings(), _moves_bone(table))))
+
+
+def _meanings() -> str:
+    rows = [
+        (name, each.effect.replace("_", " "), each.words, each.source, each.confidence)
+        for name, each in meanings().items()
+    ]
+    return _table(("class", "effect", "words", "source", "confidence"), rows)
 
 
 def _moves_bone(table: dict[str, Any]) -> str:

@@ -150,7 +150,9 @@ STEPS: Final = (
                 ),
             ),
             "exposures": (with_null("bone_drugs", pl.String()),),
-            "context": (with_null("bmd_bone_drugs", pl.String()),),
+            "context": tuple(
+                with_null(name, pl.String()) for name in ("bmd_bone_drugs", "e2_drugs")
+            ),
             "files": (with_null("detail", pl.String()),),
             "quarantine": (with_null("n_rows", pl.Int64()),),
             "medications": (with_null("weekdays", pl.String()),),

@@ -276,6 +276,9 @@ class Context(Table):
     )
     bone_drugs: Series[str] = pa.Field(nullable=True, description="Since when, until when.")
     glucocorticoids: Series[str] = pa.Field(nullable=True, description="Since when, until when.")
+    e2_drugs: Series[str] = pa.Field(
+        nullable=True, description="Other drugs that change or disturb E2: since when, and how."
+    )
 
     class Config:
         """Facts of the table."""

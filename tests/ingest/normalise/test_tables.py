@@ -395,7 +395,27 @@ def test_orders_and_scans_have_a_status_as_results_have(written: str | None, sta
         ({"drug": "Letrozole 2.5 mg"}, "letrozole", None),
         ({"drug": "testosterone cypionate 200 mg/mL"}, "testosterone", None),
         ({"drug": "Lisinopril"}, None, "other_drug"),
-        ({"drug": "Methyltestosterone 10 mg"}, None, "other_drug"),
+        ({"drug": "Methyltestosterone 10 mg"}, "methyltestosterone", None),
+        ({"drug": "TEST CYP 200 mg/mL"}, "testosterone", None),
+        ({"drug": "Kyzatrex 200 mg capsule"}, "testosterone", None),
+        ({"drug": "testosterone undecanoate capsule"}, "testosterone", None),
+        ({"drug": "testosterone cypionate/grapeseed oil 200 mg/mL"}, "testosterone", None),
+        ({"drug": "testosterone pellet 200 mg"}, "testosterone", None),
+        ({"drug": "testosterone pellets without anastrozole"}, "testosterone", None),
+        (
+            {"drug": "testosterone/anastrozole pellet 60 mg/4 mg"},
+            "testosterone_anastrozole_pellet",
+            None,
+        ),
+        ({"drug": "Testopel + anastrozole implant"}, "testosterone_anastrozole_pellet", None),
+        ({"drug": "anastrozole 4 mg pellet"}, "anastrozole_pellet", None),
+        ({"drug": "hCG 500 IU"}, "chorionic_gonadotropin", None),
+        ({"drug": "enclomiphene 12.5 mg"}, "enclomiphene", None),
+        ({"drug": "Clomid 50 mg"}, "clomiphene", None),
+        ({"drug": "Lupron Depot 7.5 mg"}, "leuprolide", None),
+        ({"drug": "nandrolone decanoate"}, "nandrolone", None),
+        ({"drug": "tirzepatide 5 mg pen"}, "tirzepatide", None),
+        ({"drug": "biotin 10 mg"}, "biotin", None),
         ({"drug": "Lisinopril", "status": "X"}, None, None),
         ({"drug": "Fosamax 70 mg"}, "alendronate", None),
         ({"drug": "PROLIA 60 mg/mL"}, "denosumab", None),
@@ -420,7 +440,8 @@ def test_a_drug_is_known_by_code_then_by_name(
     "columns",
     [
         {"drug": "letrozole/anastrozole compound"},
-        {"drug": "testosterone 100 mg / anastrozole 4 mg pellet"},
+        {"drug": "testosterone 100 mg / anastrozole 4 mg capsule"},
+        {"drug": "testosterone/letrozole pellet"},
         {"drug": "letrozole 2.5 mg", "rxnorm": "84857"},
     ],
 )
@@ -428,6 +449,41 @@ def test_two_drugs_in_one_order_are_neither(columns: dict[str, str]):
     row = normalise("medications", text_rows("medications", columns), timezone="UTC")
 
     assert (row["drug"][0], row["drugs_named"][0], row["excluded"][0]) == (None, 2, None)
+
+
+@pytest.mark.parametrize(
+    ("drug", "waits"),
+    [
+        ("anastrozole 1 mg/tablet", False),
+        ("Anastrozol Heumann 1 mg", False),
+        ("testosterone gel 20.25 mg/act pump", False),
+        ("anastrozole/DIM 1 mg/100 mg capsule", True),
+        ("chrysin 50 mg + anastrozole 1 mg", True),
+        ("no anastrozole", True),
+        ("anastrozolum", True),
+        ("Epitestosterone", True),
+        ("Lisinopril", False),
+    ],
+)
+def test_a_text_with_our_drugs_in_it_that_is_not_understood_waits(drug: str, waits: bool):
+    row = normalise("medications", text_rows("medications", {"drug": drug}), timezone="UTC")
+
+    assert row["drug_not_understood"][0] == waits
+    assert row["excluded"][0] == ("other_drug" if drug == "Lisinopril" else None)
+
+
+@pytest.mark.parametrize(
+    ("stopped_on", "ends"),
+    [(None, None), ("2024-01-10", date(2024, 5, 9)), ("2024-08-01", date(2024, 8, 1))],
+)
+def test_an_implant_has_no_dose_a_week_and_lasts(stopped_on: str | None, ends: date | None):
+    order = {"drug": "testosterone/anastrozole pellet", "dose_mg": "4", "doses_per_week": "1"}
+    days = {"started_on": "2024-01-10", "stopped_on": stopped_on}
+
+    row = normalise("medications", text_rows("medications", order | days), timezone="UTC")
+
+    assert row["drug_class"][0] == "aromatase_inhibitor"
+    assert (row["weekly_dose_mg"][0], row["stopped_on"][0]) == (None, ends)
 
 
 def test_no_row_is_dropped_and_their_order_stays():

@@ -10,22 +10,20 @@ nothing measured).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Final
 
 import polars as pl
 
 from e2analytics import reference
 from e2analytics.feeds.parsing import birthday, day, finite, number
-from e2analytics.ingest.normalise import body_size, laboratory, sig
+from e2analytics.ingest.normalise import body_size, drugs, laboratory, sig
 from e2analytics.reference import vertebrae
 
 OTHER_DRUG: Final = "other_drug"
 INVALID_SCAN: Final = "invalid_scan"
 SAME_FREQUENCY_RATIO: Final = 0.1
 """Relative difference within which doses_per_week agrees with the sig: every other day is written 3, 3.5 or 4. Our own rule."""
-
-_DRUG: Final = ("raw_drug", "rxnorm")
 
 
 def normalise(table: str, rows: pl.DataFrame, *, timezone: str) -> pl.DataFrame:
@@ -84,9 +82,9 @@ def _dxa(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
 
 
 def _medications(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
-    drugs, sigs = _drugs_named(rows), sig.doses(rows)
+    named, sigs = drugs.named(rows), sig.doses(rows)
     orders = (
-        rows.join(drugs, on=_DRUG, how="left", nulls_equal=True, maintain_order="left")
+        rows.join(named, on=drugs.WORDING, how="left", nulls_equal=True, maintain_order="left")
         .join(sigs, on=sig.WORDING, how="left", nulls_equal=True, maintain_order="left")
         .with_columns(
             started_on=day(rows["raw_started_on"], timezone),
@@ -97,11 +95,19 @@ def _medications(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
         )
     )
     cancelled = (pl.col("status") == "X").fill_null(False)
-    other = (pl.col("drugs_named") == 0) & pl.col("raw_drug").is_not_null() & ~cancelled
+    other = (
+        (pl.col("drugs_named") == 0)
+        & pl.col("raw_drug").is_not_null()
+        & ~pl.col("drug_not_understood")
+        & ~cancelled
+    )
     return _with_dose(orders).with_columns(
-        stopped_on=pl.coalesce("stopped_on", _end_of_supply(), _end_of_sig()),
-        # A fill of unknown supply may be over: whatever its dose, it is not known to be in force.
-        weekly_dose_mg=pl.when(~_supply_unknown()).then(
+        stopped_on=_end_of_implant(
+            pl.coalesce("stopped_on", _end_of_supply(), _end_of_sig()),
+        ),
+        # A fill of unknown supply may be over: whatever its dose, it is not known to be in force. An implant has
+        # no dose a week.
+        weekly_dose_mg=pl.when(~_supply_unknown() & pl.col("implant_days").is_null()).then(
             pl.col("dose_mg") * pl.col("doses_per_week")
         ),
         excluded=pl.coalesce("excluded", pl.when(other).then(pl.lit(OTHER_DRUG))),
@@ -112,39 +118,6 @@ def _weekdays(written: pl.Series) -> pl.Series:
     wordings = written.cast(pl.String).unique()
     named = {each: sig.named_weekdays(each) for each in wordings}
     return written.cast(pl.String).replace_strict(named, return_dtype=pl.String)
-
-
-def _drugs_named(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the drug of each wording and code; null unless they mean exactly one."""
-    drugs = reference.load("drugs")["drugs"]
-    wordings = rows.select(_DRUG).unique(maintain_order=True)
-    is_named = {drug: _is_named(facts) for drug, facts in drugs.items()}
-    classes = {drug: facts["class"] for drug, facts in drugs.items()}
-    most = {drug: float(facts["possible_weekly_mg"][1]) for drug, facts in drugs.items()}
-    return wordings.with_columns(
-        drugs_named=pl.sum_horizontal(is_named.values()),
-        drug=pl.coalesce(pl.when(is_it).then(pl.lit(drug)) for drug, is_it in is_named.items()),
-    ).with_columns(
-        pl.when(pl.col("drugs_named") == 1).then(each).alias(name)
-        for name, each in {
-            "drug": pl.col("drug"),
-            "drug_class": pl.col("drug").replace_strict(classes, default=None),
-            "most_weekly_mg": pl.col("drug").replace_strict(most, default=None),
-        }.items()
-    )
-
-
-def _is_named(facts: Mapping[str, Any]) -> pl.Expr:
-    written = pl.col("raw_drug").str.to_lowercase()
-    named = written.str.contains(_any_word(facts["names"]))
-    if "unless" in facts:
-        named &= ~written.str.contains(_any_word(facts["unless"]))
-    by_code = pl.col("rxnorm").str.to_uppercase().is_in(facts.get("codes", []))
-    return named.fill_null(False) | by_code.fill_null(False)
-
-
-def _any_word(words: Iterable[str]) -> str:
-    return rf"\b(?:{'|'.join(words)})\b"
 
 
 def _with_dose(rows: pl.DataFrame) -> pl.DataFrame:
@@ -215,6 +188,12 @@ def _end_of_supply() -> pl.Expr:
     end = pl.col("started_on") + pl.duration(days=days)
     # An unreadable last day is not a missing one.
     return pl.when(pl.col("raw_stopped_on").is_null()).then(end)
+
+
+def _end_of_implant(ended: pl.Expr) -> pl.Expr:
+    """Let an implant last: the day on which it was put in is not its last one."""
+    lasts = pl.col("started_on") + pl.duration(days=pl.col("implant_days"))
+    return pl.when(ended.is_not_null()).then(pl.max_horizontal(ended, lasts))
 
 
 def _end_of_sig() -> pl.Expr:

@@ -156,6 +156,7 @@ _MEDICATIONS: Final = {
     **_no_formula("order_id"),
     **_given_as_text("drug"),
     "ambiguous_drug": pl.col("drugs_named") <= 1,
+    "drug_not_understood": ~pl.col("drug_not_understood"),
     **_date("started_on"),
     **_readable("stopped_on"),
     "stopped_before_started": pl.col("stopped_on") >= pl.col("started_on"),
