@@ -122,8 +122,8 @@ MEN: Final = (
     Man("letrozole: fine", [Order(drug="letrozole", dose_mg="2.5", doses_per_week="7")], FINE, ("not_assessable", "none")),
     # Implants and other androgens.
     Man("pellets of both drugs: 9 by MS", [Order("2025-09-01", drug="testosterone/anastrozole pellet 60 mg/4 mg", dose_mg="", doses_per_week="", sig="8 pellets every 4 months")], [Draw("2026-01-12", "9")], ("not_assessable", "critical"), "inhibitor_as_implant", "dose_unknown"),
-    Man("on oxandrolone and nandrolone", [*ON, Order(drug="oxandrolone", dose_mg="20", doses_per_week="7"), Order(drug="nandrolone decanoate", dose_mg="200", doses_per_week="1")], LOW, ("low_not_attributable", ANY), "other_e2_drug", "below_range_by_the_drug"),
-    Man("off nandrolone for long", [*ON, Order("2024-06-01", "2025-01-01", drug="nandrolone decanoate", dose_mg="200", doses_per_week="1")], LOW, ("below_range", "high"), unsaid="other_e2_drug"),
+    Man("on oxandrolone and nandrolone", [*ON, Order(drug="oxandrolone", dose_mg="20", doses_per_week="7"), Order(drug="nandrolone decanoate", dose_mg="200", doses_per_week="1")], [Draw("2025-11-10", "14.5"), Draw("2026-01-12", "10.8")], ("low_not_attributable", ANY), "other_e2_drug", "below_range_by_the_drug"),
+    Man("off nandrolone for long", [*ON, Order("2024-06-01", "2025-01-01", drug="nandrolone decanoate", dose_mg="200", doses_per_week="1")], [Draw("2025-11-10", "14.5"), Draw("2026-01-12", "10.8")], ("below_range", "high"), unsaid="other_e2_drug"),
     # The man.
     Man("died the day before", ON, LOW, GONE, died_on="2026-03-30"),
     Man("dies the day after", ON, LOW, ("below_range", "high"), died_on="2026-04-01"),
