@@ -15,6 +15,7 @@ from typing import Final
 import polars as pl
 
 from e2analytics import reference
+from e2analytics.reference.bone_scores import plain, recomputed_t
 
 T_SCORES_FROM_AGE_YEARS: Final = 50
 LOW_BONE_MASS_BELOW_T: Final = -1.0
@@ -66,7 +67,7 @@ def classify(dxa: pl.DataFrame, patients: pl.DataFrame) -> pl.DataFrame:
         how="left",
         validate="m:1",
         maintain_order="left",
-    ).with_columns(age_years=_age_years(), t_score_recomputed=_recomputed())
+    ).with_columns(age_years=_age_years(), t_score_recomputed=recomputed_t())
     tolerance = reference.load("bone_references")["tolerance_t"]
     off = (pl.col("t_score") - pl.col("t_score_recomputed")).abs()
     classed_site = pl.col("site").is_in(_CLASSED_SITES)
@@ -120,22 +121,9 @@ def _class_by_z() -> pl.Expr:
     )
 
 
-def _recomputed() -> pl.Expr:
-    """Return T from BMD, where the numbers of the reference are known for this maker and site."""
-    written = _plain(pl.col("reference_db"))
-    return pl.coalesce(
-        pl.when(
-            (pl.col("site") == entry["site"])
-            & (pl.col("manufacturer") == entry["maker"])
-            & written.str.contains(entry["written"])
-        ).then((pl.col("bmd_g_cm2") - entry["mean_g_cm2"]) / entry["sd_g_cm2"])
-        for entry in reference.load("bone_references")["references"]
-    )
-
-
 def _doubts() -> pl.Expr:
     table = reference.load("bone_references")
-    written = _plain(pl.col("reference_db"))
+    written = plain(pl.col("reference_db"))
     male = written.str.contains(table["male"]) & ~written.str.contains(table["female"])
     doubts = {
         "radius_in_special_cases": pl.col("site") == "one_third_radius",
@@ -145,7 +133,3 @@ def _doubts() -> pl.Expr:
     }
     named = [pl.when(is_so).then(pl.lit(name)) for name, is_so in doubts.items()]
     return pl.concat_str(named, separator=" ", ignore_nulls=True)
-
-
-def _plain(text: pl.Expr) -> pl.Expr:
-    return text.str.to_lowercase().str.replace_all("[^a-z0-9]+", " ").str.strip_chars()

@@ -37,7 +37,7 @@ def set_apart(on_drug: pl.DataFrame, data: PatientData, as_of: date) -> pl.DataF
     as_of
         The day.
     """
-    reasons = {
+    asked = {
         "died_or_left": _died_or_left(on_drug, data.events),
         "under_18": _under_age(data.patients, as_of),
         "treated_for_cancer": _treated_for_cancer(data.medications, as_of),
@@ -47,7 +47,7 @@ def set_apart(on_drug: pl.DataFrame, data: PatientData, as_of: date) -> pl.DataF
     return (
         pl.concat(
             men.join(found, on="patient_id", how="semi").with_columns(why=pl.lit(why))
-            for why, found in reasons.items()
+            for why, found in asked.items()
         )
         .unique("patient_id", keep="first", maintain_order=True)
         .sort("patient_id")

@@ -31,7 +31,7 @@ there is no source. Thresholds of flags are settings: a clinic may choose its ow
 # The packages that read each table; a test imports them.
 USERS: Final = {
     "analytes": ("ingest.normalise", "ingest.rules", "ingest.unit_errors"),
-    "bone_references": ("exposure",),
+    "bone_references": ("ingest.rules", "exposure"),
     "drugs": ("ingest.normalise", "exposure"),
     "dxa_codes": ("feeds",),
     "flag_rules": ("flags",),
@@ -246,6 +246,12 @@ def _bone_references() -> str:
     ]
     head = ("site (maker)", "mean, g/cm2", "SD, g/cm2", "source", "confidence")
     after = f"\nA reported T-score may differ by {_number(table['tolerance_t'])}. {table['tolerance_t_source']}\n"
+    doubted = table["doubted"]
+    limits = (name for name in doubted if f"{name}_source" in doubted)
+    each = "; ".join(
+        f"`{name}` {_number(doubted[name])}: {doubted[f'{name}_source']}" for name in limits
+    )
+    after += f"\nA score that BMD contradicts (confidence: {doubted['confidence']}): {each}\n"
     return _section("T-scores", "bone_references", _table(head, rows) + after)
 
 

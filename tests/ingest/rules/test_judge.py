@@ -101,6 +101,11 @@ def test_a_good_row_breaks_no_rule(table: str):
         ("dxa", {"site": "elbow"}, "unknown_site"),
         ("dxa", {"bmd_g_cm2": "12"}, "impossible_bmd"),
         ("dxa", {"bmd_g_cm2": "0"}, "impossible_bmd"),
+        (
+            "dxa",
+            {"site": "lumbar_spine", "bmd_g_cm2": "0.72", "t_score": "2.8"},
+            "score_contradicts_bmd",
+        ),
         ("dxa", {"bmd_g_cm2": "nan"}, "unreadable_bmd_g_cm2"),
         ("medications", {"stopped_on": "2024-02-01"}, "stopped_before_started"),
         ("medications", {"dose_mg": "-1"}, "negative_dose"),

@@ -14,6 +14,7 @@ import polars as pl
 
 from e2analytics.feeds.description import UnreadableRule
 from e2analytics.reference import vertebrae
+from e2analytics.reference.bone_scores import contradicts_bmd
 from e2analytics.spreadsheet import FORMULA
 from e2analytics.tables.vocabulary import RESULT_STATUSES, SITES
 
@@ -142,6 +143,10 @@ _DXA: Final = {
     "implausible_bmd": pl.col("bmd_g_cm2").is_between(
         pl.col("least_plausible"), pl.col("most_plausible")
     ),
+    "score_contradicts_bmd": ~pl.col("bmd_g_cm2").is_between(
+        pl.col("least_possible"), pl.col("most_possible")
+    )
+    | ~contradicts_bmd(),
     "implausible_t_score": pl.col("t_score").is_between(-10, 10),
     "implausible_z_score": pl.col("z_score").is_between(-10, 10),
     **_readable("t_score", "z_score", "body_fat_pct", "manufacturer", "side", "validity"),
