@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from e2analytics.exposure.patient_data import linked
-from e2analytics.flags import context, gaps
+from e2analytics.flags import context, free_estradiol, gaps
 from e2analytics.flags import rules as flag_rules
 from e2analytics.measures import pending, rates
 from e2analytics.measures.units import care_units
@@ -426,6 +426,8 @@ def test_the_context_of_a_man():
         "t_e2_ratio": 36.0,
         "t_e2_on": ago(100),
         "t_e2_assay": "ms",
+        "free_e2_on": None,
+        **dict.fromkeys(free_estradiol.COLUMNS),
         "body_fat_pct": 24.5,
         "body_fat_on": ago(100),
         "body_fat_change_points": -3.5,

@@ -147,6 +147,7 @@ def _findings(criteria: Criteria, probability: float) -> list[pl.Expr]:
         "ms_result_before_not_below": pl.col("ms_only_last_below_limit"),
         "low_off_the_drug_too": pl.col("ms_off_drug_below_limit"),
         "other_e2_drug": pl.col("other_e2_drug"),
+        "free_e2_low": pl.col("free_e2_low"),
         "results_and_estimate_disagree": _disagree(criteria.sd_of_draw),
         "e2_fell": pl.col("p_fell_12m") >= settings.change_probability,
         "e2_rose": pl.col("p_rose_12m") >= settings.change_probability,

@@ -17,6 +17,7 @@ from e2analytics.flags import bone, input_digests, judged, rationale, results
 from e2analytics.flags import rules as flag_rules
 from e2analytics.flags.assess import assess
 from e2analytics.flags.criteria import Criteria
+from e2analytics.flags.free_estradiol import free_estradiol
 from e2analytics.models.normal import Z95
 from e2analytics.reference import constants
 from e2analytics.reference.drugs import explain_low_e2, is_implant
@@ -57,7 +58,7 @@ def cohort(
     )
     known = men.sort("patient_id").with_columns(
         pl.col(_COUNTS).fill_null(0),
-        pl.col(*results.IS_SO, *bone.IS_SO, "other_e2_drug").fill_null(False),
+        pl.col(*results.IS_SO, *bone.IS_SO, "other_e2_drug", "free_e2_low").fill_null(False),
         pl.col("tier_before").fill_null("none"),
         lower_limit_pg_ml=pl.lit(criteria.limit.lower_limit_pg_ml),
         limit_source=pl.lit(criteria.limit.source),
@@ -84,6 +85,7 @@ def _men(data: PatientData, estimates: Estimates, criteria: Criteria) -> pl.Data
         .join(estimates.e2, on="patient_id", how="left")
         .join(estimates.changes, on="patient_id", how="left")
         .join(_other_e2_drugs(data.medications, criteria), on="patient_id", how="left")
+        .join(_free_e2(data, criteria), on="patient_id", how="left")
         .with_columns(_unless_other_drug())
         .with_columns(testosterone_since=pl.max_horizontal("testosterone_since", "trt_started_on"))
     )
@@ -108,6 +110,17 @@ def _other_e2_drugs(medications: pl.DataFrame, criteria: Criteria) -> pl.DataFra
         .select(pl.col("patient_id").cast(pl.String))
         .unique()
         .with_columns(other_e2_drug=pl.lit(True))
+    )
+
+
+def _free_e2(data: PatientData, criteria: Criteria) -> pl.DataFrame:
+    """Return the men whose free E2 lies wholly below its line while their total E2 of that day does not."""
+    age = (pl.lit(criteria.as_of) - pl.col("free_e2_on")).dt.total_days()
+    return free_estradiol(data.draws, data.labs).select(
+        "patient_id",
+        free_e2_low=(age <= criteria.settings.informative_days)
+        & (pl.col("free_e2_as_line_ci_high") < constants.FREE_E2_LINE.value)
+        & (pl.col("free_e2_total") >= criteria.limit.lower_limit_pg_ml),
     )
 
 

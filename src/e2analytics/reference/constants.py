@@ -65,6 +65,80 @@ GNRH_ACTS_DAYS: Final = Cited(
     "unconfirmed",
 )
 
+E2_SHBG: Final = Cited(
+    3.14e8,
+    "L/mol",
+    "Södergård et al., J Steroid Biochem 1982;16:801, at 37 degrees C (number by a secondary page)",
+    "medium",
+)
+E2_ALBUMIN: Final = Cited(
+    4.21e4,
+    "L/mol",
+    "Södergård et al., J Steroid Biochem 1982;16:801, at 37 degrees C (number by a secondary page)",
+    "medium",
+)
+TESTOSTERONE_SHBG: Final = Cited(
+    5.97e8,
+    "L/mol",
+    "Södergård et al., J Steroid Biochem 1982;16:801, at 37 degrees C (number from memory)",
+    "unconfirmed",
+)
+TESTOSTERONE_ALBUMIN: Final = Cited(
+    4.06e4,
+    "L/mol",
+    "Södergård et al., J Steroid Biochem 1982;16:801, at 37 degrees C (number by a secondary page)",
+    "medium",
+)
+FREE_E2_LINE: Final = Cited(
+    0.27, "pg/mL", "Mellström et al., J Bone Miner Res 2008;23:1552 (free E2, fractures)", "high"
+)
+E2_SHBG_OF_LINE: Final = Cited(
+    6.8e8,
+    "L/mol",
+    "as the calculation behind the line of free E2 took it (Vermeulen, J Clin Endocrinol Metab 1999;84:3666; van den Beld 2000): with it 16 pg/mL is 0.25 free at SHBG 45 nmol/L, with Södergård's 0.40; from memory",
+    "unconfirmed",
+)
+E2_ALBUMIN_OF_LINE: Final = Cited(
+    6e4,
+    "L/mol",
+    "as the calculation behind the line of free E2 took it (Vermeulen, J Clin Endocrinol Metab 1999;84:3666; van den Beld 2000); from memory",
+    "unconfirmed",
+)
+TESTOSTERONE_SHBG_OF_LINE: Final = Cited(
+    1e9,
+    "L/mol",
+    "Vermeulen, J Clin Endocrinol Metab 1999;84:3666 (number by a secondary page)",
+    "medium",
+)
+TESTOSTERONE_ALBUMIN_OF_LINE: Final = Cited(
+    3.6e4,
+    "L/mol",
+    "Vermeulen, J Clin Endocrinol Metab 1999;84:3666 (number by a secondary page)",
+    "medium",
+)
+USUAL_ALBUMIN: Final = Cited(
+    4.3, "g/dL", "the fixed number that calculations of free steroids use (43 g/L)", "medium"
+)
+E2_MS_CV: Final = Cited(
+    0.08,
+    "1",
+    "error of E2 by mass spectrometry between runs at 10-40 pg/mL, from general knowledge",
+    "unconfirmed",
+)
+TESTOSTERONE_CV: Final = Cited(
+    0.07, "1", "error of an assay, from general knowledge", "unconfirmed"
+)
+SHBG_CV: Final = Cited(
+    0.074,
+    "1",
+    "within men, Guldhaug et al. (abstract); the assay's own is about as large",
+    "medium",
+)
+ALBUMIN_CV: Final = Cited(0.03, "1", "error of an assay, from general knowledge", "unconfirmed")
+ALBUMIN_BETWEEN_MEN_CV: Final = Cited(
+    0.08, "1", "between men, where his own was not measured; from general knowledge", "unconfirmed"
+)
+
 LSC_FACTOR: Final = Cited(
     2.77, "1", "ISCD: 1.96 x sqrt(2), least significant change at 95 %", "high"
 )

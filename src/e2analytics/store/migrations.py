@@ -114,6 +114,11 @@ _OF_MOVEMENT: Final = (
     "movement_by_log_ia_slope",
     "movement_by_ia_constant_pg_ml",
 )
+_OF_FREE_E2: Final = tuple(
+    f"free_e2_{which}{what}"
+    for which in ("", "as_line_")
+    for what in ("pg_ml", "ci_low", "ci_high")
+)
 STEPS: Final = (
     Step(
         2,
@@ -150,8 +155,10 @@ STEPS: Final = (
                 ),
             ),
             "exposures": (with_null("bone_drugs", pl.String()),),
-            "context": tuple(
-                with_null(name, pl.String()) for name in ("bmd_bone_drugs", "e2_drugs")
+            "context": (
+                *(with_null(name, pl.String()) for name in ("bmd_bone_drugs", "e2_drugs")),
+                with_null("free_e2_on", pl.Date()),
+                *(with_null(name, pl.Float64()) for name in _OF_FREE_E2),
             ),
             "files": (with_null("detail", pl.String()),),
             "quarantine": (with_null("n_rows", pl.Int64()),),

@@ -250,6 +250,22 @@ class Context(Table):
     )
     t_e2_on: Series[pl.Date] = pa.Field(nullable=True)
     t_e2_assay: Series[str] = pa.Field(isin=ASSAYS, nullable=True, description="Of that E2.")
+    free_e2_on: Series[pl.Date] = pa.Field(
+        nullable=True,
+        description="Last E2 by mass spectrometry with testosterone and SHBG near it.",
+    )
+    free_e2_pg_ml: Series[float] = pa.Field(
+        nullable=True, gt=0, description="Calculated, constants of Södergård 1982."
+    )
+    free_e2_ci_low: Series[float] = pa.Field(
+        nullable=True, gt=0, description="95 % by the assays' errors."
+    )
+    free_e2_ci_high: Series[float] = pa.Field(nullable=True, gt=0)
+    free_e2_as_line_pg_ml: Series[float] = pa.Field(
+        nullable=True, gt=0, description="By the constants behind the line of 0.27 pg/mL."
+    )
+    free_e2_as_line_ci_low: Series[float] = pa.Field(nullable=True, gt=0)
+    free_e2_as_line_ci_high: Series[float] = pa.Field(nullable=True, gt=0)
     body_fat_pct: Series[float] = pa.Field(nullable=True, description="Last, %.")
     body_fat_on: Series[pl.Date] = pa.Field(nullable=True)
     body_fat_change_points: Series[float] = pa.Field(

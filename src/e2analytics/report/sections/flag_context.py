@@ -16,6 +16,7 @@ from typing import Any, Final
 import polars as pl
 
 from e2analytics.flags import rules as flag_rules
+from e2analytics.reference import constants
 from e2analytics.report.formatting import NOTHING, interval, measured, number, plain, signed
 
 _PIECES: Final = {
@@ -170,6 +171,18 @@ def _at_dose(row: dict[str, Any]) -> Iterator[str]:
     yield f"{dose} {number(row['e2_pg_ml'], 0)} ({spread})"
 
 
+def _free_e2(row: dict[str, Any]) -> str:
+    """Say free E2 by Södergård's constants, and by those of the line whether it lies below that."""
+    line = constants.FREE_E2_LINE.value
+    own = interval(row["free_e2_ci_low"], row["free_e2_ci_high"], 2)
+    low, high = row["free_e2_as_line_ci_low"], row["free_e2_as_line_ci_high"]
+    where = "below it" if high < line else "not below it" if low >= line else "perhaps below it"
+    return (
+        f"free E2 {number(row['free_e2_pg_ml'], 2)} pg/mL ({own}) on {row['free_e2_on']}; as the line of "
+        f"{line} is calculated {number(row['free_e2_as_line_pg_ml'], 2)} ({interval(low, high, 2)}): {where}"
+    )
+
+
 def _context(row: dict[str, Any]) -> Iterator[str]:
     def dated(said: str, on: date | None) -> str:
         return f"{said} on {on.isoformat()}" if on else said
@@ -181,6 +194,8 @@ def _context(row: dict[str, Any]) -> Iterator[str]:
     if row["t_e2_ratio"] is not None:
         ratio = f"T/E2 {number(row['t_e2_ratio'])} (ng/dL)/(pg/mL)"
         yield dated(ratio, row["t_e2_on"])
+    if row["free_e2_pg_ml"] is not None:
+        yield _free_e2(row)
     if row["body_fat_pct"] is not None:
         fat = dated(f"body fat {number(row['body_fat_pct'])} %", row["body_fat_on"])
         change = row["body_fat_change_points"]
