@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 import polars as pl
 
@@ -23,6 +24,13 @@ from e2analytics.feeds.one_table import OneTable
 from e2analytics.ingest.source_file import SourceFile
 from e2analytics.tables.categoricals import to_categories
 from e2analytics.tables.prefetch import prefetch
+
+
+class _Table(NamedTuple):
+    """A table of a file: what describes it, by its place, and the record (the sheet) that holds it."""
+
+    number: int
+    record: str
 
 
 class FileContent:
@@ -53,7 +61,7 @@ class FileContent:
         self._match = match
         self._lines = lines
         self._judge = judge
-        self._present: dict[int, dict[str, None]] = {}
+        self._present: dict[_Table, dict[str, None]] = {}
         self._looked_up: dict[int, list[pl.DataFrame]] = {}
         self._rows_read = dict.fromkeys(lines, 0)
         self._other_records: dict[str, None] = {}
@@ -77,13 +85,11 @@ class FileContent:
                     sheets[record] = OneTable(rows.columns)
                 sheets[record].check(rows)
             for number, kind in kinds.items():
-                self._present.setdefault(number, {}).update(dict.fromkeys(rows.columns))
-                if not self._missing(number):
+                table = _Table(number, record)
+                self._present.setdefault(table, {}).update(dict.fromkeys(rows.columns))
+                if not self._missing(table):
                     self._add(number, kind, rows)
-        for number in self._present:
-            if missing := self._missing(number):
-                raise RefusedFileError("missing_column", self._what_differs(number, missing))
-            self._check_renamed(number)
+        self._check_columns()
 
     def lines(self) -> list[SourceFile]:
         """Return the lines of the tables that it filled; of an empty file, the first."""
@@ -93,6 +99,26 @@ class FileContent:
             for table, line in self._lines.items()
         ]
         return [line for line in read if line.rows_read] or read[:1]
+
+    def _check_columns(self) -> None:
+        """Refuse a file of which a table lacks columns, or has one called nearly so.
+
+        Every sheet counts for itself: what one has, another may lack. Where a description takes any sheet, one
+        that has none of the columns is another table, and is told as unused.
+        """
+        lacking = {table: self._missing(table) for table in self._present}
+        complete = {table.number for table, missing in lacking.items() if not missing}
+        for table, missing in lacking.items():
+            if missing and table.number in complete and self._is_another_table(table):
+                self._other_records[f"all of {table.record}"] = None
+            elif missing:
+                raise RefusedFileError("missing_column", self._what_differs(table, missing))
+            else:
+                self._check_renamed(table)
+
+    def _is_another_table(self, table: _Table) -> bool:
+        kind = self._match.kinds[table.number]
+        return kind.record == "*" and not kind.columns_used() & self._present[table].keys()
 
     def _kinds_of(self, record: str) -> dict[int, FileDescription]:
         """Return the first kind of each table that takes rows of this record."""
@@ -125,27 +151,27 @@ class FileContent:
             )
         return self._looked_up[number]
 
-    def _missing(self, number: int) -> list[str]:
-        kind, present = self._match.kinds[number], self._present[number]
+    def _missing(self, table: _Table) -> list[str]:
+        kind, present = self._match.kinds[table.number], self._present[table]
         missing = [name for name in kind.required if name not in present]
         if kind.one_of and not set(kind.one_of) & set(present):
             missing.append(" or ".join(kind.one_of))
         return missing
 
-    def _what_differs(self, number: int, missing: list[str]) -> str:
-        used = self._match.kinds[number].columns_used() | COLUMNS_OF_READERS
-        present = self._present[number]
+    def _what_differs(self, table: _Table, missing: list[str]) -> str:
+        used = self._match.kinds[table.number].columns_used() | COLUMNS_OF_READERS
+        present = self._present[table]
         # A header without any column of the feed may be a row of data: none of its texts is told.
         is_header = bool(used & set(present))
         others = [name for name in present if name not in used] if is_header else []
         return f"of its columns {differences(missing, others)}"
 
-    def _check_renamed(self, number: int) -> None:
+    def _check_renamed(self, table: _Table) -> None:
         """Refuse a table that lacks a column where one is there that is called nearly so: without it rows mislead.
 
         An order whose stop date is called otherwise would seem to be in force.
         """
-        kind, present = self._match.kinds[number], self._present[number]
+        kind, present = self._match.kinds[table.number], self._present[table]
         if not formats.of(self._match.feed.format).has_header_line or kind.unpivot is not None:
             return
         used = kind.columns_used() | COLUMNS_OF_READERS | set(kind.unused)
@@ -174,10 +200,11 @@ class FileContent:
             return list(self._other_records)
         columns = [
             column
-            for number, present in self._present.items()
+            for table, present in self._present.items()
             # Of a table on its side every column is one of results.
-            if self._match.kinds[number].unpivot is None
+            if self._match.kinds[table.number].unpivot is None
+            and f"all of {table.record}" not in self._other_records
             for column in present
-            if column not in self._match.kinds[number].columns_used() | COLUMNS_OF_READERS
+            if column not in self._match.kinds[table.number].columns_used() | COLUMNS_OF_READERS
         ]
-        return [*columns, *self._other_records]
+        return [*dict.fromkeys(columns), *self._other_records]
