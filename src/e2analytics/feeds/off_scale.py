@@ -9,6 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+WORDS: Final = {
+    "off scale low": "<",
+    "below absolute low-off instrument scale": "<",
+    "off scale high": ">",
+    "above absolute high-off instrument scale": ">",
+}
+"""The same marks in words, as these tables display them."""
+
 _AGREE: Final = {"<": ("<", "≤"), ">": (">", "≥")}
 
 

@@ -1,5 +1,6 @@
 """FHIR: what an interpretation says of the number beside it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -46,3 +47,62 @@ def test_off_scale_is_part_of_the_value(
     found = [row["value"] for row in rows(file, "Observation") if "value" in row]
 
     assert found == [value.replace("1500", "1500.0")]
+
+
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        ("Below absolute low-off instrument scale", "<5.0"),
+        ("Above absolute high-off instrument scale", ">5.0"),
+    ],
+)
+def test_off_scale_is_known_by_its_words_in_the_table_of_hl7(
+    words: str, value: str, tmp_path: Path
+):
+    assert of_estradiol(tmp_path, interpretation=[{"text": words}])["value"] == value
+
+
+@pytest.mark.parametrize(
+    "besides",
+    [{"dataAbsentReason": {"coding": [{"code": "error"}]}}, {"valueString": "50"}],
+)
+def test_a_value_that_its_own_result_contradicts_is_no_number(
+    besides: dict[str, Any], tmp_path: Path
+):
+    assert of_estradiol(tmp_path, **besides)["value"] == "? 5.0"
+
+
+@pytest.mark.parametrize(
+    ("besides", "name"),
+    [
+        ({"specimen": {"display": "Urine"}}, "Estradiol, urine"),
+        ({"specimen": {"display": "Serum"}}, "Estradiol"),
+        ({"specimen": {"reference": "Specimen/s"}}, "Estradiol, saliva"),
+        ({"specimen": {"reference": "Specimen/t"}}, "Estradiol"),
+    ],
+)
+def test_a_result_of_another_specimen_is_another_test(
+    besides: dict[str, Any], name: str, tmp_path: Path
+):
+    beside = [
+        {"resourceType": "Specimen", "id": each, "type": {"coding": [{"code": code}]}}
+        for each, code in (("s", "119342007"), ("t", "119364003"))
+    ]
+    (tmp_path / "Specimen.ndjson").write_text("".join(json.dumps(each) + "\n" for each in beside))
+
+    assert of_estradiol(tmp_path, **besides)["test_name"] == name
+
+
+def of_estradiol(folder: Path, **besides: Any) -> dict[str, Any]:
+    """Return the row of a result of estradiol, 5.0 pg/mL."""
+    result = {
+        "resourceType": "Observation",
+        "id": "o",
+        "status": "final",
+        "subject": {"reference": "Patient/p"},
+        "code": {"text": "Estradiol"},
+        "valueQuantity": {"value": 5.0, "unit": "pg/mL"},
+        **besides,
+    }
+    (row,) = rows(lines(folder, result), "Observation")
+    return row

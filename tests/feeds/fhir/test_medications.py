@@ -483,3 +483,22 @@ def test_a_dose_in_millilitres_is_unknown(tmp_path: Path):
 
     assert "dose_mg" not in row
     assert row["sig"] == "(one dose only)"
+
+
+def test_of_an_order_on_hold_nobody_knows_the_dose(tmp_path: Path):
+    held = only(
+        lines(
+            tmp_path,
+            order(
+                dosage("1 mg daily", mg=1, frequency=1, period=1, periodUnit="d"), status="on-hold"
+            ),
+        )
+    )
+
+    assert (held["doses_per_week"], held["sig"]) == (None, "1 mg daily (until an unknown day)")
+
+
+def test_a_word_that_is_no_day_of_fhir_leaves_the_frequency_open(tmp_path: Path):
+    assert (
+        only(lines(tmp_path, order(dosage(mg=1, dayOfWeek=["monday"]))))["doses_per_week"] is None
+    )

@@ -401,3 +401,19 @@ def test_the_authority_of_a_number_is_named_or_has_an_object_identifier():
     assert [each["assigning_authority"].item() for each in found] == [
         authority for _, authority in written
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "specimen", "name"),
+    [
+        ("UR^Urine", "", "Estradiol, urine"),
+        ("", "SPM|1|||SAL^Saliva^HL70487", "Estradiol, saliva"),
+        ("SER", "SPM|1|||SER^Serum^HL70487", "Estradiol"),
+        ("", "SPM|1|||119364003^Serum specimen^SCT", "Estradiol"),
+    ],
+)
+def test_a_result_of_another_specimen_is_another_test(source: str, specimen: str, name: str):
+    order = OBR.split("|")
+    order[15] = source
+
+    assert result(*filter(None, ("|".join(order), OBX, specimen)))["test_name"] == name

@@ -30,7 +30,14 @@ from typing import Final
 from e2analytics.feeds.fhir.nodes import Node, child, children, is_true, text, texts
 from e2analytics.feeds.fhir.observations import Row, unit_of
 from e2analytics.feeds.fhir.resources import RXNORM, Directory, Resource, code, patient_id, wording
-from e2analytics.feeds.fhir.timing import doses_per_week, is_open, is_single, number, weeks
+from e2analytics.feeds.fhir.timing import (
+    WEEKDAYS,
+    doses_per_week,
+    is_open,
+    is_single,
+    number,
+    weeks,
+)
 
 RECORD: Final = "Medication"
 COLUMNS: Final = (
@@ -64,7 +71,6 @@ _AS_NEEDED = "as needed"
 _OPEN = "up to a maximum"
 _END_UNKNOWN = "until an unknown day"
 _ONE_DOSE = "one dose only"
-_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,30})?")
 _MG_EXPONENT: Final = {"mg": 0, "g": 3, "ug": -3, "mcg": -3, "µg": -3}
 
@@ -81,9 +87,19 @@ def read(resource: Resource, directory: Directory) -> Iterator[Row]:
     if len(dosages) > 1 and all(starts):
         for number, dosage in enumerate(dosages, start=1):
             own_id = {"order_id": f"{resource.id}-{number}" if resource.id else None}
-            yield shared | own_id | _dosed([dosage], ends) | _period(resource, [dosage], starts)
+            dosed = _unless_on_hold(resource, _dosed([dosage], ends))
+            yield shared | own_id | dosed | _period(resource, [dosage], starts)
     else:
-        yield shared | _dosed(dosages, ends) | _period(resource, dosages)
+        dosed = _unless_on_hold(resource, _dosed(dosages, ends))
+        yield shared | dosed | _period(resource, dosages)
+
+
+def _unless_on_hold(resource: Resource, dosed: Row) -> Row:
+    """Leave the dose of an order open that is on hold: nobody says whether the man takes it meanwhile."""
+    if text(resource.body, "status") != "on-hold":
+        return dosed
+    sig = " ".join(filter(None, (dosed["sig"], f"({_END_UNKNOWN})")))
+    return dosed | {"doses_per_week": None, "sig": sig}
 
 
 def _shared(resource: Resource, directory: Directory) -> Row:
@@ -164,7 +180,7 @@ def _dosed(dosages: list[Node], ends: bool) -> Row:
 def _weekdays(dosages: list[Node]) -> str | None:
     """Return the days of the week of dosages that all name some."""
     named = [set(texts(_repeat(each), "dayOfWeek")) for each in dosages]
-    return " ".join(day for day in _WEEKDAYS if day in set().union(*named)) if all(named) else None
+    return " ".join(day for day in WEEKDAYS if day in set().union(*named)) if all(named) else None
 
 
 def _sig(dosage: Node, ends: bool) -> str | None:

@@ -1,4 +1,4 @@
-"""The other FHIR files of a drop: drugs, devices and bone densities that a file refers to.
+"""The other FHIR files of a drop: drugs, devices, specimens and bone densities that a file refers to.
 
 In    a file of FHIR resources
 Out   the files beside it, in its own folder, that hold something which its references may mean
@@ -17,10 +17,10 @@ from typing import Final
 
 from e2analytics import reference
 
-DIRECTORY: Final = re.compile(rb'"resourceType"\s*:\s*"(?:Medication|Device)"')
-"""What a text with a drug or a device in it holds."""
+DIRECTORY: Final = re.compile(rb'"resourceType"\s*:\s*"(?:Medication|Device|Specimen)"')
+"""What a text with a drug, a device or a specimen in it holds."""
 
-_REFERS_TO_DIRECTORY: Final = re.compile(rb'"(?:medicationReference|device)"\s*:')
+_REFERS_TO_DIRECTORY: Final = re.compile(rb'"(?:medicationReference|device|specimen)"\s*:')
 _SUFFIXES: Final = frozenset({".ndjson", ".jsonl", ".json"})
 _BLOCK: Final = 2**24
 _OVERLAP: Final = 2**10

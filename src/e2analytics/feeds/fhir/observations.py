@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from e2analytics.feeds import off_scale
 from e2analytics.feeds.fhir.nodes import Node, child, children, text
 from e2analytics.feeds.fhir.resources import (
     LOINC,
@@ -27,10 +28,11 @@ from e2analytics.feeds.fhir.resources import (
     patient_id,
     reference_id,
     reference_type,
+    said_of,
     wording,
 )
 from e2analytics.feeds.fhir.scans import Reading, is_reading, reading
-from e2analytics.feeds.off_scale import with_marks
+from e2analytics.feeds.specimens import of_specimen
 
 RECORD: Final = "Observation"
 COLUMNS: Final = (
@@ -52,7 +54,7 @@ COLUMNS: Final = (
 )
 RESULT: Final = "result"
 # http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation: the codes < and >, and their words.
-_OFF_SCALE: Final = {"<": "<", "off scale low": "<", ">": ">", "off scale high": ">"}
+_OFF_SCALE: Final = {"<": "<", ">": ">", **off_scale.WORDS}
 PANEL: Final = "panel"
 
 Row = dict[str, str | None]
@@ -63,12 +65,29 @@ def read(resource: Resource, directory: Directory) -> Iterator[Row | Reading]:
     body = resource.body
     components = children(body, "component")
     shared = _shared(resource)
+    specimen = _specimen(resource, directory)
     if _is_panel(body):
         yield shared | _named(body) | {"kind": PANEL}
     else:
-        yield _read(resource, directory, body, shared)
+        yield _of_specimen(_read(resource, directory, body, shared), specimen)
     for own_id, component in zip(_component_ids(resource, components), components, strict=True):
-        yield _read(resource, directory, component, shared | {"result_id": own_id})
+        row = _read(resource, directory, component, shared | {"result_id": own_id})
+        yield _of_specimen(row, specimen)
+
+
+def _specimen(resource: Resource, directory: Directory) -> list[str]:
+    """Return every word and code of what was measured."""
+    pointer = child(resource.body, "specimen")
+    kind = child(directory.resolve(resource, pointer), "type")
+    return [text(pointer, "display") or "", *said_of(kind)]
+
+
+def _of_specimen(row: Row | Reading, specimen: list[str]) -> Row | Reading:
+    return (
+        row | {"test_name": of_specimen(row["test_name"], specimen)}
+        if isinstance(row, dict)
+        else row
+    )
 
 
 def _is_panel(body: Node) -> bool:
@@ -81,7 +100,7 @@ def _read(resource: Resource, directory: Directory, node: Node, shared: Row) -> 
     value, unit = written_value(node)
     if is_reading(row["loinc"]):
         return reading(resource, directory, node, row, value, unit)
-    value = with_marks(value, _marks(node))
+    value = off_scale.with_marks(value, _marks(node))
     absent = child(node, "dataAbsentReason")
     reason = wording(absent) or local_code(absent)
     return row | {"value": value, "unit": unit, "absent_reason": reason, "kind": RESULT}
@@ -166,13 +185,22 @@ def written_value(node: Node) -> tuple[str | None, str | None]:
     ('<5', 'pg/mL')
     """
     quantity = child(node, "valueQuantity")
+    number = text(quantity, "value")
+    if number and _is_contradicted(node):
+        # A text that is no result, so that it waits.
+        return f"? {number}", unit_of(quantity)
     if quantity:
-        number = text(quantity, "value")
         return number and (text(quantity, "comparator") or "") + number, unit_of(quantity)
     for name in ("valueString", "valueInteger", "valueBoolean", "valueDateTime", "valueTime"):
         if value := text(node, name):
             return value, None
     return wording(child(node, "valueCodeableConcept")), None
+
+
+def _is_contradicted(node: Node) -> bool:
+    """Return whether a second value, or a reason why there is none, stands beside a quantity; FHIR forbids both."""
+    others = (name for name in node if name.startswith("value") and name != "valueQuantity")
+    return bool(child(node, "dataAbsentReason")) or any(others)
 
 
 def unit_of(quantity: Node) -> str | None:

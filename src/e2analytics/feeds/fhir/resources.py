@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Final
 
 from e2analytics.feeds.fhir.nodes import Node, child, children, text
+from e2analytics.feeds.specimens import other_specimen
 
 LOINC: Final = frozenset({"http://loinc.org", "urn:oid:2.16.840.1.113883.6.1"})
 RXNORM: Final = frozenset(
@@ -121,7 +122,7 @@ def _id(body: Node, url: str | None, outer: Resource | None = None) -> str | Non
 
 
 class Directory:
-    """The drugs and devices of a file and of those beside it, to be found by reference.
+    """The drugs, devices and specimens other than blood of a file and of those beside it, to be found by reference.
 
     Parameters
     ----------
@@ -131,8 +132,8 @@ class Directory:
         Yields those of the other files of the drop; called only when the file itself has no such resource.
     """
 
-    _TYPES: Final = frozenset({"Medication", "Device"})
-    _KEPT: Final = ("code", "ingredient", "manufacturer", "serialNumber", "identifier")
+    _TYPES: Final = frozenset({"Medication", "Device", "Specimen"})
+    _KEPT: Final = ("code", "ingredient", "manufacturer", "serialNumber", "identifier", "type")
 
     def __init__(
         self,
@@ -169,6 +170,8 @@ class Directory:
         self, resources: Iterable[Resource]
     ) -> Iterator[tuple[tuple[str | None, str | None], Node]]:
         for each in resources:
+            if each.type == "Specimen" and not other_specimen(said_of(child(each.body, "type"))):
+                continue  # most are of blood, and of each result there may be one
             if each.type in self._TYPES and each.outer is None:
                 kept: Node = {key: each.body[key] for key in self._KEPT if key in each.body}
                 yield (each.type, each.id), kept
@@ -270,6 +273,12 @@ def display(concept: Node, systems: frozenset[str] = frozenset()) -> str | None:
 def wording(concept: Node) -> str | None:
     """Return a CodeableConcept's own text, else a coding's words."""
     return text(concept, "text") or display(concept)
+
+
+def said_of(concept: Node) -> list[str]:
+    """Return every text and code that names a concept."""
+    codes = (text(each, "code") for each in children(concept, "coding"))
+    return [*all_words(concept), *filter(None, codes)]
 
 
 def all_words(concept: Node) -> list[str]:

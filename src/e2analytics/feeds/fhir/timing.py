@@ -96,13 +96,14 @@ def is_single(timing: Node) -> bool:
     return number(text(repeat, "count")) == 1 and (most is None or number(most) == 1)
 
 
+WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _RULES: Final = frozenset({"frequency", "period", "periodUnit", "dayOfWeek", "timeOfDay", "when"})
 
 
 def _repeated(repeat: Node) -> float | None:
     days = len(set(texts(repeat, "dayOfWeek")))
     times = _times_a_day(repeat)
-    if times is None:
+    if times is None or not set(texts(repeat, "dayOfWeek")) <= set(WEEKDAYS):
         return None
     frequency = number(text(repeat, "frequency") or str(times or 1))
     period, unit = text(repeat, "period"), text(repeat, "periodUnit")

@@ -20,6 +20,7 @@ from e2analytics.feeds.hl7v2 import pharmacy
 from e2analytics.feeds.hl7v2.messages import Message
 from e2analytics.feeds.hl7v2.segments import LONGEST_TEXT, Parsed, parse
 from e2analytics.feeds.hl7v2.values import iso, says_the_same_time, value, zone_of
+from e2analytics.feeds.specimens import of_specimen
 
 Row: TypeAlias = dict[str, str | int | bool | None]
 
@@ -128,6 +129,7 @@ class _Order:
     obr: Parsed | None = None
     orc: Parsed | None = None
     drawn: str | None = None
+    specimen: list[str] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     results: list[tuple[Parsed, list[str]]] = field(default_factory=list)
 
@@ -247,6 +249,7 @@ def _groups(segments: list[Parsed]) -> tuple[list[_Patient], list[_Order]]:
                 order.results.append((segment, comments))
             case "SPM":
                 order.drawn = order.drawn or segment.text(17, 1)
+                order.specimen += _texts(segment, (4, 1, 0), (4, 2, 0))
                 # Both halves of SPM-2: the placer's and the filler's number of the specimen.
                 patient.specimens.update(_texts(segment, (2, 1, 1), (2, 2, 1)))
     return patients, orders
@@ -305,7 +308,7 @@ def _result_row(msh: Parsed, order: _Order, obx: Parsed, comments: list[str]) ->
         alternate_name=name_2,
         alternate_code_system=system_2,
         loinc=code if system in _LOINC else code_2 if system_2 in _LOINC else None,
-        test_name=name or name_2 or only or code or code_2,
+        test_name=of_specimen(name or name_2 or only or code or code_2, _specimen(order)),
         value_type=obx.text(2),
         value=value(obx),
         unit=obx.text(6, 1) or obx.text(6, 2),
@@ -321,6 +324,12 @@ def _result_row(msh: Parsed, order: _Order, obx: Parsed, comments: list[str]) ->
         message_id=msh.text(10),
         processing_id=msh.text(11, 1),
     )
+
+
+def _specimen(order: _Order) -> list[str]:
+    """Return words and codes of what was measured: SPM-4, and OBR-15 of messages before 2.7."""
+    written = (order.text(15, 1), order.obr.text(15, 1, 2) if order.obr else None)
+    return [*order.specimen, *filter(None, written)]
 
 
 def _observed(msh: Parsed, order: _Order, obx: Parsed) -> str | None:
