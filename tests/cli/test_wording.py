@@ -1,8 +1,9 @@
 """Words that several verbs print."""
 
 import polars as pl
+import pytest
 
-from e2analytics.cli.run_view import curves
+from e2analytics.cli.run_view import curves, print_what_to_do
 from e2analytics.cli.wording import by_site, news
 
 
@@ -53,3 +54,11 @@ def test_curves_that_were_not_fitted_for_one_reason_are_said_once():
         "Not fitted: lumbar spine, change. There are too few men.",
     ]
     assert curves(none) == ["Not fitted: any curve. There are too few men."]
+
+
+def test_what_waits_is_said_with_the_next_step(capsys: pytest.CaptureFixture[str]):
+    print_what_to_do({"files_refused_now": 0, "files_unmatched": 0, "quarantined": 66}, "my store")
+
+    assert "66 row(s) wait: e2analytics returns --store 'my store' --out FOLDER" in (
+        capsys.readouterr().err
+    )

@@ -24,7 +24,7 @@ files:
 
 
 def refused(folder: Path, name: str, text: str, description: str = "") -> list[tuple[str, str]]:
-    (folder / "drop").mkdir()
+    (folder / "drop").mkdir(exist_ok=True)
     (folder / "drop" / name).write_text(text)
     (folder / "feeds").mkdir()
     if description:
@@ -69,3 +69,15 @@ def test_one_of_several_names_is_enough_and_a_description_may_leave_columns_unre
     found = refused(tmp_path, "orders.csv", text, CLINIC.replace("UNUSED", unused))
 
     assert [rule for rule, _ in found] == rules
+
+
+def test_a_column_that_is_looked_up_is_not_one_that_was_renamed(tmp_path: Path):
+    looked_up = CLINIC.replace("patient_id: Patient", "patient_id: Patient chart").replace(
+        "UNUSED", 'lookups: [{name: "men.csv", "on": Patient, columns: [Patient chart]}]'
+    )
+    people = "  - {target: labs, name: men.csv, header: [Patient], set_apart: looked_up}\n"
+    (tmp_path / "drop").mkdir()
+    (tmp_path / "drop" / "men.csv").write_text("Patient,Patient chart\n501,P1\n")
+    text = "Order,Patient,Drug,Begin,Patient chair\nM1,501,anastrozole,2026-01-05,x\n"
+
+    assert refused(tmp_path, "orders.csv", text, looked_up + people) == []

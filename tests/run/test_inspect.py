@@ -442,13 +442,14 @@ def test_a_draft_that_nobody_finished_is_named_with_its_lines(tmp_path: Path, pa
     feeds = tmp_path / "feeds"
     feeds.mkdir()
     (feeds / "acme.yaml").write_text(
+        "# A draft. Settle each TODO.\n"
         "feed: acme\ndescription: Acme\nformat: delimited\nfiles:\n  - target: labs\n"
-        '    name: "*.acme"\n    columns: {result_id: A}  # TODO: and the others\n'
+        '    name: "*.acme"\n    columns: {result_id: A}\n    # TODO patient_id: which column?\n'
     )
 
     text = shown(looked(patients, settings=Settings(feeds_folder=feeds)))
 
-    assert "acme.yaml has a TODO in line 7" in " ".join(text.split())
+    assert "acme.yaml has a TODO in line 9" in " ".join(text.split())
     assert "Not settled" not in shown(looked(patients))
 
 

@@ -51,12 +51,12 @@ def print_done(done: JobResult, store: str, feeds_folder: Path | None = None) ->
         changed = news(done.outputs.tables["flag_events"], done.manifest["run_id"])
         out.print(f"New in this run: {changed}.")
     out.print(f"Store: {store}   (overview: e2analytics status --store {quote(store)})")
-    _print_what_was_not_read(done)
+    _print_what_was_not_read(done, store)
     for file, lines in unsettled(feeds_folder).items():
         err.print(printable(unsettled_in_words(file, lines)))
 
 
-def _print_what_was_not_read(done: JobResult) -> None:
+def _print_what_was_not_read(done: JobResult, store: str) -> None:
     for file in done.sources.files:
         if file.refused and not file.is_of_no_feed:
             err.print(f"REFUSED {_name(file.path)}: {file.refused}. Nothing of it was stored.")
@@ -71,10 +71,16 @@ def _print_what_was_not_read(done: JobResult) -> None:
     if done.sources.passed_over:
         named = ", ".join(f"{file.path.name} ({file.kind})" for file in done.sources.passed_over)
         err.print(f"Passed over, no data: {printable(named)}")
-    _print_what_to_do(done.outputs.counts)
+    print_what_to_do(done.outputs.counts, store)
 
 
-def _print_what_to_do(counts: Mapping[str, int]) -> None:
+def print_what_to_do(counts: Mapping[str, int], store: str) -> None:
+    """Say what to do about rows that wait and files that were not read."""
+    if waiting := counts["quarantined"]:
+        err.print(
+            f"{waiting:,} row(s) wait: e2analytics returns --store {quote(store)} --out FOLDER lists file, line, "
+            "rule and advice."
+        )
     if refused := counts["files_refused_now"]:
         err.print(f"The run was published without {refused} file(s): mend them and run again.")
     if unmatched := counts["files_unmatched"]:

@@ -6,6 +6,7 @@ supplier is a new YAML file, no Python. ``docs/feeds.md`` shows how one is writt
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import date
 from fnmatch import fnmatchcase
@@ -130,6 +131,7 @@ class Join(_Entry):
     prefix: str = ""
 
 
+_TODO: Final = re.compile(r"TODO[ \w]*:")
 _KINDS: Final = ("constant", "age_years", "first_of", "join")
 
 
@@ -376,7 +378,9 @@ def unsettled(more: Path | None) -> dict[Path, list[int]]:
         return {}
     found = {
         file: [
-            n for n, line in enumerate(file.read_text("utf-8").splitlines(), 1) if "TODO" in line
+            n
+            for n, line in enumerate(file.read_text("utf-8").splitlines(), 1)
+            if _TODO.search(line)
         ]
         for file in sorted(more.glob("*.yaml"))
     }

@@ -175,10 +175,11 @@ class FileContent:
         if not formats.of(self._match.feed.format).has_header_line or kind.unpivot is not None:
             return
         used = kind.columns_used() | COLUMNS_OF_READERS | set(kind.unused)
+        there = present.keys() | {name for lookup in kind.lookups for name in lookup.columns}
         lacking = [
             names[0]
             for names in map(list, map(columns_named, kind.sources()))
-            if names and not present.keys() & set(names)
+            if names and not there & set(names)
         ]
         if renamed := renamings(lacking, [name for name in present if name not in used]):
             raise RefusedFileError("renamed_column", f"of its columns {renamed}")
