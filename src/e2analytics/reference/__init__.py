@@ -308,13 +308,18 @@ def dxa_word(about: str, written: pl.Expr) -> pl.Expr:
 
     Examples
     --------
-    >>> makers = pl.DataFrame({"maker": ["HOLOGIC", "GE MEDICAL SYSTEMS LUNAR", "Acme"]})
+    >>> makers = pl.DataFrame({"maker": ["HOLOGIC", "GE MEDICAL SYSTEMS LUNAR", "Acme", "Lunar/Hologic"]})
     >>> makers.select(maker=dxa_word("manufacturer", pl.col("maker")))["maker"].to_list()
-    ['Hologic', 'GE Lunar', None]
+    ['Hologic', 'GE Lunar', None, None]
     """
     lower = written.str.to_lowercase().str.strip_chars()
     meanings: dict[str, list[str]] = load("sites")["words"][about]
-    return pl.coalesce(
-        pl.when(lower.str.contains("|".join(patterns))).then(pl.lit(meaning))
+    named = {
+        meaning: lower.str.contains("|".join(patterns)).fill_null(False)
         for meaning, patterns in meanings.items()
+    }
+    # A word that names two of them says neither.
+    is_one = pl.sum_horizontal(named.values()) == 1
+    return pl.when(is_one).then(
+        pl.coalesce(pl.when(is_it).then(pl.lit(meaning)) for meaning, is_it in named.items())
     )
