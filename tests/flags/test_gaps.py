@@ -428,6 +428,7 @@ def test_the_context_of_a_man():
         "t_e2_assay": "ms",
         "free_e2_on": None,
         **dict.fromkeys(free_estradiol.COLUMNS),
+        "early_signals": None,
         "body_fat_pct": 24.5,
         "body_fat_on": ago(100),
         "body_fat_change_points": -3.5,

@@ -13,6 +13,7 @@ from typing import Final
 import polars as pl
 
 from e2analytics.flags.bone import WORST_FIRST, last_pairs, last_scans
+from e2analytics.flags.early_signals import early_signals
 from e2analytics.flags.free_estradiol import free_estradiol
 from e2analytics.reference.drugs import meanings
 from e2analytics.reference.names import (
@@ -47,6 +48,7 @@ def context(data: PatientData, exposures: pl.DataFrame, cohort: pl.DataFrame) ->
         _ratio(labs, of_cohort(data.draws)),
         free_estradiol(of_cohort(data.draws), labs).drop("free_e2_total"),
         body_fat(of_cohort(data.dxa)),
+        early_signals(labs),
         *(_last_result(labs, analyte, *names) for analyte, names in _LAST.items()),
         _bone_class(of_cohort(data.densitometry)),
         _bone_trend(of_cohort(exposures)),

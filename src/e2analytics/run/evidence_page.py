@@ -34,6 +34,7 @@ USERS: Final = {
     "bone_references": ("ingest.rules", "exposure"),
     "drugs": ("ingest.normalise", "exposure"),
     "dxa_codes": ("feeds",),
+    "early_signals": ("flags",),
     "flag_rules": ("flags",),
     "measures": ("measures", "flags"),
     "sites": ("ingest.rules", "exposure"),
@@ -53,6 +54,7 @@ def as_markdown() -> str:
         _measures(),
         _analytes(),
         _laboratories(),
+        _early_signals(),
         _drugs(),
         _sites(),
         _bone_references(),
@@ -140,6 +142,28 @@ def _laboratories() -> str:
     )
     head = ("laboratory", "test", "assay", "source", "confidence")
     return _section("Assay by laboratory", "analytes", _table(head, rows))
+
+
+def _early_signals() -> str:
+    table = load("early_signals")
+    rows = [
+        (
+            entry["label"],
+            f"CV within a man {_number(entry['within_man_cv'])}, of the assay {_number(entry['assay_cv'])}",
+            entry["source"],
+            entry["confidence"],
+        )
+        for entry in table["markers"].values()
+    ]
+    for entry in table["limits"].values():
+        ends = [f"{side} {_number(entry[side])}" for side in ("low", "high") if side in entry]
+        said = f"{', '.join(ends)} {entry['unit']}"
+        rows.append((entry["label"], said, entry["source"], entry["confidence"]))
+    return _section(
+        "Early signals",
+        "early_signals",
+        _table(("result", "numbers", "source", "confidence"), rows),
+    )
 
 
 def _drugs() -> str:

@@ -276,6 +276,10 @@ class Context(Table):
     calcium_on: Series[pl.Date] = pa.Field(nullable=True)
     vitamin_d_ng_ml: Series[float] = pa.Field(nullable=True, description="Last 25-OH, ng/mL.")
     vitamin_d_on: Series[pl.Date] = pa.Field(nullable=True)
+    early_signals: Series[str] = pa.Field(
+        nullable=True,
+        description="Bone markers, PTH, magnesium, LH and FSH: last results and what they suggest, in words.",
+    )
     bone_class: Series[str] = pa.Field(isin=BONE_CLASSES, nullable=True)
     bone_class_site: Series[str] = pa.Field(isin=SITES, nullable=True)
     bone_class_on: Series[pl.Date] = pa.Field(nullable=True)

@@ -217,6 +217,6 @@ def _context(row: dict[str, Any]) -> Iterator[str]:
             f"BMD {plain(row['bmd_site'])} {signed(row['bmd_change_pct'])} % from {row['bmd_first_on']} to "
             f"{row['bmd_second_on']}, LSC {number(row['lsc_pct'])} %: {_LSC[row['lsc_verdict']]}{beside}"
         )
-    for name in ("bone_drugs", "glucocorticoids", "e2_drugs"):
+    for name in ("bone_drugs", "glucocorticoids", "e2_drugs", "early_signals"):
         if row[name] is not None:
             yield row[name]
