@@ -484,3 +484,16 @@ def test_a_wrong_loinc_is_told_of_and_can_be_corrected_in_the_feed(tmp_path: Pat
         {("accepted", None): 2},
         {("accepted", None): 2},
     ]
+
+
+def test_a_feed_that_came_second_is_named_once_whatever_tables_it_fills(tmp_path: Path):
+    feeds = tmp_path / "feeds"
+    feeds.mkdir()
+    path = tmp_path / "Patient.ndjson"
+    path.write_text('{"resourceType": "Patient", "id": "p1", "gender": "male"}\n')
+    (file,) = inspect([path], Settings(), today=TODAY, new_feed="ours").files
+    (feeds / "ours.yaml").write_text(file.draft or "")
+
+    (file,) = looked(path, settings=Settings(feeds_folder=feeds)).files
+
+    assert file.nearest == ("fhir_r4: another one was as good a match and came first",)

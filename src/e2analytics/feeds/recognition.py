@@ -114,5 +114,6 @@ def _misses(feed: Feed, path: Path, headers: Mapping[str, list[str]]) -> Iterato
 def _sentence(feed: Feed, kind: FileDescription, path: Path, lacks: list[str]) -> str:
     if not kind.matches(path.name):
         lacks.append(f"its name is not like {kind.name}")
-    because = ", and ".join(lacks) or "another one was as good a match and came first"
-    return f"{feed.feed} ({kind.target}): {because}"
+    if not lacks:
+        return f"{feed.feed}: another one was as good a match and came first"
+    return f"{feed.feed} ({kind.target}): {', and '.join(lacks)}"
