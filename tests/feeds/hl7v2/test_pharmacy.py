@@ -52,6 +52,15 @@ def test_an_encoded_order_is_a_row(tmp_path: Path):
     [
         # Instructions in words come before coded amounts.
         (f"RXE||{DRUG}|1||mg||^take 1 tablet twice weekly", None, ("2.0", "2026-03-02", None)),
+        # A pattern that contradicts the words leaves the dose open, one that agrees does not; two are two doses.
+        (f"RXE||{DRUG}|1||mg||^1 mg once a week", TQ1, (None, "2026-03-03", None)),
+        (f"RXE||{DRUG}|1||mg||^1 mg Monday and Thursday", TQ1, ("2.0", "2026-03-03", None)),
+        (
+            f"RXE||{DRUG}|1||mg||^1 mg once a week",
+            "TQ1|1||SEE TEXT||||20260303",
+            ("1.0", "2026-03-03", None),
+        ),
+        (f"RXE||{DRUG}|1||mg", "TQ1|1||QAM~QPM||||20260303", ("14.0", "2026-03-03", None)),
         # The timing of older releases, in RXE-1: start, end, duration.
         (f"RXE|^QOD^^20260305^20260405|{DRUG}|1||mg", None, ("3.5", "2026-03-05", "2026-04-05")),
         (f"RXE|^BIW^W2^20260305|{DRUG}|1||mg", None, ("2.0", "2026-03-05", "2026-03-19")),

@@ -43,6 +43,9 @@ _RXNORM: Final = frozenset({"RXNORM", "RXN", "RXCUI"})
 _ENDS: Final = frozenset({"DC", "OD", "DR", "RP", "RU", "RQ"})
 _HOLDS: Final = frozenset({"HD", "OH", "HR"})
 _DAYS: Final = {"D": 1, "W": 7}
+_PLAIN: Final = re.compile(
+    r"(?i)(?:QD|BID|TID|QID|QOD|QHS|QAM|QPM|BIW|TIW|QW|Q[0-9]{1,3}[HDW])(?: and Q[AP]M)*"
+)
 _FOR_EVER: Final = frozenset({"INDEF", "X"})
 
 Texts = dict[str, str | None]
@@ -155,9 +158,12 @@ def _sig(order: _Prescription, rxe: Parsed) -> str | None:
         rxe.text(7, 2, repetition=each) or rxe.text(7, 1, repetition=each)
         for each in rxe.repetitions(7)
     ]
-    patterns = [each.text(3, 1) for each in order.timings] or [rxe.text(1, 2, 1)]
+    patterns = [_repeats(each) for each in order.timings] or [rxe.text(1, 2, 1)]
     said = [each.text(11) for each in order.timings] or [rxe.text(1, 8)]
-    instructions = "; ".join(dict.fromkeys(filter(None, [*written, *said])))
+    worded = list(dict.fromkeys(filter(None, [*written, *said])))
+    # Beside words, a pattern that everybody writes must agree with them; another one may be a code of anything.
+    plain = [each for each in patterns[:1] if worded and each and _PLAIN.fullmatch(each)]
+    instructions = "; ".join([*worded, *plain])
     coded = _joined(rxe.text(3), rxe.text(5, 2) or rxe.text(5, 1), patterns[0])
     priorities = [each.text(9, 1) for each in order.timings] or [rxe.text(1, 6)]
     limits = [
@@ -167,6 +173,12 @@ def _sig(order: _Prescription, rxe: Parsed) -> str | None:
         "hold" if order.text(1) in _HOLDS else None,
     ]
     return _joined(instructions or coded, *(f"({each})" for each in limits if each))
+
+
+def _repeats(timing: Parsed) -> str | None:
+    """Return how often a dose is taken: all repetitions of TQ1-3, "QAM and QPM"."""
+    patterns = (timing.text(3, 1, repetition=each) for each in timing.repetitions(3))
+    return _joined(*patterns, between=" and ")
 
 
 def _period(msh: Parsed, order: _Prescription, rxe: Parsed, zone: str | None) -> Texts:
