@@ -216,6 +216,11 @@ class FlagSettings(Section):
         gt=0,
         description="An older order without renewal is a reason.",
     )
+    old_scan_years: float = Field(
+        constants.OLD_SCAN_YEARS.value,
+        gt=0,
+        description="An older scan supports no flag; it is a gap.",
+    )
     stale_feed_days: int = Field(60, gt=0, description="Without any laboratory result of a clinic.")
 
     @model_validator(mode="after")

@@ -162,3 +162,31 @@ def test_what_adds_risk_is_said_and_is_no_ground_for_a_flag(
         for name in row["reasons"].split("; ")
         if name in ("on_glucocorticoid_now", "denosumab_not_followed")
     ] == said
+
+
+@pytest.mark.parametrize(("days", "said"), [(1826, True), (1827, False)])
+def test_a_scan_older_than_five_years_supports_no_flag(days: int, said: bool):
+    scanned = [scan(scanned_on=ago(days), t_score=-2.7, bone_class="osteoporosis")]
+    paired = [
+        pair(site=site, first_on=ago(days + 500), second_on=ago(days))
+        for site in ("total_hip", "lumbar_spine")
+    ]
+    named = {"osteoporosis", "bone_loss_exceeds_lsc", "bone_loss_repeated", "no_bone_plan_since"}
+
+    row = judge(scanned=scanned, paired=paired).row(0, named=True)
+
+    assert named & set(row["reasons"].split("; ")) == (named if said else set())
+    assert row["tier"] == ("high" if said else "none")
+    assert row["t_score_min"] == (-2.7 if said else None)
+
+
+def test_an_old_hip_beside_a_spine_of_this_year_is_no_osteoporosis():
+    """H42: hip T -2.7 in 2012 only, spine -1.2 this year."""
+    scanned = [
+        scan(scan_id="s1", scanned_on=date(2012, 6, 20), t_score=-2.7, bone_class="osteoporosis"),
+        scan(**SPINE, t_score=-1.2, bone_class="low_bone_mass"),
+    ]
+
+    row = judge(scanned=scanned).row(0, named=True)
+
+    assert (row["tier"], row["t_score_min"], row["bone_class"]) == ("none", -1.2, "low_bone_mass")

@@ -199,6 +199,23 @@ def test_one_low_result_by_mass_spectrometry_is_to_be_repeated():
     assert to_repeat.select("since_on", "due_on").rows() == [(ago(20), None)]
 
 
+@pytest.mark.parametrize(
+    ("scans", "waiting", "expected"),
+    [
+        # H42: a hip in 2012, a spine in 2026; five years are 1826 days.
+        ([scan(310), scan(5215, site="total_hip")], [], [("old_hip_scan", 5215, 3389)]),
+        ([scan(310), scan(5215, site="total_hip"), scan(400, site="femoral_neck")], [], []),
+        ([scan(310), scan(5215, site="total_hip")], [scan(40, site="total_hip")], []),
+        ([scan(1826), scan(310, site="total_hip")], [], []),
+        ([scan(1827), scan(310, site="total_hip")], [], [("old_spine_scan", 1827, 1)]),
+        # A site that was never scanned is no old scan.
+        ([scan(310)], [], []),
+    ],
+)
+def test_a_scan_older_than_five_years_is_a_gap(scans: Rows, waiting: Rows, expected: list[Any]):
+    assert found(dxa=scans, waiting_dxa=waiting) == expected
+
+
 def test_a_finding_of_bone_without_a_plan_is_a_gap_due_in_90_days():
     unplanned = COHORT.with_columns(bone_finding_on=pl.lit(ago(100)))
 
@@ -364,6 +381,8 @@ def test_every_gap_has_words_and_a_source():
         "low_e2_to_repeat",
         "no_baseline_dxa",
         "follow_up_dxa_overdue",
+        "old_spine_scan",
+        "old_hip_scan",
         "no_bone_plan",
         "no_e2_after_change",
         "immunoassay_to_repeat",

@@ -121,6 +121,10 @@ def test_reasons_that_come_and_go_with_time_or_mean_a_low_e2_are_those():
             "on_glucocorticoid_now",
             "other_e2_drug",
             "free_e2_low",
+            "bone_loss_exceeds_lsc",
+            "bone_loss_repeated",
+            "osteoporosis",
+            "bone_below_expected_for_age",
         ),
         "long_below_range",
     }

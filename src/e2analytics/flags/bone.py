@@ -10,11 +10,13 @@ quarantine counts, too.
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Final
 
 import polars as pl
 
 from e2analytics.flags.criteria import Criteria
+from e2analytics.reference import constants
 from e2analytics.reference.names import BONE_DRUGS
 from e2analytics.tables.patient_data import PatientData
 from e2analytics.tables.vocabulary import FITTED_SITES
@@ -61,18 +63,22 @@ def of_men(data: PatientData, exposures: pl.DataFrame, criteria: Criteria) -> pl
     criteria
         The day, and the days of washout.
     """
-    lost = _repeated_loss(exposures)
+    # What is older supports no flag; when bone was first low it still tells.
+    oldest = oldest_scan(criteria)
+    recent_pairs = exposures.filter(pl.col("second_on") >= oldest)
+    recent_scans = data.densitometry.filter(pl.col("scanned_on") >= oldest)
+    lost = _repeated_loss(recent_pairs)
     fractures = fractures_on_the_drug(data, criteria)
     findings = pl.concat(
         [
             fractures.select("patient_id", found_on="occurred_on"),
-            _first_low_score(data.densitometry),
+            _first_low_score(data.densitometry, recent_scans),
             lost.select("patient_id", found_on="loss_repeated_on"),
         ]
     )
     tables = (
-        _worst_change(exposures),
-        _scores(data.densitometry),
+        _worst_change(recent_pairs),
+        _scores(recent_scans),
         lost.select("patient_id", loss_repeated=pl.lit(True)),
         fractures.group_by("patient_id").agg(fractured_on=pl.col("occurred_on").max()),
         _without_a_plan(findings, data),
@@ -82,6 +88,13 @@ def of_men(data: PatientData, exposures: pl.DataFrame, criteria: Criteria) -> pl
     for table in tables:
         men = men.join(table, on="patient_id", how="left", validate="1:1")
     return men
+
+
+def oldest_scan(criteria: Criteria) -> date:
+    """Return the first day of which a scan still supports a flag."""
+    return criteria.as_of - timedelta(
+        days=round(criteria.settings.old_scan_years * constants.DAYS_PER_YEAR)
+    )
 
 
 def fractures_on_the_drug(data: PatientData, criteria: Criteria) -> pl.DataFrame:
@@ -145,10 +158,10 @@ def _scores(densitometry: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _first_low_score(densitometry: pl.DataFrame) -> pl.DataFrame:
-    """Return the first scan with osteoporosis of the men who still have it by a last scan."""
+def _first_low_score(densitometry: pl.DataFrame, recent: pl.DataFrame) -> pl.DataFrame:
+    """Return the first scan with osteoporosis of the men who still have it by a last scan, a recent one."""
     low = pl.col("bone_class").is_in(_TO_BE_PLANNED_FOR)
-    still = last_scans(densitometry).filter(low)
+    still = last_scans(recent).filter(low)
     return (
         densitometry.filter(low, pl.col("site").is_in(FITTED_SITES))
         .join(still.select("patient_id"), on="patient_id", how="semi")

@@ -16,6 +16,7 @@ from typing import Final
 
 import polars as pl
 
+from e2analytics.flags import bone
 from e2analytics.flags import rules as flag_rules
 from e2analytics.flags.criteria import Criteria
 from e2analytics.reference import measures
@@ -27,6 +28,10 @@ from e2analytics.tables.registry import columns_of
 _FOUND: Final = ["patient_id", "since_on", "due_on"]
 # Not only a review answers it: a clinic need not send reviews.
 _ASKED_OF_EVERY_CLINIC: Final = "de_escalation_candidate"
+_OLD_SCANS: Final = {
+    "old_spine_scan": ("lumbar_spine",),
+    "old_hip_scan": ("total_hip", "femoral_neck"),
+}
 _LOW: Final = ("below_range", "low_not_attributable")
 
 
@@ -56,6 +61,7 @@ def gaps(
         "low_e2_not_answered": found.low_e2_not_answered(),
         "de_escalation_candidate": found.de_escalation_candidate(),
         "no_bone_plan": found.no_bone_plan(cohort),
+        **{name: found.old_scan(sites) for name, sites in _OLD_SCANS.items()},
     }
     together = pl.concat(
         rows.select(*_FOUND, gap=pl.lit(name)).sort(_FOUND) for name, rows in each.items()
@@ -191,6 +197,18 @@ class _Gaps:
             since_on="bone_finding_on",
             due_on=pl.col("bone_finding_on") + in_time,
         )
+
+    def old_scan(self, sites: tuple[str, ...]) -> pl.DataFrame:
+        """Return the men whose last scan of these sites is too old to support a flag."""
+        oldest = bone.oldest_scan(self._criteria)
+        last = self._last(
+            self._data.dxa.filter(pl.col("site").is_in(sites)), "scanned_on", "since_on"
+        )
+        waiting = self._data.pending.filter(pl.col("what") == BONE_SCAN)
+        old = last.filter(pl.col("since_on") < oldest).with_columns(
+            due_on=pl.col("since_on") + (self._as_of - oldest)
+        )
+        return self._without(old, waiting, pl.col("happened_on") >= oldest)
 
     def no_baseline_dxa(self) -> pl.DataFrame:
         before = timedelta(days=self._measures["baseline_dxa"].days["before"])

@@ -55,6 +55,9 @@ OLD_ORDER_DAYS: Final = Cited(
     400.0, "days", "our own rule: a yearly renewal with a month's grace", "low"
 )
 
+OLD_SCAN_YEARS: Final = Cited(
+    5.0, "years", "our own rule: the longest interval of two scans that are compared, too", "low"
+)
 ADULT_FROM_YEARS: Final = Cited(
     18.0, "years", "our own rule: in boys an aromatase inhibitor is given for growth", "high"
 )
