@@ -98,6 +98,7 @@ def pair(**changes: Any) -> dict[str, Any]:
         "first_on": ago(900),
         "second_on": ago(60),
         "change_pct": -6.0,
+        "annual_change_pct": -2.6,
         "lsc_pct": 5.0,
         "lsc_verdict": "loss",
         **changes,

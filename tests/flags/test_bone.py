@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from e2analytics.flags import bone
+from e2analytics.flags import bone, explanation
 from tests.flags.men import ago, criteria, draw, judge, known_of, order, pair, scan
 
 ALENDRONATE: dict[str, Any] = {"drug": "alendronate", "drug_class": "bisphosphonate"}
@@ -190,3 +190,35 @@ def test_an_old_hip_beside_a_spine_of_this_year_is_no_osteoporosis():
     row = judge(scanned=scanned).row(0, named=True)
 
     assert (row["tier"], row["t_score_min"], row["bone_class"]) == ("none", -1.2, "low_bone_mass")
+
+
+def test_a_loss_names_its_site_with_the_change_of_the_same_pair():
+    paired = [pair(**SPINE, **WITHIN_NOISE, annual_change_pct=-3.9), pair()]
+
+    row = judge(paired=paired).row(0, named=True)
+
+    assert (row["bmd_change_site"], row["bmd_change_pct_per_year"]) == ("total_hip", -2.6)
+    assert "Bone lost beyond LSC at total hip: -2.6 % a year." in row["rationale"]
+
+
+def test_where_no_loss_exceeds_lsc_none_is_named():
+    assert "Bone lost" not in judge(paired=[pair(**WITHIN_NOISE)])["rationale"][0]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ([], "chance alone shows this more often than LSC says"),
+        (["bone_loss_repeated"], "a second site or a second time says more than chance"),
+    ],
+)
+def test_the_paragraph_says_what_three_sites_do_to_chance(more: list[str], said: str):
+    man = {"bmd_change_site": "total_hip", "bmd_change_pct_per_year": -2.6}
+
+    words = explanation._bone_lost(man, ["bone_loss_exceeds_lsc", *more])
+
+    assert words.startswith(
+        "Bone lost beyond its least significant change at the total hip, 2.6 % a year; "
+    )
+    assert words.endswith(f"{said}.")
+    assert explanation._bone_lost(man, []) == ""

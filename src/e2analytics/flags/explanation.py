@@ -62,6 +62,7 @@ def paragraph(
         _last_two(reasons, draws),
         _expected(man),
         _changed(man, reasons),
+        _bone_lost(man, reasons),
         _chances(man, criteria),
         in_words(causes),
         _lost_fat(man, causes),
@@ -181,6 +182,21 @@ def _changed(man: Row, reasons: Sequence[str]) -> str:
                 f"chance of {_chance(man[f'p_{way}_12m'])}, at the same dose of anastrozole."
             )
     return ""
+
+
+def _bone_lost(man: Row, reasons: Sequence[str]) -> str:
+    """Name the site of a loss beyond LSC, and what three sites do to chance."""
+    if "bone_loss_exceeds_lsc" not in reasons or man["bmd_change_site"] is None:
+        return ""
+    chance = (
+        "a second site or a second time says more than chance"
+        if "bone_loss_repeated" in reasons
+        else "at one of three sites chance alone shows this more often than LSC says"
+    )
+    return (
+        f"Bone lost beyond its least significant change at the {man['bmd_change_site'].replace('_', ' ')}, "
+        f"{-man['bmd_change_pct_per_year']:.1f} % a year; {chance}."
+    )
 
 
 def _chances(man: Row, criteria: Criteria) -> str:

@@ -58,6 +58,13 @@ def in_words() -> pl.Expr:
             "later_ms_source_line",
         )
     )
+    bone_lost = pl.when(pl.col("bone_loss_exceeds_lsc").is_not_null()).then(
+        pl.format(
+            "Bone lost beyond LSC at {}: {} % a year.",
+            pl.col("bmd_change_site").str.replace_all("_", " "),
+            pl.col("bmd_change_pct_per_year").round(1),
+        )
+    )
     weekly_dose = pl.format(" {} mg a week", pl.col("weekly_anastrozole_mg").round(2)).fill_null(
         pl.lit(", dose unknown,")
     )
@@ -80,6 +87,7 @@ def in_words() -> pl.Expr:
         result.fill_null("No E2 on record."),
         below_red_line,
         last_two,
+        bone_lost,
         dose,
         separator=" ",
         ignore_nulls=True,

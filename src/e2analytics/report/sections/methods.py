@@ -40,13 +40,13 @@ OTHERS_HIDDEN: Final = (
 LEGEND: Final = (
     ("Man", "his pseudonym. The file and line under “Rests on” lead to his rows in the clinic's own files."),
     ("Tier", "■ Critical: E2 is probably below the red line, or a result by mass spectrometry lies below it. ▲ High: a fracture on the drug, osteoporosis, or bone loss at two sites or twice, with no bone plan since; below the limit because of the drug; below the red line by immunoassay alone; two results below the limit against the estimate; or perhaps low, and far or long below or with bone that shows it. ● Watch: probably low, but not by the drug, or not assessable today; the last two results by mass spectrometry below the limit; or such bone with a plan, or bone loss beyond the LSC at one site."),
-    ("Status", "what the model concludes, whatever the tier. Below range by the drug: E2 is probably below the limit, and would not be without the drug. Low, not by the drug: probably below the limit, but the drug is not shown to be why."),
+    ("Status", "what the model concludes, whatever the tier. Below range by the drug: E2 is probably below the limit, and would not be without the drug. Low, not by the drug: probably below the limit, the drug not shown to be why."),
     ("Dose", "anastrozole in force on the as-of date, mg per week."),
-    ("Last E2", "as the laboratory reported it (<5.0 is below its detection), with assay (MS mass spectrometry, IA immunoassay, IA? unknown and so read as immunoassay) and date."),
+    ("Last E2", "as reported (<5.0 is below detection), with assay (MS mass spectrometry, IA immunoassay, IA? unknown, read as IA) and date."),
     ("E2 now", "the man's own level at his present dose, with its 95 % interval: an estimate, not the next laboratory value."),
     ("Off drug", "the same, were he not on the drug. No estimate is shown for men on another aromatase inhibitor."),
     ("Chance", "in per cent, that his E2 is below the limit in use; that it is so because of the drug; that it is below the red line."),
-    ("BMD", "the site of spine, hip and femoral neck where bone changed worst: its change in % per year, and whether the loss between the two scans exceeds the least significant change (LSC); below, his lowest T- and Z-score."),
+    ("BMD", "the site of spine, hip and femoral neck where bone changed worst: its change in % per year, and whether the loss exceeds the least significant change (LSC); below, his lowest T- and Z-score."),
     ("Flag", "new, open or reopened, and since when; whether it was reviewed. It closes at a lower probability than it opens."),
     ("Missing", "what is open in his care, and when it was due."),
     ("Context", "his other findings: descriptive, without a cut-off of their own: no T/E2 is known that bone needs."),
@@ -56,6 +56,7 @@ LAST_RESULTS: Final = "three"
 CAVEATS: Final = (
     "Men were not randomised: who gets anastrozole had high E2, more fat or symptoms to begin with (confounding by indication), and part of any fall in E2 is regression to the mean.",
     "No harm of high E2 to bone has been shown in men; nor is it shown to be safe. U shapes are described for other outcomes, mostly by immunoassay.",
+    "Low E2 is watched as it can be changed: beside FRAX with BMD it adds no useful prediction of fracture (Orwoll 2017).",
     "Total E2 is judged. Immunoassay cannot see the danger zone near the red line: repeat by mass spectrometry before acting.",
     "BMD of different makers' scanners is never compared; T-scores are shown as the scanner reported them.",
     "A dose counts as taken because it was ordered. Where orders are not taken, the chances here are too sure; where E2 is known by immunoassay alone, they rest on what was believed of that assay beforehand, and are too timid (docs/validation.md).",
@@ -64,11 +65,12 @@ CAVEATS: Final = (
 SOURCES: Final = (
     "Finkelstein et al. J Clin Invest 2016;126:1114. Randomised; E2 below 10 pg/mL raises bone resorption: the red line.",
     "Mellström et al. J Bone Miner Res 2008;23:1552. MrOS Sweden, GC-MS; fracture risk bends at 16 pg/mL: the default limit.",
-    "Burnett-Bowie et al. J Clin Endocrinol Metab 2009;94:4785. One year of anastrozole 1 mg a day: spine BMD −1.7 against +0.8 %.",
+    "Burnett-Bowie et al. J Clin Endocrinol Metab 2009;94:4785. One year at 1 mg a day: spine BMD −1.7 against +0.8 %.",
     "Amin et al. Am J Med 2006;119:426. Framingham; hip fractures by E2: a plateau above the lowest third.",
     "Snyder et al. N Engl J Med 2024;390:203. TRAVERSE; fractures on testosterone, hazard ratio 1.43.",
     "Ohlsson et al. J Clin Endocrinol Metab 2013;98:E1097. Immunoassay against mass spectrometry, and C-reactive protein.",
-    "ISCD official positions: least significant change, scores of men, serial scans. Its table of least acceptable precision (1.9, 1.8, 2.5 %) was not checked against the source.",
+    "Orwoll et al. J Bone Miner Res 2017;32:633. MrOS, 5,487 men; E2 adds no useful prediction to FRAX with BMD.",
+    "ISCD official positions (2023): least significant change, scores of men, serial scans. Its least acceptable precision (1.9, 1.8, 2.5 %) was not checked.",
     "Simonsohn. Adv Methods Pract Psychol Sci 2018;1:538. Two lines: why a quadratic term is no evidence of a U.",
 )  # fmt: skip
 
