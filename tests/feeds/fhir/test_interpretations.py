@@ -64,7 +64,11 @@ def test_off_scale_is_known_by_its_words_in_the_table_of_hl7(
 
 @pytest.mark.parametrize(
     "besides",
-    [{"dataAbsentReason": {"coding": [{"code": "error"}]}}, {"valueString": "50"}],
+    [
+        {"dataAbsentReason": {"coding": [{"code": "error"}]}},
+        {"valueString": "50"},
+        {"modifierExtension": [{"url": "https://clinic.example/x"}]},
+    ],
 )
 def test_a_value_that_its_own_result_contradicts_is_no_number(
     besides: dict[str, Any], tmp_path: Path

@@ -485,13 +485,16 @@ def test_a_dose_in_millilitres_is_unknown(tmp_path: Path):
     assert row["sig"] == "(one dose only)"
 
 
-def test_of_an_order_on_hold_nobody_knows_the_dose(tmp_path: Path):
+@pytest.mark.parametrize(
+    "changed", [{"status": "on-hold"}, {"modifierExtension": [{"url": "https://clinic.example/x"}]}]
+)
+def test_of_an_order_on_hold_or_modified_nobody_knows_the_dose(
+    tmp_path: Path, changed: dict[str, Any]
+):
     held = only(
         lines(
             tmp_path,
-            order(
-                dosage("1 mg daily", mg=1, frequency=1, period=1, periodUnit="d"), status="on-hold"
-            ),
+            order(dosage("1 mg daily", mg=1, frequency=1, period=1, periodUnit="d"), **changed),
         )
     )
 

@@ -87,16 +87,20 @@ def read(resource: Resource, directory: Directory) -> Iterator[Row]:
     if len(dosages) > 1 and all(starts):
         for number, dosage in enumerate(dosages, start=1):
             own_id = {"order_id": f"{resource.id}-{number}" if resource.id else None}
-            dosed = _unless_on_hold(resource, _dosed([dosage], ends))
+            dosed = _unless_held(resource, _dosed([dosage], ends))
             yield shared | own_id | dosed | _period(resource, [dosage], starts)
     else:
-        dosed = _unless_on_hold(resource, _dosed(dosages, ends))
+        dosed = _unless_held(resource, _dosed(dosages, ends))
         yield shared | dosed | _period(resource, dosages)
 
 
-def _unless_on_hold(resource: Resource, dosed: Row) -> Row:
-    """Leave the dose of an order open that is on hold: nobody says whether the man takes it meanwhile."""
-    if text(resource.body, "status") != "on-hold":
+def _unless_held(resource: Resource, dosed: Row) -> Row:
+    """Leave the dose of an order open that is on hold: nobody says whether the man takes it meanwhile.
+
+    So is that of one with an extension that may change its meaning (``modifierExtension``).
+    """
+    is_changed = bool(children(resource.body, "modifierExtension"))
+    if text(resource.body, "status") != "on-hold" and not is_changed:
         return dosed
     sig = " ".join(filter(None, (dosed["sig"], f"({_END_UNKNOWN})")))
     return dosed | {"doses_per_week": None, "sig": sig}

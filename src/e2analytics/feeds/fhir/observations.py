@@ -198,9 +198,14 @@ def written_value(node: Node) -> tuple[str | None, str | None]:
 
 
 def _is_contradicted(node: Node) -> bool:
-    """Return whether a second value, or a reason why there is none, stands beside a quantity; FHIR forbids both."""
+    """Return whether a second value, or a reason why there is none, stands beside a quantity; FHIR forbids both.
+
+    So does an extension that may change what a number means (``modifierExtension``): who does not know it must not
+    use the number.
+    """
     others = (name for name in node if name.startswith("value") and name != "valueQuantity")
-    return bool(child(node, "dataAbsentReason")) or any(others)
+    besides = child(node, "dataAbsentReason") or children(node, "modifierExtension")
+    return bool(besides) or any(others)
 
 
 def unit_of(quantity: Node) -> str | None:
