@@ -251,15 +251,38 @@ def test_a_finding_of_bone_without_a_plan_is_a_gap_due_in_90_days():
         ),
         ({"labs": FINE["labs"] + [result(40, 30.0, assay="ia")]}, []),
         ({"labs": FINE["labs"] + [result(40, 29.0, assay="ia"), result(20, 25.0)]}, []),
-        # Vitamin D: tested in 365 days, and 30 or more.
+        # Vitamin D: tested in 365 days, and 20 or more.
         ({"labs": FINE["labs"][:1]}, [("no_vitamin_d", None, None)]),
         (
             {"labs": [FINE["labs"][0], result(366, 35.0, "vitamin_d_25oh")]},
             [("no_vitamin_d", 366, 1)],
         ),
         (
-            {"labs": [FINE["labs"][0], result(100, 29.0, "vitamin_d_25oh")]},
+            {"labs": [FINE["labs"][0], result(100, 19.0, "vitamin_d_25oh")]},
             [("vitamin_d_low", 100, None)],
+        ),
+        # Haematocrit above 54 %, until a later one is not.
+        (
+            {"labs": FINE["labs"] + [result(40, 54.1, "hematocrit")]},
+            [("haematocrit_high", 40, None)],
+        ),
+        ({"labs": FINE["labs"] + [result(40, 54.0, "hematocrit")]}, []),
+        (
+            {
+                "labs": [
+                    *FINE["labs"],
+                    result(40, 56.0, "hematocrit"),
+                    result(9, 50.0, "hematocrit"),
+                ]
+            },
+            [],
+        ),
+        (
+            {
+                "labs": FINE["labs"] + [result(40, 56.0, "hematocrit")],
+                "waiting_labs": [result(9, 50.0, "hematocrit")],
+            },
+            [],
         ),
         # A low E2 is to be answered within 42 days; late answers close the gap, too.
         ({"labs": FINE["labs"] + [result(50, 12.0)]}, [("low_e2_not_answered", 50, 8)]),
@@ -313,7 +336,7 @@ def test_a_finding_of_bone_without_a_plan_is_a_gap_due_in_90_days():
             },
             [],
         ),
-        ({"labs": FINE["labs"][:1], "waiting_labs": [result(100, 29.0, "vitamin_d_25oh")]}, []),
+        ({"labs": FINE["labs"][:1], "waiting_labs": [result(100, 19.0, "vitamin_d_25oh")]}, []),
         ({"dxa": [], "waiting_dxa": [scan(310)]}, []),
         # Five points less body fat and E2 below 30: a candidate from the scan on.
         (
@@ -388,6 +411,7 @@ def test_every_gap_has_words_and_a_source():
         "immunoassay_to_repeat",
         "no_vitamin_d",
         "vitamin_d_low",
+        "haematocrit_high",
         "low_e2_not_answered",
         "de_escalation_candidate",
     }

@@ -23,13 +23,13 @@ from tests.measures.men import (
     ("results", "tested", "sufficient"),
     [
         ([], (0, 1), (0, 1)),
-        ([result("vitamin_d_25oh", after(-364, AS_OF), 30.0)], (1, 1), (1, 1)),
+        ([result("vitamin_d_25oh", after(-364, AS_OF), 20.0)], (1, 1), (1, 1)),
         ([result("vitamin_d_25oh", after(-365, AS_OF), 30.0)], (0, 1), (0, 1)),
-        ([result("vitamin_d_25oh", AS_OF, 29.9)], (1, 1), (0, 1)),
+        ([result("vitamin_d_25oh", AS_OF, 19.9)], (1, 1), (0, 1)),
         # The last one counts.
         (
             [
-                result("vitamin_d_25oh", after(-90, AS_OF), 20.0),
+                result("vitamin_d_25oh", after(-90, AS_OF), 15.0),
                 result("vitamin_d_25oh", AS_OF, 35.0),
             ],
             (1, 1),

@@ -168,7 +168,7 @@ def test_what_waits_in_quarantine_was_done_and_what_it_found_is_an_exception(nam
         (
             [
                 in_quarantine(result("vitamin_d_25oh", after(-90, AS_OF))),
-                result("vitamin_d_25oh", AS_OF, 20.0),
+                result("vitamin_d_25oh", AS_OF, 19.0),
             ],
             (1, 1, 0),
             (0, 1, 0),

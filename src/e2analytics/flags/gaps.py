@@ -20,7 +20,7 @@ from e2analytics.flags import bone
 from e2analytics.flags import rules as flag_rules
 from e2analytics.flags.criteria import Criteria
 from e2analytics.reference import measures
-from e2analytics.reference.names import ESTRADIOL, VITAMIN_D
+from e2analytics.reference.names import ESTRADIOL, HEMATOCRIT, VITAMIN_D
 from e2analytics.tables.censoring import wholly_below
 from e2analytics.tables.patient_data import BONE_SCAN, BONE_SITES, CareUnits, PatientData
 from e2analytics.tables.registry import columns_of
@@ -58,6 +58,7 @@ def gaps(
         "immunoassay_to_repeat": found.immunoassay_to_repeat(),
         "no_vitamin_d": found.no_vitamin_d(),
         "vitamin_d_low": found.vitamin_d_low(),
+        "haematocrit_high": found.haematocrit_high(),
         "low_e2_not_answered": found.low_e2_not_answered(),
         "de_escalation_candidate": found.de_escalation_candidate(),
         "no_bone_plan": found.no_bone_plan(cohort),
@@ -282,6 +283,19 @@ class _Gaps:
         return tested.join(self._vitamin_d, on="patient_id").with_columns(
             due_on=pl.lit(None, dtype=pl.Date)
         )
+
+    def haematocrit_high(self) -> pl.DataFrame:
+        """Return the men whose last haematocrit lies wholly above the line; one that waits is a later one."""
+        line = self._rules["haematocrit_high"].limits["hematocrit_pct"]
+        last = (
+            self._data.labs.filter(pl.col("analyte") == HEMATOCRIT)
+            .sort("collected_at", "result_id")
+            .unique("patient_id", keep="last", maintain_order=True)
+            .filter(pl.col("value_low") > line)
+            .select("patient_id", since_on="collected_on", due_on=pl.lit(None, dtype=pl.Date))
+        )
+        waiting = self._data.pending.filter(pl.col("what") == HEMATOCRIT)
+        return self._without(last, waiting, pl.col("happened_on") > pl.col("since_on"))
 
     def low_e2_not_answered(self) -> pl.DataFrame:
         """Return since when a low E2 waits for a lower dose, or for a result that is not low any more."""

@@ -14,6 +14,7 @@ AROMATASE_INHIBITOR: Final = "aromatase_inhibitor"
 
 BODY_MASS_INDEX: Final = "body_mass_index"
 ESTRADIOL: Final = "estradiol"
+HEMATOCRIT: Final = "hematocrit"
 TESTOSTERONE: Final = "testosterone_total"
 VITAMIN_D: Final = "vitamin_d_25oh"
 
