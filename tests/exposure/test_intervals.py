@@ -160,6 +160,21 @@ def test_the_lsc_compares_the_total_change(second: float, verdict: str):
     assert row["annual_change_pct"] == pytest.approx(25 * log(second))
 
 
+@pytest.mark.parametrize(
+    ("why_not", "verdict"),
+    [
+        ("scanner_changed", "not_compared"),
+        ("maker_unsure", "not_compared"),
+        ("side_changed", "not_compared"),
+        ("interval_too_long", "loss"),
+    ],
+)
+def test_a_difference_between_two_devices_or_bones_is_no_loss(why_not: str, verdict: str):
+    row = exposed([0, 180], pairs=pair(bmd_g_cm2_2=0.88, years=4.0, why_not=why_not))
+
+    assert (row["lsc_verdict"], row["usable"]) == (verdict, False)
+
+
 def test_covariates_are_those_of_the_first_scan():
     def result(analyte: str, when: int, value: float) -> dict[str, Any]:
         return {

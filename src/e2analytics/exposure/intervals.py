@@ -18,6 +18,7 @@ from e2analytics.reference import constants
 from e2analytics.reference.names import ANASTROZOLE, BODY_MASS_INDEX, ESTRADIOL, TESTOSTERONE
 from e2analytics.settings import LinkSettings
 from e2analytics.tables.censoring import point_value
+from e2analytics.tables.vocabulary import OF_TWO_KINDS
 
 
 def exposures(
@@ -77,7 +78,9 @@ def _as_exposures(together: pl.DataFrame, settings: LinkSettings) -> pl.DataFram
             cross_calibrated="cross_calibrated",
             precision_cv_pct="precision_cv_pct",
             lsc_pct="lsc_pct",
-            lsc_verdict=pl.when(pl.col("change_pct") <= -pl.col("lsc_pct"))
+            lsc_verdict=pl.when(pl.col("why_not").is_in(OF_TWO_KINDS))
+            .then(pl.lit("not_compared"))
+            .when(pl.col("change_pct") <= -pl.col("lsc_pct"))
             .then(pl.lit("loss"))
             .when(pl.col("change_pct") >= pl.col("lsc_pct"))
             .then(pl.lit("gain"))

@@ -19,7 +19,7 @@ from e2analytics.flags.criteria import Criteria
 from e2analytics.reference import constants
 from e2analytics.reference.names import BONE_DRUGS
 from e2analytics.tables.patient_data import PatientData
-from e2analytics.tables.vocabulary import FITTED_SITES
+from e2analytics.tables.vocabulary import FITTED_SITES, OF_TWO_KINDS
 
 IS_SO: Final = ("loss_repeated", "on_glucocorticoid", "denosumab_ended")
 """Columns of :func:`of_men` that are true or false; false for a man without rows."""
@@ -36,17 +36,7 @@ BONE_PLAN: Final = "bone_plan"
 FRACTURE: Final = "fracture"
 _DENOSUMAB: Final = "denosumab"
 _GLUCOCORTICOID: Final = "glucocorticoid"
-_NOT_COMPARABLE: Final = (
-    "scanner_unknown",
-    "scanner_changed",
-    "maker_unsure",
-    "side_changed",
-    "vertebrae_changed",
-    "side_unreadable",
-    "vertebrae_unreadable",
-    "interval_too_short",
-    "interval_too_long",
-)
+_NOT_COMPARABLE: Final = (*OF_TWO_KINDS, "interval_too_short", "interval_too_long")
 _SITES_OR_TIMES: Final = 2
 """Losses beyond LSC, at different sites or one after the other, that are more than chance at one of three sites."""
 

@@ -46,6 +46,17 @@ RESULT_STATUSES: Final = ("F", "C", "P")
 """HL7: final, corrected, preliminary."""
 SEVERITIES: Final[tuple[str, ...]] = get_args(Severity)
 SOURCE_KINDS: Final[tuple[str, ...]] = get_args(SourceKind)
-LSC_VERDICTS: Final = ("loss", "gain", "no_measurable_change")
+LSC_VERDICTS: Final = ("loss", "gain", "no_measurable_change", "not_compared")
+"""Of the change between two scans; ``not_compared`` where they may be of two devices or two pieces of bone."""
+OF_TWO_KINDS: Final = (
+    "scanner_unknown",
+    "scanner_changed",
+    "maker_unsure",
+    "side_changed",
+    "vertebrae_changed",
+    "side_unreadable",
+    "vertebrae_unreadable",
+)
+"""Reasons why two scans are never compared."""
 LIMIT_SOURCES: Final = ("fitted", "literature")
 OUTCOMES: Final = ("annual_change_pct", "risk_loss_lsc_2y", "bmd_level_g_cm2")
