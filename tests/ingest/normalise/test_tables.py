@@ -633,3 +633,23 @@ def test_a_unit_beside_a_measurement_is_that_of_its_column(
     rows = text_rows(table, {column: written})
 
     assert normalise(table, rows, timezone="UTC")[column].to_list() == [value]
+
+
+@pytest.mark.parametrize(
+    ("text", "waits"),
+    [
+        ("anastrozole (discontinued)", True),
+        ("Arimidex 1 mg - d/c'd", True),
+        ("ALLERGY: testosterone cypionate", True),
+        ("prednisone - stopped", True),
+        ("anastrozole 1 mg tablet", False),
+        ("metformin (discontinued)", False),
+    ],
+)
+def test_an_order_that_is_said_to_be_over_in_the_drugs_text_waits(text: str, waits: bool):
+    assert order(drug=text)["drug_not_understood"].item() == waits
+
+
+@pytest.mark.parametrize(("written", "mg"), [("05", None), ("0.5", 0.5), (".5", 0.5), ("5", 5.0)])
+def test_a_dose_that_may_have_lost_its_point_is_unknown(written: str, mg: float | None):
+    assert order(dose_mg=written, doses_per_week="2")["dose_mg"].item() == mg

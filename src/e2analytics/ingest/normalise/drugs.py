@@ -53,7 +53,10 @@ def named(rows: pl.DataFrame) -> pl.DataFrame:
         "most_weekly_mg": _fact(drugs, "most_weekly_mg", pl.Float64),
         "implant_days": _fact(drugs, "implant_days", pl.Int64),
     }
-    not_understood = (pl.col("drugs_named") == 0) & lower.str.contains("|".join(table["wait_for"]))
+    is_over = lower.str.contains(_any_word(table["no_order_where"])).fill_null(False)
+    is_ours = lower.str.contains("|".join(table["wait_for"]))
+    none_named = pl.col("drugs_named") == 0
+    not_understood = (none_named & is_ours) | (~none_named & is_over)
     return found.with_columns(
         pl.when(pl.col("drugs_named") == 1).then(each).alias(name)
         for name, each in facts_of_one.items()

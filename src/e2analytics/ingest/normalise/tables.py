@@ -128,7 +128,10 @@ def _with_dose(rows: pl.DataFrame) -> pl.DataFrame:
     """
     both = rows.with_columns(
         dose_mg=finite(
-            pl.col("raw_dose_mg").str.replace(r"(?i) ?mg$", "").cast(pl.Float64, strict=False)
+            # "05" may have lost its point.
+            pl.when(~pl.col("raw_dose_mg").str.contains("^0[0-9]")).then(
+                pl.col("raw_dose_mg").str.replace(r"(?i) ?mg$", "").cast(pl.Float64, strict=False)
+            )
         ),
         doses_per_week=number("raw_doses_per_week"),
     )
