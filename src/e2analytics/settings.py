@@ -79,7 +79,7 @@ class ShiftRelease(Section):
     """A clinic's word that a step in a scanner's readings is none: pairs across it are compared again."""
 
     clinic_id: str = Field(min_length=1, description="Two clinics may name their scanners alike.")
-    scanner_id: str = Field(min_length=1)
+    scanner_id: str = Field(min_length=1, description="The scanner, as scans name it.")
     first_on: date = Field(description="First day on which the new readings may have begun.")
     last_on: date = Field(description="Last such day.")
 

@@ -58,7 +58,7 @@ POISON = "SECRET-VALUE-12.34"
     [
         ("e2analytics.exposure.scan_pairs._with_precision", "link failed with ValueError"),
         # Between two tasks.
-        ("e2analytics.curve.limit.adopt", "run_job failed with ValueError"),
+        ("e2analytics.curve.frozen_model.record", "run_job failed with ValueError"),
     ],
 )
 def test_an_unforeseen_error_says_where_and_carries_no_value(

@@ -21,7 +21,7 @@ import polars as pl
 from e2analytics.models.dose_response.fit import DoseResponse
 from e2analytics.models.dose_response.frozen import FrozenDoseResponse, Imputation
 from e2analytics.models.random_intercept import RandomIntercept
-from e2analytics.settings import Settings
+from e2analytics.settings import FitSettings, LinkSettings, Settings
 
 _STILL: Final = {
     "log_sd_movement": float(np.log(1e-6)),
@@ -77,7 +77,7 @@ def in_force(
     if len(this_month) != 1:
         return None
     model = _from_json(this_month["model_id"][0], this_month["parameters"][0])
-    return model if model.fit_settings == settings_of_fit(settings) else None
+    return model if _as_today(model.fit_settings) == settings_of_fit(settings) else None
 
 
 def settings_of_fit(settings: Settings) -> dict[str, Any]:
@@ -86,6 +86,12 @@ def settings_of_fit(settings: Settings) -> dict[str, Any]:
     # Which curve gives the limit is chosen after all are fitted.
     del kept["fit"]["primary_site"]
     return kept
+
+
+def _as_today(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of an earlier fit with those that came later at their defaults."""
+    fit = FitSettings.model_validate(kept["fit"]).model_dump(mode="json", exclude={"primary_site"})
+    return {"link": LinkSettings.model_validate(kept["link"]).model_dump(mode="json"), "fit": fit}
 
 
 def name(frames: Iterable[pl.DataFrame], settings: Settings, as_of: date) -> str:

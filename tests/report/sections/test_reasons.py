@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 
 import e2analytics
+from e2analytics import reference
+from e2analytics.feeds import no_rows
 from e2analytics.feeds.description import load_feeds
 from e2analytics.feeds.mapping import NOT_MEASURED
 from e2analytics.ingest import reconcile
 from e2analytics.ingest.normalise import tables
 from e2analytics.ingest.normalise.laboratory import OTHER_ANALYTE
 from e2analytics.reference import row_rules
+from e2analytics.reference.names import GLUCOCORTICOID_UNKNOWN
 from e2analytics.report.formatting import plain
 from e2analytics.report.sections import reasons
 
@@ -59,9 +62,15 @@ def of_feeds() -> Iterator[str]:
 
 def of_rows() -> Iterator[str]:
     yield from (OTHER_ANALYTE, tables.OTHER_DRUG, tables.INVALID_SCAN, NOT_MEASURED)
+    yield from (no_rows.FOOTER, no_rows.REPEATED_HEADER)
     yield from (reconcile.WOMAN, reconcile.SAME_RESULT, reconcile.MENDED)
     # A row without a reason of its own has its fate for one.
     yield from ("duplicate", "superseded", "withdrawn")
+
+
+def of_bone_drugs() -> Iterator[str]:
+    yield from (f"on_{each}" for each in reference.load("drugs")["moves_bone"]["classes"])
+    yield GLUCOCORTICOID_UNKNOWN
 
 
 def of_rules() -> Iterator[str]:
@@ -88,7 +97,17 @@ def test_the_names_that_stages_give_are_found():
 
 
 @pytest.mark.parametrize(
-    "name", sorted({*of_feeds(), *of_rows(), *of_rules(), *of_stages(), "no_longer_in_cohort"})
+    "name",
+    sorted(
+        {
+            *of_feeds(),
+            *of_rows(),
+            *of_rules(),
+            *of_stages(),
+            *of_bone_drugs(),
+            "no_longer_in_cohort",
+        }
+    ),
 )
 def test_every_name_has_words(name: str):
     words = reasons.in_words(name)
@@ -101,4 +120,4 @@ def test_no_words_are_left_over():
     not_used = row_rules.load().not_used
 
     assert set(not_used.rows) - {*of_feeds(), *of_rows()} == set()
-    assert set(not_used.scan_pairs) - {*of_stages()} == set()
+    assert set(not_used.scan_pairs) - {*of_stages(), *of_bone_drugs()} == set()
