@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 import e2analytics
-from e2analytics import reference
 from e2analytics.feeds import no_rows
 from e2analytics.feeds.description import load_feeds
 from e2analytics.feeds.mapping import NOT_MEASURED
@@ -15,7 +14,7 @@ from e2analytics.ingest import reconcile
 from e2analytics.ingest.normalise import tables
 from e2analytics.ingest.normalise.laboratory import OTHER_ANALYTE
 from e2analytics.reference import row_rules
-from e2analytics.reference.names import GLUCOCORTICOID_UNKNOWN
+from e2analytics.reference.names import ON_BONE_DRUG
 from e2analytics.report.formatting import plain
 from e2analytics.report.sections import reasons
 
@@ -68,11 +67,6 @@ def of_rows() -> Iterator[str]:
     yield from ("duplicate", "superseded", "withdrawn")
 
 
-def of_bone_drugs() -> Iterator[str]:
-    yield from (f"on_{each}" for each in reference.load("drugs")["moves_bone"]["classes"])
-    yield GLUCOCORTICOID_UNKNOWN
-
-
 def of_rules() -> Iterator[str]:
     rules = row_rules.load()
     yield from (*rules.row_rules, *rules.file_rules, *rules.reconcile_rules)
@@ -104,7 +98,7 @@ def test_the_names_that_stages_give_are_found():
             *of_rows(),
             *of_rules(),
             *of_stages(),
-            *of_bone_drugs(),
+            *ON_BONE_DRUG,
             "no_longer_in_cohort",
         }
     ),
@@ -120,4 +114,4 @@ def test_no_words_are_left_over():
     not_used = row_rules.load().not_used
 
     assert set(not_used.rows) - {*of_feeds(), *of_rows()} == set()
-    assert set(not_used.scan_pairs) - {*of_stages(), *of_bone_drugs()} == set()
+    assert set(not_used.scan_pairs) - {*of_stages(), *ON_BONE_DRUG} == set()
