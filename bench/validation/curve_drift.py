@@ -54,6 +54,8 @@ IDEAS: Final = {
     "known": "true path",
 }
 """Ideas of the E2 of an interval, as ``curve_tables`` has them."""
+SITE: Final = "lumbar_spine"
+"""The simulator's curve is that of the spine; other sites have less of it."""
 SETTINGS: Final = Settings()
 _KEY: Final = b"the key of the validation, long enough"
 _SEEDS_OF_A_RUN: Final = 100_000
@@ -157,7 +159,7 @@ def through_stages(
     exposures, episodes = tables.exposures, tables.exposure_episodes
     # The curve of the yearly change does not look at the pairs of the risk form.
     measured = Measured(exposures, episodes, tables.levels, exposures.clear(), episodes.clear())
-    rows = complete_rows(measured, SETTINGS.fit.primary_site, CHANGE, SETTINGS.fit)
+    rows = complete_rows(measured, SITE, CHANGE, SETTINGS.fit)
     return Stages(data, response, rows), intervals
 
 
