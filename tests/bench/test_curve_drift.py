@@ -78,6 +78,7 @@ def test_another_shape_of_the_same_clinic_needs_no_other_dose_response(clinic: C
     assert (changes[0] != changes[1]).any()
 
 
+@pytest.mark.slow
 def test_both_worlds_stand_side_by_side():
     drifting = curve_drift.repeat(Job("drift", 2, 300))
     rows = [row | {"world": name} for name in curve_drift.WORLDS for row in drifting]

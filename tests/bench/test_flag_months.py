@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 
 import polars as pl
+import pytest
 
 from bench.validation import flag_months
 from e2analytics.ingest.read_drop import Sources
@@ -13,6 +14,7 @@ from tests.conftest import AS_OF, QUICK
 FLIPS = {"new", "reopened", "resolved", "tier_changed", "status_changed"}
 
 
+@pytest.mark.slow
 def test_nights_change_nothing_without_a_reason(sources: Sources):
     first = AS_OF - timedelta(days=5)
     outputs = run_pipeline(sources, QUICK, as_of=first)

@@ -22,7 +22,9 @@ def test_a_format_whose_reader_defines_the_columns_has_a_feed_and_documents_them
     feeds = {feed.feed: feed for feed in load_feeds()}
 
     assert feeds[known.shipped_feed or ""].format.kind == known.kind
-    assert (REPOSITORY / known.source).is_file()
+    guide = (REPOSITORY / "docs" / "feeds.md").read_text(encoding="utf-8")
+    (heading,) = (line for line in guide.splitlines() if line.startswith("## Columns of "))
+    assert known.kind.removesuffix("v2").upper() in heading
 
 
 @pytest.mark.parametrize(

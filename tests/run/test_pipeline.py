@@ -351,7 +351,7 @@ def test_the_curves_of_a_run_are_those_of_its_steps(sources: Sources, outputs: O
         # Every shape is told by the curve alone as well: tests/models/test_curve.py.
         pytest.param("rising", {"rising"}, SEED, marks=pytest.mark.slow),
         # Nothing is there: to say so, or to say that one cannot tell, are both right.
-        ("flat", {"flat", "inconclusive"}, SEED),
+        pytest.param("flat", {"flat", "inconclusive"}, SEED, marks=pytest.mark.slow),
     ],
 )
 def test_the_truth_of_4000_men_is_recovered(

@@ -216,6 +216,7 @@ def test_recovers_the_movement_that_made_the_data():
     assert model.standard_error[model.names.index("log_days_movement")] < at_most
 
 
+@pytest.mark.slow
 def test_standard_errors_cover_the_truth_in_95_of_100_cohorts():
     inside = []
     for seed in range(25):

@@ -69,7 +69,7 @@ SOURCES: Final = (
     "Amin et al. Am J Med 2006;119:426. Framingham; hip fractures by E2: a plateau above the lowest third.",
     "Snyder et al. N Engl J Med 2024;390:203. TRAVERSE; fractures on testosterone, hazard ratio 1.43.",
     "Ohlsson et al. J Clin Endocrinol Metab 2013;98:E1097. Immunoassay against mass spectrometry, and C-reactive protein.",
-    "Orwoll et al. J Bone Miner Res 2017;32:633. MrOS, 5,487 men; E2 adds no useful prediction to FRAX with BMD.",
+    "Orwoll et al. J Bone Miner Res 2017;32:633. MrOS, 5,487 participants; E2 adds no useful prediction to FRAX with BMD.",
     "ISCD official positions (2023): least significant change, scores of men, serial scans. Its least acceptable precision (1.9, 1.8, 2.5 %) was not checked.",
     "Simonsohn. Adv Methods Pract Psychol Sci 2018;1:538. Two lines: why a quadratic term is no evidence of a U.",
 )  # fmt: skip
