@@ -21,7 +21,7 @@ from bench.validation.section import Chart
 BINS: Final = np.array([0.0, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 1.0])
 _ACCURACY: Final = """
 What a whole run says of men on anastrozole, from files with planted defects, cohorts of 4,000 men. A man is
-*pushed low* if his E2 of the day lies below the limit in use (fitted in these cohorts, else 16 pg/mL) and off the
+*pushed low* if his E2 of the day lies below the limit in use (16 pg/mL: no clinic here has adopted its own) and off the
 drug would not. Precision, recall, average precision, slope and Brier are of the assessed men; the last value
 judges the same men by their last E2 alone. Noise is the SD of one draw around a man's own level.
 """
