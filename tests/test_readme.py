@@ -33,7 +33,7 @@ def test_the_figures_of_the_demo_are_those_of_the_sample(sample: Outputs):
     assert f"Read 6 file(s) with {sample.counts['rows_read']:,} rows." in README
     assert f"{sample.counts['rows_read']:,} = {sample.counts['accepted']:,} accepted" in README
     assert (
-        f"{primary['verdict']} ({primary['n_intervals']} rows of {primary['n_patients']} men)"
+        f"{primary['verdict']} ({primary['n_intervals']:,} rows of {primary['n_patients']:,} men)"
         in README
     )
     limit, *ends = (
