@@ -15,7 +15,7 @@ _DAYS = 1_095
 _TESTS = (
     # name, code, unit, median, spread of the logarithm, share below a limit, the limit as written
     ("Estradiol, Sensitive", "35384-7", "pg/mL", 27.0, 0.45, 0.04, "<5.0"),
-    ("Estradiol", "2243-4", "pmol/L", 99.0, 0.45, 0.04, "<18"),
+    ("Estradiol", "14715-7", "pmol/L", 99.0, 0.45, 0.04, "<18"),
     ("Testosterone, Total", "2986-8", "ng/dL", 620.0, 0.4, 0.01, ">1500"),
     ("Testosterone", "14913-8", "nmol/L", 21.0, 0.4, 0.01, ">52.0"),
     ("Hematocrit", "4544-3", "%", 46.0, 0.07, 0.0, ""),
