@@ -1,7 +1,8 @@
 """Men whose E2 moves: the model beside the static one, naive rules and an oracle.
 
 In    cohorts of ``e2analytics.simulate.dose_cohorts`` whose levels drift or step
-Out   how often intervals hold E2 of the day that is asked about, and how well each rule ranks the men
+Out   how often intervals hold E2 of the day that is asked about, and how well each rule ranks the men; as a table, and
+      which targets were missed
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
+import polars as pl
 
-from bench.validation.dose_recovery import WITHIN_95, average_precision, calibration
+from bench.validation.dose_recovery import WITHIN_95, average_precision, calibration, with_error
 from e2analytics.models.dose_response.exceedance import Levels, probabilities
 from e2analytics.models.dose_response.fit import PRIORS, DoseResponse, Prior, fit
 from e2analytics.models.dose_response.predict import ahead, predict, random_effects
@@ -50,6 +52,12 @@ STILL: Final[Mapping[str, Prior]] = {
         for name in ("log_sd_movement", "log_sd_jump")
     },
 }
+
+_TARGETS: Final = (
+    ("now_in_95", "intervals that hold E2 now,", (0.93, 0.97)),
+    ("off_in_95", "intervals that hold E2 off the drug,", (0.93, 0.97)),
+    ("slope", "calibration slope", (0.95, 1.05)),
+)
 
 
 class Score(NamedTuple):
@@ -122,3 +130,56 @@ def _naive(men: DoseCohort) -> dict[str, np.ndarray]:
         "last value": -logs[last],
         "mean of the last two": -(logs[last] + logs[before]) / 2,
     }
+
+
+def table(scores: list[Score]) -> pl.DataFrame:
+    """Lay out coverage, average precision and calibration in every world that moves."""
+    rows = []
+    for name in MOVING_WORLDS:
+        for rule in RULES:
+            of_rule = [each for each in scores if (each.world, each.rule) == (name, rule)]
+
+            def mean(measure: str, own: list[Score] = of_rule) -> str:
+                return with_error(np.array([getattr(each, measure) for each in own]))
+
+            rows.append(
+                {
+                    "world": name,
+                    "rule": rule,
+                    "pushed below": round(np.mean([each.pushed_below for each in of_rule])),
+                    "now, 95 %": mean("now_in_95"),
+                    "off, 95 %": mean("off_in_95"),
+                    "average precision": mean("average_precision"),
+                    "calibration slope": mean("slope"),
+                    "SD of movement": mean("sd_movement"),
+                }
+            )
+    return pl.DataFrame(rows)
+
+
+def missed(scores: list[Score]) -> str:
+    """Say in which worlds the model misses its targets, and how far it lies from the static one where nothing moves."""
+    said = []
+    for name in MOVING_WORLDS:
+        own = [each for each in scores if (each.world, each.rule) == (name, "model")]
+        for measure, word, (low, high) in _TARGETS:
+            values = np.array([getattr(each, measure) for each in own])
+            if not low <= values.mean() <= high:
+                said.append(
+                    f"- *{name}*: {word} {with_error(values)}, {low:g} to {high:g} is asked for"
+                )
+    listed = "\n".join(said) or "No world misses 0.93-0.97 of intervals or a slope of 0.95-1.05."
+    still = next(iter(MOVING_WORLDS))
+    model, static = (
+        [each for each in scores if (each.world, each.rule) == (still, rule)]
+        for rule in ("model", "static model")
+    )
+    apart = ", ".join(
+        f"{word} {np.mean([getattr(m, x) - getattr(s, x) for m, s in zip(model, static, strict=True)]):+.3f}"
+        for x, word in (
+            ("now_in_95", "now"),
+            ("off_in_95", "off"),
+            ("average_precision", "average precision"),
+        )
+    )
+    return f"Missed, by the mean over cohorts:\n\n{listed}\n\nWhere nothing moves, model less static model: {apart}."

@@ -258,3 +258,11 @@ def _logistic(design: np.ndarray, offset: np.ndarray, is_so: np.ndarray) -> np.n
         information = (design * (p * (1 - p))[:, None]).T @ design
         beta += np.clip(np.linalg.solve(information, design.T @ (is_so - p)), -1, 1)
     return beta
+
+
+def with_error(values: np.ndarray, digits: int = 3) -> str:
+    """Say the mean of cohorts and its standard error."""
+    if np.isnan(values).any():
+        return "–"
+    error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+    return f"{values.mean():.{digits}f} ± {error:.{digits}f}"

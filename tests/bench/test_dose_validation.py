@@ -103,3 +103,27 @@ def test_where_nothing_moves_the_model_is_the_static_one(monkeypatch):
     assert model.average_precision == pytest.approx(static.average_precision, abs=0.005)
     assert model.now_in_95 == pytest.approx(static.now_in_95, abs=0.015)
     assert model.sd_movement < 0.08
+
+
+def test_a_missed_target_is_named_with_its_world_and_by_how_much():
+    def scores(world: str, now: float, slope: float) -> list[dose_movement.Score]:
+        rules = (("model", 0.0), ("static model", 0.002))
+        return [
+            dose_movement.Score(world, rule, 100, now - less, 0.95, 0.9 + less, slope, 0.1)
+            for rule, less in rules
+            for _ in range(2)
+        ]
+
+    said = dose_movement.missed(
+        [
+            row
+            for world in dose_movement.MOVING_WORLDS
+            for row in scores(world, *((0.9, 1.1) if world == "SD 0.15, 90 days" else (0.94, 1)))
+        ]
+    )
+
+    assert said.splitlines()[2:4] == [
+        "- *SD 0.15, 90 days*: intervals that hold E2 now, 0.900 ± 0.000, 0.93 to 0.97 is asked for",
+        "- *SD 0.15, 90 days*: calibration slope 1.100 ± 0.000, 0.95 to 1.05 is asked for",
+    ]
+    assert said.endswith("static model: now +0.002, off +0.000, average precision -0.002.")
