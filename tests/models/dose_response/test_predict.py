@@ -202,3 +202,12 @@ def test_men_s_intervals_hold_the_truth_over_many_cohorts_that_do_not_move_but_m
     # An SD is never estimated below 0, so that the fewer the men, the wider their intervals where it is 0: of cohorts
     # of 1,000, 95 % intervals of men with 16 draws hold 95.8 %.
     check(held(4000, range(200, 210)))
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(
+    reason="An SD is never estimated below 0: of 1,000 men of 8 draws, 53 and 96 % lie in 50 and 95 % intervals.",
+    strict=True,
+)
+def test_men_s_intervals_hold_the_truth_over_many_cohorts():
+    check(held(1000, range(100, 140)))

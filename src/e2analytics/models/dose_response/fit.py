@@ -371,7 +371,7 @@ def _polish(
             if promised[-1] < _TOLERANCE:
                 break
         # The curvature is that of where it ended, to the digits of a standard error.
-        if promised[0] < _SMALL_STEP:
+        if promised[0] < _TOLERANCE:
             break
     if np.linalg.eigvalsh(curvature)[0] <= 0 or not promised[-1] < _NOT_AT_THE_TOP:
         raise TooLittleDataError(refusals.UNDETERMINED)
