@@ -63,7 +63,7 @@ TEXT_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "days_supply",
         "status",
     ),
-    "events": ("event_id", "patient_id", "kind", "occurred_on"),
+    "events": ("event_id", "patient_id", "kind", "occurred_on", "detail"),
     "precision": ("clinic_id", "scanner_id", "site", "cv_pct"),
 }
 """Columns of each table as a supplier may fill them, all of them text."""

@@ -46,7 +46,10 @@ _WORDS: Final = {
         _Word("drug", ("drug", "rxnorm"), OTHER_DRUG),
         _Word("drug", ("drug", "rxnorm"), "drug_not_understood"),
     ),
-    "events": (_Word("kind", ("kind",), "unknown_kind"),),
+    "events": (
+        _Word("kind", ("kind",), "unknown_kind"),
+        _Word("detail", ("detail",), "unknown_detail"),
+    ),
     "precision": (_Word("site", ("site",), "unknown_site"),),
 }
 _SCHEMA: Final = {

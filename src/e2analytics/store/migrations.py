@@ -164,6 +164,7 @@ STEPS: Final = (
             "files": (with_null("detail", pl.String()),),
             "quarantine": (with_null("n_rows", pl.Int64()),),
             "medications": (with_null("weekdays", pl.String()),),
+            "events": (with_null("detail", pl.String()),),
             "patients": (with_null("assigning_authority", pl.String()),),
         },
     ),

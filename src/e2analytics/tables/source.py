@@ -9,7 +9,7 @@ import polars as pl
 from pandera.typing.polars import Series
 
 from e2analytics.tables.contract import Table, Utc
-from e2analytics.tables.vocabulary import ASSAYS, RESULT_STATUSES, SITES
+from e2analytics.tables.vocabulary import ASSAYS, RESULT_STATUSES, SITES, SYMPTOMS
 
 PROVENANCE: Final = ("source_file", "source_line", "source_part", "source_order")
 """Where a row came from."""
@@ -157,6 +157,9 @@ class Events(SourceRow):
     patient_id: Series[str] = pa.Field(description="Keyed pseudonym.")
     kind: Series[str]
     occurred_on: Series[pl.Date]
+    detail: Series[str] = pa.Field(
+        nullable=True, isin=SYMPTOMS, description="Which symptom; null: not said, or no symptom."
+    )
 
     class Config:
         """Facts of the table."""

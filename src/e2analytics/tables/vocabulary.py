@@ -58,5 +58,15 @@ OF_TWO_KINDS: Final = (
     "vertebrae_unreadable",
 )
 """Reasons why two scans are never compared."""
+SYMPTOMS: Final = (
+    "breast_tenderness",
+    "gynaecomastia",
+    "fluid_retention",
+    "low_libido",
+    "joint_pain",
+    "hot_flush",
+    "mood",
+)
+"""What the column ``detail`` says of a symptom."""
 LIMIT_SOURCES: Final = ("fitted", "literature")
 OUTCOMES: Final = ("annual_change_pct", "risk_loss_lsc_2y", "bmd_level_g_cm2")

@@ -573,6 +573,22 @@ def test_the_day_of_a_time_in_utc_is_the_clinics(table: str, column: str, writte
     assert normalise(table, rows, timezone="America/Los_Angeles")[column].to_list() == [day]
 
 
+def test_a_symptom_is_named_by_its_detail_and_stays_one_without():
+    rows = text_rows(
+        "events",
+        {"kind": "Symptom", "detail": "Gynaecomastia"},
+        {"kind": "symptom", "detail": "itch"},
+        {"kind": "symptom"},
+        {"kind": "fracture", "detail": "mood"},
+    )
+
+    found = normalise("events", rows, timezone="UTC")
+
+    assert found.select("kind", "detail").rows() == [
+        ("symptom", "gynaecomastia"), ("symptom", None), ("symptom", None), ("fracture", None),
+    ]  # fmt: skip
+
+
 def test_a_birthday_is_the_day_that_is_written():
     rows = text_rows("patients", {"birth_date": UTC_LATE})
 

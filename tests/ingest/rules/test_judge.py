@@ -9,7 +9,7 @@ from e2analytics.ingest.normalise.tables import normalise
 from e2analytics.ingest.rules.judge import judge
 from e2analytics.ingest.rules.row_rules import CONDITIONS, EVENT_KINDS, UNREADABLE_RULES
 from e2analytics.reference import row_rules
-from e2analytics.tables.vocabulary import SITES
+from e2analytics.tables.vocabulary import SITES, SYMPTOMS
 from tests.conftest import text_rows
 
 GOOD: dict[str, dict[str, str]] = {
@@ -141,6 +141,8 @@ def test_a_row_that_breaks_a_rule_is_rejected_by_its_name(
         ("medications", {"dose_mg": "lots"}, "dose_unknown", "weekly_dose_mg", None),
         ("medications", {"dose_mg": "500"}, "implausible_weekly_dose", "weekly_dose_mg", None),
         ("medications", {"days_supply": "0"}, "unreadable_days_supply", "weekly_dose_mg", None),
+        ("events", {"kind": "symptom", "detail": "itch"}, "unknown_detail", "detail", None),
+        ("events", {"detail": "mood"}, "unknown_detail", "detail", None),
     ],
 )
 def test_a_doubt_lets_a_row_in_and_is_named(
@@ -221,3 +223,4 @@ def test_advice_lists_the_words_that_the_conditions_accept():
 
     assert words["unknown_site"].advice == f"Write the site as one of {', '.join(SITES)}."
     assert words["unknown_kind"].advice == f"Write the kind as one of {', '.join(EVENT_KINDS)}."
+    assert f"one of {', '.join(SYMPTOMS)};" in words["unknown_detail"].advice

@@ -19,6 +19,7 @@ from e2analytics import reference
 from e2analytics.feeds.parsing import birthday, day, finite, number
 from e2analytics.ingest.normalise import body_size, drugs, laboratory, sig
 from e2analytics.reference import vertebrae
+from e2analytics.tables.vocabulary import SYMPTOMS
 
 OTHER_DRUG: Final = "other_drug"
 INVALID_SCAN: Final = "invalid_scan"
@@ -217,8 +218,11 @@ _UNITS: Final = {"_g_cm2": "g/cm[2²]", "_pct": "%"}
 
 
 def _events(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
+    kind, detail = pl.col("kind").str.to_lowercase(), pl.col("raw_detail").str.to_lowercase()
     return rows.with_columns(
-        kind=pl.col("kind").str.to_lowercase(), occurred_on=day(rows["raw_occurred_on"], timezone)
+        kind=kind,
+        occurred_on=day(rows["raw_occurred_on"], timezone),
+        detail=pl.when((kind == "symptom") & detail.is_in(SYMPTOMS)).then(detail),
     )
 
 
@@ -250,7 +254,7 @@ _KEPT_AS_RAW: Final[Mapping[str, tuple[str, ...]]] = {
         "days_supply",
         "status",
     ),
-    "events": ("occurred_on",),
+    "events": ("occurred_on", "detail"),
     "precision": ("cv_pct",),
 }
 

@@ -181,6 +181,8 @@ _EVENTS: Final = {
     **_no_formula("event_id"),
     "unknown_kind": pl.col("kind").is_in(EVENT_KINDS),
     **_date("occurred_on"),
+    # A doubt only: rejecting the row would lose a symptom.
+    "unknown_detail": ~_unreadable("detail"),
 }
 
 _PRECISION: Final = {

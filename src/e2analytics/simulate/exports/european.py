@@ -61,6 +61,7 @@ HEADERS: Final = {
     "event_id": "Ereignis",
     "kind": "Art",
     "occurred_on": "Datum",
+    "detail": "Merkmal",
     "cv_pct": "Variationskoeffizient (%)",
 }
 WORDS: Final = {
