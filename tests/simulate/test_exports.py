@@ -285,6 +285,32 @@ def test_patients_of_messages_alone_are_known_but_for_their_body(
     assert men["height_cm"].null_count() == len(men)
 
 
+@pytest.fixture(scope="module")
+def with_outcomes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The drop of a hundred men whose symptoms say which, and who have specimens for a haematocrit alone."""
+    settings = SimulationSettings(patients=100, seed=7, shape="two_sides", defects=False)
+    return simulate(tmp_path_factory.mktemp("outcomes"), settings).drop
+
+
+@pytest.mark.parametrize("name", ["excel", "parquet", "european_csv", "hl7v2"])
+def test_symptoms_and_haematocrits_come_through_in_formats_that_have_them(
+    name: str, with_outcomes: Path, feeds: tuple[Feed, ...], tmp_path: Path
+):
+    (folder,) = write_exports(tmp_path, with_outcomes, [name])
+
+    read = taken_in(folder, feeds).tables
+    written = pl.read_csv(with_outcomes / "events.csv", infer_schema=False)
+    details = written.select("event_id", "detail").sort("event_id")
+    assert details["detail"].n_unique() == 8
+    assert_frame_equal(
+        read["events"].sort("event_id").select("event_id", "detail").cast(pl.String), details
+    )
+    high = read["labs"].filter((pl.col("analyte") == "hematocrit") & (pl.col("value_low") > 54))
+    labs = pl.read_csv(with_outcomes / "labs.csv", infer_schema=False)
+    haematocrits = labs.filter(test_name="Hematocrit")["value"].cast(pl.Float64)
+    assert len(high) == (haematocrits > 54).sum() > 0
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_drop_with_defects_can_be_written_in_any_format(
     name: str, cohorts: dict[bool, Path], tmp_path: Path

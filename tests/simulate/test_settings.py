@@ -8,7 +8,10 @@ from e2analytics.simulate import SimulationSettings
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"shape": "w"}, "shape must be one of u, threshold, rising, flat; got 'w'"),
+        (
+            {"shape": "w"},
+            "shape must be one of u, threshold, rising, flat, two_sides, bone_only; got 'w'",
+        ),
         ({"patients": 99}, "patients must lie in 100-900000; got 99"),
         ({"years": 1}, "years must lie in 2-20; got 1"),
         ({"on_drug_share": 0.9}, "on_drug_share must lie in 0.01-0.7; got 0.9"),

@@ -18,6 +18,8 @@ class Shape(enum.StrEnum):
     threshold = "threshold"
     rising = "rising"
     flat = "flat"
+    two_sides = "two_sides"
+    bone_only = "bone_only"
 
 
 class World(enum.StrEnum):

@@ -6,7 +6,15 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from e2analytics.simulate import densitometry, laboratory, network, treatment, worlds
+from e2analytics.simulate import (
+    densitometry,
+    laboratory,
+    network,
+    outcomes,
+    treatment,
+    truth,
+    worlds,
+)
 from e2analytics.simulate import parameters as world
 from e2analytics.simulate.cohort import (
     Men,
@@ -23,11 +31,10 @@ from e2analytics.simulate.network import Story
 from e2analytics.simulate.paths import Traced, monthly, trace
 from e2analytics.simulate.settings import SimulationSettings
 from e2analytics.simulate.treatment import LETROZOLE, Spells
-from e2analytics.simulate.truth import curve
 from e2analytics.simulate.worlds import Moves
 
 STREAMS: Final = ("men", "patients", "spells", "orders", "draws", "labs", "visits", "scanners",
-                  "bone", "dxa", "events", "defects", "moves")  # fmt: skip
+                  "bone", "dxa", "events", "defects", "moves", "outcomes")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,10 @@ def generate(
     bmd = densitometry.true_bmd(men, visits, change, rng["bone"])
     seen = moves.at_draws(men, draws.man, draws.day) if moves else None
     labs = laboratory.labs_table(men, draws, traced.draw_log_e2, settings, rng["labs"], seen)
+    happened = None
+    if settings.has_outcomes:
+        happened = outcomes.happen(men, taken, settings, rng["outcomes"], moves)
+        labs = outcomes.with_haematocrit(labs, happened, settings, rng["outcomes"])
     if story:
         labs = network.slip_units(labs, settings, story)
     dxa = densitometry.dxa_table(men, visits, scanners, bmd, settings, rng["dxa"])
@@ -74,18 +85,21 @@ def generate(
         "labs.csv": labs,
         "dxa.csv": moves.with_fat_of_the_day(dxa, settings) if moves else dxa,
         "medications.csv": treatment.orders_table(men, spells, settings, rng["orders"], changed),
-        "events.csv": events_table(men, settings, rng["events"]),
+        "events.csv": events_table(men, settings, rng["events"], happened),
         "precision.csv": densitometry.precision_table(scanners, settings),
     }
-    truth = {
-        "curve.csv": curve(settings),
+    true = {
+        "curve.csv": truth.curve(settings),
         "men.csv": _true_men(men, spells, traced, settings),
         "intervals.csv": _true_intervals(visits, traced, change),
     }
+    if settings.has_outcomes:
+        true["outcomes.csv"] = truth.outcomes(settings)
+        true["outcome_limits.csv"] = truth.outcome_limits(settings)
     if moves:
-        truth["moves.csv"] = moves.truth(spells, settings)
-        truth["path.csv"] = _true_path(men, moves, settings)
-    return World(drop, truth)
+        true["moves.csv"] = moves.truth(spells, settings)
+        true["path.csv"] = _true_path(men, moves, settings)
+    return World(drop, true)
 
 
 def _true_path(men: Men, moves: Moves, settings: SimulationSettings) -> pl.DataFrame:

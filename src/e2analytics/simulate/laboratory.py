@@ -5,6 +5,7 @@ result below the laboratory's limit is reported as such.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,8 @@ from e2analytics.simulate.cohort import Integers, Men, Vector, patient_ids
 from e2analytics.simulate.settings import SimulationSettings
 from e2analytics.simulate.treatment import OPEN, Spells
 from e2analytics.simulate.worlds import AtDraws
+
+HAEMATOCRIT_LOINC: Final = "20570-8"
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def labs_table(
     )
     ordered = results.sort("draw", "rank")
     return ordered.with_row_index("number", offset=1).select(
-        result_id=pl.format("R{}", pl.col("number").cast(pl.String).str.zfill(8)),
+        result_ids(pl.col("number")),
         patient_id="patient_id",
         collected_at="collected_at",
         loinc="loinc",
@@ -113,6 +116,11 @@ def labs_table(
         status=pl.lit("F"),
         reported_at="reported_at",
     )
+
+
+def result_ids(number: pl.Expr) -> pl.Expr:
+    """Return identifiers such as `R00000123`."""
+    return pl.format("R{}", number.cast(pl.String).str.zfill(8)).alias("result_id")
 
 
 def _routine(
@@ -248,7 +256,7 @@ def _other_results(base: pl.DataFrame, rng: np.random.Generator) -> list[pl.Data
     vitamin_d = (median * np.exp(rng.normal(0, spread, n))).round(1)
     chosen = rng.random((2, n)) < np.array([[world.HAEMATOCRIT_SHARE], [world.VITAMIN_D_SHARE]])
     described = (
-        ("20570-8", "Hematocrit", "%", haematocrit),
+        (HAEMATOCRIT_LOINC, "Hematocrit", "%", haematocrit),
         ("62292-8", "Vitamin D, 25-hydroxy", "ng/mL", vitamin_d),
     )
     return [

@@ -252,7 +252,9 @@ PER_YEAR_ON_TRT: Final = -0.05
 # --- True curve --------------------------------------------------------------------------------
 LOW_END_PG_ML: Final = 10.0  # full loss at or below (Finkelstein 2016)
 PLATEAU_PG_ML: Final = 20.0  # none at or above (Framingham and NHANES plateaus start at 18-40)
-HIGH_BEND_PG_ML: Final = 45.0  # shape `u` alone, hypothetical: no harm at high E2 is shown in men
+HIGH_BEND_PG_ML: Final = (
+    45.0  # bone in shape `u` alone, hypothetical: no harm at high E2 is shown in men
+)
 HIGH_END_PG_ML: Final = 90.0
 RISING_TOP_PG_ML: Final = 80.0  # shape `rising`: -effect at the low end, 0 here
 CURVE_GRID_PG_ML: Final = (3.0, 150.0)
@@ -269,3 +271,44 @@ EVENT_SHARES: Final = {
     "bone_plan": 0.02,
     "ai_review": 0.05,
 }
+
+
+class OutcomeRate(NamedTuple):
+    """How often something happens to a man, by his E2; events per man-year.
+
+    Attributes
+    ----------
+    name : str
+        Kind of an event, or `detail` of a symptom.
+    rate : float
+        On the plateau.
+    low, high : float
+        What comes on top at the low end or below, and at the high end or above; linear in log E2 from the
+        bend on that side.
+    """
+
+    name: str
+    rate: float
+    low: float
+    high: float
+
+
+# --- Outcomes beyond bone, in shapes that have them ----------------------------------------------
+# Bends and ends are those of the true curve below. Directions: low E2 lowers libido in a trial (Finkelstein, N Engl
+# J Med 2013;369:1011); the others, and all rates, are chosen for the simulation and say nothing of patients.
+SYMPTOM_RATES: Final = (
+    OutcomeRate("breast_tenderness", 0.04, 0.0, 0.36),
+    OutcomeRate("gynaecomastia", 0.02, 0.0, 0.20),
+    OutcomeRate("fluid_retention", 0.05, 0.0, 0.30),
+    OutcomeRate("low_libido", 0.08, 0.50, 0.0),
+    OutcomeRate("joint_pain", 0.08, 0.40, 0.0),
+    OutcomeRate("hot_flush", 0.03, 0.30, 0.0),
+    OutcomeRate("mood", 0.08, 0.40, 0.30),
+)
+FRACTURE_RATE: Final = OutcomeRate("fracture", 0.010, 0.012, 0.0)
+# Testosterone alone moves it; chosen for the simulation.
+HAEMATOCRIT_RATE: Final = OutcomeRate("haematocrit_above_54", 0.08, 0.0, 0.0)
+HAEMATOCRIT_PER_LOG_TESTOSTERONE: Final = 2.0  # of the log rate; 1 is a rate in proportion
+HAEMATOCRIT_RATE_AT_MOST: Final = 1.0
+HAEMATOCRIT_LINE_PCT: Final = 54.0
+HAEMATOCRIT_ABOVE_PCT: Final = (54.5, 58.0)  # of a result above the line

@@ -82,6 +82,24 @@ def trace(
     return Traced(*(np.concatenate(parts) for parts in (draws, means, changes, now, moved)))
 
 
+def on_days(
+    men: Men,
+    spells: Spells,
+    man: Integers,
+    day: Integers,
+    settings: SimulationSettings,
+    moves: Moves | None,
+) -> Vector:
+    """Return log E2 of men (n,), sorted, each on a day of his."""
+    return np.concatenate(
+        [
+            log_e2[man[here] - first, day[here]]
+            for first, log_e2, _ in _blocks(men, spells, settings, moves)
+            for here in [_rows_of(man, slice(first, first + len(log_e2)))]
+        ]
+    )
+
+
 def monthly(
     men: Men, spells: Spells, settings: SimulationSettings, moves: Moves | None
 ) -> tuple[Integers, Vector]:

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-Shape = Literal["u", "threshold", "rising", "flat"]
+Shape = Literal["u", "threshold", "rising", "flat", "two_sides", "bone_only"]
 WorldName = Literal[
     "static",
     "drift",
@@ -17,6 +17,8 @@ WorldName = Literal[
 ]
 WORLDS: tuple[WorldName, ...] = get_args(WorldName)
 SHAPES: tuple[Shape, ...] = get_args(Shape)
+SHAPES_WITH_OUTCOMES: tuple[Shape, ...] = ("two_sides", "bone_only")
+"""Bone as in `threshold`, and symptoms by kind: of the first shape E2 moves them, of the second it does not."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,9 @@ class SimulationSettings:
     ----------
     patients : int
         Men on testosterone. Women and other defects come on top.
-    shape : {"u", "threshold", "rising", "flat"}
-        True curve of annual BMD change against E2.
+    shape : {"u", "threshold", "rising", "flat", "two_sides", "bone_only"}
+        True curve of annual BMD change against E2. The last two have the bone of `threshold` and outcomes
+        beyond it: under `two_sides` low and high E2 do harm, under `bone_only` bone alone depends on E2.
     seed : int
         Start of every random stream.
     clinics : int
@@ -83,6 +86,11 @@ class SimulationSettings:
         for name, (low, high) in bounds.items():
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name} must lie in {low:g}-{high:g}; got {getattr(self, name)}")
+
+    @property
+    def has_outcomes(self) -> bool:
+        """Whether symptoms have a kind, and outcomes beyond bone a truth."""
+        return self.shape in SHAPES_WITH_OUTCOMES
 
     @property
     def last_day(self) -> int:
