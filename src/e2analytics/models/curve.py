@@ -11,7 +11,7 @@ arrays only; which pairs are usable is decided before.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from e2analytics.models.plan import Plan, exposures_differ, make_plan, summarise
 from e2analytics.models.pspline import Array
 from e2analytics.models.rows import CurveData, distinct
 from e2analytics.models.sandwich import Influence
-from e2analytics.models.shape import Verdict
+from e2analytics.models.shape import Evidence, Verdict
 from e2analytics.models.smooth import Point
 from e2analytics.models.support import Support, men_near, supported_points
 from e2analytics.models.sweet_spot import Limit
@@ -99,6 +99,8 @@ class CurveFit:
     verdict, explanation
         Shape of benefit against E2, and the same in words.
     nadir, lower_limit, upper_limit : Limit
+    evidence : Evidence, optional
+        The tests behind the verdict; None where too little is supported to test.
     replicates : array of shape (R, g)
     gradient : array of shape (g, p)
         Derivative of the estimate in the coefficients.
@@ -126,6 +128,7 @@ class CurveFit:
     nadir: Limit
     lower_limit: Limit
     upper_limit: Limit
+    evidence: Evidence | None
     replicates: Array
     gradient: Array
     influence: Influence
@@ -273,12 +276,23 @@ def assemble(
         tau=tau,
         n_patients=len(plan.patients),
         n_intervals=support.n_rows,
-        verdict=judgement.verdict,
-        explanation=judgement.explanation,
-        nadir=judgement.nadir,
-        lower_limit=judgement.lower_limit,
-        upper_limit=judgement.upper_limit,
+        **vars(judgement),
         replicates=curves.replicates,
         gradient=curves.gradient,
         influence=curves.influence,
     )
+
+
+def judge_again(fit: CurveFit, settings: CurveSettings, evidence: Evidence) -> CurveFit:
+    """Judge a fitted curve by other evidence than its own: by p values corrected for other curves."""
+    judgement = judge(
+        np.log(fit.e2_pg_ml),
+        fit.n_effective,
+        fit.supported,
+        Curves(fit.estimate, fit.replicates, fit.gradient, fit.influence),
+        delta=settings.delta,
+        window_ratio=settings.window_ratio,
+        higher_is_better=settings.higher_is_better,
+        evidence=evidence,
+    )
+    return replace(fit, **vars(judgement))

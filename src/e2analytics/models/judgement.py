@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from e2analytics.models import intervals, shape, sweet_spot
 from e2analytics.models.pspline import Array
 from e2analytics.models.sandwich import Influence
-from e2analytics.models.shape import Verdict
+from e2analytics.models.shape import Evidence, Verdict
 from e2analytics.models.sweet_spot import Limit, SweetSpots
 
 # A slope over a tenth of the supported men needs a few points; so does a window.
@@ -47,13 +47,14 @@ class Curves:
 
 @dataclass(frozen=True)
 class Judgement:
-    """Verdict and limits."""
+    """Verdict and limits, and the evidence that they rest on; None where too little is supported to test."""
 
     verdict: Verdict
     explanation: str
     nadir: Limit
     lower_limit: Limit
     upper_limit: Limit
+    evidence: Evidence | None
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def judge(
     delta: float,
     window_ratio: float,
     higher_is_better: bool,
+    evidence: Evidence | None = None,
 ) -> Judgement:
     """Name the shape, then derive the limits it allows.
 
@@ -87,13 +89,17 @@ def judge(
     curves : Curves
     delta, window_ratio, higher_is_better
         As in ``CurveSettings``.
+    evidence : Evidence, optional
+        By which to judge; by default that of the curves alone.
     """
     if supported.sum() < _LEAST_POINTS:
         return _nothing(len(curves.replicates))
     benefit = _turned(higher_is_better, grid, men, supported, curves)
     spot = sweet_spot.find(benefit.log_e2, benefit.estimate[None], delta, window_ratio)
     resampled = sweet_spot.find(benefit.log_e2, benefit.replicates, delta, window_ratio)
-    evidence = shape.weigh(benefit.log_e2, benefit.men, benefit.estimate, benefit.replicates, delta)
+    evidence = evidence or shape.weigh(
+        benefit.log_e2, benefit.men, benefit.estimate, benefit.replicates, delta
+    )
     in_window = np.abs(benefit.log_e2 - spot.nadir_log_e2[0]) <= np.log(window_ratio) / 2
     verdict = shape.decide(
         evidence,
@@ -106,6 +112,7 @@ def judge(
         nadir=_nadir(verdict, spot, resampled),
         lower_limit=_lower(verdict, benefit, spot, resampled, delta),
         upper_limit=_upper(verdict, benefit, spot, resampled, delta),
+        evidence=evidence,
     )
 
 
@@ -196,4 +203,4 @@ def _nothing(n_replicates: int) -> Judgement:
     none = np.full(n_replicates, np.nan)
     nowhere = sweet_spot.no_limit(none, why_not)
     explanation = "Too few men at any E2 to speak about the shape."
-    return Judgement(Verdict.INCONCLUSIVE, explanation, nowhere, nowhere, nowhere)
+    return Judgement(Verdict.INCONCLUSIVE, explanation, nowhere, nowhere, nowhere, None)

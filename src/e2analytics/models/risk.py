@@ -1,11 +1,11 @@
 """The penalised complementary log-log model: how likely an event is, by interval and exposure.
 
-In    rows of a design, and whether the event came (a measured loss of at least the LSC)
+In    rows of a design, and whether the event came: a measured loss of at least the LSC, a first symptom
 Out   ``RiskPoint``, and working rows on which the machinery of the curve resamples men
 
 The probability is 1 - exp(-exp(eta)), so that a coefficient of 1 for the log of an interval's
-length would be a constant hazard; it is estimated, because two noisy scans cross the LSC at any
-interval. Smoothing by the restricted likelihood with Laplace's approximation, Wood, J R Stat Soc B
+length would be a constant hazard. Of a loss it is estimated, because two noisy scans cross the LSC at any
+interval; of first events it is an offset. Smoothing by the restricted likelihood with Laplace's approximation, Wood, J R Stat Soc B
 2011;73:3, as mgcv's ``gam(family = binomial("cloglog"), method = "REML")``.
 """
 
@@ -112,7 +112,7 @@ def expected_information(design: Array, eta: Array) -> Array:
     return np.asarray((design * weight[:, None]).T @ design)
 
 
-def fit(design: Array, event: Array, n_fixed: int) -> RiskPoint:
+def fit(design: Array, event: Array, n_fixed: int, offset: Array | float = 0.0) -> RiskPoint:
     """Fit the coefficients and REML's smoothing.
 
     Parameters
@@ -123,37 +123,46 @@ def fit(design: Array, event: Array, n_fixed: int) -> RiskPoint:
         0 or 1.
     n_fixed : int
         m
+    offset : array of shape (n,), optional
+        Part of the linear predictor that is known: log years where the hazard is constant within a row.
     """
-    rate = float(np.clip(event.mean(), 1e-6, 1 - 1e-6))
-    eta = np.full(len(event), np.log(-np.log1p(-rate)))
-    smoothing = _start(design, event, n_fixed, eta)
-    problem = _Problem(design, event, n_fixed)
-    best = problem.best_smoothing(np.log(smoothing))
+    problem = _Problem(design, event, n_fixed, offset)
+    best = problem.best_smoothing(np.log(_start(problem)))
     coefficients = problem.coefficients(np.exp(best))
-    return RiskPoint(coefficients, float(np.exp(best)), design @ coefficients)
+    return RiskPoint(coefficients, float(np.exp(best)), problem.eta(coefficients))
 
 
 def refit(
-    design: Array, event: Array, n_fixed: int, start: RiskPoint, smoothing: float
+    design: Array,
+    event: Array,
+    n_fixed: int,
+    start: RiskPoint,
+    smoothing: float,
+    offset: Array | float = 0.0,
 ) -> RiskPoint:
     """Fit the coefficients for another smoothing parameter, from those of ``start``."""
-    problem = _Problem(design, event, n_fixed)
+    problem = _Problem(design, event, n_fixed, offset)
     problem.latest = start.coefficients
     coefficients = problem.coefficients(smoothing)
-    return RiskPoint(coefficients, smoothing, design @ coefficients)
+    return RiskPoint(coefficients, smoothing, problem.eta(coefficients))
 
 
-def _start(design: Array, event: Array, n_fixed: int, eta: Array) -> float:
+def _start(problem: _Problem) -> float:
     """Smoothing near REML's: that of the working rows, in turn with these."""
+    design, event = problem.design, problem.event
+    rate = float(np.clip(event.mean(), 1e-6, 1 - 1e-6))
+    # All rows have the mean rate, whatever is known of them.
+    eta = np.full(len(event), np.log(-np.log1p(-rate)))
     smoothing = 1.0
     n_rows = np.array([float(len(event))])
     for _ in range(_MAX_ROUNDS):
         rows = working(eta, event)
-        table = np.column_stack([design, rows.outcome]) * np.sqrt(rows.weight)[:, None]
-        parts = decompose((table.T @ table)[None], n_rows, n_fixed, known_scale=1.0)
+        unknown = np.column_stack([design, rows.outcome - problem.offset])
+        table = unknown * np.sqrt(rows.weight)[:, None]
+        parts = decompose((table.T @ table)[None], n_rows, problem.n_fixed, known_scale=1.0)
         previous, found = smoothing, parts.spectrum.reml()
         smoothing = float(found[0])
-        eta = design @ parts.coefficients(found)[0]
+        eta = problem.eta(parts.coefficients(found)[0])
         if abs(np.log(smoothing / previous)) < 1e-3:
             break
     return smoothing
@@ -162,12 +171,18 @@ def _start(design: Array, event: Array, n_fixed: int, eta: Array) -> float:
 class _Problem:
     """One data set whose coefficients are wanted for many smoothing parameters in turn."""
 
-    def __init__(self, design: Array, event: Array, n_fixed: int) -> None:
-        self.design, self.event = design, event
+    def __init__(
+        self, design: Array, event: Array, n_fixed: int, offset: Array | float = 0.0
+    ) -> None:
+        self.design, self.event, self.n_fixed, self.offset = design, event, n_fixed, offset
         n_columns = design.shape[1]
         self.n_penalised = n_columns - n_fixed
         self.penalised = (np.arange(n_columns) >= n_fixed).astype(np.float64)
         self.latest = np.zeros(n_columns)
+
+    def eta(self, coefficients: Array) -> Array:
+        """Linear predictor of each row."""
+        return np.asarray(self.design @ coefficients + self.offset)
 
     def coefficients(self, smoothing: float) -> Array:
         """Maximise the penalised likelihood by Newton's method, from the latest coefficients."""
@@ -205,8 +220,7 @@ class _Problem:
         """Differentiate twice the negative restricted likelihood in log smoothing."""
         smoothing = float(np.exp(log_smoothing))
         beta = self.coefficients(smoothing)
-        eta = self.design @ beta
-        rows = working(eta, self.event)
+        rows = working(self.eta(beta), self.event)
         penalty = smoothing * self.penalised
         information = (self.design * rows.weight[:, None]).T @ self.design + np.diag(penalty)
         factor = cho_factor(information)
@@ -218,10 +232,10 @@ class _Problem:
 
     def _penalised_likelihood(self, beta: Array, smoothing: float) -> float:
         roughness = float(self.penalised @ beta**2)
-        return log_likelihood(self.design @ beta, self.event) - smoothing * roughness / 2
+        return log_likelihood(self.eta(beta), self.event) - smoothing * roughness / 2
 
     def _expansion(self, beta: Array, smoothing: float) -> tuple[Array, Array]:
-        eta = self.design @ beta
+        eta = self.eta(beta)
         rows = working(eta, self.event)
         penalty = smoothing * self.penalised
         score = self.design.T @ (rows.weight * (rows.outcome - eta)) - penalty * beta

@@ -1,9 +1,10 @@
-"""The curve of a risk against E2: how likely a man's measured loss over two years reaches the LSC.
+"""The curve of a probability against E2: of a measured loss over two years, of a first event within one.
 
-In    one row per scan pair: exposure, covariates, whether the loss reached the LSC, man, years
-Out   ``CurveFit`` on the scale of the probability, at two years and the means of the covariates
+In    one row per scan pair, or per interval of a man at risk: exposure, covariates, whether the loss reached
+      the LSC or the event came, man, years
+Out   ``CurveFit`` on the scale of the probability, at the horizon and the means of the covariates
 
-Refuses fewer than 30 men, and fewer than ``MIN_EVENTS`` of either answer. Intervals are made for
+Refuses fewer than 30 men, and too few losses or events. Intervals are made for
 the linear predictor and then turned into probabilities, so that they stay between 0 and 1.
 Resampled cohorts are fitted to the rows as least squares sees them at the estimate (one Newton
 step), each with its own REML smoothing.
@@ -11,7 +12,7 @@ step), each with its own REML smoothing.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,9 +37,31 @@ from e2analytics.models.smooth import Point
 from e2analytics.models.threads import one_blas_thread
 
 MIN_EVENTS = 10
+MIN_FIRST_EVENTS = 50
+"""Our own rule: about ten for each of the six degrees of freedom that a curve keeps (``smooth``)."""
 HORIZON_YEARS = 2.0
+HAZARD_HORIZON_YEARS = 1.0
 # Less is rounding.
 _LEAST_RANGE = 1e-6
+
+
+@dataclass(frozen=True)
+class _Time:
+    """How the length of a row's interval enters the linear predictor, as log years.
+
+    Attributes
+    ----------
+    offset : array of shape (n,) or float
+        With a coefficient of one: a constant hazard within the row. 0 where the coefficient is estimated.
+    offset_on_grid : float
+        The same at the horizon.
+    covariate_on_grid : float, optional
+        At the horizon, where log years are the last covariate.
+    """
+
+    offset: Array | float
+    offset_on_grid: float
+    covariate_on_grid: float | None
 
 
 def fit_risk(data: CurveData, years: Array, settings: CurveSettings) -> CurveFit:
@@ -65,34 +88,74 @@ def fit_risk(data: CurveData, years: Array, settings: CurveSettings) -> CurveFit
             f"a risk over {HORIZON_YEARS:g} years needs intervals of different lengths; here all have the "
             "same. Supply a longer period."
         )
-    # What all men share is in the constant already.
-    differing = np.ptp(data.covariates, axis=0) > _LEAST_RANGE * np.abs(data.covariates).max(axis=0)
-    timed = replace(
-        data, covariates=np.column_stack([data.covariates[:, differing], np.log(years)])
-    )
-    # What least squares is to fit has no mean that is known beforehand.
-    plan = replace(plan_curve([timed], settings), outcome_mean=0.0)
     events = int(data.outcome.sum())
     if min(events, len(data) - events) < MIN_EVENTS:
         raise TooLittleDataError(
             f"a risk needs at least {MIN_EVENTS} losses and {MIN_EVENTS} intervals without; "
             f"there are {events} and {len(data) - events}. Supply more men or a longer period."
         )
+    differing = _without_shared(data)
+    timed = replace(differing, covariates=np.column_stack([differing.covariates, np.log(years)]))
+    return _fit(timed, _Time(0.0, 0.0, np.log(HORIZON_YEARS)), settings, "losses")
+
+
+def fit_hazard(data: CurveData, years: Array, settings: CurveSettings) -> CurveFit:
+    """Fit the probability of a first event within a year, and do the rest as for a risk.
+
+    Parameters
+    ----------
+    data : CurveData
+        A row for each interval in which a man was at risk; ``outcome`` is 1 where his first event came in it, else
+        0. A man has no row after it.
+    years : array of shape (n,)
+        Length of each interval, as it was planned: that of an interval with an event does not end with it.
+    settings : CurveSettings
+        ``higher_is_better`` is False for a hazard.
+
+    Raises
+    ------
+    TooLittleDataError
+        With fewer than 30 men or 50 first events, or where the events do not determine a curve.
+    """
+    refuse_too_little([data])
+    refuse_too_few_events(int(data.outcome.sum()))
+    time = _Time(np.log(years), np.log(HAZARD_HORIZON_YEARS), None)
+    return _fit(_without_shared(data), time, settings, "events")
+
+
+def refuse_too_few_events(n_events: int) -> None:
+    """Raise ``TooLittleDataError`` with fewer than ``MIN_FIRST_EVENTS``."""
+    if n_events < MIN_FIRST_EVENTS:
+        raise TooLittleDataError(
+            f"a curve of first events needs at least {MIN_FIRST_EVENTS}; there are {n_events}. "
+            "Supply more men or a longer period."
+        )
+
+
+def _without_shared(data: CurveData) -> CurveData:
+    """Leave out covariates that all men share: the constant has them already."""
+    differing = np.ptp(data.covariates, axis=0) > _LEAST_RANGE * np.abs(data.covariates).max(axis=0)
+    return replace(data, covariates=data.covariates[:, differing])
+
+
+def _fit(data: CurveData, time: _Time, settings: CurveSettings, what: str) -> CurveFit:
+    # What least squares is to fit has no mean that is known beforehand.
+    plan = replace(plan_curve([data], settings), outcome_mean=0.0)
     try:
         with one_blas_thread():
-            return _described(timed, settings, plan)
+            return _described(data, time, settings, plan)
     except np.linalg.LinAlgError:
         raise TooLittleDataError(
-            "the losses do not determine a curve: what the men share explains them as well. "
+            f"the {what} do not determine a curve: what the men share explains them as well. "
             "Supply more men or a longer period."
         ) from None
 
 
-def _described(data: CurveData, settings: CurveSettings, plan: Plan) -> CurveFit:
-    point, eta = _fit_point(data, plan)
+def _described(data: CurveData, time: _Time, settings: CurveSettings, plan: Plan) -> CurveFit:
+    point, eta = _fit_point(data, time.offset, plan)
     rows = risk.working(eta, data.outcome)
     fitted = smooth.fit(
-        collect(replace(data, outcome=rows.outcome), rows.weight, plan),
+        collect(replace(data, outcome=rows.outcome - time.offset), rows.weight, plan),
         plan.n_fixed,
         settings.n_replicates,
         settings.seed,
@@ -100,9 +163,11 @@ def _described(data: CurveData, settings: CurveSettings, plan: Plan) -> CurveFit
     )
     support = find_support([data], settings, plan)
     at_grid = plan.at(plan.basis.evaluate(plan.grid))
-    at_grid[:, plan.n_fixed - 1] = np.log(HORIZON_YEARS) - plan.covariate_means[-1]
+    if time.covariate_on_grid is not None:
+        at_grid[:, plan.n_fixed - 1] = time.covariate_on_grid - plan.covariate_means[-1]
     along = plan.at(plan.basis.slopes(plan.grid))
-    predictor, rise = at_grid @ point.coefficients, along @ point.coefficients
+    predictor = at_grid @ point.coefficients + time.offset_on_grid
+    rise = along @ point.coefficients
     hazard = np.exp(predictor)
     # First and second derivative of the probability in the linear predictor.
     first = hazard * np.exp(-hazard)
@@ -110,7 +175,7 @@ def _described(data: CurveData, settings: CurveSettings, plan: Plan) -> CurveFit
     slope_gradient = (second * rise)[:, None] * at_grid + first[:, None] * along
     curves = Curves(
         estimate=risk.probability(predictor),
-        replicates=risk.probability(fitted.replicates @ at_grid.T),
+        replicates=risk.probability(fitted.replicates @ at_grid.T + time.offset_on_grid),
         gradient=first[:, None] * at_grid,
         influence=fitted.influence,
     )
@@ -127,15 +192,15 @@ def _described(data: CurveData, settings: CurveSettings, plan: Plan) -> CurveFit
     )
 
 
-def _fit_point(data: CurveData, plan: Plan) -> tuple[Point, Array]:
+def _fit_point(data: CurveData, offset: Array | float, plan: Plan) -> tuple[Point, Array]:
     """Fit to all rows, less smoothed than REML would; also the linear predictor of each row."""
     design = plan.columns(data)[:, :-1]
-    rough = risk.fit(design, data.outcome, plan.n_fixed)
+    rough = risk.fit(design, data.outcome, plan.n_fixed, offset)
     rows = risk.working(rough.eta, data.outcome)
-    gram = whole_gram(replace(data, outcome=rows.outcome), rows.weight, plan)
+    gram = whole_gram(replace(data, outcome=rows.outcome - offset), rows.weight, plan)
     parts = decompose(*gram, plan.n_fixed, known_scale=1.0)
     smoothing = smooth.undersmoothed(parts, np.array([rough.smoothing]))
-    fine = risk.refit(design, data.outcome, plan.n_fixed, rough, float(smoothing[0]))
+    fine = risk.refit(design, data.outcome, plan.n_fixed, rough, float(smoothing[0]), offset)
     edf = float(1 + parts.spectrum.edf(smoothing)[0])
     return Point(fine.coefficients, edf, fine.smoothing, scale=1.0), fine.eta
 
