@@ -137,7 +137,7 @@ def scan(scan_id: str, scanned_on: date) -> dict[str, object]:
 def test_the_risk_form_has_its_own_pairs(
     days: list[date], of_change: list[tuple[str, str]], of_risk: list[tuple[str, str]]
 ):
-    names = ("patients", "labs", "medications", "precision", "events")
+    names = ("patients", "labs", "medications", "precision", "events", "lifestyle")
     dxa = pl.DataFrame(
         [scan(name, day) for name, day in zip("abc", days, strict=False)],
         schema=empty_table("dxa").schema,

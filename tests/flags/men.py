@@ -160,6 +160,7 @@ def known_of(
         scanner_shifts=empty_table("scanner_shifts"),
         episodes=episodes,
         draws=link_draws(labs, episodes, FlagSettings()),
+        lifestyle=empty_table("lifestyle"),
         precision=empty_table("precision"),
         pairs=pl.DataFrame(),
         pending=pl.DataFrame(

@@ -123,7 +123,11 @@ def known(rows: dict[str, list[dict[str, Any]]]) -> PatientData:
     }
     given = {"patients": [patient("p1")], **FINE, **rows}
     frames = {name: table(name, others + given.get(name, [])) for name, others in OTHERS.items()}
-    accepted = {"precision": empty_table("precision"), **frames}
+    accepted = {
+        "precision": empty_table("precision"),
+        "lifestyle": empty_table("lifestyle"),
+        **frames,
+    }
     return linked(
         pending.as_of_rows(accepted, frames["patients"], not_accepted, AS_OF),
         LinkSettings(),
@@ -469,6 +473,11 @@ def test_the_context_of_a_man():
         "t_e2_ratio": 36.0,
         "t_e2_on": ago(100),
         "t_e2_assay": "ms",
+        # 500/25 of day 250.
+        "t_e2_earlier_ratio": pytest.approx(20.0),
+        "t_e2_earlier_days": 1,
+        "t_e2_earlier_from_on": ago(250),
+        "lifestyle": None,
         "free_e2_on": None,
         **dict.fromkeys(free_estradiol.COLUMNS),
         "early_signals": None,

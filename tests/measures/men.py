@@ -130,7 +130,11 @@ def known(first: dict[str, Any] = EVERYTHING_ONCE, **every: list[dict[str, Any]]
     frames = {name: table(name, first.get(name, []) + given.get(name, [])) for name in names}
     listed = {name: list(filter(waits, every.get(name, []))) for name in pending.TABLES}
     not_accepted = {name: of_fate(table(name, rows), rows) for name, rows in listed.items()}
-    accepted = {"precision": empty_table("precision"), **frames}
+    accepted = {
+        "precision": empty_table("precision"),
+        "lifestyle": empty_table("lifestyle"),
+        **frames,
+    }
     return linked(
         pending.as_of_rows(accepted, frames["patients"], not_accepted, AS_OF),
         LinkSettings(),

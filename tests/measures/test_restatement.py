@@ -51,7 +51,7 @@ def published(as_of: date, *results: dict[str, Any], version: str = "1") -> dict
         at: rows(name, *(waits if name == "labs" else [])).with_columns(fate=pl.lit("quarantined"))
         for name, at in restatement.PENDING.items()
     }
-    tables = {name: empty_table(name) for name in ("dxa", "events", "precision")} | {
+    tables = {name: empty_table(name) for name in ("dxa", "events", "lifestyle", "precision")} | {
         **waiting,
         "patients": rows("patients", man),
         "medications": rows("medications", order),

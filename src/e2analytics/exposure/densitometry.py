@@ -16,6 +16,7 @@ import polars as pl
 
 from e2analytics import reference
 from e2analytics.reference.bone_scores import plain, recomputed_t
+from e2analytics.tables.ages import completed_years
 
 T_SCORES_FROM_AGE_YEARS: Final = 50
 LOW_BONE_MASS_BELOW_T: Final = -1.0
@@ -67,7 +68,9 @@ def classify(dxa: pl.DataFrame, patients: pl.DataFrame) -> pl.DataFrame:
         how="left",
         validate="m:1",
         maintain_order="left",
-    ).with_columns(age_years=_age_years(), t_score_recomputed=recomputed_t())
+    ).with_columns(
+        age_years=completed_years(pl.col("scanned_on")), t_score_recomputed=recomputed_t()
+    )
     tolerance = reference.load("bone_references")["tolerance_t"]
     off = (pl.col("t_score") - pl.col("t_score_recomputed")).abs()
     classed_site = pl.col("site").is_in(_CLASSED_SITES)
@@ -90,13 +93,6 @@ def classify(dxa: pl.DataFrame, patients: pl.DataFrame) -> pl.DataFrame:
         .sort("patient_id", "site", "scanned_on", "namespace", "scan_id")
         .select(_COLUMNS)
     )
-
-
-def _age_years() -> pl.Expr:
-    """Return completed years: a man is 50 from his birthday on."""
-    scanned, born = pl.col("scanned_on").dt, pl.col("birth_date").dt
-    before_birthday = (scanned.month() * 100 + scanned.day()) < (born.month() * 100 + born.day())
-    return scanned.year().cast(pl.Int64) - born.year() - before_birthday.cast(pl.Int64)
 
 
 def _class_by_t() -> pl.Expr:

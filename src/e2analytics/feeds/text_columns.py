@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-Target = Literal["patients", "labs", "dxa", "medications", "events", "precision"]
+Target = Literal["patients", "labs", "dxa", "medications", "events", "lifestyle", "precision"]
 
 TEXT_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     "patients": (
@@ -64,6 +64,15 @@ TEXT_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "status",
     ),
     "events": ("event_id", "patient_id", "kind", "occurred_on", "detail"),
+    "lifestyle": (
+        "patient_id",
+        "recorded_on",
+        "calcium_mg_per_day",
+        "protein_g_per_kg",
+        "impact_sessions_per_week",
+        "resistance_sessions_per_week",
+        "balance_sessions_per_week",
+    ),
     "precision": ("clinic_id", "scanner_id", "site", "cv_pct"),
 }
 """Columns of each table as a supplier may fill them, all of them text."""
@@ -78,6 +87,7 @@ DATES: Final = frozenset(
         "started_on",
         "stopped_on",
         "occurred_on",
+        "recorded_on",
     }
 )
 """Columns that a feed may write in its own date formats."""
@@ -94,6 +104,11 @@ NUMBERS: Final = frozenset(
         "dose_mg",
         "doses_per_week",
         "days_supply",
+        "calcium_mg_per_day",
+        "protein_g_per_kg",
+        "impact_sessions_per_week",
+        "resistance_sessions_per_week",
+        "balance_sessions_per_week",
         "cv_pct",
     }
 )

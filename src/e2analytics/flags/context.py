@@ -15,6 +15,7 @@ import polars as pl
 from e2analytics.flags.bone import WORST_FIRST, last_pairs, last_scans
 from e2analytics.flags.early_signals import early_signals
 from e2analytics.flags.free_estradiol import free_estradiol
+from e2analytics.flags.lifestyle import lifestyle
 from e2analytics.reference.drugs import meanings
 from e2analytics.reference.names import (
     ANDROGEN,
@@ -37,6 +38,7 @@ _LAST: Final = {
 def context(data: PatientData, exposures: pl.DataFrame, cohort: pl.DataFrame) -> pl.DataFrame:
     """Return the context of each man of the cohort; null where it was never measured."""
     men = cohort.select("patient_id", "clinic_id", "as_of")
+    born = data.patients.select("patient_id", "birth_date")
 
     def of_cohort(rows: pl.DataFrame) -> pl.DataFrame:
         as_text = rows.with_columns(pl.col("patient_id").cast(pl.String))
@@ -48,6 +50,7 @@ def context(data: PatientData, exposures: pl.DataFrame, cohort: pl.DataFrame) ->
         _ratio(labs, of_cohort(data.draws)),
         free_estradiol(of_cohort(data.draws), labs).drop("free_e2_total"),
         body_fat(of_cohort(data.dxa)),
+        lifestyle(of_cohort(data.lifestyle), men.join(born, on="patient_id", how="left")),
         early_signals(labs),
         *(_last_result(labs, analyte, *names) for analyte, names in _LAST.items()),
         _bone_class(of_cohort(data.densitometry)),
@@ -89,7 +92,7 @@ def _testosterone(labs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _ratio(labs: pl.DataFrame, draws: pl.DataFrame) -> pl.DataFrame:
-    """Return T/E2 of the last day on which both were measured exactly."""
+    """Return T/E2 of the last day on which both were measured exactly, and of his earlier days by that assay."""
     day = ["patient_id", "collected_on"]
     testosterone = (
         _exact(labs, TESTOSTERONE)
@@ -97,15 +100,22 @@ def _ratio(labs: pl.DataFrame, draws: pl.DataFrame) -> pl.DataFrame:
         .agg(testosterone=pl.col("value_low").last())
     )
     e2 = draws.filter((pl.col("value_low") == pl.col("value_high")) & (pl.col("value_low") > 0))
-    return (
-        e2.sort("patient_id", "collected_at", "result_id")
+    ratios = (
+        # Of two E2 of a day that by mass spectrometry counts.
+        e2.sort(*day, pl.col("assay") == "ms", "collected_at", "result_id")
+        .unique(day, keep="last", maintain_order=True)
         .join(testosterone, on=day, maintain_order="left")
-        .group_by("patient_id", maintain_order=True)
-        .agg(
-            t_e2_ratio=(pl.col("testosterone") / pl.col("value_low")).last(),
-            t_e2_on=pl.col("collected_on").last(),
-            t_e2_assay=pl.col("assay").last(),
-        )
+        .with_columns(ratio=pl.col("testosterone") / pl.col("value_low"))
+    )
+    alike = pl.col("assay") == pl.col("assay").last()
+    earlier = alike & (pl.col("collected_on") < pl.col("collected_on").last())
+    return ratios.group_by("patient_id", maintain_order=True).agg(
+        t_e2_ratio=pl.col("ratio").last(),
+        t_e2_on=pl.col("collected_on").last(),
+        t_e2_assay=pl.col("assay").last(),
+        t_e2_earlier_ratio=pl.col("ratio").filter(earlier).log().mean().exp(),
+        t_e2_earlier_days=earlier.sum().cast(pl.Int64),
+        t_e2_earlier_from_on=pl.col("collected_on").filter(earlier).first(),
     )
 
 
@@ -115,17 +125,23 @@ def body_fat(dxa: pl.DataFrame) -> pl.DataFrame:
         dxa.drop_nulls("body_fat_pct")
         .sort("patient_id", "scanned_on", "scan_id", "site")
         .group_by("patient_id", "scanner_id", "scanned_on", maintain_order=True)
-        .agg(fat=pl.col("body_fat_pct").mean())
+        .agg(fat=pl.col("body_fat_pct").mean(), maker=pl.col("manufacturer").drop_nulls().first())
         .with_columns(
-            pl.col("fat", "scanned_on").shift(1).over("patient_id", "scanner_id").name.suffix("_1")
+            pl.col("fat", "scanned_on", "maker")
+            .shift(1)
+            .over("patient_id", "scanner_id")
+            .name.suffix("_1")
         )
     )
-    known_scanner = pl.col("scanner_id").is_not_null()
+    # Two makers under one id are two scanners.
+    same_scanner = pl.col("scanner_id").is_not_null() & (
+        pl.col("maker") == pl.col("maker_1")
+    ).fill_null(True)
     return scans.group_by("patient_id", maintain_order=True).agg(
         body_fat_pct=pl.col("fat").last(),
         body_fat_on=pl.col("scanned_on").last(),
-        body_fat_change_points=pl.when(known_scanner).then(pl.col("fat") - pl.col("fat_1")).last(),
-        body_fat_since_on=pl.when(known_scanner).then("scanned_on_1").last(),
+        body_fat_change_points=pl.when(same_scanner).then(pl.col("fat") - pl.col("fat_1")).last(),
+        body_fat_since_on=pl.when(same_scanner).then("scanned_on_1").last(),
     )
 
 

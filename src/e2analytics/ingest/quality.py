@@ -54,6 +54,7 @@ WANTED: Final[Mapping[str, tuple[str, ...]]] = {
     "dxa": ("scan_id", "patient_id", "scanned_on", "site", "bmd_g_cm2", "scanner_id"),
     "medications": ("order_id", "patient_id", "drug", "weekly_dose_mg", "started_on"),
     "events": ("event_id", "patient_id", "kind", "occurred_on"),
+    "lifestyle": ("patient_id", "recorded_on"),
     "precision": ("clinic_id", "scanner_id", "site", "cv_pct"),
 }
 """What the analyses need of a row; of an estradiol also an assay that is not ``unknown``."""

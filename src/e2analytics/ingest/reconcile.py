@@ -26,14 +26,16 @@ from e2analytics.ingest.row_owners import (
     oldest_report_first,
     with_owner,
 )
+from e2analytics.reference import lifestyle
 from e2analytics.reference.row_rules import (
     CONFLICTING_IDENTITY,
+    CONTRADICTING_ENTRIES,
     NUMBER_OF_SEVERAL_PATIENTS,
     NUMBER_OF_SEVERAL_TESTS,
     SUSPECTED_UNIT_SLIP,
     UNKNOWN_PATIENT,
 )
-from e2analytics.tables.categoricals import TEXT, keys, repeated, to_categories, to_contract_types
+from e2analytics.tables.categoricals import TEXT, keys, repeated, to_categories
 from e2analytics.tables.registry import columns_of, key_of
 from e2analytics.tables.source import PROVENANCE, READING_ORDER, ROW
 
@@ -44,7 +46,6 @@ SAME_RESULT: Final = "same_result"
 SAME_RESULT_RATIO: Final = 0.01
 """Relative difference within which two results of one draw are the same result: conversion and rounding."""
 
-_CARRIED_FORWARD: Final = ("height_cm", "weight_kg", "trt_started_on")
 _FATE: Final = ("fate", "why")
 _AT: Final = "at"
 """Name of a column: the place of a row among all rows."""
@@ -176,6 +177,10 @@ def _choose_versions(table: str, rows: pl.DataFrame, placed: pl.DataFrame) -> pl
         ambiguous = versions.filter(_number_of_several_tests(key))
         versions = versions.filter(~_number_of_several_tests(key))
         alone = _with_fates(alone, _quarantined(ambiguous, NUMBER_OF_SEVERAL_TESTS))
+    if table == "lifestyle":
+        contradict = versions.filter(_contradicts_another(key))
+        versions = versions.filter(~_contradicts_another(key))
+        alone = _with_fates(alone, _quarantined(contradict, CONTRADICTING_ENTRIES))
     return _with_fates(alone, _among_versions(table, versions))
 
 
@@ -183,6 +188,14 @@ def _number_of_several_tests(key: list[str]) -> pl.Expr:
     # Of one file: a later one may correct the test itself. No version of a result is another result.
     test = pl.when(pl.col("status") != "X").then(pl.col("analyte").cast(pl.String).fill_null(""))
     return test.drop_nulls().n_unique().over([*key, OWNER, "source_file"]) > 1
+
+
+def _contradicts_another(key: list[str]) -> pl.Expr:
+    # Of one file: a later one may correct an entry. What a line leaves empty contradicts none.
+    return pl.any_horizontal(
+        pl.col(name).drop_nulls().n_unique().over([*key, "source_file"]) > 1
+        for name in lifestyle.ENTRIES
+    )
 
 
 def _quarantined(rows: pl.DataFrame, rule: str) -> pl.DataFrame:
@@ -340,37 +353,3 @@ def quarantine_suspects(labs: pl.DataFrame, suspects: pl.DataFrame) -> pl.DataFr
     )
     quarantined = found.with_columns(fate=pl.lit("quarantined"), why=pl.lit(SUSPECTED_UNIT_SLIP))
     return labs.drop(_FATE).hstack(_with_fates(labs.select(_FATE), quarantined))
-
-
-def known_patients(patients: pl.DataFrame) -> pl.DataFrame:
-    """Return the accepted patients; what the newest row leaves empty is filled from older ones.
-
-    Messages name a patient without his height; what a drop does not mention is unchanged. An imputed
-    clinic does not replace one that was read.
-
-    Parameters
-    ----------
-    patients
-        Reconciled rows.
-    """
-    ours = to_contract_types(
-        patients.filter(pl.col("fate").is_in(["accepted", "superseded", "duplicate"])), "patients"
-    )
-    imputed_clinic = pl.col("imputed").str.contains("clinic_id", literal=True)
-    carried = {"clinic_id": pl.when(~imputed_clinic).then("clinic_id")} | {
-        name: pl.col(name) for name in _CARRIED_FORWARD
-    }
-    known = (
-        ours.sort(READING_ORDER)
-        .group_by("patient_id")
-        .agg(column.drop_nulls().last().alias(f"known_{name}") for name, column in carried.items())
-    )
-    return (
-        ours.filter(pl.col("fate") == "accepted")
-        .join(known, on="patient_id", how="left", maintain_order="left")
-        .with_columns(
-            pl.coalesce(column, f"known_{name}", name).alias(name)
-            for name, column in carried.items()
-        )
-        .select(columns_of("patients"))
-    )

@@ -50,6 +50,7 @@ _WORDS: Final = {
         _Word("kind", ("kind",), "unknown_kind"),
         _Word("detail", ("detail",), "unknown_detail"),
     ),
+    "lifestyle": (),
     "precision": (_Word("site", ("site",), "unknown_site"),),
 }
 _SCHEMA: Final = {

@@ -59,6 +59,7 @@ def as_of_rows(
         labs=rows["labs"],
         dxa=rows["dxa"],
         events=rows["events"],
+        lifestyle=rows["lifestyle"],
         precision=rows["precision"],
         pending=pending(with_fate, patients, as_of),
         pending_e2=pending_e2(with_fate["labs"], patients, as_of),

@@ -21,6 +21,7 @@ UNKNOWN_PATIENT: Final = "unknown_patient"
 CONFLICTING_IDENTITY: Final = "conflicting_identity"
 NUMBER_OF_SEVERAL_PATIENTS: Final = "number_of_several_patients"
 NUMBER_OF_SEVERAL_TESTS: Final = "number_of_several_tests"
+CONTRADICTING_ENTRIES: Final = "contradicting_entries"
 SUSPECTED_UNIT_SLIP: Final = "suspected_unit_slip"
 
 
@@ -85,6 +86,7 @@ class RowRules(BaseModel, frozen=True, extra="forbid"):
             "conflicting_identity",
             "number_of_several_patients",
             "number_of_several_tests",
+            "contradicting_entries",
             "suspected_unit_slip",
         ],
         ReconcileRule,

@@ -36,6 +36,7 @@ USERS: Final = {
     "dxa_codes": ("feeds",),
     "early_signals": ("flags",),
     "flag_rules": ("flags",),
+    "lifestyle": ("ingest.rules", "flags"),
     "measures": ("measures", "flags"),
     "sites": ("ingest.rules", "exposure"),
 }
@@ -55,6 +56,7 @@ def as_markdown() -> str:
         _analytes(),
         _laboratories(),
         _early_signals(),
+        _lifestyle(),
         _drugs(),
         _sites(),
         _bone_references(),
@@ -163,6 +165,27 @@ def _early_signals() -> str:
         "Early signals",
         "early_signals",
         _table(("result", "numbers", "source", "confidence"), rows),
+    )
+
+
+def _lifestyle() -> str:
+    table = load("lifestyle")
+    rows = [
+        (
+            f"{entry['label']}, plausible",
+            f"{_range(entry['plausible'])} {entry['unit']}",
+            entry["source"],
+            entry["confidence"],
+        )
+        for entry in table["entries"].values()
+    ]
+    needs = table["calcium_needs"]
+    for each in needs["ages"]:
+        said = f"need {each['need_mg']}, at most {each['most_mg']} mg/day"
+        label = f"calcium intake of men from {each['from_years']} years"
+        rows.append((label, said, needs["source"], needs["confidence"]))
+    return _section(
+        "Lifestyle", "lifestyle", _table(("entry", "numbers", "source", "confidence"), rows)
     )
 
 

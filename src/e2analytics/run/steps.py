@@ -21,7 +21,7 @@ from e2analytics.exposure.episodes import doses_on_days, find_episodes, present_
 from e2analytics.exposure.scan_pairs import pair_scans
 from e2analytics.exposure.testosterone_orders import find_changes
 from e2analytics.feeds.description import load_feeds
-from e2analytics.ingest import ledger, quality, quarantine, reconcile, superseded_files
+from e2analytics.ingest import filled_rows, ledger, quality, quarantine, reconcile, superseded_files
 from e2analytics.ingest.intake import Intake, every_row
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.ingest.unit_errors import convert, find, on_treatment
@@ -129,8 +129,9 @@ def take_in(sources: Sources, before: Snapshot, run: Run) -> Intake:
 def as_of_view(intake: Intake, run: Run) -> AsOfRows:
     """Return the accepted rows of the as-of date or before, and what is pending of the same men."""
     return pending.as_of_rows(
-        {table: intake.accepted(table) for table in CANONICAL},
-        reconcile.known_patients(intake.rows["patients"]),
+        {table: intake.accepted(table) for table in CANONICAL}
+        | {"lifestyle": filled_rows.known_entries(intake.rows["lifestyle"])},
+        filled_rows.known_patients(intake.rows["patients"]),
         intake.rows,
         run.as_of,
     )

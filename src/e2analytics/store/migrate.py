@@ -165,6 +165,7 @@ def _recounted(files: pl.DataFrame, store: Store, tables: dict[str, StoredTable]
         [
             store.rows(name, tables[name]).select("source_file", fate=fate)
             for table in CANONICAL
+            if table in tables
             for name, fate in (
                 (table, pl.lit("accepted")),
                 (f"{NOT_ACCEPTED}/{table}", pl.col("fate").cast(pl.String)),

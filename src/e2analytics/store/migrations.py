@@ -114,7 +114,7 @@ _OF_MOVEMENT: Final = (
     "movement_by_log_ia_slope",
     "movement_by_ia_constant_pg_ml",
 )
-_OF_CONTEXT: Final = ("bmd_bone_drugs", "e2_drugs", "early_signals")
+_OF_CONTEXT: Final = ("bmd_bone_drugs", "e2_drugs", "early_signals", "lifestyle")
 _OF_FREE_E2: Final = tuple(
     f"free_e2_{which}{what}"
     for which in ("", "as_line_")
@@ -159,6 +159,9 @@ STEPS: Final = (
             "context": (
                 *(with_null(name, pl.String()) for name in _OF_CONTEXT),
                 with_null("free_e2_on", pl.Date()),
+                with_null("t_e2_earlier_ratio", pl.Float64()),
+                with_null("t_e2_earlier_days", pl.Int64()),
+                with_null("t_e2_earlier_from_on", pl.Date()),
                 *(with_null(name, pl.Float64()) for name in _OF_FREE_E2),
             ),
             "files": (with_null("detail", pl.String()),),

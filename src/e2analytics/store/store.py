@@ -37,7 +37,7 @@ from e2analytics.tables.registry import (
     order_of,
     schema_of,
 )
-from e2analytics.tables.snapshot import Snapshot
+from e2analytics.tables.snapshot import Snapshot, empty_not_accepted
 
 
 class Store:
@@ -153,7 +153,10 @@ class Store:
     def pending(self, table: str, run: Mapping[str, Any]) -> pl.DataFrame:
         """Return the rows of a canonical table that a published run left in quarantine."""
         name = f"{NOT_ACCEPTED}/{table}"
-        rows = self.rows(name, self.tables(run)[name])
+        at = self.tables(run).get(name)
+        if at is None:
+            return empty_not_accepted(table)
+        rows = self.rows(name, at)
         return rows.filter(pl.col("fate") == "quarantined").sort(order_of(table))
 
     def snapshot(self, as_of: date | None = None) -> Snapshot:
@@ -167,17 +170,20 @@ class Store:
             return Snapshot()
         stored = self.tables(run)
         not_accepted = {
-            table: self.categorical_rows(
-                f"{NOT_ACCEPTED}/{table}", stored[f"{NOT_ACCEPTED}/{table}"]
-            )
+            table: self.categorical_rows(name, stored[name])
             for table in CANONICAL
+            if (name := f"{NOT_ACCEPTED}/{table}") in stored
         }
         tables = {
             name: self.table(name, run)
             for name in stored
             if name in CARRIED_OVER and name not in CANONICAL
         }
-        tables |= {table: self.categorical_rows(table, stored[table]) for table in CANONICAL}
+        tables |= {
+            table: self.categorical_rows(table, stored[table])
+            for table in CANONICAL
+            if table in stored
+        }
         tables["runs"] = self.runs()
         if that_day := self.published(as_of):
             of_a_day = [name for name in stored if name in TABLES and name not in tables]

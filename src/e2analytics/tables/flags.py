@@ -250,6 +250,13 @@ class Context(Table):
     )
     t_e2_on: Series[pl.Date] = pa.Field(nullable=True)
     t_e2_assay: Series[str] = pa.Field(isin=ASSAYS, nullable=True, description="Of that E2.")
+    t_e2_earlier_ratio: Series[float] = pa.Field(
+        nullable=True, description="Geometric mean of his earlier days by the same assay."
+    )
+    t_e2_earlier_days: Series[pl.Int64] = pa.Field(
+        nullable=True, ge=0, description="How many days these are."
+    )
+    t_e2_earlier_from_on: Series[pl.Date] = pa.Field(nullable=True, description="The first.")
     free_e2_on: Series[pl.Date] = pa.Field(
         nullable=True,
         description="Last E2 by mass spectrometry with testosterone and SHBG near it.",
@@ -276,6 +283,10 @@ class Context(Table):
     calcium_on: Series[pl.Date] = pa.Field(nullable=True)
     vitamin_d_ng_ml: Series[float] = pa.Field(nullable=True, description="Last 25-OH, ng/mL.")
     vitamin_d_on: Series[pl.Date] = pa.Field(nullable=True)
+    lifestyle: Series[str] = pa.Field(
+        nullable=True,
+        description="Calcium against the need of his age, protein, loading sessions by kind: last answers, in words.",
+    )
     early_signals: Series[str] = pa.Field(
         nullable=True,
         description="Bone markers, PTH, magnesium, LH and FSH: last results and what they suggest, in words.",

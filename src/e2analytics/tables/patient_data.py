@@ -27,7 +27,7 @@ class AsOfRows:
 
     Attributes
     ----------
-    patients, medications, labs, dxa, events, precision
+    patients, medications, labs, dxa, events, lifestyle, precision
         Accepted rows, as their contracts say; patients are men.
     pending
         ``patient_id, what, happened_on`` of rows in quarantine.
@@ -40,6 +40,7 @@ class AsOfRows:
     labs: pl.DataFrame
     dxa: pl.DataFrame
     events: pl.DataFrame
+    lifestyle: pl.DataFrame
     precision: pl.DataFrame
     pending: pl.DataFrame
     pending_e2: pl.DataFrame

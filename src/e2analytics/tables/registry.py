@@ -28,7 +28,15 @@ from e2analytics.tables.flags import Causes, Cohort, Context, FlagEvents, FlagEv
 from e2analytics.tables.ledger import Attrition, Files, Quality, Quarantine, UnitSlips
 from e2analytics.tables.measures import Measures
 from e2analytics.tables.runs import Models, Runs
-from e2analytics.tables.source import Dxa, Events, Labs, Medications, Patients, Precision
+from e2analytics.tables.source import (
+    Dxa,
+    Events,
+    Labs,
+    Lifestyle,
+    Medications,
+    Patients,
+    Precision,
+)
 
 TABLES: Final[dict[str, type[Table]]] = {
     "patients": Patients,
@@ -36,6 +44,7 @@ TABLES: Final[dict[str, type[Table]]] = {
     "dxa": Dxa,
     "medications": Medications,
     "events": Events,
+    "lifestyle": Lifestyle,
     "precision": Precision,
     "files": Files,
     "quarantine": Quarantine,

@@ -168,6 +168,30 @@ class Events(SourceRow):
         event_date = "occurred_on"
 
 
+class Lifestyle(SourceRow):
+    """What a man eats and how he trains, as he said on a day. Grain: patient_id, recorded_on."""
+
+    patient_id: Series[str] = pa.Field(description="Keyed pseudonym.")
+    recorded_on: Series[pl.Date]
+    calcium_mg_per_day: Series[float] = pa.Field(
+        nullable=True, gt=0, description="Intake of calcium, food and supplements, mg/day."
+    )
+    protein_g_per_kg: Series[float] = pa.Field(
+        nullable=True, gt=0, description="Intake of protein, g/kg of body weight a day."
+    )
+    impact_sessions_per_week: Series[float] = pa.Field(
+        nullable=True, ge=0, description="Running, jumping, racket sports ..., sessions a week."
+    )
+    resistance_sessions_per_week: Series[float] = pa.Field(nullable=True, ge=0)
+    balance_sessions_per_week: Series[float] = pa.Field(nullable=True, ge=0)
+
+    class Config:
+        """Facts of the table."""
+
+        key = ("patient_id", "recorded_on")
+        event_date = "recorded_on"
+
+
 class Precision(SourceRow):
     """What a clinic measured of its scanner. Grain: namespace, clinic_id, scanner_id, site."""
 

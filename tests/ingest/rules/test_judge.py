@@ -43,6 +43,12 @@ GOOD: dict[str, dict[str, str]] = {
         "kind": "fracture",
         "occurred_on": "2024-03-01",
     },
+    "lifestyle": {
+        "patient_id": "p1",
+        "recorded_on": "2024-03-01",
+        "calcium_mg_per_day": "900",
+        "impact_sessions_per_week": "0",
+    },
     "precision": {"clinic_id": "c", "scanner_id": "x", "site": "total_hip", "cv_pct": "1.2"},
 }
 
@@ -112,6 +118,22 @@ def test_a_good_row_breaks_no_rule(table: str):
         ("medications", {"started_on": None}, "missing_started_on"),
         ("events", {"kind": "party"}, "unknown_kind"),
         ("precision", {"cv_pct": "45"}, "impossible_precision"),
+        ("lifestyle", {"recorded_on": None}, "missing_recorded_on"),
+        ("lifestyle", {"recorded_on": "spring"}, "unreadable_recorded_on"),
+        ("lifestyle", {"recorded_on": "2199-01-01"}, "impossible_recorded_on"),
+        ("lifestyle", {"calcium_mg_per_day": "0"}, "implausible_calcium_mg_per_day"),
+        ("lifestyle", {"calcium_mg_per_day": "1.2"}, "implausible_calcium_mg_per_day"),
+        ("lifestyle", {"protein_g_per_kg": "90"}, "implausible_protein_g_per_kg"),
+        (
+            "lifestyle",
+            {"impact_sessions_per_week": "150"},
+            "implausible_impact_sessions_per_week",
+        ),
+        (
+            "lifestyle",
+            {"resistance_sessions_per_week": "-1"},
+            "implausible_resistance_sessions_per_week",
+        ),
     ],
 )
 def test_a_row_that_breaks_a_rule_is_rejected_by_its_name(
@@ -135,6 +157,20 @@ def test_a_row_that_breaks_a_rule_is_rejected_by_its_name(
             {"trt_started_on": "2199-01-01"},
             "implausible_trt_started_on",
             "trt_started_on",
+            None,
+        ),
+        (
+            "lifestyle",
+            {"calcium_mg_per_day": "enough"},
+            "unreadable_calcium_mg_per_day",
+            "calcium_mg_per_day",
+            None,
+        ),
+        (
+            "lifestyle",
+            {"calcium_mg_per_day": None, "impact_sessions_per_week": None},
+            "nothing_recorded",
+            "calcium_mg_per_day",
             None,
         ),
         ("medications", {"doses_per_week": None}, "dose_unknown", "weekly_dose_mg", None),

@@ -19,6 +19,7 @@ import polars as pl
 from e2analytics.feeds.description import (
     Column,
     Comparator,
+    FileDescription,
     FirstOf,
     Join,
     Source,
@@ -32,7 +33,7 @@ from e2analytics.feeds.drafting.own_numbers import OWN
 from e2analytics.feeds.text_columns import DATES, NUMBERS
 from e2analytics.reference import schemas_folder
 
-_EVENTS_OF_MEN: Final = ("labs", "dxa", "medications", "events", "precision")
+_EVENTS_OF_MEN: Final = ("labs", "dxa", "medications", "events", "precision", "lifestyle")
 _LEAST_SHARE: Final = 0.5  # of its required columns, for a file to be guessed as a table
 _WHO: Final = ("patient_id", "sex", "birth_date")
 _LEAST_ALIKE: Final = 0.5  # of a column's texts must look like what its name says
@@ -97,15 +98,21 @@ def guess(rows: pl.DataFrame, labels: Mapping[str, str] | None = None) -> tuple[
     return guesses
 
 
-@cache
 def required(table: str) -> tuple[str, ...]:
     """Return the columns that a table cannot do without: those that the canonical feed requires."""
+    return _canonical(table).required
+
+
+@cache
+def _canonical(table: str) -> FileDescription:
     kinds = load_feed(schemas_folder() / "feeds" / "canonical.yaml").files
-    return next(kind.required for kind in kinds if kind.target == table)
+    return next(kind for kind in kinds if kind.target == table)
 
 
 def _share(table: str, rows: pl.DataFrame, labels: Mapping[str, str]) -> float:
     found = _named(table, rows, labels)
+    if table == "lifestyle" and found.keys().isdisjoint(_canonical(table).one_of):
+        return 0.0  # a patient and a day are in every table
     return sum(name in found for name in required(table)) / len(required(table))
 
 
@@ -182,7 +189,7 @@ def _guess(
             notes.setdefault(name, note)
     parts: tuple[dict[str, Source], ...] = layout.get("parts", ())  # type: ignore[assignment]
     filled = {*found, *(name for part in parts for name in part)}
-    if table not in ("patients", "precision") and not (parts or layout.get("unpivot")):
+    if table in own_numbers.OWN and not (parts or layout.get("unpivot")):
         number = own_numbers.of(table, found, rows, labels)
         if number is not None:
             own, source, note = number

@@ -18,7 +18,7 @@ import polars as pl
 from e2analytics import reference
 from e2analytics.feeds.parsing import birthday, day, finite, number
 from e2analytics.ingest.normalise import body_size, drugs, laboratory, sig
-from e2analytics.reference import vertebrae
+from e2analytics.reference import lifestyle, vertebrae
 from e2analytics.tables.vocabulary import SYMPTOMS
 
 OTHER_DRUG: Final = "other_drug"
@@ -226,6 +226,13 @@ def _events(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
     )
 
 
+def _lifestyle(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
+    return rows.with_columns(
+        *(number(f"raw_{name}").alias(name) for name in lifestyle.ENTRIES),
+        recorded_on=day(rows["raw_recorded_on"], timezone),
+    )
+
+
 def _precision(rows: pl.DataFrame, _timezone: str) -> pl.DataFrame:
     return rows.with_columns(site=pl.col("site").str.to_lowercase(), cv_pct=_measured("raw_cv_pct"))
 
@@ -255,6 +262,7 @@ _KEPT_AS_RAW: Final[Mapping[str, tuple[str, ...]]] = {
         "status",
     ),
     "events": ("occurred_on", "detail"),
+    "lifestyle": ("recorded_on", *lifestyle.ENTRIES),
     "precision": ("cv_pct",),
 }
 
@@ -264,5 +272,6 @@ _NORMALISERS: Final[Mapping[str, Callable[[pl.DataFrame, str], pl.DataFrame]]] =
     "dxa": _dxa,
     "medications": _medications,
     "events": _events,
+    "lifestyle": _lifestyle,
     "precision": _precision,
 }

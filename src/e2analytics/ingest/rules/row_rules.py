@@ -13,7 +13,7 @@ from typing import Final, get_args
 import polars as pl
 
 from e2analytics.feeds.description import UnreadableRule
-from e2analytics.reference import vertebrae
+from e2analytics.reference import lifestyle, vertebrae
 from e2analytics.reference.bone_scores import contradicts_bmd
 from e2analytics.spreadsheet import FORMULA
 from e2analytics.tables.vocabulary import RESULT_STATUSES, SITES
@@ -185,6 +185,18 @@ _EVENTS: Final = {
     "unknown_detail": ~_unreadable("detail"),
 }
 
+_LIFESTYLE: Final = {
+    **_WHOLE,
+    **_given("patient_id"),
+    **_date("recorded_on"),
+    **_readable(*lifestyle.ENTRIES),
+    **{
+        f"implausible_{name}": pl.col(name).is_between(*lifestyle.plausible(name))
+        for name in lifestyle.ENTRIES
+    },
+    "nothing_recorded": pl.any_horizontal(_written(f"raw_{name}") for name in lifestyle.ENTRIES),
+}
+
 _PRECISION: Final = {
     **_WHOLE,
     **_given("clinic_id", "scanner_id"),
@@ -223,5 +235,6 @@ CONDITIONS: Final[Mapping[str, Mapping[str, pl.Expr]]] = {
     "dxa": _cancellable(_DXA, "scan_id"),
     "medications": _cancellable(_MEDICATIONS, "order_id"),
     "events": _EVENTS,
+    "lifestyle": _LIFESTYLE,
     "precision": _PRECISION,
 }

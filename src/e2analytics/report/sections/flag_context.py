@@ -17,7 +17,16 @@ import polars as pl
 
 from e2analytics.flags import rules as flag_rules
 from e2analytics.reference import constants
-from e2analytics.report.formatting import NOTHING, interval, measured, number, plain, signed
+from e2analytics.report.formatting import (
+    ASSAY_SHORT,
+    NOTHING,
+    count,
+    interval,
+    measured,
+    number,
+    plain,
+    signed,
+)
 
 _PIECES: Final = {
     "e2_result": "E2",
@@ -183,6 +192,19 @@ def _free_e2(row: dict[str, Any]) -> str:
     )
 
 
+def _ratio(row: dict[str, Any]) -> str:
+    """Say T/E2 with its day and assay, and what it was on his earlier days by that assay."""
+    assay = ASSAY_SHORT[row["t_e2_assay"]]
+    said = f"T/E2 {number(row['t_e2_ratio'])} (ng/dL)/(pg/mL) on {row['t_e2_on']} ({assay})"
+    if not row["t_e2_earlier_days"]:
+        return said
+    days = count(row["t_e2_earlier_days"], "earlier day")
+    return (
+        f"{said}, {number(row['t_e2_earlier_ratio'])} on average of {days} since "
+        f"{row['t_e2_earlier_from_on']}"
+    )
+
+
 def _context(row: dict[str, Any]) -> Iterator[str]:
     def dated(said: str, on: date | None) -> str:
         return f"{said} on {on.isoformat()}" if on else said
@@ -192,21 +214,24 @@ def _context(row: dict[str, Any]) -> Iterator[str]:
         value = f"testosterone {number(row['testosterone_ng_dl'], 0)} ng/dL"
         yield f"{dated(value, row['testosterone_on'])}, usually {usual}"
     if row["t_e2_ratio"] is not None:
-        ratio = f"T/E2 {number(row['t_e2_ratio'])} (ng/dL)/(pg/mL)"
-        yield dated(ratio, row["t_e2_on"])
+        yield _ratio(row)
     if row["free_e2_pg_ml"] is not None:
         yield _free_e2(row)
     if row["body_fat_pct"] is not None:
         fat = dated(f"body fat {number(row['body_fat_pct'])} %", row["body_fat_on"])
         change = row["body_fat_change_points"]
-        trend = f", {signed(change)} points since {row['body_fat_since_on']}" if change else ""
+        trend = (
+            f", {signed(change)} points since {row['body_fat_since_on']}"
+            if change is not None
+            else ""
+        )
         yield fat + trend
     if row["vitamin_d_ng_ml"] is not None:
         yield dated(
             f"25-OH vitamin D {number(row['vitamin_d_ng_ml'], 0)} ng/mL", row["vitamin_d_on"]
         )
     if row["calcium_mg_dl"] is not None:
-        yield dated(f"calcium {number(row['calcium_mg_dl'])} mg/dL", row["calcium_on"])
+        yield dated(f"serum calcium {number(row['calcium_mg_dl'])} mg/dL", row["calcium_on"])
     if row["bone_class"] is not None:
         site = plain(row["bone_class_site"])
         yield dated(f"{plain(row['bone_class'])} ({site})", row["bone_class_on"])
@@ -217,6 +242,6 @@ def _context(row: dict[str, Any]) -> Iterator[str]:
             f"BMD {plain(row['bmd_site'])} {signed(row['bmd_change_pct'])} % from {row['bmd_first_on']} to "
             f"{row['bmd_second_on']}, LSC {number(row['lsc_pct'])} %: {_LSC[row['lsc_verdict']]}{beside}"
         )
-    for name in ("bone_drugs", "glucocorticoids", "e2_drugs", "early_signals"):
+    for name in ("lifestyle", "bone_drugs", "glucocorticoids", "e2_drugs", "early_signals"):
         if row[name] is not None:
             yield row[name]

@@ -51,6 +51,12 @@ COLUMNS: Final = {
     "event_id": "number of the event",
     "kind": "kind of event",
     "occurred_on": "day of the event",
+    "recorded_on": "day of the answers",
+    "calcium_mg_per_day": "calcium intake",
+    "protein_g_per_kg": "protein intake",
+    "impact_sessions_per_week": "impact sessions a week",
+    "resistance_sessions_per_week": "resistance sessions a week",
+    "balance_sessions_per_week": "balance sessions a week",
     "cv_pct": "precision error",
 }
 """Columns whose names are no words."""
