@@ -29,7 +29,7 @@ def test_the_whole_panel_of_a_man():
             "balance_sessions_per_week": 1.5,
         }
     ) == (
-        "calcium intake 700 mg/day on 2026-03-01, below the 1000 mg that men of his age need; "
+        "calcium intake 700 mg/day on 2026-03-01, below the 1000 mg recommended for men of his age; "
         "protein 1.25 g/kg a day on 2026-03-01; "
         "loading sessions a week on 2026-03-01: impact 0, resistance 3, balance 1.5"
     )
@@ -39,16 +39,20 @@ def test_the_whole_panel_of_a_man():
     ("born", "calcium", "beside"),
     [
         # 60 years old, 70 on the eve of his birthday, 71 on it.
-        (date(1966, 1, 1), 1000.0, "at least the 1000 mg that men of his age need"),
-        (date(1955, 10, 1), 1100.0, "at least the 1000 mg that men of his age need"),
-        (date(1955, 9, 30), 1100.0, "below the 1200 mg that men of his age need"),
-        (date(1955, 9, 30), 1200.0, "at least the 1200 mg that men of his age need"),
+        (date(1966, 1, 1), 1000.0, "at least the 1000 mg recommended for men of his age"),
+        (date(1955, 10, 1), 1100.0, "at least the 1000 mg recommended for men of his age"),
+        (date(1955, 9, 30), 1100.0, "below the 1200 mg recommended for men of his age"),
+        (date(1955, 9, 30), 1200.0, "at least the 1200 mg recommended for men of his age"),
         # 50 and 51.
-        (date(1975, 10, 1), 2400.0, "at least the 1000 mg that men of his age need"),
-        (date(1975, 9, 30), 2400.0, "above the 2000 mg that are the most for men of his age"),
+        (date(1975, 10, 1), 2400.0, "at least the 1000 mg recommended for men of his age"),
+        (
+            date(1975, 9, 30),
+            2400.0,
+            "above the 2000 mg that are the upper limit for men of his age",
+        ),
         # 18 and 19.
-        (date(2008, 9, 30), 1200.0, "below the 1300 mg that men of his age need"),
-        (date(2007, 9, 30), 1200.0, "at least the 1000 mg that men of his age need"),
+        (date(2008, 9, 30), 1200.0, "below the 1300 mg recommended for men of his age"),
+        (date(2007, 9, 30), 1200.0, "at least the 1000 mg recommended for men of his age"),
     ],
 )
 def test_calcium_stands_beside_what_men_of_his_age_need(born: date, calcium: float, beside: str):

@@ -22,6 +22,7 @@ HEADERS = {
     "medications": "order_id,patient_id,drug,dose_mg,doses_per_week,sig,started_on,stopped_on",
     "events": "event_id,patient_id,kind,occurred_on,detail",
     "precision": "clinic_id,scanner_id,site,cv_pct",
+    "lifestyle": "patient_id,recorded_on,calcium_mg_per_day,protein_g_per_kg,impact_sessions_per_week",
 }
 
 
@@ -113,6 +114,7 @@ def clinic(habits: Habits, rng: np.random.Generator) -> dict[str, str]:
         "medications": _orders(habits, rng),
         "events": _events(habits, rng),
         "precision": _precision(rng),
+        "lifestyle": _lifestyle(habits),
     }
     files = {}
     for name, header in HEADERS.items():
@@ -327,6 +329,20 @@ def _events(habits: Habits, rng: np.random.Generator) -> list[Row]:
         }
         for man in range(habits.n_men)
         if rng.random() < 0.5
+    ]
+
+
+def _lifestyle(habits: Habits) -> list[Row]:
+    """Odd answers by turns: too little, implausible, of one day twice, of nobody, none at all."""
+    calcium = ("800", "5", "", "1200", "some")
+    return [
+        {
+            "patient_id": f"P{man // 2 * 3}",
+            "recorded_on": f"{2024 + man % 4}-05-01",
+            "calcium_mg_per_day": calcium[man % 5],
+            "impact_sessions_per_week": "" if man % 3 else "2",
+        }
+        for man in range(habits.n_men)
     ]
 
 

@@ -49,11 +49,11 @@ def _calcium(last: pl.DataFrame, men: pl.DataFrame) -> pl.DataFrame:
     need, most, value = pl.col("need_mg"), pl.col("most_mg"), pl.col("value")
     beside = (
         pl.when(value < need)
-        .then(pl.format(", below the {} mg that men of his age need", need))
+        .then(pl.format(", below the {} mg recommended for men of his age", need))
         .when(value > most)
-        .then(pl.format(", above the {} mg that are the most for men of his age", most))
+        .then(pl.format(", above the {} mg that are the upper limit for men of his age", most))
         .when(value >= need)
-        .then(pl.format(", at least the {} mg that men of his age need", need))
+        .then(pl.format(", at least the {} mg recommended for men of his age", need))
         .otherwise(pl.lit(""))
     )
     return (

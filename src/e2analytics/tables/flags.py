@@ -285,7 +285,7 @@ class Context(Table):
     vitamin_d_on: Series[pl.Date] = pa.Field(nullable=True)
     lifestyle: Series[str] = pa.Field(
         nullable=True,
-        description="Calcium against the need of his age, protein, loading sessions by kind: last answers, in words.",
+        description="Calcium beside what is recommended at his age, protein, loading sessions by kind: last answers, in words.",
     )
     early_signals: Series[str] = pa.Field(
         nullable=True,

@@ -353,3 +353,25 @@ def test_any_name_of_a_column_is_quoted_as_it_must_be(tmp_path: Path, text: str)
     name = json.loads(text)
 
     assert yaml.safe_load(f"[{_flow(name)}, {_flow({'column': name})}]") == [name, {"column": name}]
+
+
+def test_a_file_of_lifestyle_is_known_by_its_answers(tmp_path: Path):
+    text = "MRN,Date,Calcium intake (mg),Resistance sessions per week\n4711,2024-03-01,900,3\n"
+
+    (kind,) = drafted(written(tmp_path, text)).files
+
+    assert (kind.target, kind.columns) == (
+        "lifestyle",
+        {
+            "patient_id": "MRN",
+            "recorded_on": "Date",
+            "calcium_mg_per_day": "Calcium intake (mg)",
+            "resistance_sessions_per_week": "Resistance sessions per week",
+        },
+    )
+
+
+def test_a_patient_and_a_day_alone_are_no_lifestyle():
+    rows = pl.DataFrame({"MRN": ["4711"], "Visit Date": ["2024-03-01"], "Remark": ["secret"]})
+
+    assert "lifestyle" not in {found.table for found in guess.guess(rows)}

@@ -17,7 +17,7 @@ def test_what_stands_beside_a_man_is_said_in_words(tables: Tables):
             findings="testosterone 612 ng/dL on 2026-08-01, usually 580; T/E2 51.0 (ng/dL)/(pg/mL) on "
             "2026-08-01 (MS), 44.0 on average of 3 earlier days since 2025-02-01; BMD total hip −6.2 % from 2024-08-01 to 2026-08-01, LSC 5.0 %: a loss beyond it, beside other drugs that "
             "move bone (prednisone 20.0 mg a day since 2024-09-15); "
-            "calcium intake 700 mg/day on 2026-03-01, below the 1000 mg that men of his age need; "
+            "calcium intake 700 mg/day on 2026-03-01, below the 1000 mg recommended for men of his age; "
             "alendronate since 2026-08-20",
             other_doses="none 36 (32 to 41); 0.5 mg 18 (14 to 23)",
         )
