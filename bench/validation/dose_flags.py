@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from bench.validation.dose_recovery import average_precision, calibration
+from e2analytics.exposure.confounders import find_confounders
 from e2analytics.exposure.dose_response.fit import DoseResponseResult, estimate
 from e2analytics.exposure.dose_response.predict import AsOf, present_and_off_drug
 from e2analytics.exposure.draws import link_draws
@@ -31,6 +32,7 @@ from e2analytics.simulate.generate import streams
 from e2analytics.simulate.paths import Spans, trace
 from e2analytics.simulate.settings import SimulationSettings
 from e2analytics.simulate.treatment import LETROZOLE, OPEN, Spells
+from e2analytics.tables.snapshot import empty_table
 
 N_MEN: Final = 4_000
 LIMIT_PG_ML: Final = world.RANGE_LIMIT_PG_ML
@@ -87,7 +89,8 @@ def score_rules(job: tuple[str, int]) -> Cohort:
     scenario, seed = job
     settings = SimulationSettings(patients=N_MEN, seed=seed, defects=False)
     clinic = simulated(scenario, settings)
-    frames = (clinic.drawn, clinic.patients, clinic.labs, clinic.episodes, _NO_CHANGES)
+    confounders = find_confounders(clinic.patients, empty_table("medications"), FlagSettings())
+    frames = (clinic.drawn, clinic.patients, clinic.labs, clinic.episodes, _NO_CHANGES, confounders)
     as_of = AsOf(settings.ends_on, _NO_CHANGES)
     responded = estimate(*frames, as_of=settings.ends_on)
     oracle = estimate(*frames, as_of=settings.ends_on, before=knowing(responded, clinic.true_model))

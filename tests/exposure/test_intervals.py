@@ -71,6 +71,7 @@ def exposed(
     spells: list[dict[str, Any]] | None = None,
     pairs: pl.DataFrame | None = None,
     labs: list[dict[str, Any]] | None = None,
+    born: date = PATIENT["birth_date"],
 ) -> dict[str, Any]:
     draws = pl.DataFrame(
         {"patient_id": ["p1"] * len(drawn), "collected_on": [day(number) for number in drawn]},
@@ -90,7 +91,7 @@ def exposed(
         draws,
         pl.DataFrame(spells, schema=empty.schema) if spells else empty,
         pl.DataFrame([ALONG], schema_overrides={"pair": pl.UInt32}),
-        pl.DataFrame([PATIENT]),
+        pl.DataFrame([{**PATIENT, "birth_date": born}]),
         pl.DataFrame(labs) if labs else empty_table("labs"),
         LinkSettings(),
     )
@@ -116,6 +117,16 @@ def test_draws_inside_speak_for_180_days_and_must_cover_half(
 
     assert row["coverage"] == pytest.approx(coverage)
     assert (row["usable"], row["why_not"]) == (why_not is None, why_not)
+
+
+@pytest.mark.parametrize(
+    ("born", "why_not"), [(date(2006, 1, 2), "under_18"), (date(2006, 1, 1), None)]
+)
+def test_a_pair_that_begins_before_he_is_an_adult_leaves_the_curve(born: date, why_not: str | None):
+    found = exposed([0, 180], pairs=pair(), born=born)
+
+    assert found["first_on"] == date(2024, 1, 1)
+    assert found["why_not"] == why_not
 
 
 def test_exposure_is_the_posterior_along_the_doses_held():

@@ -18,6 +18,11 @@ TESTOSTERONE: dict[str, Any] = {
     "weekly_dose_mg": 100.0,
 }
 LEUPROLIDE: dict[str, Any] = {"drug": "leuprolide", "drug_class": "gnrh", "weekly_dose_mg": 1.9}
+BICALUTAMIDE: dict[str, Any] = {
+    "drug": "bicalutamide",
+    "drug_class": "antiandrogen",
+    "weekly_dose_mg": 350.0,
+}
 ANOTHER = {"patient_id": "p2", **TESTOSTERONE}
 
 
@@ -68,6 +73,10 @@ def why_not(data: PatientData) -> str | None:
             man([order(**LEUPROLIDE, started_on=ago(900), stopped_on=ago(366)), order(**TESTOSTERONE, stopped_on=ago(9))]),
             None,
         ),
+        # An antiandrogen is such a sign, too; one that has ended is none.
+        (man([order(**BICALUTAMIDE), order(**TESTOSTERONE, stopped_on=ago(9))]), "treated_for_cancer"),
+        (man([order(**BICALUTAMIDE), order(**TESTOSTERONE)]), None),
+        (man([order(**BICALUTAMIDE, stopped_on=ago(5)), order(**TESTOSTERONE, stopped_on=ago(9))]), None),
         (man([order(**TESTOSTERONE)], events=[("died", ago(1))]), "died_or_left"),
     ],
 )  # fmt: skip

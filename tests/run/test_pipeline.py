@@ -94,7 +94,7 @@ def test_rows_read_are_the_sum_of_the_fates_by_file_and_in_the_attrition(
     assert rows["n_left"][-1] == files["accepted"].sum()
 
 
-@pytest.mark.parametrize("unit", ["rows", "patients", "pairs"])
+@pytest.mark.parametrize("unit", ["rows", "patients", "pairs", "draws"])
 def test_each_chain_of_the_attrition_links_up(outputs: Outputs, unit: str):
     chain = outputs.tables["attrition"].filter(pl.col("unit") == unit).sort("position")
 

@@ -120,7 +120,7 @@ def _variants(
     yield Variant("between_men", "men against each other, by their means", data, how, fit_between)
     yield Variant(
         "with_bone_drugs",
-        "with the pairs that bisphosphonates, denosumab, bone anabolics or glucocorticoids acted on",
+        "with the pairs that drugs for bone, GnRH drugs, antiandrogens or glucocorticoids acted on",
         with_them.data(),
         how,
     )

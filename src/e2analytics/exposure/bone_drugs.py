@@ -17,6 +17,7 @@ import polars as pl
 from e2analytics import reference
 from e2analytics.exposure.given_doses import without_covered
 from e2analytics.reference import constants
+from e2analytics.reference.drugs import acts_until
 from e2analytics.reference.names import GLUCOCORTICOID, GLUCOCORTICOID_UNKNOWN
 
 _NEVER: Final = pl.date(9999, 12, 31)
@@ -54,18 +55,14 @@ def leave_out(exposures: pl.DataFrame, medications: pl.DataFrame) -> pl.DataFram
 def _within_reach(pairs: pl.DataFrame, medications: pl.DataFrame) -> pl.DataFrame:
     """Return the drugs for bone that acted between two scans: ordered before the second, not long over at the first."""
     classes: dict[str, dict[str, Any]] = reference.load("drugs")["moves_bone"]["classes"]
-    months = {name: int(each["months_after"]) for name, each in classes.items()}
     position = {name: place for place, name in enumerate(classes)}
     of_class = pl.col("drug_class").cast(pl.String)
-    until = pl.col("stopped_on").dt.offset_by(
-        pl.format("{}mo", of_class.replace_strict(months, default=0, return_dtype=pl.Int64))
-    )
     return (
         medications.filter(of_class.is_in(list(classes)))
         .select(
             pl.col("patient_id").cast(pl.String),
             "started_on",
-            acts_until=until.fill_null(_NEVER),
+            acts_until=acts_until().fill_null(_NEVER),
             position=of_class.replace_strict(position, default=0, return_dtype=pl.Int64),
             why_not=pl.format("on_{}", of_class),
             words=_in_words(pl.col("drug").cast(pl.String)),

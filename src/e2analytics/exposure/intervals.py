@@ -15,9 +15,11 @@ import polars as pl
 from e2analytics.exposure import body_mass_index
 from e2analytics.models.normal import Z95
 from e2analytics.reference import constants
+from e2analytics.reference.drugs import acts_until, treats_cancer
 from e2analytics.reference.names import ANASTROZOLE, BODY_MASS_INDEX, ESTRADIOL, TESTOSTERONE
 from e2analytics.settings import LinkSettings
 from e2analytics.tables.censoring import point_value
+from e2analytics.tables.patient_data import adult_on
 from e2analytics.tables.vocabulary import OF_TWO_KINDS
 
 
@@ -190,6 +192,7 @@ def _background(pairs: pl.DataFrame, patients: pl.DataFrame, labs: pl.DataFrame)
             "clinic_id",
             "age_years",
             "log_testosterone",
+            adult_on=adult_on(),
             bmi_kg_m2=pl.coalesce("measured_bmi", body_mass_index.from_height_and_weight()),
             # Before TRT there is no time on it.
             years_on_trt=pl.col("years_on_trt").clip(0),
@@ -199,6 +202,7 @@ def _background(pairs: pl.DataFrame, patients: pl.DataFrame, labs: pl.DataFrame)
 
 def _not_usable(settings: LinkSettings) -> pl.Expr:
     reasons = {
+        "under_18": pl.col("adult_on") > pl.col("scanned_on"),
         "other_aromatase_inhibitor": pl.col("days_other") > 0,
         "too_few_draws": pl.col("n_draws_between") < settings.min_draws,
         "draws_cover_too_little": pl.col("coverage") < settings.min_coverage,
@@ -210,14 +214,38 @@ def _not_usable(settings: LinkSettings) -> pl.Expr:
 
 
 def levels(
-    dxa: pl.DataFrame, labs: pl.DataFrame, patients: pl.DataFrame, settings: LinkSettings
+    dxa: pl.DataFrame,
+    labs: pl.DataFrame,
+    patients: pl.DataFrame,
+    medications: pl.DataFrame,
+    settings: LinkSettings,
 ) -> pl.DataFrame:
     """Return every man's last scan of a site with his nearest E2: cross-sectional.
+
+    Scans of boys, and of men under treatment for cancer as far as orders tell, are left out.
 
     An E2 below detection stands at ``limit / sqrt(2)``, as NHANES itself fills it.
     """
     last = dxa.sort("scanned_on", "scan_id").unique(
         ["patient_id", "site"], keep="last", maintain_order=True
+    )
+    treated = (
+        last.join(
+            medications.filter(treats_cancer()).select(
+                "patient_id", "started_on", acts_until=acts_until()
+            ),
+            on="patient_id",
+        )
+        .filter(
+            pl.col("started_on") <= pl.col("scanned_on"),
+            (pl.col("acts_until") > pl.col("scanned_on")).fill_null(True),
+        )
+        .select("patient_id", "site")
+    )
+    counted = (
+        last.join(treated, on=["patient_id", "site"], how="anti")
+        .join(patients, on="patient_id")
+        .filter((adult_on() <= pl.col("scanned_on")).fill_null(True))
     )
     e2 = labs.filter((pl.col("analyte") == ESTRADIOL) & pl.col("value_high").is_not_null()).select(
         "patient_id",
@@ -226,11 +254,10 @@ def levels(
     )
     away = (pl.col("collected_on") - pl.col("scanned_on")).dt.total_days().abs()
     return (
-        last.join(e2, on="patient_id")
+        counted.join(e2, on="patient_id")
         .filter(away <= settings.carry_days)
         .sort(away, "collected_on")
         .unique(["patient_id", "site"], keep="first", maintain_order=True)
-        .join(patients, on="patient_id")
         .join(body_mass_index.last_measured(labs), on="patient_id", how="left")
         .sort("patient_id", "site")
         .select(

@@ -13,6 +13,7 @@ from typing import Final
 
 import polars as pl
 
+from e2analytics.reference.drugs import explain_low_e2
 from e2analytics.reference.names import BODY_MASS_INDEX, BONE_DRUGS, ESTRADIOL, TESTOSTERONE
 from e2analytics.tables.patient_data import PatientData
 
@@ -24,7 +25,7 @@ _SCAN: Final = ("site", "first_scan_id", "second_scan_id", "change_pct", "lsc_pc
 _ORDER: Final = ("drug", "started_on", "stopped_on", "weekly_dose_mg")
 _EVENT: Final = ("kind", "occurred_on")
 _EVENTS_OF_BONE: Final = ("fracture", "bone_plan")
-_COUNTED_ORDERS: Final = (*BONE_DRUGS, "glucocorticoid")
+_COUNTED_ORDERS: Final = (*BONE_DRUGS, "glucocorticoid", *explain_low_e2())
 _CLASSED: Final = ("site", "scan_id", "scanned_on", "bone_class")
 
 

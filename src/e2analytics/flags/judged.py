@@ -4,7 +4,7 @@ In    the men on an aromatase inhibitor, the men's rows as of a day
 Out   set apart   grain patient_id: ``why`` a man on the drug is not judged, the first that holds
 
 He died or left the clinic; he is under 18; he is treated for breast or prostate cancer as far as orders tell,
-which is a drug that stops the testicles and no testosterone; he is not on testosterone. Nobody vanishes: men who
+which is a drug that stops the testicles or an antiandrogen, and no testosterone; he is not on testosterone. Nobody vanishes: men who
 are set apart are counted by reason. Where a clinic sends nothing at all of testosterone, nothing follows from
 its lack: a missing feed hides no danger.
 """
@@ -17,9 +17,9 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.reference import constants
-from e2analytics.reference.names import ANDROGEN, GNRH, TESTOSTERONE_DRUG
-from e2analytics.tables.patient_data import PatientData
+from e2analytics.reference.drugs import acts_until, gives_testosterone, treats_cancer
+from e2analytics.reference.names import ANDROGEN
+from e2analytics.tables.patient_data import PatientData, adult_on
 
 WHY: Final = ("died_or_left", "under_18", "treated_for_cancer", "not_on_testosterone")
 """Why a man on the drug is not judged, in the order in which it is asked."""
@@ -39,7 +39,7 @@ def set_apart(on_drug: pl.DataFrame, data: PatientData, as_of: date) -> pl.DataF
     """
     asked = {
         "died_or_left": _died_or_left(on_drug, data.events),
-        "under_18": _under_age(data.patients, as_of),
+        "under_18": data.patients.filter(adult_on() > as_of),
         "treated_for_cancer": _treated_for_cancer(data.medications, as_of),
         "not_on_testosterone": _not_on_testosterone(data, as_of),
     }
@@ -81,22 +81,13 @@ def _died_or_left(on_drug: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _under_age(patients: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    birthday = pl.col("birth_date").dt.offset_by(f"{constants.ADULT_FROM_YEARS.value:.0f}y")
-    return patients.filter(birthday > as_of)
-
-
 def _treated_for_cancer(medications: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Return the men who are given a drug that stops the testicles, and no testosterone."""
+    """Return the men who are given a drug that shows treatment of cancer, and no testosterone."""
     orders = medications.filter(pl.col("started_on") <= as_of)
-    acts_until = pl.col("stopped_on") + pl.duration(days=constants.GNRH_ACTS_DAYS.value)
-    suppressed = orders.filter(
-        pl.col("drug_class").cast(pl.String) == GNRH,
-        pl.col("stopped_on").is_null() | (acts_until >= as_of),
-    )
+    acting = orders.filter(treats_cancer(), (acts_until() > as_of).fill_null(True))
     in_force = pl.col("stopped_on").is_null() | (pl.col("stopped_on") > as_of)
-    replaced = orders.filter(_is_testosterone(), in_force)
-    return _men_of(suppressed).join(_men_of(replaced), on="patient_id", how="anti")
+    replaced = orders.filter(gives_testosterone(), in_force)
+    return _men_of(acting).join(_men_of(replaced), on="patient_id", how="anti")
 
 
 def _not_on_testosterone(data: PatientData, as_of: date) -> pl.DataFrame:
@@ -106,7 +97,7 @@ def _not_on_testosterone(data: PatientData, as_of: date) -> pl.DataFrame:
     """
     known = pl.concat(
         [
-            _men_of(data.medications.filter(_is_testosterone(), pl.col("started_on") <= as_of)),
+            _men_of(data.medications.filter(gives_testosterone(), pl.col("started_on") <= as_of)),
             _men_of(data.pending.filter(pl.col("what").cast(pl.String) == ANDROGEN)),
             _men_of(data.patients.filter(pl.col("trt_started_on") <= as_of)),
         ]
@@ -114,12 +105,6 @@ def _not_on_testosterone(data: PatientData, as_of: date) -> pl.DataFrame:
     men = data.patients.select(pl.col("patient_id").cast(pl.String), "clinic_id")
     told = men.join(known, on="patient_id", how="semi").select("clinic_id").unique()
     return men.join(told, on="clinic_id", how="semi").join(known, on="patient_id", how="anti")
-
-
-def _is_testosterone() -> pl.Expr:
-    """Tell whether an order is one of testosterone, alone or with another drug in one implant."""
-    together = pl.col("drug").cast(pl.String).str.starts_with(TESTOSTERONE_DRUG)
-    return (pl.col("drug_class").cast(pl.String) == ANDROGEN) | together
 
 
 def _men_of(rows: pl.DataFrame) -> pl.DataFrame:

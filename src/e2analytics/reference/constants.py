@@ -61,12 +61,6 @@ OLD_SCAN_YEARS: Final = Cited(
 ADULT_FROM_YEARS: Final = Cited(
     18.0, "years", "our own rule: in boys an aromatase inhibitor is given for growth", "high"
 )
-GNRH_ACTS_DAYS: Final = Cited(
-    365.0,
-    "days",
-    "our own rule: the longest implant lasts a year (histrelin label; to be confirmed)",
-    "unconfirmed",
-)
 
 E2_SHBG: Final = Cited(
     3.14e8,

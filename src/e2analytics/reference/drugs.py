@@ -44,11 +44,44 @@ def explain_low_e2() -> tuple[str, ...]:
     )
 
 
+def confounders() -> tuple[str, ...]:
+    """Return the classes under which results do not show what an inhibitor does to E2.
+
+    >>> confounders()
+    ('other_androgen', 'serm', 'gnrh', 'antiandrogen', 'glp1', 'biotin')
+    """
+    return tuple(
+        name
+        for name, meaning in meanings().items()
+        if meaning.effect != "raises_e2" and name != "aromatase_inhibitor"
+    )
+
+
+def treats_cancer() -> pl.Expr:
+    """Tell which orders are a sign of treatment for prostate or breast cancer."""
+    return (
+        pl.col("drug_class")
+        .cast(pl.String)
+        .is_in(reference.load("drugs")["treats_cancer"]["classes"])
+    )
+
+
+def acts_until() -> pl.Expr:
+    """Return the day until which the drug of an order acts on bone; null while the order goes on."""
+    classes = reference.load("drugs")["moves_bone"]["classes"]
+    months = {name: int(each["months_after"]) for name, each in classes.items()}
+    after = (
+        pl.col("drug_class")
+        .cast(pl.String)
+        .replace_strict(months, default=0, return_dtype=pl.Int64)
+    )
+    return pl.col("stopped_on").dt.offset_by(pl.format("{}mo", after))
+
+
 def gives_testosterone() -> pl.Expr:
     """Tell which orders are of testosterone, alone or in a product with another drug."""
-    return (pl.col("drug_class") == ANDROGEN) | pl.col("drug").is_in(
-        _products_with(TESTOSTERONE_DRUG)
-    )
+    of_class = pl.col("drug_class").cast(pl.String) == ANDROGEN
+    return of_class | pl.col("drug").cast(pl.String).is_in(_products_with(TESTOSTERONE_DRUG))
 
 
 def is_implant() -> pl.Expr:

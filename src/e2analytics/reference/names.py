@@ -7,8 +7,6 @@ ANDROGEN: Final = "androgen"
 """The drug class of testosterone."""
 TESTOSTERONE_DRUG: Final = "testosterone"
 """How the names of its drugs begin, alone or with another drug in one implant."""
-GNRH: Final = "gnrh"
-"""The drug class of what stops the testicles: leuprolide and its like."""
 AROMATASE_INHIBITOR: Final = "aromatase_inhibitor"
 """A drug class, of which anastrozole is one."""
 
@@ -24,6 +22,7 @@ GLUCOCORTICOID: Final = "on_glucocorticoid"
 GLUCOCORTICOID_UNKNOWN: Final = "glucocorticoid_dose_unknown"
 ON_BONE_DRUG: Final = (
     *(f"on_{name}" for name in BONE_DRUGS),
+    *(f"on_{name}" for name in ("gnrh", "antiandrogen")),
     GLUCOCORTICOID,
     GLUCOCORTICOID_UNKNOWN,
 )

@@ -56,6 +56,7 @@ class NotUsed(BaseModel, frozen=True, extra="forbid"):
     rows: Mapping[Text, Text]
     scan_pairs: Mapping[Text, Text]
     scans: Mapping[Text, Text]
+    draws: Mapping[Text, Text]
 
 
 class ClinicAdvice(BaseModel, frozen=True, extra="forbid"):

@@ -1,11 +1,12 @@
-"""Attrition: where rows, men and scan pairs are lost between the files and the primary curve.
+"""Attrition: where rows, men and scan pairs are lost before the primary curve, and E2 results before the dose response.
 
-In    source rows with their fate, exposures, levels, the rows that the curve used
+In    source rows with their fate, exposures, levels, the rows that the curve used, E2 results
 Out   attrition   grain run_id, unit, position: n_in - n_out = n_left, one chain for each unit
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -75,6 +76,22 @@ def pair_losses(pairs: pl.DataFrame, analysed: pl.DataFrame) -> list[Loss]:
     return [
         *(Loss(reason.replace("_", " "), n_out, reason) for reason, n_out in reasons),
         Loss("covariate missing", usable - len(analysed), "incomplete covariates"),
+    ]
+
+
+def draw_losses(unusable: pl.Series, confounded: pl.Series) -> list[Loss]:
+    """Return the losses of E2 results that the dose response is not fitted to.
+
+    Parameters
+    ----------
+    unusable, confounded
+        Of each result why the model does not describe it, or why it does not show what an inhibitor does; null
+        where it does. The first goes before the second.
+    """
+    return [
+        Loss(reason.replace("_", " "), n_out, reason)
+        for reasons in (unusable, confounded.filter(unusable.is_null()))
+        for reason, n_out in sorted(Counter(reasons.drop_nulls()).items())
     ]
 
 

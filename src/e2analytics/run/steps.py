@@ -17,6 +17,7 @@ import polars as pl
 
 from e2analytics import key
 from e2analytics.exposure import patient_data
+from e2analytics.exposure.confounders import find_confounders, why_confounded
 from e2analytics.exposure.episodes import doses_on_days, find_episodes, present_dose
 from e2analytics.exposure.scan_pairs import pair_scans
 from e2analytics.exposure.testosterone_orders import find_changes
@@ -163,6 +164,7 @@ def respond_to_dose(
         body_mass_index.with_body_fat(data.labs, data.patients, data.dxa),
         data.episodes,
         find_changes(data.medications),
+        find_confounders(data.patients, data.medications, run.settings.flag),
         as_of=run.as_of,
         before=estimated,
     )
@@ -190,7 +192,9 @@ def measure_exposure(data: PatientData, response: DoseResponseResult, run: Run) 
         data.labs,
         run.settings.link,
     )
-    levels = intervals.levels(data.dxa, data.labs, data.patients, run.settings.link)
+    levels = intervals.levels(
+        data.dxa, data.labs, data.patients, data.medications, run.settings.link
+    )
     return ExposureTables(
         exposures=bone_drugs.leave_out(exposures, data.medications),
         exposure_episodes=interval_e2.episodes,
@@ -354,8 +358,17 @@ def account_for(
         "rows": (len(intake.row_fates), attrition.row_losses(intake.row_fates)),
         "patients": (len(data.patients), men),
         "pairs": (len(pairs), pair_losses),
+        "draws": (len(data.draws), _draw_losses(data, run)),
     }
     return attrition.table(run.run_id, chains)
+
+
+def _draw_losses(data: PatientData, run: Run) -> list[attrition.Loss]:
+    from e2analytics.exposure.dose_response.covariates import why_unusable
+
+    spells = find_confounders(data.patients, data.medications, run.settings.flag)
+    unusable = data.draws.select(why_unusable()).to_series()
+    return attrition.draw_losses(unusable, why_confounded(data.draws, spells))
 
 
 @step("Grading each feed's data")

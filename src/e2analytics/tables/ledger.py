@@ -84,7 +84,7 @@ class Attrition(Table):
     run_id: Series[str]
     position: Series[pl.Int64] = pa.Field(ge=0, description="Order of the steps.")
     step: Series[str]
-    unit: Series[str] = pa.Field(isin=["rows", "patients", "pairs"])
+    unit: Series[str] = pa.Field(isin=["rows", "patients", "pairs", "draws"])
     n_in: Series[pl.Int64] = pa.Field(ge=0)
     n_out: Series[pl.Int64] = pa.Field(ge=0, description="Leaving at this step.")
     n_left: Series[pl.Int64] = pa.Field(ge=0, description="n_in - n_out.")

@@ -11,6 +11,7 @@ from typing import Final
 import polars as pl
 
 from e2analytics import reference
+from e2analytics.reference import constants
 
 BONE_SITES: Final = reference.sites_with("class_by_score")
 """Sites whose scans show bone; a scan of the whole body shows fat."""
@@ -115,3 +116,8 @@ class CareUnits:
     doses: pl.DataFrame
     courses: pl.DataFrame
     lowerings: pl.DataFrame
+
+
+def adult_on() -> pl.Expr:
+    """Return the day on which a man, by his ``birth_date``, becomes an adult; null where that is not known."""
+    return pl.col("birth_date").dt.offset_by(f"{constants.ADULT_FROM_YEARS.value:.0f}y")

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import polars as pl
 
+from e2analytics.exposure.confounders import find_confounders
 from e2analytics.exposure.dose_response import predict
 from e2analytics.exposure.dose_response.fit import DoseResponseResult, estimate
 from e2analytics.exposure.draws import link_draws
@@ -127,7 +128,9 @@ def estimated(
     labs = pl.DataFrame(results or usual_results(), schema_overrides=LABS)
     spells = find_episodes(orders)
     drawn = link_draws(labs, spells, FlagSettings())
-    return estimate(drawn, PATIENTS, labs, spells, changes, as_of=AS_OF, before=before)
+    confounders = find_confounders(PATIENTS, orders, FlagSettings())
+    frames = (drawn, PATIENTS, labs, spells, changes, confounders)
+    return estimate(*frames, as_of=AS_OF, before=before)
 
 
 @cache

@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from e2analytics.exposure.confounders import find_confounders
 from e2analytics.exposure.dose_response import predict
 from e2analytics.exposure.dose_response.fit import DoseResponseResult, estimate
 from e2analytics.exposure.draws import link_draws
@@ -163,6 +164,25 @@ def test_draws_in_transition_under_another_inhibitor_or_of_a_made_up_day_do_not_
     assert n_draws["p02"] == 6  # of eight, two came under letrozole
 
 
+def test_draws_under_another_androgen_leave_the_fit_and_stay_in_their_man_s_estimate():
+    oxandrolone = ORDERS.head(1).with_columns(
+        patient_id=pl.lit("p03"),
+        drug=pl.lit("oxandrolone"),
+        drug_class=pl.lit("other_androgen"),
+        started_on=pl.lit(day(710)),
+    )
+    low = tuple(result(3, when, 4.0) for when in (715, 725, 735))
+    found = estimated((*usual_results(), *low), pl.concat([ORDERS, oxandrolone]))
+
+    assert found.response is not None
+    assert fitted().response is not None
+    assert found.response.model.vector.tolist() == fitted().response.model.vector.tolist()
+    man = pl.col("patient_id") == "p03"
+    assert found.own_levels.filter(man)["n_draws"].item() == N_DRAWS + 3
+    known = fitted().own_levels.filter(man)["movement_mean"].item()
+    assert found.own_levels.filter(man)["movement_mean"].item() <= known
+
+
 def test_an_unknown_dose_leaves_his_level_on_the_drug_where_his_draws_put_it():
     unknown = ORDERS.with_columns(
         weekly_dose_mg=pl.when(pl.col("patient_id") != "p03").then("weekly_dose_mg")
@@ -183,6 +203,7 @@ def test_no_draw_at_all_gives_empty_tables():
         empty_table("labs"),
         find_episodes(ORDERS),
         NO_CHANGES,
+        find_confounders(PATIENTS, ORDERS, FlagSettings()),
         as_of=AS_OF,
     )
 

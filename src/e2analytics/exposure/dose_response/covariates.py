@@ -44,15 +44,25 @@ _ASSUMED_MG_PER_WEEK: Final = 1.0
 """Stands for an unknown dose where no draw has a known one."""
 
 
+def why_unusable() -> pl.Expr:
+    """Return why the model does not describe a draw, the first reason that holds; null where it does."""
+    reasons = {
+        # An open interval from zero, or no value at all, carries no information.
+        "result_without_bounds": ~(
+            (pl.col("value_low") > 0) | (pl.col("value_high") > 0)
+        ).fill_null(False),
+        "draw_day_not_sent": pl.col("imputed").str.contains("collected_at", literal=True),
+        "on_another_inhibitor": pl.col("on_other"),
+        "dose_not_steady": pl.col("in_transition"),
+    }
+    return pl.coalesce(pl.when(is_so).then(pl.lit(name)) for name, is_so in reasons.items())
+
+
 def usable_draws(draws: pl.DataFrame) -> pl.DataFrame:
     """Return the draws that the model describes, in a fixed order: sums are the same to the last digit."""
-    return draws.filter(
-        ~pl.col("in_transition")
-        & ~pl.col("on_other")
-        & ~pl.col("imputed").str.contains("collected_at", literal=True)
-        # An open interval from zero, or no value at all, carries no information.
-        & ((pl.col("value_low") > 0) | (pl.col("value_high") > 0))
-    ).sort("patient_id", "collected_at", "result_id", "source_order", "source_line")
+    return draws.filter(why_unusable().is_null()).sort(
+        "patient_id", "collected_at", "result_id", "source_order", "source_line"
+    )
 
 
 def with_covariates(

@@ -18,6 +18,7 @@ import numpy as np
 import polars as pl
 
 from e2analytics.errors import TooLittleDataError
+from e2analytics.exposure.confounders import why_confounded
 from e2analytics.exposure.dose_response.checks import check_draws
 from e2analytics.exposure.dose_response.covariates import (
     COVARIATE_PRIORS,
@@ -70,6 +71,7 @@ def estimate(
     labs: pl.DataFrame,
     episodes: pl.DataFrame,
     changes: pl.DataFrame,
+    confounders: pl.DataFrame,
     *,
     as_of: date,
     before: DoseResponseResult | None = None,
@@ -85,6 +87,8 @@ def estimate(
         Sources of the covariates: body mass index, age, testosterone, whether he ever had the drug.
     changes
         ``testosterone_orders.find_changes``.
+    confounders
+        ``confounders.find_confounders``: draws in these spells are no part of the fit, and of their man's estimate.
     as_of
         The day.
     before
@@ -95,20 +99,22 @@ def estimate(
     used = usable_draws(draws)
     if before is None or before.response is None:
         none = DoseResponseResult(None, *(empty(name) for name in TABLES))
-        if _n_men_with_a_number(used) < MIN_MEN:
-            return none
         covered = with_covariates(used, patients, labs, episodes, changes, as_of)
-        imputation = learn_imputation(covered, as_of)
+        to_fit = _unconfounded(covered, confounders)
+        if _n_men_with_a_number(to_fit) < MIN_MEN:
+            return none
+        imputation = learn_imputation(to_fit, as_of)
         complete = impute(covered, imputation)
+        to_fit = _unconfounded(complete, confounders)
         try:
-            response = FrozenDoseResponse(_fit_population(complete), imputation)
+            response = FrozenDoseResponse(_fit_population(to_fit), imputation)
         except (TooLittleDataError, np.linalg.LinAlgError):
             return none
         scored = _score(complete, response)
         z = draw_check.z_scores(response.model, to_arrays(scored.draws))
-        checks = check_draws(scored.draws.with_columns(z=pl.Series(z)))
+        checked = _unconfounded(scored.draws.with_columns(z=pl.Series(z)), confounders)
         return DoseResponseResult(
-            response, scored.men, dose_effects(complete, response), checks, complete
+            response, scored.men, dose_effects(to_fit, response), check_draws(checked), complete
         )
     imputation = before.response.imputation
     covered = with_covariates(used, patients, labs, episodes, changes, imputation.aged_on)
@@ -117,6 +123,10 @@ def estimate(
     changed = complete.join(same, on="patient_id", how="anti", maintain_order="left")
     men = _score(changed, before.response).men
     return before._replace(own_levels=pl.concat([same, men]).sort("patient_id"), draws=complete)
+
+
+def _unconfounded(draws: pl.DataFrame, spells: pl.DataFrame) -> pl.DataFrame:
+    return draws.filter(why_confounded(draws, spells).is_null())
 
 
 def _fit_population(draws: pl.DataFrame) -> DoseResponse:

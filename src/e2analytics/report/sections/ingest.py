@@ -33,12 +33,18 @@ UNITS: Final = {
     "rows": ("row", "rows", "Rows: from the files to the tables"),
     "patients": ("man", "men", "Men: from those known to those in the curve"),
     "pairs": ("scan pair", "scan pairs", "Scan pairs of the primary curve"),
+    "draws": (
+        "E2 result",
+        "E2 results",
+        "E2 results: from those known to those of the dose response",
+    ),
 }
-START_NAMES: Final = {"rows": "read", "patients": "known", "pairs": "found"}
+START_NAMES: Final = {"rows": "read", "patients": "known", "pairs": "found", "draws": "known"}
 END_NAMES: Final = {
     "rows": "accepted",
     "patients": "in the primary curve",
     "pairs": "in the primary curve",
+    "draws": "fit the dose response",
 }
 
 

@@ -67,6 +67,7 @@ WORDS: Final = {
     **CAUSES,
     **_RULES.not_used.scan_pairs,
     **_RULES.not_used.scans,
+    **_RULES.not_used.draws,
     **_RULES.not_used.rows,
     **_RULES.words,
 }
