@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from e2analytics.exposure.dose_response.ms_equivalents import with_ms_equivalents
 from e2analytics.exposure.patient_data import linked
 from e2analytics.flags import context, free_estradiol, gaps
 from e2analytics.flags import rules as flag_rules
@@ -91,13 +92,16 @@ OTHERS = {
         result(days, 50.0, analyte, patient_id="p0", result_id=f"{analyte}-{days}-p0")
         for analyte in measures.load().sources_of_kind("laboratory")
         for days in (4000, 10)
-    ],
+    ]
+    # What every man of the tests has: a harmless haematocrit and PSA, and below a fracture, an indication for vitamin D.
+    + [result(300, value, analyte) for analyte, value in (("hematocrit", 45.0), ("psa", 1.0))],
     "dxa": [scan(days, patient_id="p0", body_fat_pct=20.0) for days in (4000, 10)],
     "events": [
         event(kind, days) | {"patient_id": "p0"}
         for kind in measures.load().sources_of_kind("event")
         for days in (4000, 10)
-    ],
+    ]
+    + [event("fracture", 3000)],
 }
 # What keeps a man free of gaps: scanned, drawn at his dose, vitamin D enough.
 FINE = {
@@ -128,11 +132,9 @@ def known(rows: dict[str, list[dict[str, Any]]]) -> PatientData:
         "lifestyle": empty_table("lifestyle"),
         **frames,
     }
-    return linked(
-        pending.as_of_rows(accepted, frames["patients"], not_accepted, AS_OF),
-        LinkSettings(),
-        FlagSettings(),
-    )
+    of_day = pending.as_of_rows(accepted, frames["patients"], not_accepted, AS_OF)
+    data = linked(of_day, LinkSettings(), FlagSettings())
+    return replace(data, draws=with_ms_equivalents(data.draws, None))
 
 
 def gaps_of(
@@ -393,6 +395,54 @@ def test_a_flag_of_low_e2_that_nothing_answered_is_a_gap_though_no_result_was_lo
     assert found(flagged, labs=FINE["labs"] + [result(30, 25.0)]) == []
 
 
+def names_of(data: PatientData) -> set[str]:
+    return {*gaps_of(data, empty_table("flags"))["gap"]} - {"no_recent_e2"}
+
+
+def test_without_an_indication_no_vitamin_d_is_asked_for():
+    rows = known({"labs": FINE["labs"][:1]})
+    without = replace(rows, events=rows.events.filter(pl.col("kind") != "fracture"))
+
+    assert names_of(rows) == {"no_vitamin_d"}
+    assert names_of(without) == set()
+
+
+@pytest.mark.parametrize(
+    ("born", "psa_days_ago", "hematocrit_days_ago", "found"),
+    [
+        (date(1960, 1, 1), 364, 364, set()),
+        (date(1960, 1, 1), 365, 364, {"no_psa"}),
+        (date(1960, 1, 1), 364, 365, {"no_haematocrit"}),
+        # PSA is asked for from 40 to 69 years.
+        (date(1986, 10, 1), 365, 364, set()),
+        (date(1986, 9, 30), 365, 364, {"no_psa"}),
+        (date(1956, 10, 1), 365, 364, {"no_psa"}),
+        (date(1956, 9, 30), 365, 364, set()),
+    ],
+)
+def test_haematocrit_is_asked_of_all_and_psa_by_age(
+    born: date, psa_days_ago: int, hematocrit_days_ago: int, found: set[str]
+):
+    rows = known({})
+    his = pl.col("patient_id") == "p1"
+    labs = rows.labs.filter(~(his & pl.col("analyte").is_in(["psa", "hematocrit"])))
+    tests = [result(psa_days_ago, 1.0, "psa"), result(hematocrit_days_ago, 45.0, "hematocrit")]
+    changed = replace(
+        rows,
+        patients=rows.patients.with_columns(
+            birth_date=pl.when(his).then(pl.lit(born)).otherwise("birth_date")
+        ),
+        labs=pl.concat([labs, table("labs", tests).select(labs.columns)]),
+    )
+
+    assert names_of(changed) == found
+
+
+@pytest.mark.parametrize(("psa", "found"), [(4.0, set()), (4.1, {"psa_high"})])
+def test_a_last_psa_above_its_line_is_a_gap(psa: float, found: set[str]):
+    assert names_of(known({"labs": FINE["labs"] + [result(9, psa, "psa")]})) == found
+
+
 def test_where_a_clinic_sends_no_vitamin_d_nothing_is_said_of_it():
     rows = known({"labs": FINE["labs"][:1]})
     none = replace(rows, labs=rows.labs.filter(pl.col("analyte") != "vitamin_d_25oh"))
@@ -415,7 +465,10 @@ def test_every_gap_has_words_and_a_source():
         "immunoassay_to_repeat",
         "no_vitamin_d",
         "vitamin_d_low",
+        "no_haematocrit",
         "haematocrit_high",
+        "no_psa",
+        "psa_high",
         "low_e2_not_answered",
         "de_escalation_candidate",
     }

@@ -1,10 +1,12 @@
 """Men and clinics by their rows: what the tests of measures count."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import polars as pl
 
+from e2analytics.exposure.dose_response.ms_equivalents import with_ms_equivalents
 from e2analytics.exposure.patient_data import linked
 from e2analytics.measures import pending, rates
 from e2analytics.measures.units import care_units
@@ -135,11 +137,9 @@ def known(first: dict[str, Any] = EVERYTHING_ONCE, **every: list[dict[str, Any]]
         "lifestyle": empty_table("lifestyle"),
         **frames,
     }
-    return linked(
-        pending.as_of_rows(accepted, frames["patients"], not_accepted, AS_OF),
-        LinkSettings(),
-        FlagSettings(),
-    )
+    rows = pending.as_of_rows(accepted, frames["patients"], not_accepted, AS_OF)
+    data = linked(rows, LinkSettings(), FlagSettings())
+    return replace(data, draws=with_ms_equivalents(data.draws, None))
 
 
 def measure(data: PatientData, as_of: date, n_months: int = 24) -> pl.DataFrame:

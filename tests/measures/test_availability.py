@@ -11,6 +11,7 @@ from tests.measures.men import (
     after,
     counts,
     e2,
+    event,
     known,
     man,
     measure,
@@ -37,7 +38,9 @@ def test_what_no_feed_supplies_is_not_measured_and_never_0_percent():
         "vitamin_d_sufficient": "no_vitamin_d_25oh",
         "calcium_counselling": "no_counselling",
         "bone_loss": "no_dxa",
+        "bone_loss_off_the_drug": "no_dxa",
         "t_safety": "no_hematocrit",
+        "haematocrit_high": "no_hematocrit",
         "osteoporosis_action": "no_dxa",
         "de_escalation": "no_body_fat",
     }
@@ -81,7 +84,8 @@ def test_a_clinic_is_measured_once_its_record_is_as_long_as_the_measure_looks_ba
     first_result_on, expected
 ):
     labs = [result("vitamin_d_25oh", on) for on in (first_result_on, AS_OF)]
-    given = known(first={}, medications=[order(LONG_AGO)], labs=labs)
+    fractured = [event("fracture", LONG_AGO)]
+    given = known(first={}, medications=[order(LONG_AGO)], labs=labs, events=fractured)
 
     tested = measure(given, AS_OF, n_months=1).filter(
         pl.col("measure") == "vitamin_d_tested", pl.col("clinic_id") == "c1"

@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from e2analytics.flags import judged
 from tests.measures.men import (
     AS_OF,
     after,
@@ -130,6 +131,53 @@ def test_a_man_with_two_sites_is_one_man_and_a_loss_at_one_of_them_is_a_loss():
     ]
 
     assert of_last_month("bone_loss", medications=[order()], dxa=scans) == (1, 1)
+
+
+TESTOSTERONE = order(date(2020, 1, 1), drug="testosterone", drug_class="androgen")
+
+
+@pytest.mark.parametrize(
+    ("orders", "trt_started_on", "expected"),
+    [
+        ([TESTOSTERONE], None, (1, 1)),
+        ([], date(2026, 8, 31), (1, 1)),
+        # Not on testosterone between the scans.
+        ([], None, (0, 0)),
+        ([], date(2026, 9, 1), (0, 0)),
+        ([TESTOSTERONE | {"stopped_on": date(2024, 9, 1)}], None, (0, 0)),
+        # On an inhibitor for a day between them, or before and after.
+        ([TESTOSTERONE, order(date(2025, 3, 1), date(2025, 3, 2))], None, (0, 0)),
+        ([TESTOSTERONE, order(date(2025, 3, 1), date(2025, 3, 2), drug="letrozole")], None, (0, 0)),
+        ([TESTOSTERONE, order(date(2020, 1, 1), date(2024, 9, 1))], None, (1, 1)),
+        ([TESTOSTERONE, order(date(2026, 9, 1))], None, (1, 1)),
+    ],
+)
+def test_the_comparator_is_men_on_testosterone_off_the_drug_between_the_scans(
+    orders, trt_started_on, expected
+):
+    rows = {
+        "patients": [man(trt_started_on=trt_started_on)],
+        "medications": orders,
+        "dxa": [scan(date(2024, 9, 1)), scan(date(2026, 9, 1), 0.94)],
+    }
+
+    assert of_last_month("bone_loss_off_the_drug", **rows) == expected
+
+
+def test_a_man_on_the_drug_who_is_not_judged_is_no_comparator():
+    """A boy: for the measures he takes no inhibitor, but he has its order."""
+    data = known(
+        medications=[TESTOSTERONE, order(date(2025, 3, 1))],
+        dxa=[scan(date(2024, 9, 1)), scan(date(2026, 9, 1), 0.94)],
+    )
+    apart = pl.DataFrame({"patient_id": ["p1"], "why": ["under_18"]})
+    counted = measure(judged.without_the_drug(data, apart), AS_OF).filter(
+        pl.col("clinic_id").is_null(),
+        pl.col("measure").is_in(["bone_loss", "bone_loss_off_the_drug"]),
+        month="2026-09",
+    )
+
+    assert counted["denominator"].to_list() == [0, 0]
 
 
 @pytest.mark.parametrize(("first", "reason"), [(729, "short_record_of_dxa"), (730, None)])

@@ -1,10 +1,14 @@
 """Measure units of estradiol: one man a rule, in tables that a clinician could check."""
 
+from dataclasses import replace
 from datetime import date
 
+import polars as pl
 import pytest
 
-from tests.measures.men import after, counts, e2, event, of_last_month, order
+from e2analytics.exposure.dose_response.ms_equivalents import with_ms_equivalents
+from e2analytics.models.dose_response.assay import Assays
+from tests.measures.men import AS_OF, after, counts, e2, event, known, measure, of_last_month, order
 
 # --- M3: due 84 days after 1 January, on 26 March ---------------------------------------------
 
@@ -185,3 +189,33 @@ def test_which_low_e2_wants_a_response(low, orders, asked):
 )
 def test_indicated_start(draws, events, expected):
     assert counts("indicated_start", medications=[order()], labs=draws, events=events) == expected
+
+
+ASSAYS = Assays(sd_ms=0.15, ia_slope=0.8, ia_constant_pg_ml=10.0, ia_cv=0.1, ia_sd_pg_ml=3.0)
+
+
+@pytest.mark.parametrize(
+    ("draw", "assays", "expected"),
+    [
+        # By immunoassay 58.1 is (58.1 - 10) / 0.8 = 60.125 by mass spectrometry, 58 is 60.
+        (e2(after(-9), 58.1, assay="ia"), ASSAYS, (1, 1, 0)),
+        (e2(after(-9), 58.0, assay="unknown"), ASSAYS, (0, 1, 0)),
+        (e2(after(-9), 58.1), ASSAYS, (0, 1, 0)),
+        # Of "<24" only that it is not high is known; ">30" may be anything.
+        (e2(after(-9), 0.0, 24.0, assay="ia"), ASSAYS, (0, 1, 0)),
+        (e2(after(-9), 30.0) | {"value_high": None}, ASSAYS, (0, 0, 1)),
+        (e2(after(-9), 90.0) | {"value_high": None}, ASSAYS, (1, 1, 0)),
+        (e2(after(-9), 50.0, 70.0), ASSAYS, (0, 0, 1)),
+        # Without a fitted relation an immunoassay tells nothing here.
+        (e2(after(-9), 90.0, assay="ia"), None, (0, 0, 1)),
+        (e2(after(-9), 90.0), None, (1, 1, 0)),
+    ],
+)
+def test_indicated_starts_are_judged_as_mass_spectrometry_reads(draw, assays, expected):
+    data = known(medications=[order()], labs=[draw])
+    read = replace(data, draws=with_ms_equivalents(data.draws, assays))
+    counted = measure(read, AS_OF).filter(
+        pl.col("clinic_id").is_null(), pl.col("measure") == "indicated_start", month="2026-01"
+    )
+
+    assert counted.select("numerator", "denominator", "n_excepted").row(0) == expected

@@ -14,6 +14,7 @@ from tests.measures.men import (
     of_last_month,
     order,
     result,
+    scan,
 )
 
 # --- M9, M10, M12: the men of the last day ------------------------------------------------------
@@ -38,10 +39,37 @@ from tests.measures.men import (
     ],
 )
 def test_vitamin_d(results, tested, sufficient):
-    rows = {"medications": [order()], "labs": results}
+    fractured = [event("fracture", LONG_AGO)]
+    rows = {"medications": [order()], "labs": results, "events": fractured}
 
     assert of_last_month("vitamin_d_tested", **rows) == tested
     assert of_last_month("vitamin_d_sufficient", **rows) == sufficient
+
+
+@pytest.mark.parametrize(
+    ("rows", "asked"),
+    [
+        ({}, 0),
+        ({"events": [event("fracture", AS_OF)]}, 1),
+        ({"events": [event("fracture", after(1, AS_OF))]}, 0),
+        ({"events": [event("symptom", AS_OF)]}, 0),
+        ({"dxa": [scan(AS_OF, t_score=-1.1)]}, 1),
+        ({"dxa": [scan(AS_OF, t_score=-1.0)]}, 0),
+        ({"medications": [order(), order(drug="denosumab", drug_class="denosumab")]}, 1),
+        ({"medications": [order(), order(drug="prednisone", drug_class="glucocorticoid")]}, 0),
+        ({"labs": [result("pth", AS_OF, 65.0, 65.0)]}, 0),
+        ({"labs": [result("pth", AS_OF, 65.1, 65.1)]}, 1),
+        ({"labs": [result("pth", after(-365, AS_OF), 90.0, 90.0)]}, 0),
+        ({"labs": [result("calcium", AS_OF, 8.4, 8.4)]}, 1),
+        ({"labs": [result("calcium", AS_OF, 9.5, 9.5)]}, 0),
+        ({"labs": [result("calcium", AS_OF, 10.4, 10.4)]}, 1),
+    ],
+)
+def test_vitamin_d_is_asked_of_men_with_an_indication(rows, asked):
+    given = {"medications": [order()], **rows}
+
+    assert of_last_month("vitamin_d_tested", **given) == (0, asked)
+    assert of_last_month("vitamin_d_sufficient", **given) == (0, asked)
 
 
 @pytest.mark.parametrize(
@@ -107,3 +135,51 @@ def test_haematocrit_and_psa_count_for_365_days(days_ago, expected):
     labs = [result(analyte, after(-days_ago, AS_OF)) for analyte in ("hematocrit", "psa")]
 
     assert of_last_month("t_safety", labs=labs) == expected
+
+
+@pytest.mark.parametrize(
+    ("born", "expected"),
+    [
+        (date(1986, 10, 1), (1, 1)),  # 39 on the last day
+        (date(1986, 9, 30), (0, 1)),
+        (date(1956, 10, 1), (0, 1)),
+        (date(1956, 9, 30), (1, 1)),  # 70
+    ],
+)
+def test_psa_is_asked_for_from_40_to_69_years(born, expected):
+    labs = [result("hematocrit", after(-30, AS_OF))]
+
+    assert of_last_month("t_safety", patients=[man(birth_date=born)], labs=labs) == expected
+
+
+ABOVE = result("hematocrit", after(-20, AS_OF), 54.1, 54.1)
+
+
+@pytest.mark.parametrize(
+    ("labs", "expected"),
+    [
+        ([ABOVE], [("2026-09", 1, 1, 0, 0)]),
+        ([result("hematocrit", after(-20, AS_OF), 54.0, 54.0)], [("2026-09", 0, 1, 0, 0)]),
+        # The last of the month counts.
+        ([ABOVE, result("hematocrit", after(-9, AS_OF), 50.0, 50.0)], [("2026-09", 0, 1, 0, 0)]),
+        # What waits may be the last; what was found stays found.
+        (
+            [
+                result("hematocrit", after(-20, AS_OF), 50.0, 50.0),
+                result("hematocrit", after(-9, AS_OF)) | {"fate": "quarantined"},
+            ],
+            [("2026-09", 0, 0, 1, 0)],
+        ),
+        ([result("hematocrit", after(-20, AS_OF), 50.0, 60.0)], [("2026-09", 0, 0, 1, 0)]),
+    ],
+)
+def test_haematocrit_above_its_line(labs, expected):
+    assert counts("haematocrit_high", labs=labs) == expected
+
+
+def test_haematocrit_is_counted_of_men_on_testosterone():
+    never = [man(trt_started_on=None)]
+    until = [order(LONG_AGO, after(-20, AS_OF), drug="testosterone", drug_class="androgen")]
+
+    assert counts("haematocrit_high", patients=never, labs=[ABOVE]) == []
+    assert counts("haematocrit_high", patients=never, labs=[ABOVE], medications=until) == []

@@ -8,6 +8,7 @@ import pytest
 
 from tests.measures.men import (
     AS_OF,
+    LONG_AGO,
     START,
     after,
     counts,
@@ -177,7 +178,9 @@ def test_what_waits_in_quarantine_was_done_and_what_it_found_is_an_exception(nam
     ],
 )
 def test_vitamin_d_that_waits(results, tested, sufficient):
-    rows = {"medications": [order()], "labs": results}
+    # A fracture of long ago is an indication.
+    fractured = [event("fracture", LONG_AGO)]
+    rows = {"medications": [order()], "labs": results, "events": fractured}
 
     for name, expected in (("vitamin_d_tested", tested), ("vitamin_d_sufficient", sufficient)):
         assert counts(name, **rows)[-1][1:4] == expected

@@ -1,24 +1,28 @@
 """Rates: every month, clinic and measure, with intervals and sums."""
 
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from e2analytics.exposure.dose_response.ms_equivalents import with_ms_equivalents
 from e2analytics.exposure.patient_data import linked
 from e2analytics.measures import pending
 from e2analytics.measures.rates import with_older
 from e2analytics.reference import constants, measures
 from e2analytics.settings import FlagSettings, LinkSettings
-from tests.measures.men import AS_OF, LONG_AGO, e2, known, man, measure, order, result
+from tests.measures.men import AS_OF, LONG_AGO, e2, event, known, man, measure, order, result
 
 
 def test_every_definition_loads_and_has_a_rule_and_a_source():
     defined = measures.load().measures
 
     assert [each.id for each in defined.values()] == (
-        [f"M{n}" for n in range(1, 9)] + ["M9a", "M9b"] + [f"M{n}" for n in range(10, 15)]
+        [f"M{n}" for n in range(1, 9)]
+        + ["M9a", "M9b", "M10", "M11", "M11b"]
+        + [f"M{n}" for n in range(12, 16)]
     )
     assert set(measure(known(), AS_OF)["measure"]) == set(defined)
 
@@ -50,7 +54,7 @@ def test_the_lines_are_those_of_the_flags():
 def test_the_table_has_every_month_clinic_and_measure_and_all_clinics_together():
     found = measure(known(patients=[man(), man("p2", "c2")]), AS_OF)
 
-    assert len(found) == 24 * 3 * 15
+    assert len(found) == 24 * 3 * 17
     assert found.select("month", "clinic_id", "measure").is_unique().all()
     assert found["month"].unique().sort().to_list()[::23] == ["2024-10", "2026-09"]
     assert not found["suppressed"].any()
@@ -76,6 +80,7 @@ def test_a_share_stands_with_its_interval_and_no_share_of_nobody_is_a_number():
         medications=orders,
         patients=patients,
         labs=[result("vitamin_d_25oh", AS_OF, 30.0)],
+        events=[event("fracture", LONG_AGO, each["patient_id"]) for each in patients],
     )
 
     found = measure(given, AS_OF, n_months=1).filter(pl.col("clinic_id") == "c1")
@@ -120,6 +125,7 @@ def test_clinics_together_are_the_sum_of_those_measured():
         result("vitamin_d_25oh", AS_OF) | {"patient_id": f"p{n}", "result_id": f"r{n}"}
         for n in range(1, 6)
     ]
+    fractured = [event("fracture", LONG_AGO, f"p{n}") for n in range(1, 10)]
     # Whatever a clinic sends, it has sent for a year.
     orders += [order(LONG_AGO, LONG_AGO, patient_id=f"p{n}") for n in range(1, 4)]
     labs += [
@@ -128,7 +134,9 @@ def test_clinics_together_are_the_sum_of_those_measured():
     ]
 
     found = measure(
-        known(first={}, patients=patients, medications=orders, labs=labs), AS_OF, n_months=1
+        known(first={}, patients=patients, medications=orders, labs=labs, events=fractured),
+        AS_OF,
+        n_months=1,
     ).filter(pl.col("measure") == "vitamin_d_tested")
 
     assert found.select("clinic_id", "numerator", "denominator").rows() == [
@@ -142,7 +150,7 @@ def test_clinics_together_are_the_sum_of_those_measured():
 def test_without_any_man_every_measure_says_so():
     found = measure(known(first={}, patients=[]), AS_OF)
 
-    assert len(found) == 24 * 15
+    assert len(found) == 24 * 17
     assert found["not_measured"].unique().to_list() == ["no_patients"]
 
 
@@ -152,7 +160,8 @@ def test_months_that_are_disjoint_count_every_unit_once(outputs):
         name: tables[name].clear().with_columns(fate=pl.lit("")) for name in pending.TABLES
     }
     rows = pending.as_of_rows(tables, tables["patients"], none_waits, AS_OF)
-    given = linked(rows, LinkSettings(), FlagSettings())
+    data = linked(rows, LinkSettings(), FlagSettings())
+    given = replace(data, draws=with_ms_equivalents(data.draws, None))
     draws = given.draws
 
     found = measure(given, AS_OF, n_months=36)

@@ -10,6 +10,9 @@ import polars as pl
 
 from e2analytics.exposure.patient_data import linked
 from e2analytics.measures import restatement
+from e2analytics.run.measured import as_measured
+from e2analytics.settings import FlagSettings, LinkSettings
+from e2analytics.tables.patient_data import AsOfRows, PatientData
 from e2analytics.tables.registry import schema_of
 from e2analytics.tables.snapshot import empty_table
 
@@ -35,6 +38,10 @@ def result(result_id: str, assay: str, day: int = 10) -> dict[str, Any]:
     }
 
 
+def link(rows: AsOfRows, how: LinkSettings, settings: FlagSettings, as_of: date) -> PatientData:
+    return as_measured(linked(rows, how, settings), None, settings, as_of)
+
+
 def published(as_of: date, *results: dict[str, Any], version: str = "1") -> dict[str, pl.DataFrame]:
     man = {"patient_id": "p1", "clinic_id": "c1", "birth_date": date(1970, 1, 1)}
     order = {
@@ -57,15 +64,15 @@ def published(as_of: date, *results: dict[str, Any], version: str = "1") -> dict
         "medications": rows("medications", order),
         "labs": rows("labs", *results),
     }
-    run = {"as_of": as_of, "settings": json.dumps({}), "package_version": version}
+    run = {"as_of": as_of, "settings": json.dumps({}), "package_version": version, "model_id": "m"}
     return tables | {
         "runs": pl.DataFrame([run]),
-        "measures": restatement._counted(tables, {}, AUGUST, linked),
+        "measures": restatement._counted(tables, {}, AUGUST, link),
     }
 
 
 def steps(now: dict[str, pl.DataFrame], before: dict[str, pl.DataFrame]) -> list[tuple[int, int]]:
-    found = restatement.between(now, before, linked).filter(
+    found = restatement.between(now, before, link).filter(
         pl.col("measure") == "ms_share", pl.col("clinic_id") == "c1"
     )
     row = found.row(0, named=True)
@@ -111,10 +118,10 @@ def test_what_another_version_counts_otherwise_is_its_rule():
 def test_clinics_together_are_counted_as_well():
     before = published(AUGUST, result("r1", "ms"))
 
-    found = restatement.between(before, before, linked)
+    found = restatement.between(before, before, link)
 
     assert found.filter(pl.col("clinic_id").is_null())["now_denominator"].drop_nulls().to_list()
-    assert len(found) == 2 * 15
+    assert len(found) == 2 * 17
 
 
 def test_a_man_is_corrected_if_a_row_of_then_says_otherwise_is_gone_or_no_longer_waits():

@@ -27,6 +27,8 @@ def test_measures_that_outside_readers_could_subtract_are_parts_of_each_other():
         ),
         ("bone_loss", {"part_of": "e2_below_red_line"}, "more than one part, or is itself"),
         ("e2_below_red_line", {"part_of": "ms_share"}, "differ in unit or months"),
+        ("bone_loss", {"comparator_of": "bone_lost"}, "there is no measure bone_lost"),
+        ("bone_loss", {"comparator_of": "ms_share"}, "differ in unit or months"),
     ],
 )
 def test_a_wrong_whole_is_found_when_the_measures_are_loaded(

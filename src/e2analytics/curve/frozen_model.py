@@ -124,11 +124,16 @@ def limit_uncertainty(
     models: pl.DataFrame, model_id: str | None, site: str | None
 ) -> tuple[float, ...]:
     """Return equally probable values of a fitted limit, pg/mL; none for one from the literature."""
+    model = by_id(models, model_id)
+    return model.limit_quantiles_pg_ml.get(str(site), ()) if model else ()
+
+
+def by_id(models: pl.DataFrame, model_id: str | None) -> FrozenModel | None:
+    """Return a model that was recorded; None where there is none of that name."""
     source = models.filter(pl.col("model_id").eq_missing(pl.lit(model_id)))
     if source.is_empty():
-        return ()
-    model = _from_json(source["model_id"][0], source["parameters"][0])
-    return model.limit_quantiles_pg_ml.get(str(site), ())
+        return None
+    return _from_json(source["model_id"][0], source["parameters"][0])
 
 
 def _from_json(model_id: str, text: str) -> FrozenModel:

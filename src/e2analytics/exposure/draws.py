@@ -54,3 +54,17 @@ def link_draws(labs: pl.DataFrame, episodes: pl.DataFrame, settings: FlagSetting
         .with_columns(in_transition=pl.col("settling") | pl.col("washing_out"))
         .drop("settling", "washing_out")
     )
+
+
+def why_unusable() -> pl.Expr:
+    """Return why no model describes a draw, the first reason that holds; null where it does."""
+    reasons = {
+        # An open interval from zero, or no value at all, carries no information.
+        "result_without_bounds": ~(
+            (pl.col("value_low") > 0) | (pl.col("value_high") > 0)
+        ).fill_null(False),
+        "draw_day_not_sent": pl.col("imputed").str.contains("collected_at", literal=True),
+        "on_another_inhibitor": pl.col("on_other"),
+        "dose_not_steady": pl.col("in_transition"),
+    }
+    return pl.coalesce(pl.when(is_so).then(pl.lit(name)) for name, is_so in reasons.items())

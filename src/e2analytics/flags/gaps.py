@@ -20,9 +20,9 @@ from e2analytics.flags import bone
 from e2analytics.flags import rules as flag_rules
 from e2analytics.flags.criteria import Criteria
 from e2analytics.reference import measures
-from e2analytics.reference.names import ESTRADIOL, HEMATOCRIT, VITAMIN_D
+from e2analytics.reference.names import ESTRADIOL, HEMATOCRIT, PSA, VITAMIN_D
 from e2analytics.tables.censoring import wholly_below
-from e2analytics.tables.patient_data import BONE_SCAN, BONE_SITES, CareUnits, PatientData
+from e2analytics.tables.patient_data import BONE_SCAN, BONE_SITES, CareUnits, PatientData, is_aged
 from e2analytics.tables.registry import columns_of
 
 _FOUND: Final = ["patient_id", "since_on", "due_on"]
@@ -58,7 +58,12 @@ def gaps(
         "immunoassay_to_repeat": found.immunoassay_to_repeat(),
         "no_vitamin_d": found.no_vitamin_d(),
         "vitamin_d_low": found.vitamin_d_low(),
-        "haematocrit_high": found.haematocrit_high(),
+        "no_haematocrit": found.no_haematocrit(),
+        "haematocrit_high": found.last_above(
+            HEMATOCRIT, measures.load().measures["haematocrit_high"].limits["hematocrit_pct"]
+        ),
+        "no_psa": found.no_psa(),
+        "psa_high": found.last_above(PSA, flag_rules.load().gaps["psa_high"].limits["psa_ng_ml"]),
         "low_e2_not_answered": found.low_e2_not_answered(),
         "de_escalation_candidate": found.de_escalation_candidate(),
         "no_bone_plan": found.no_bone_plan(cohort),
@@ -284,17 +289,40 @@ class _Gaps:
             due_on=pl.lit(None, dtype=pl.Date)
         )
 
-    def haematocrit_high(self) -> pl.DataFrame:
-        """Return the men whose last haematocrit lies wholly above the line; one that waits is a later one."""
-        line = self._rules["haematocrit_high"].limits["hematocrit_pct"]
+    def no_haematocrit(self) -> pl.DataFrame:
+        return self._untested(self._unmet_today("t_safety"), HEMATOCRIT)
+
+    def no_psa(self) -> pl.DataFrame:
+        limits = self._measures["t_safety"].limits
+        asked = is_aged(limits["psa_from_years"], limits["psa_below_years"], pl.lit(self._as_of))
+        men = self._unmet_today("t_safety").join(
+            self._data.patients.filter(asked), on="patient_id", how="semi"
+        )
+        return self._untested(men, PSA)
+
+    def _untested(self, men: pl.DataFrame, analyte: str) -> pl.DataFrame:
+        """Return those of the men of measure M12 who lack a test of the days that it looks back."""
+        for_so_long = timedelta(days=self._measures["t_safety"].days["before"])
+        results = self._data.labs.filter(pl.col("analyte") == analyte)
+        last = self._last(
+            self._with_pending(results, analyte, "collected_on"), "collected_on", "since_on"
+        )
+        return (
+            men.join(last, on="patient_id", how="left")
+            .with_columns(due_on=pl.col("since_on") + for_so_long)
+            .filter((pl.col("due_on") <= self._as_of).fill_null(True))
+        )
+
+    def last_above(self, analyte: str, line: float) -> pl.DataFrame:
+        """Return the men whose last result lies wholly above a line; one that waits is a later one."""
         last = (
-            self._data.labs.filter(pl.col("analyte") == HEMATOCRIT)
+            self._data.labs.filter(pl.col("analyte") == analyte)
             .sort("collected_at", "result_id")
             .unique("patient_id", keep="last", maintain_order=True)
             .filter(pl.col("value_low") > line)
             .select("patient_id", since_on="collected_on", due_on=pl.lit(None, dtype=pl.Date))
         )
-        waiting = self._data.pending.filter(pl.col("what") == HEMATOCRIT)
+        waiting = self._data.pending.filter(pl.col("what") == analyte)
         return self._without(last, waiting, pl.col("happened_on") > pl.col("since_on"))
 
     def low_e2_not_answered(self) -> pl.DataFrame:

@@ -10,7 +10,7 @@ import polars as pl
 from e2analytics.measures import treatment_history
 from e2analytics.measures.unit_rows import UnitRows, days_of, with_any, within
 from e2analytics.reference.measures import Measure
-from e2analytics.reference.names import BONE_DRUGS
+from e2analytics.reference.names import AROMATASE_INHIBITOR, BONE_DRUGS
 from e2analytics.tables.censoring import wholly_below
 from e2analytics.tables.patient_data import BONE_SCAN
 from e2analytics.tables.vocabulary import FITTED_SITES
@@ -18,9 +18,8 @@ from e2analytics.tables.vocabulary import FITTED_SITES
 
 def baseline_dxa(rows: UnitRows, measure: Measure) -> pl.DataFrame:
     """Count starts of treatment: met with a bone scan around the start."""
-    trt = treatment_history.on_testosterone(rows.data.patients, rows.data.medications)
     starts = (
-        rows.courses.join(trt, on="patient_id")
+        rows.courses.join(rows.trt, on="patient_id")
         .filter(pl.col("trt_on") <= pl.col("started_on"))
         .with_columns(counted_on=pl.col("started_on") + days_of(measure, "after"))
         .filter(pl.col("ended_on") > pl.col("counted_on"))
@@ -62,20 +61,43 @@ def follow_up_dxa(rows: UnitRows, measure: Measure) -> pl.DataFrame:
 
 def bone_loss(rows: UnitRows, measure: Measure) -> pl.DataFrame:
     """Count men with a comparable scan pair on treatment: met with a loss of at least the LSC."""
-    pairs = rows.data.pairs.filter(pl.col("site").is_in(FITTED_SITES))
-    on_drug_between = (pl.col("started_on") < pl.col("scanned_on_2")) & (
+    spells = rows.doses.select("patient_id", "started_on", "ended_on")
+    on_drug = (pl.col("started_on") < pl.col("scanned_on_2")) & (
         pl.col("ended_on") > pl.col("scanned_on")
     )
-    spells = rows.doses.select("patient_id", "started_on", "ended_on")
+    units = _losses(with_any(_pairs(rows), spells, on_drug, "on_drug").filter("on_drug"))
+    return units.with_columns(reported_separately=pl.col("met").is_null())
+
+
+def bone_loss_off_the_drug(rows: UnitRows, measure: Measure) -> pl.DataFrame:
+    """Count men on testosterone with a comparable scan pair without an inhibitor: met as in :func:`bone_loss`.
+
+    Orders are asked, not treatment: men who are not judged have none, and are no comparator.
+    """
+    orders = rows.data.medications.filter(pl.col("drug_class") == AROMATASE_INHIBITOR)
+    inhibited = (pl.col("started_on") < pl.col("scanned_on_2")) & (
+        pl.col("stopped_on") > pl.col("scanned_on")
+    ).fill_null(True)
+    on_testosterone = (pl.col("trt_on") < pl.col("scanned_on_2")) & (
+        pl.col("trt_ended_on") > pl.col("scanned_on")
+    )
+    pairs = with_any(_pairs(rows), rows.trt, on_testosterone, "on_testosterone")
+    pairs = with_any(pairs, orders, inhibited, "inhibited")
+    units = _losses(pairs.filter(pl.col("on_testosterone"), ~pl.col("inhibited")))
+    return units.drop_nulls("met")
+
+
+def _pairs(rows: UnitRows) -> pl.DataFrame:
+    return rows.data.pairs.filter(pl.col("site").is_in(FITTED_SITES))
+
+
+def _losses(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Tell of each man and day whether a comparable site lost its LSC; null where no site can be compared."""
     comparable = pl.col("why_not").is_null()
     change_pct = 100 * (pl.col("bmd_g_cm2_2") / pl.col("bmd_g_cm2")).log()
     lost = comparable & (change_pct <= -pl.col("lsc_pct"))
-    return (
-        with_any(pairs, spells, on_drug_between, "on_drug")
-        .filter("on_drug")
-        .group_by("patient_id", counted_on="scanned_on_2", maintain_order=True)
-        .agg(met=pl.when(comparable.any()).then(lost.any()))
-        .with_columns(reported_separately=pl.col("met").is_null())
+    return pairs.group_by("patient_id", counted_on="scanned_on_2", maintain_order=True).agg(
+        met=pl.when(comparable.any()).then(lost.any())
     )
 
 

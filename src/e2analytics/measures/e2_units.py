@@ -12,6 +12,7 @@ from e2analytics.measures.unit_rows import UnitRows, days_of, with_any, within
 from e2analytics.reference.measures import Measure
 from e2analytics.reference.names import ESTRADIOL
 from e2analytics.tables.censoring import wholly_below
+from e2analytics.tables.patient_data import MS_EQUIVALENT
 
 
 def e2_after_change(rows: UnitRows, measure: Measure) -> pl.DataFrame:
@@ -86,7 +87,10 @@ def response_to_low_e2(rows: UnitRows, measure: Measure) -> pl.DataFrame:
 
 
 def indicated_start(rows: UnitRows, measure: Measure) -> pl.DataFrame:
-    """Count starts of treatment: met with a high E2 before, or a raised one and a symptom."""
+    """Count starts of treatment: met with a high E2 before, or a raised one and a symptom, as mass spectrometry reads.
+
+    A result that cannot tell is an exception.
+    """
     first = pl.col("started_on") - days_of(measure, "before")
     high, with_symptom = (
         measure.limits[name] for name in ("high_e2_pg_ml", "symptomatic_e2_pg_ml")
@@ -98,15 +102,16 @@ def indicated_start(rows: UnitRows, measure: Measure) -> pl.DataFrame:
         .filter(within("collected_on", first, pl.col("started_on")))
         .sort("collected_on", ~pl.col("pending"), "collected_at", "result_id")
         .group_by("patient_id", "started_on", maintain_order=True)
-        .agg(e2=pl.col("value_low").last(), excepted=pl.col("pending").last())
+        .agg(pl.col(MS_EQUIVALENT).last(), drawn=pl.lit(True))
     )
     tested = starts.join(last, on=["patient_id", "started_on"], how="left")
     in_time = within("occurred_on", first, pl.col("started_on"))
-    e2 = pl.col("e2")
+    least, most = (pl.col(name) for name in MS_EQUIVALENT)
+    symptom, drawn = pl.col("symptom"), pl.col("drawn").is_not_null()
+    met = ((least > high) | ((least >= with_symptom) & symptom)).fill_null(False)
+    not_met = ((most < with_symptom) | ((most <= high) & ~symptom)).fill_null(False)
     return with_any(tested, rows.events("symptom"), in_time, "symptom").with_columns(
-        met=((e2 > high) | ((e2 >= with_symptom) & pl.col("symptom"))).fill_null(False),
-        excepted=pl.col("excepted").fill_null(False),
-        reported_separately=pl.col("excepted").is_null(),
+        met=met, excepted=drawn & ~met & ~not_met, reported_separately=~drawn
     )
 
 

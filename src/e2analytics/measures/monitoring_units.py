@@ -1,40 +1,75 @@
-"""Measure units of monitoring: vitamin D, counselling, hematocrit and PSA.
+"""Measure units of monitoring: vitamin D, counselling, haematocrit and PSA.
 
 Each function returns the units of one measure of ``schemas/reference/measures.yaml``.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 import polars as pl
 
+from e2analytics import reference
 from e2analytics.measures import treatment_history
 from e2analytics.measures.unit_rows import UnitRows, days_of, in_look_back, with_any
 from e2analytics.reference.measures import Measure
-from e2analytics.reference.names import VITAMIN_D
+from e2analytics.reference.names import BONE_DRUGS, HEMATOCRIT, PSA, VITAMIN_D
+from e2analytics.tables.patient_data import is_aged
+
+_LOW_BONE: Final = ("osteoporosis", "low_bone_mass", "below_expected_for_age")
 
 
 def vitamin_d_tested(rows: UnitRows, measure: Measure) -> pl.DataFrame:
-    """Count men on treatment: met with a vitamin D result."""
+    """Count men on treatment with an indication: met with a vitamin D result."""
     tested = rows.done(rows.results(VITAMIN_D), VITAMIN_D, "collected_on")
-    return with_any(rows.men_on_drug, tested, in_look_back(measure), "met")
+    return with_any(_with_indication(rows, measure), tested, in_look_back(measure), "met")
 
 
 def vitamin_d_sufficient(rows: UnitRows, measure: Measure) -> pl.DataFrame:
-    """Count men on treatment: met with a last vitamin D result that is enough."""
+    """Count men on treatment with an indication: met with a last vitamin D result that is enough."""
     enough = measure.limits["vitamin_d_ng_ml"]
+    men = _with_indication(rows, measure)
     last = (
-        rows.men_on_drug.join(rows.results(VITAMIN_D), on="patient_id")
+        men.join(rows.results(VITAMIN_D), on="patient_id")
         .filter(in_look_back(measure))
         .sort("collected_at", "result_id")
         .group_by("patient_id", "counted_on", maintain_order=True)
         .agg(met=pl.col("value_low").last() >= enough, last_on=pl.col("collected_on").last())
     )
-    units = rows.men_on_drug.join(last, on=["patient_id", "counted_on"], how="left")
+    units = men.join(last, on=["patient_id", "counted_on"], how="left")
     since = (pl.col("collected_on") > pl.col("last_on")).fill_null(True)
     # Only the last result counts: where it is in quarantine, an earlier one does not replace it.
     return rows.unless_pending(
         units, VITAMIN_D, "collected_on", in_look_back(measure) & since
     ).with_columns(met=pl.col("met").fill_null(False) & ~pl.col("excepted"))
+
+
+def _with_indication(rows: UnitRows, measure: Measure) -> pl.DataFrame:
+    """Return the men on treatment with something by that day for which 25-OH vitamin D is measured."""
+    data, limits = rows.data, reference.load("early_signals")["limits"]
+    pth, calcium = (pl.col("analyte") == name for name in ("pth", "calcium"))
+    outside = (pth & (pl.col("value_low") > limits["pth"]["high"])) | (
+        calcium
+        & (
+            (pl.col("value_low") > limits["calcium"]["high"])
+            | (pl.col("value_high") < limits["calcium"]["low"])
+        )
+    )
+    of_bone = pl.concat(
+        [
+            data.densitometry.filter(pl.col("bone_class").is_in(_LOW_BONE)).select(
+                "patient_id", on="scanned_on"
+            ),
+            rows.events("fracture").select("patient_id", on="occurred_on"),
+            data.medications.filter(pl.col("drug_class").is_in(BONE_DRUGS)).select(
+                "patient_id", on="started_on"
+            ),
+        ]
+    )
+    results = data.labs.filter(outside).select("patient_id", "collected_on")
+    found = with_any(rows.men_on_drug, of_bone, pl.col("on") <= pl.col("counted_on"), "bone")
+    found = with_any(found, results, in_look_back(measure), "result")
+    return found.filter(pl.col("bone") | pl.col("result")).select("patient_id", "counted_on")
 
 
 def calcium_counselling(rows: UnitRows, measure: Measure) -> pl.DataFrame:
@@ -45,19 +80,37 @@ def calcium_counselling(rows: UnitRows, measure: Measure) -> pl.DataFrame:
 
 
 def t_safety(rows: UnitRows, measure: Measure) -> pl.DataFrame:
-    """Count men on testosterone: met with hematocrit and PSA."""
-    trt = treatment_history.on_testosterone(rows.data.patients, rows.data.medications)
+    """Count men on testosterone: met with haematocrit and, at the age for it, PSA."""
+    day = pl.col("counted_on")
+    ages = (measure.limits["psa_from_years"], measure.limits["psa_below_years"])
     men = (
-        trt.join(rows.month_ends, how="cross")
-        .filter(
-            pl.col("trt_on") + days_of(measure, "course") <= pl.col("counted_on"),
-            pl.col("trt_ended_on") > pl.col("counted_on"),
-        )
-        .select("patient_id", "counted_on")
+        rows.trt.join(rows.month_ends, how="cross")
+        .filter(pl.col("trt_on") + days_of(measure, "course") <= day, pl.col("trt_ended_on") > day)
+        .join(rows.data.patients.select("patient_id", "birth_date"), on="patient_id")
+        .select("patient_id", "counted_on", psa_asked=is_aged(*ages, day))
     )
     present = treatment_history.while_present(men, rows.away, "counted_on", "counted_on")
-    each = ("hematocrit", "psa")
-    for analyte in each:
+    for analyte in (HEMATOCRIT, PSA):
         done = rows.done(rows.results(analyte), analyte, "collected_on")
         present = with_any(present, done, in_look_back(measure), analyte)
-    return present.with_columns(met=pl.all_horizontal(each))
+    return present.with_columns(met=pl.col(HEMATOCRIT) & (pl.col(PSA) | ~pl.col("psa_asked")))
+
+
+def haematocrit_high(rows: UnitRows, measure: Measure) -> pl.DataFrame:
+    """Count men on testosterone with a haematocrit in the month: met with a last one above the line."""
+    line = measure.limits["hematocrit_pct"]
+    above, not_above = pl.col("value_low") > line, pl.col("value_high") <= line
+    day, month = pl.col("collected_on"), pl.col("collected_on").dt.truncate("1mo")
+    last_of_month = (
+        rows.data.labs.filter(pl.col("analyte") == HEMATOCRIT)
+        .join(rows.trt, on="patient_id")
+        .filter(pl.col("trt_on") <= day, pl.col("trt_ended_on") > day)
+        .with_columns(month=month)
+        .sort("collected_at", "result_id")
+        .unique(["patient_id", "month"], keep="last", maintain_order=True)
+        .select(
+            "patient_id", counted_on=day, met=above, excepted=~(above | not_above.fill_null(False))
+        )
+    )
+    later = (day > pl.col("counted_on")) & (month == pl.col("counted_on").dt.truncate("1mo"))
+    return rows.unless_pending(last_of_month, HEMATOCRIT, "collected_on", later)

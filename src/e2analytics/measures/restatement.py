@@ -3,8 +3,8 @@
 In    the tables of this month's run and of the run of the month before
 Out   grain clinic_id, measure: counts as published, by today's rules, with prior rows as corrected, and now
 
-From each count to the next, the difference is due to changed rules, to corrected data, to new data. No measure
-depends on a model.
+From each count to the next, the difference is due to changed rules or another model, to corrected data, to new data.
+All counts but the published one are under the model of this month's run.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _LASTING: Final = {
 """Columns that flags depend on and that do not change later; a weight, or the end of an order, may."""
 
 Tables = Mapping[str, pl.DataFrame]
-Link = Callable[[AsOfRows, LinkSettings, FlagSettings], PatientData]
-"""Links draws, doses and scans: :func:`e2analytics.exposure.patient_data.linked`."""
+Link = Callable[[AsOfRows, LinkSettings, FlagSettings, date], PatientData]
+"""Links draws, doses and scans as of a day, as measures count them: :func:`e2analytics.run.measured.as_measured`."""
 
 
 def between(now: Tables, before: Tables, link: Link) -> pl.DataFrame:
@@ -112,11 +112,11 @@ def _rows_of_then(now: Tables, before: Tables) -> dict[str, pl.DataFrame]:
     return rows
 
 
-def _rules(run: Mapping[str, Any]) -> tuple[str, str]:
-    """Return what a measure depends on besides rows: the version and its settings."""
+def _rules(run: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return what a measure depends on besides rows: the version, its settings and the model."""
     settings = json.loads(run["settings"])
     own = {name: settings.get(name) for name in ("link", "flag")}
-    return run["package_version"], json.dumps(own, sort_keys=True)
+    return run["package_version"], json.dumps(own, sort_keys=True), run["model_id"]
 
 
 def _counted(tables: Tables, settings: Mapping[str, Any], as_of: date, link: Link) -> pl.DataFrame:
@@ -126,6 +126,6 @@ def _counted(tables: Tables, settings: Mapping[str, Any], as_of: date, link: Lin
     rows = pending.as_of_rows(accepted, tables["patients"], in_quarantine, as_of)
     link_settings = LinkSettings(**settings.get("link", {}))
     flag_settings = FlagSettings(**settings.get("flag", {}))
-    data = link(rows, link_settings, flag_settings)
+    data = link(rows, link_settings, flag_settings, as_of)
     care = units.care_units(data, rates.month_ends(as_of, 1))
     return rates.measures(data, care, as_of, n_months=1)

@@ -14,7 +14,7 @@ import polars as pl
 
 from e2analytics.measures import treatment_history
 from e2analytics.reference.measures import Measure
-from e2analytics.tables.patient_data import BONE_SITES, PatientData
+from e2analytics.tables.patient_data import BONE_SITES, MS_EQUIVALENT, PatientData
 
 
 def days_of(measure: Measure, name: str) -> timedelta:
@@ -65,6 +65,11 @@ class UnitRows:
         self.away = treatment_history.absences(data.events, data.medications)
 
     @cached_property
+    def trt(self) -> pl.DataFrame:
+        """First known day on testosterone, ``trt_on``, and the day it ended."""
+        return treatment_history.on_testosterone(self.data.patients, self.data.medications)
+
+    @cached_property
     def scans(self) -> pl.DataFrame:
         """Bone scans."""
         return self.data.dxa.filter(pl.col("site").is_in(BONE_SITES)).select(
@@ -74,11 +79,13 @@ class UnitRows:
     @cached_property
     def draws(self) -> pl.DataFrame:
         """Every E2 result; one that is ``pending`` has no value."""
-        no_value = pl.lit(None, dtype=pl.Float64)
-        unread = self.data.pending_draws.with_columns(value_low=no_value, value_high=no_value)
+        values = ("value_low", "value_high", *MS_EQUIVALENT)
+        unread = self.data.pending_draws.with_columns(
+            pl.lit(None, dtype=pl.Float64).alias(name) for name in values
+        )
         columns = [
             *("patient_id", "collected_at", "collected_on", "result_id"),
-            *("value_low", "value_high", "assay", "in_transition"),
+            *(*values, "assay", "in_transition"),
         ]
         on_inhibitor = (pl.col("on_drug") | pl.col("on_other")).alias("on_inhibitor")
         return pl.concat(

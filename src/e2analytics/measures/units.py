@@ -42,9 +42,11 @@ _RULES: Final[Mapping[str, Callable[[UnitRows, Measure], pl.DataFrame]]] = {
     "vitamin_d_sufficient": monitoring_units.vitamin_d_sufficient,
     "calcium_counselling": monitoring_units.calcium_counselling,
     "bone_loss": bone_units.bone_loss,
+    "bone_loss_off_the_drug": bone_units.bone_loss_off_the_drug,
     "t_safety": monitoring_units.t_safety,
     "osteoporosis_action": bone_units.osteoporosis_action,
     "de_escalation": bone_units.de_escalation,
+    "haematocrit_high": monitoring_units.haematocrit_high,
 }
 
 

@@ -48,6 +48,7 @@ class Measure(BaseModel, frozen=True, extra="forbid"):
     unit: Text
     months: Literal["disjoint", "overlapping"]
     part_of: Text | None = None
+    comparator_of: Text | None = None
     needs: Annotated[tuple[Text, ...], Field(min_length=1)]
     days: Mapping[str, Annotated[int, Field(gt=0)]] = {}
     limits: Mapping[str, Annotated[float, Field(gt=0)]] = {}
@@ -77,6 +78,20 @@ class Measures(BaseModel, frozen=True, extra="forbid"):
         return self
 
     @model_validator(mode="after")
+    def _comparators_must_fit(self) -> Measures:
+        for name, comparator in self.measures.items():
+            if comparator.comparator_of is None:
+                continue
+            measure = self.measures.get(comparator.comparator_of)
+            if measure is None:
+                raise ValueError(
+                    f"there is no measure {comparator.comparator_of}, which {name} is comparator_of"
+                )
+            if (comparator.unit, comparator.months) != (measure.unit, measure.months):
+                raise ValueError(f"{name} and {comparator.comparator_of} differ in unit or months")
+        return self
+
+    @model_validator(mode="after")
     def _parts_must_fit_their_wholes(self) -> Measures:
         wholes = Counter(each.part_of for each in self.measures.values() if each.part_of)
         for name, part in self.measures.items():
@@ -95,6 +110,12 @@ class Measures(BaseModel, frozen=True, extra="forbid"):
     def sources_of_kind(self, kind: Kind) -> tuple[str, ...]:
         """Return the names of the sources of a kind."""
         return tuple(name for name, source in self.sources.items() if source.kind == kind)
+
+    def comparators(self) -> dict[str, str]:
+        """Return of each measure that has one the name of its comparator."""
+        return {
+            each.comparator_of: name for name, each in self.measures.items() if each.comparator_of
+        }
 
     def wholes_and_parts(self) -> tuple[tuple[str, str], ...]:
         """Return the pairs of a measure and the one that counts a part of those whom it counts."""

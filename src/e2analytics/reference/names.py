@@ -13,6 +13,7 @@ AROMATASE_INHIBITOR: Final = "aromatase_inhibitor"
 BODY_MASS_INDEX: Final = "body_mass_index"
 ESTRADIOL: Final = "estradiol"
 HEMATOCRIT: Final = "hematocrit"
+PSA: Final = "psa"
 TESTOSTERONE: Final = "testosterone_total"
 VITAMIN_D: Final = "vitamin_d_25oh"
 

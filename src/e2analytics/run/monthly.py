@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import polars as pl
 
+from e2analytics.curve import frozen_model
 from e2analytics.errors import ConfigurationError, TooLittleDataError, UnreadableError
 from e2analytics.exposure.patient_data import linked
 from e2analytics.measures import restatement
@@ -25,9 +26,11 @@ from e2analytics.report.compare import Comparison, compare
 from e2analytics.report.content import Report, build
 from e2analytics.report.external.report import ExternalReport, release_reports
 from e2analytics.report.formats import render
-from e2analytics.settings import ReportSettings
+from e2analytics.run.measured import as_measured
+from e2analytics.settings import FlagSettings, LinkSettings, ReportSettings
 from e2analytics.store.store import Store, open_published
 from e2analytics.tables.months import last_day
+from e2analytics.tables.patient_data import AsOfRows, PatientData
 from e2analytics.tables.registry import TABLES
 
 _LONGEST_NAME: Final = 40
@@ -90,7 +93,7 @@ def write_reports(
     base = ReportSettings(**settings.get("report", {})).round_to
     before = tables_of_month_before(store, tables)
     external = release_reports(tables, month=month, base=base, before=before)
-    since = None if before is None else restatement.between(tables, before, linked)
+    since = None if before is None else restatement.between(tables, before, _linker(tables))
     corrected = None if before is None else restatement.corrected_men(tables, before)
     clinics = [report.clinic for report in external]
     changes: dict[str, Any] = {"restated": since, "corrected": corrected, "before": before}
@@ -138,6 +141,20 @@ def _clinic_suffix(clinic: str | None) -> str:
     # Two clinics must not share a file, nor differ by case alone.
     digest = "" if clinic == safe == clinic.upper() else sha256(clinic.encode()).hexdigest()[:6]
     return "-".join(part for part in ("-clinic", safe, digest) if part)
+
+
+def _linker(tables: Mapping[str, pl.DataFrame]) -> restatement.Link:
+    """Return how rows are linked to be counted again: under the model of the run that is reported."""
+    model = frozen_model.by_id(tables["models"], tables["runs"]["model_id"][0])
+    response = model.response if model else None
+
+    def link(
+        rows: AsOfRows, link_settings: LinkSettings, flag_settings: FlagSettings, as_of: date
+    ) -> PatientData:
+        data = linked(rows, link_settings, flag_settings)
+        return as_measured(data, response, flag_settings, as_of)
+
+    return link
 
 
 def pinned_tables(store: str, month: str) -> dict[str, pl.DataFrame]:

@@ -163,7 +163,7 @@ def _analyse(intake: Intake, before: Snapshot, run: Run, timed: Timer) -> Analys
             as_of=run.as_of,
             reason=run.adopt,
         )
-    measures, care = timed(count_measures)(data, before, run)
+    measures, care = timed(count_measures)(data, response, before, run)
     criteria = _criteria(response, models, limits, model.model_id, run)
     flagged = timed(flag_men)(data, response, exposure, care, criteria, before, run)
     losses = timed(account_for)(intake, data, exposure, run)

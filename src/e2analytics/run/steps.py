@@ -18,6 +18,7 @@ import polars as pl
 from e2analytics import key
 from e2analytics.exposure import patient_data
 from e2analytics.exposure.confounders import find_confounders, why_confounded
+from e2analytics.exposure.draws import why_unusable
 from e2analytics.exposure.episodes import doses_on_days, find_episodes, present_dose
 from e2analytics.exposure.scan_pairs import pair_scans
 from e2analytics.exposure.testosterone_orders import find_changes
@@ -261,15 +262,16 @@ def sensitivity(
 
 
 @step("Counting the quality measures")
-def count_measures(data: PatientData, before: Snapshot, run: Run) -> tuple[pl.DataFrame, CareUnits]:
+def count_measures(
+    data: PatientData, response: DoseResponseResult, before: Snapshot, run: Run
+) -> tuple[pl.DataFrame, CareUnits]:
     """Count the quality measures of the months that have ended; return what they count as well."""
-    from e2analytics.flags import cohort, judged
     from e2analytics.measures import rates, units
+    from e2analytics.run.measured import as_measured
 
-    on_drug = cohort.men_on_drug(data.episodes, run.settings.flag, run.as_of)
-    of_judged = judged.without_the_drug(data, judged.set_apart(on_drug, data, run.as_of))
-    care = units.care_units(of_judged, [*rates.month_ends(run.as_of), run.as_of])
-    measures = rates.measures(of_judged, care, run.as_of)
+    measured = as_measured(data, response.response, run.settings.flag, run.as_of)
+    care = units.care_units(measured, [*rates.month_ends(run.as_of), run.as_of])
+    measures = rates.measures(measured, care, run.as_of)
     return rates.with_older(measures, before.table("measures")), care
 
 
@@ -354,21 +356,17 @@ def account_for(
             data.patients, pairs, pairs.filter("usable"), used, what="scan pair"
         )
         pair_losses = attrition.pair_losses(pairs, used)
+    confounders = find_confounders(data.patients, data.medications, run.settings.flag)
+    draw_losses = attrition.draw_losses(
+        data.draws.select(why_unusable()).to_series(), why_confounded(data.draws, confounders)
+    )
     chains = {
         "rows": (len(intake.row_fates), attrition.row_losses(intake.row_fates)),
         "patients": (len(data.patients), men),
         "pairs": (len(pairs), pair_losses),
-        "draws": (len(data.draws), _draw_losses(data, run)),
+        "draws": (len(data.draws), draw_losses),
     }
     return attrition.table(run.run_id, chains)
-
-
-def _draw_losses(data: PatientData, run: Run) -> list[attrition.Loss]:
-    from e2analytics.exposure.dose_response.covariates import why_unusable
-
-    spells = find_confounders(data.patients, data.medications, run.settings.flag)
-    unusable = data.draws.select(why_unusable()).to_series()
-    return attrition.draw_losses(unusable, why_confounded(data.draws, spells))
 
 
 @step("Grading each feed's data")

@@ -20,6 +20,8 @@ BONE_SCAN: Final = "bone_scan"
 CHANGE_PROBABILITIES: Final = ("p_fell_6m", "p_fell_12m", "p_rose_6m", "p_rose_12m")
 CHANGE_COLUMNS: Final = (*CHANGE_PROBABILITIES, "changed_on")
 """Whether a man's E2 has changed, and when: columns of ``cohort``."""
+MS_EQUIVALENT: Final = ("ms_low_pg_ml", "ms_high_pg_ml")
+"""Columns of draws: between what mass spectrometry would read; null where no relation of the assays is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,4 +122,14 @@ class CareUnits:
 
 def adult_on() -> pl.Expr:
     """Return the day on which a man, by his ``birth_date``, becomes an adult; null where that is not known."""
-    return pl.col("birth_date").dt.offset_by(f"{constants.ADULT_FROM_YEARS.value:.0f}y")
+    return _birthday(constants.ADULT_FROM_YEARS.value)
+
+
+def is_aged(from_years: float, below_years: float, day: pl.Expr) -> pl.Expr:
+    """Tell whether a man has an age on a day, in whole years; false where his ``birth_date`` is not known."""
+    of_age = (_birthday(from_years) <= day) & (_birthday(below_years) > day)
+    return of_age.fill_null(False)
+
+
+def _birthday(years: float) -> pl.Expr:
+    return pl.col("birth_date").dt.offset_by(f"{years:.0f}y")

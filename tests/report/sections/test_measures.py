@@ -76,7 +76,7 @@ def table(*rows: dict[str, Any]) -> pl.DataFrame:
         lacking(month, clinic, "no_medications") | {"measure": key}
         for month, clinic in sorted(given, key=str)
         for key in told.definitions.load().measures
-        if key != RED
+        if key not in {each["measure"] for each in rows}
     ]
     return pl.DataFrame([*rows, *others], schema=registry.schema_of("measures"), orient="row")
 
@@ -385,7 +385,7 @@ def test_every_chart_on_the_page_is_told_in_words(tables: Tables) -> None:
     page = render_html(build(tables, month=MONTH))
     alts = re.findall(r'aria-label="([^"]+) by month, ', page)
 
-    assert len(alts) == 14
+    assert len(alts) == 15
     assert "with 95 and 99.8 % limits around" in page
 
 
@@ -422,3 +422,20 @@ def test_where_no_clinic_has_a_precision_all_are_alike():
     clinics = pl.DataFrame({"clinic_id": ["C1", "C2"]})
 
     assert told.without_precision(clinics, clinics.clear()) == {"bone_loss": frozenset()}
+
+
+def test_men_off_the_drug_stand_beside_m11_with_their_interval_and_are_no_measure() -> None:
+    def both(suppressed: bool = False) -> Measures:
+        on_drug = row(MONTH, None, 34, 100) | {"measure": "bone_loss"}
+        off = row(MONTH, None, 46, 200) | {"measure": "bone_loss_off_the_drug"}
+        return describe(table(on_drug, off | {"suppressed": suppressed}), month=MONTH)
+
+    found = both()
+
+    assert [each.key for each in found.measured] == ["bone_loss"]
+    # Wilson of 46 of 200: 0.177 to 0.293.
+    assert found.measured[0].notes == (
+        "Bone loss beyond the LSC off the drug, October 2025 to September 2026, for comparison: "
+        "46 of 200 (23 %), 95 % interval 18 to 29 %."
+    )
+    assert both(suppressed=True).measured[0].notes.endswith("for comparison: hidden: few men.")

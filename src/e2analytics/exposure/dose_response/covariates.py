@@ -15,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from e2analytics.exposure import body_mass_index, testosterone_orders
+from e2analytics.exposure.draws import why_unusable
 from e2analytics.models import random_intercept
 from e2analytics.models.dose_response.fit import CONSTANT, Prior
 from e2analytics.models.dose_response.frozen import Imputation
@@ -42,20 +43,6 @@ PATIENT_COVARIATES: Final = COVARIATES[1:]
 _MAN: Final = ["patient_id"]
 _ASSUMED_MG_PER_WEEK: Final = 1.0
 """Stands for an unknown dose where no draw has a known one."""
-
-
-def why_unusable() -> pl.Expr:
-    """Return why the model does not describe a draw, the first reason that holds; null where it does."""
-    reasons = {
-        # An open interval from zero, or no value at all, carries no information.
-        "result_without_bounds": ~(
-            (pl.col("value_low") > 0) | (pl.col("value_high") > 0)
-        ).fill_null(False),
-        "draw_day_not_sent": pl.col("imputed").str.contains("collected_at", literal=True),
-        "on_another_inhibitor": pl.col("on_other"),
-        "dose_not_steady": pl.col("in_transition"),
-    }
-    return pl.coalesce(pl.when(is_so).then(pl.lit(name)) for name, is_so in reasons.items())
 
 
 def usable_draws(draws: pl.DataFrame) -> pl.DataFrame:

@@ -89,6 +89,17 @@ def on_scale(reading_pg_ml: Vector, ms: NDArray[np.bool_], assays: Assays) -> Ve
     return np.where(ms, logs, np.arcsinh(_in_errors(reading_pg_ml, assays)))
 
 
+def as_mass_spectrometry(reading_pg_ml: Vector, ms: NDArray[np.bool_], assays: Assays) -> Vector:
+    """Return what mass spectrometry reads on average where an assay reads this: at least 0, inf where open.
+
+    >>> assays = Assays(sd_ms=0.15, ia_slope=0.8, ia_constant_pg_ml=10.0, ia_cv=0.1, ia_sd_pg_ml=3.0)
+    >>> as_mass_spectrometry(np.array([50.0, 50.0, 4.0]), np.array([True, False, False]), assays)
+    array([50., 50.,  0.])
+    """
+    level = (reading_pg_ml - assays.ia_constant_pg_ml) / assays.ia_slope
+    return np.where(ms, reading_pg_ml, np.maximum(level, 0.0))
+
+
 def expected(level: Matrix, ms: NDArray[np.bool_], assays: Assays) -> tuple[Matrix, Matrix]:
     """Return where readings lie on that scale at a level, and how steeply, of the shape of ``level``."""
     at, slope = _expected_immunoassay(level, assays)

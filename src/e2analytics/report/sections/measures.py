@@ -10,7 +10,7 @@ shown as hidden and not drawn. Shares are in per cent here, as they are printed.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 import polars as pl
@@ -155,6 +155,8 @@ def describe(
     measured = []
     unmeasured = []
     for key, definition in definitions.load().measures.items():
+        if definition.comparator_of is not None:
+            continue
         rows = known.filter(pl.col("measure") == key)
         now = of_month.filter(pl.col("measure") == key).row(0, named=True)
         if now["not_measured"] is not None:
@@ -164,7 +166,9 @@ def describe(
         else:
             pooled = released[key] if released else pool(definition, rows, month)
             others = (unlike or {}).get(key, ())
-            measured.append(_measure(key, definition, rows, pooled, scope, others))
+            measure = _measure(key, definition, rows, pooled, scope, others)
+            beside = _comparator(key, known, scope, released)
+            measured.append(replace(measure, notes=f"{measure.notes} {beside}".strip()))
     # What harms comes before what was not done, and what is worse before what is better.
     harms_first = sorted(measured, key=lambda measure: measure.definition.direction != "low")
     signals = [signal for measure in harms_first for signal in measure.signals]
@@ -240,6 +244,25 @@ def _measure(
         why_no_funnel=why_no_funnel,
         signals=tuple(signals),
     )
+
+
+def _comparator(
+    key: str,
+    known: pl.DataFrame,
+    scope: _Scope,
+    released: Mapping[str, pl.DataFrame] | None,
+) -> str:
+    """Say what the men beside whom a measure is read show, of the same months; nothing where it has none."""
+    name = definitions.load().comparators().get(key)
+    if name is None or name not in known["measure"]:
+        return ""
+    definition = definitions.load().measures[name]
+    rows = known.filter(pl.col("measure") == name)
+    pooled = released[name] if released else pool(definition, rows, scope.month)
+    figure = figure_of(pooled.filter(of_clinic(scope.clinic)).row(0, named=True))
+    between = f", 95 % interval {figure.interval}" if figure.value is not None else ""
+    period = period_of(definition, scope.month)
+    return f"{definition.name}, {period}, for comparison: {figure.words}{between}."
 
 
 def _notes(definition: definitions.Measure, row: Mapping[str, Any]) -> str:

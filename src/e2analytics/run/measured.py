@@ -1,0 +1,27 @@
+"""The men's rows as quality measures count them, in a run and when a month is counted again.
+
+In    the men's rows as of a day, the frozen dose response
+Out   the same: men who are not judged take no inhibitor, E2 results have their equivalents of mass spectrometry
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+from e2analytics.exposure.dose_response.ms_equivalents import with_ms_equivalents
+from e2analytics.flags import cohort, judged
+from e2analytics.models.dose_response.frozen import FrozenDoseResponse
+from e2analytics.settings import FlagSettings
+from e2analytics.tables.patient_data import PatientData
+
+
+def as_measured(
+    data: PatientData, response: FrozenDoseResponse | None, settings: FlagSettings, as_of: date
+) -> PatientData:
+    """Return the rows as of a day as measures count them."""
+    assays = response.model.population.assays if response else None
+    on_drug = cohort.men_on_drug(data.episodes, settings, as_of)
+    draws = with_ms_equivalents(data.draws, assays)
+    apart = judged.set_apart(on_drug, data, as_of)
+    return judged.without_the_drug(replace(data, draws=draws), apart)
