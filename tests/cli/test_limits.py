@@ -49,3 +49,37 @@ def test_it_is_said_why_the_fitted_limit_cannot_be_adopted(
     assert " ".join(out.split()).endswith(
         "No limit is proposed: of the pooled curve, the limit lies outside 10 to 10.5 pg/mL."
     )
+
+
+def test_another_limit_can_be_looked_at(capsys: pytest.CaptureFixture[str], store: str):
+    runs = len(Store(store).runs())
+
+    code, out, _ = call(capsys, "limits", "preview", "--limit", "20", "--store", store)
+
+    assert code == 0
+    assert "Preview, nothing was published. Limit 16.0 pg/mL, then 20.0." in " ".join(out.split())
+    assert "0 would change" not in out
+    assert len(Store(store).runs()) == runs
+
+
+def test_what_other_doses_would_do_is_said_as_information(
+    capsys: pytest.CaptureFixture[str], store: str
+):
+    code, out, _ = call(
+        capsys, "limits", "preview", "--what-if", "--times", "0.5", "--store", store
+    )
+
+    said = " ".join(out.split())
+    assert code == 0
+    assert "What if every dose were 0.5 of what it is?" in said
+    assert "Information, no order" in said
+    assert "between him and his clinician" in said
+
+
+def test_a_rule_for_the_dose_without_what_if_is_a_wrong_use(
+    capsys: pytest.CaptureFixture[str], store: str
+):
+    code, _, err = call(capsys, "limits", "preview", "--times", "0.5", "--store", store)
+
+    assert code == 2
+    assert "needs --what-if" in " ".join(err.split())

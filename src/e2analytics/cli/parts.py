@@ -11,7 +11,7 @@ import typer
 from e2analytics.errors import EXIT_INCOMPLETE
 
 if TYPE_CHECKING:
-    from e2analytics.run.job import JobResult
+    from e2analytics.run.job import Job, JobResult
     from e2analytics.tables.vocabulary import Scope
 
 
@@ -65,7 +65,12 @@ def run_part(
 
 
 def preview_flags(
-    store: str, as_of: date | None, config: Path | None, *, adopt: str | None = None
+    store: str,
+    as_of: date | None,
+    config: Path | None,
+    *,
+    adopt: str | None = None,
+    limit_pg_ml: float | None = None,
 ) -> None:
     """Print whose status or tier would change; publish nothing.
 
@@ -79,22 +84,32 @@ def preview_flags(
         TOML file.
     adopt
         Any text: judge by the fitted limit instead of the one in use.
+    limit_pg_ml
+        Judge by this limit instead.
     """
     from e2analytics.cli.preview_view import print_preview
     from e2analytics.run import job
+
+    asked = job_on_published(store, as_of, config, adopt=adopt)
+    print_preview(job.preview(asked, limit_pg_ml))
+
+
+def job_on_published(
+    store: str, as_of: date | None, config: Path | None, *, adopt: str | None = None
+) -> Job:
+    """Return a job on what a store holds; by default on the day of its newest run, so that only what is asked differs."""
+    from e2analytics.run.job import Job
     from e2analytics.settings import read_settings
     from e2analytics.store.store import open_published
 
     _, published = open_published(store, as_of)
-    asked = job.Job(
+    return Job(
         store=store,
-        # The day of the published run: then only what was changed differs.
         as_of=as_of or published["as_of"],
         settings=read_settings(config),
         scope="flag",
         adopt=adopt,
     )
-    print_preview(job.preview(asked))
 
 
 def exit_if_incomplete(done: JobResult) -> None:

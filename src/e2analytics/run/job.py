@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import wraps
 from pathlib import Path
@@ -18,10 +18,11 @@ from e2analytics.run import pipeline
 from e2analytics.run.frames import Run
 from e2analytics.run.steps import key_of
 from e2analytics.run.timing import StepWrapper, unwrapped
+from e2analytics.run.what_if import DoseRule, WhatIf, what_if
 from e2analytics.settings import Settings
 from e2analytics.store.lock import writing
 from e2analytics.store.store import Store
-from e2analytics.tables.snapshot import Outputs
+from e2analytics.tables.snapshot import Outputs, empty_table
 from e2analytics.tables.vocabulary import Scope
 
 P = ParamSpec("P")
@@ -154,10 +155,11 @@ def run_job(
 
 
 @without_values
-def preview(job: Job) -> Preview:
+def preview(job: Job, limit_pg_ml: float | None = None) -> Preview:
     """Flag the men that the store holds under other settings, or another limit; publish nothing.
 
-    The day is that of the job; without new rows, only what was changed makes a difference.
+    The day is that of the job; without new rows, only what was changed makes a difference. With a limit, that
+    one is used instead of the one in use.
 
     Raises
     ------
@@ -166,9 +168,28 @@ def preview(job: Job) -> Preview:
     """
     check(job)
     store = Store(job.store)
-    before = store.snapshot(job.as_of)
-    outputs = pipeline.run_steps(Sources(), before, job.as_run(store.next_run_id()))
-    return Preview(before.table("cohort"), outputs.tables["cohort"])
+    was = store.snapshot(job.as_of)
+    before, run = was, job.as_run(store.next_run_id())
+    if limit_pg_ml is not None:
+        before = replace(was, tables={**was.tables, "limits": empty_table("limits")})
+        flag = job.settings.flag.model_copy(update={"literature_limit_pg_ml": limit_pg_ml})
+        run = replace(run, settings=job.settings.model_copy(update={"flag": flag}))
+    outputs = pipeline.run_steps(Sources(), before, run)
+    return Preview(was.table("cohort"), outputs.tables["cohort"])
+
+
+@without_values
+def expect_under(job: Job, rule: DoseRule, limit_pg_ml: float | None = None) -> WhatIf:
+    """Say what would be expected of the men of a store under a rule for the dose; publish nothing.
+
+    Raises
+    ------
+    E2AnalyticsError
+        One of the tree of :mod:`e2analytics.errors`.
+    """
+    check(job)
+    store = Store(job.store)
+    return what_if(store.snapshot(job.as_of), job.as_run(store.next_run_id()), rule, limit_pg_ml)
 
 
 def check(job: Job) -> str | None:

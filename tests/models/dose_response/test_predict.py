@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from e2analytics.models.dose_response.fit import PRIORS, DoseResponse, Prior, fit
-from e2analytics.models.dose_response.predict import ahead, predict, random_effects, suppression
+from e2analytics.models.dose_response.predict import (
+    ahead,
+    predict,
+    random_effects,
+    sample,
+    sample_shifts,
+    suppression,
+)
 from e2analytics.models.dose_response.types import PARAMETERS
 from e2analytics.simulate.dose_cohorts import COVARIATES, TRUE, CohortDesign, DoseCohort, simulate
 
@@ -211,3 +218,69 @@ def test_men_s_intervals_hold_the_truth_over_many_cohorts_that_do_not_move_but_m
 )
 def test_men_s_intervals_hold_the_truth_over_many_cohorts():
     check(held(1000, range(100, 140)))
+
+
+def test_samples_are_of_what_is_predicted():
+    men = normal_draws()
+    covariance = np.zeros((len(NAMES), len(NAMES)))
+    covariance[:4, :4] = henderson(men, 0)[0]
+    response = with_covariance(covariance)
+    effects, doses = random_effects(response, men.draws), np.tile([0.5, 1.0], (25, 1))
+    of_testosterone = np.full(25, 0.01)
+    rng = np.random.default_rng(1)
+    n = 20_000
+
+    sampled = sample(
+        response,
+        effects,
+        men.usual,
+        doses,
+        of_testosterone,
+        sample_shifts(response, n, rng),
+        rng,
+    )
+
+    said = predict(response, effects, men.usual, doses, of_testosterone)
+    assert sampled.shape == (n, 25, 2)
+    z = (sampled.mean(axis=0) - said.mean) / (said.sd / np.sqrt(n))
+    assert np.abs(z).max() < 4.5
+    found = np.array([np.cov(sampled[:, man].T) for man in range(25)])
+    # A sample variance of n normal numbers has a relative standard error of sqrt(2 / n), 1 % here.
+    np.testing.assert_allclose(found, said.covariance, rtol=0.045)
+
+
+def expected_at_half_the_dose(seed: int) -> tuple[int, np.ndarray]:
+    """Men truly below 16 pg/mL at half their dose, and samples of their number."""
+    plan = CohortDesign(n_men=500, seed=seed)
+    men = simulate(plan)
+    takes = np.flatnonzero(men.dose_mg_per_week > 0)
+    dose = men.dose_mg_per_week[takes]
+    shallower = TRUE.effect(dose / 2).log_ratio - TRUE.effect(dose).log_ratio
+    truly = int(np.sum(men.now_log_e2[takes] + shallower < np.log(16)))
+    response = fit(men.draws, COVARIATES)
+    effects = ahead(response, random_effects(response, men.draws), men.day, men.segment).take(takes)
+    rng = np.random.default_rng(seed)
+    sampled = sample(
+        response,
+        effects,
+        men.usual[takes],
+        dose[:, None] / 2,
+        np.zeros(len(takes)),
+        sample_shifts(response, 1_000, rng),
+        rng,
+    )
+    return truly, (sampled[..., 0] < np.log(16)).sum(axis=1)
+
+
+@pytest.mark.slow
+def test_intervals_of_a_count_at_half_the_dose_hold_the_truth_as_often_as_they_say():
+    cohorts = 60
+    held, apart = 0, []
+    for seed in range(cohorts):
+        truly, counts = expected_at_half_the_dose(seed)
+        low, high = np.quantile(counts, [0.025, 0.975])
+        held += low <= truly <= high
+        apart.append(truly - counts.mean())
+    # Of 60 cohorts 95 % is 57; 52 or fewer has a chance of 3 %.
+    assert held > 52
+    assert abs(np.mean(apart)) < 3 * np.std(apart) / np.sqrt(cohorts)

@@ -292,7 +292,7 @@ def _along(
         weight=days["share"].to_numpy(),
         man=men["man"].cast(pl.Int64).to_numpy(),
         covariates=usual_covariates(men),
-        covariate_variance=_covariate_variance(response, men),
+        covariate_variance=covariate_variance(response, men),
     )
     return along(response.model, to_arrays(kept), wanted)
 
@@ -302,7 +302,8 @@ def usual_covariates(men: pl.DataFrame) -> NDArray[np.float64]:
     return np.column_stack([np.ones(len(men)), men.select(COVARIATES[1:]).to_numpy()])
 
 
-def _covariate_variance(response: FrozenDoseResponse, men: pl.DataFrame) -> NDArray[np.float64]:
+def covariate_variance(response: FrozenDoseResponse, men: pl.DataFrame) -> NDArray[np.float64]:
+    """Return the variance of log E2 that comes from the men's uncertain testosterone, shape (n,)."""
     of_testosterone = response.model.vector[COVARIATES.index("log_testosterone")]
     return np.asarray(of_testosterone**2 * men["log_testosterone_variance"].to_numpy())
 
@@ -319,7 +320,7 @@ def _log_e2(
         effects_on(response, men, as_of),
         usual_covariates(men),
         dose_mg_per_week,
-        _covariate_variance(response, men),
+        covariate_variance(response, men),
     )
 
 

@@ -8,6 +8,7 @@ curve), and that of his covariates.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -166,6 +167,69 @@ def predict(
     covariate_variance : ndarray, shape (n,), optional
         Variance of log E2 that comes from covariates known with error, the same at every dose.
     """
+    parts = _parts(response, effects, covariates, dose_mg_per_week, covariate_variance)
+    shared = np.einsum("nkq,qr,nlr->nkl", parts.moved, covariance_of_shifts(response), parts.moved)
+    return Predicted(parts.mean, parts.own + shared)
+
+
+def sample(
+    response: DoseResponse,
+    effects: RandomEffects,
+    covariates: Matrix,
+    dose_mg_per_week: Matrix,
+    covariate_variance: Vector,
+    shifts: Matrix,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Return samples of what ``predict`` says: log E2 (log pg/mL), shape (s, n, k).
+
+    All men of a sample share its population parameters, so that sums over men are as uncertain as they are.
+
+    Parameters
+    ----------
+    response, effects, covariates, dose_mg_per_week, covariate_variance
+        As ``predict`` takes them.
+    shifts : ndarray, shape (s, p + 4)
+        Of ``sample_shifts``; the same for all men.
+    rng
+        Of what is the man's own.
+    """
+    parts = _parts(response, effects, covariates, dose_mg_per_week, covariate_variance)
+    values, directions = np.linalg.eigh(parts.own)
+    roots = directions * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+    own = rng.standard_normal((len(shifts), *dose_mg_per_week.shape))
+    return np.asarray(
+        parts.mean
+        + np.einsum("nkq,sq->snk", parts.moved, shifts)
+        + np.einsum("nkj,snj->snk", roots, own)
+    )
+
+
+def sample_shifts(response: DoseResponse, n_samples: int, rng: np.random.Generator) -> Matrix:
+    """Return samples of how far the parameters that shift levels lie from their estimates, (s, p + 4)."""
+    covariance = covariance_of_shifts(response)
+    return rng.multivariate_normal(np.zeros(len(covariance)), covariance, n_samples)
+
+
+class _Parts(NamedTuple):
+    """Log E2 of n men at k doses, and where its uncertainty comes from.
+
+    ``mean`` (n, k), ``own`` covariance of what is the man's own (n, k, k), ``moved``: by how much each shifting
+    parameter moves it (n, k, p + 4).
+    """
+
+    mean: Matrix
+    own: NDArray[np.float64]
+    moved: NDArray[np.float64]
+
+
+def _parts(
+    response: DoseResponse,
+    effects: RandomEffects,
+    covariates: Matrix,
+    dose_mg_per_week: Matrix,
+    covariate_variance: Vector | None,
+) -> _Parts:
     population = response.population
     dose = population.effect(dose_mg_per_week)
     n_covariates = covariates.shape[1]
@@ -178,11 +242,10 @@ def predict(
     moved[..., n_covariates] = dose.by_logit_emax
     moved[..., n_covariates + 1] = dose.by_log_ed50
     moved -= np.einsum("nki,niq->nkq", z, effects.fall_per_parameter)
-    covariance = np.einsum("nki,nij,nlj->nkl", z, effects.covariance, z)
-    covariance += np.einsum("nkq,qr,nlr->nkl", moved, covariance_of_shifts(response), moved)
+    own = np.einsum("nki,nij,nlj->nkl", z, effects.covariance, z)
     if covariate_variance is not None:
-        covariance += covariate_variance[:, None, None]
-    return Predicted(mean, covariance)
+        own += covariate_variance[:, None, None]
+    return _Parts(mean, own, moved)
 
 
 def suppression(response: DoseResponse, dose_mg_per_week: Vector) -> tuple[Vector, Vector, Vector]:
