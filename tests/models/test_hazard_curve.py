@@ -152,5 +152,6 @@ def test_too_few_first_events_are_refused():
         fit_hazard(replace(data, outcome=few), years, SETTINGS)
 
     assert str(refusal.value) == (
-        "a curve of first events needs at least 50; there are 49. Supply more men or a longer period."
+        "a curve of first events needs at least 50 events; there are 49 events. Supply more men or a longer "
+        "period."
     )

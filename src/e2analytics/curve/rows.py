@@ -19,11 +19,9 @@ import polars as pl
 from e2analytics.models.pspline import Array
 from e2analytics.models.rows import CurveData
 from e2analytics.settings import FitSettings
-from e2analytics.tables.vocabulary import FITTED_SITES, POOLED
+from e2analytics.tables.vocabulary import BONE_OUTCOMES, FITTED_SITES, HAZARDS, POOLED
 
-CHANGE: Final = "annual_change_pct"
-RISK: Final = "risk_loss_lsc_2y"
-LEVEL: Final = "bmd_level_g_cm2"
+CHANGE, RISK, LEVEL = BONE_OUTCOMES
 COVARIATES: Final = ("age_years", "bmi_kg_m2", "log_testosterone", "years_on_trt")
 LEVEL_COVARIATES: Final = ("age_years", "bmi_kg_m2")
 NAMES: Final = {
@@ -34,6 +32,7 @@ NAMES: Final = {
     "first_bmd_g_cm2": "BMD at the first scan",
 }
 _OF_A_PAIR: Final = ["patient_id", "site", "first_scan_id"]
+_OF_AN_INTERVAL: Final = ["interval"]
 
 
 class Measured(NamedTuple):
@@ -80,8 +79,13 @@ class CurveRows:
 
     @property
     def years(self) -> Array:
-        """Between the two scans of each row, shape (n,)."""
+        """Between the two scans of each row, or of each interval at risk, shape (n,)."""
         return self.rows["years"].to_numpy()
+
+    @property
+    def n_events(self) -> int | None:
+        """First events; None of bone."""
+        return int(self.rows["event"].sum()) if self.outcome in HAZARDS else None
 
     def adjusted_for(self, covariates: Sequence[str]) -> Self:
         """Use other covariates; of those that are new only complete rows."""
@@ -97,7 +101,8 @@ class CurveRows:
         if self.outcome == LEVEL:
             bmd = self.rows["bmd_g_cm2"].to_numpy()
             return CurveData.at_points(log_e2, bmd, patient, covariates)
-        mean, sd, share = _episode_arrays(self.rows, self.episodes)
+        key = _OF_AN_INTERVAL if self.outcome in HAZARDS else _OF_A_PAIR
+        mean, sd, share = _episode_arrays(self.rows, self.episodes, key)
         return CurveData(
             log_e2=log_e2,
             log_e2_mean=mean,
@@ -106,17 +111,22 @@ class CurveRows:
             covariates=covariates,
             outcome=self._outcome(),
             patient=patient,
-            # Two scans, each with the precision error; in %/year.
-            sampling_variance=(
-                2 * self.rows["precision_cv_pct"] ** 2 / self.rows["years"] ** 2
-            ).to_numpy(),
+            sampling_variance=self._sampling_variance(),
         )
 
     def _covariates(self) -> Array:
         names = self.covariates
         return self.rows.select(names).to_numpy().astype(float).reshape(len(self.rows), len(names))
 
+    def _sampling_variance(self) -> Array:
+        if self.outcome in HAZARDS:
+            return np.zeros(len(self.rows))
+        # Two scans, each with the precision error; in %/year.
+        return (2 * self.rows["precision_cv_pct"] ** 2 / self.rows["years"] ** 2).to_numpy()
+
     def _outcome(self) -> Array:
+        if self.outcome in HAZARDS:
+            return self.rows["event"].cast(pl.Float64).to_numpy()
         if self.outcome == RISK:
             # The total change between two scans is what the LSC is compared with.
             lost = self.rows["change_pct"] <= -self.rows["lsc_pct"]
@@ -158,15 +168,21 @@ def complete_rows(measured: Measured, site: str, outcome: str, settings: FitSett
         pairs = measured.risk_exposures if of_risk else measured.exposures
         episodes = measured.risk_episodes if of_risk else measured.episodes
         rows, wanted = pairs.filter(at_site(site) & pl.col("usable")), COVARIATES
+    used, left_out = used_covariates(rows, wanted, settings)
+    return CurveRows(site, outcome, rows.drop_nulls(list(used)), episodes, used, left_out)
+
+
+def used_covariates(
+    rows: pl.DataFrame, wanted: Sequence[str], settings: FitSettings
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return which covariates are known of enough rows, and in words which are not."""
     missing = {name: rows[name].null_count() / max(len(rows), 1) for name in wanted}
     left_out = {
         name: f"{NAMES[name]} (missing in {share:.0%})"
         for name, share in missing.items()
         if share > settings.max_missing_covariate
     }
-    used = tuple(name for name in wanted if name not in left_out)
-    kept = rows.drop_nulls(list(used))
-    return CurveRows(site, outcome, kept, episodes, used, tuple(left_out.values()))
+    return tuple(name for name in wanted if name not in left_out), tuple(left_out.values())
 
 
 def _site_terms(rows: pl.DataFrame, site: str) -> Array:
@@ -176,12 +192,14 @@ def _site_terms(rows: pl.DataFrame, site: str) -> Array:
     return np.column_stack(terms) if terms else np.empty((len(rows), 0))
 
 
-def _episode_arrays(rows: pl.DataFrame, episodes: pl.DataFrame) -> tuple[Array, Array, Array]:
+def _episode_arrays(
+    rows: pl.DataFrame, episodes: pl.DataFrame, key: list[str]
+) -> tuple[Array, Array, Array]:
     """Return mean and SD of log E2 and the share of the days of each row's episodes, (n, k) each."""
     of_rows = (
-        rows.select(_OF_A_PAIR)
+        rows.select(key)
         .with_row_index("row")
-        .join(episodes, on=_OF_A_PAIR)
+        .join(episodes, on=key)
         .sort("row", "weekly_anastrozole_mg")
         .with_columns(column=pl.int_range(pl.len()).over("row"))
     )

@@ -55,6 +55,10 @@ def summary(fitted: CurveFit, of: CurveRows, delta: float, model_id: str) -> dic
         "smoothing": fitted.smoothing,
         "supported": lower is not None and lower.value_pg_ml is not None and lower.supported,
         "why_not": fitted.lower_limit.why_not if limits_count else NO_LIMITS_OF_A_LEVEL,
+        "upper_limit_supported": upper is not None
+        and upper.value_pg_ml is not None
+        and upper.supported,
+        "upper_limit_why_not": fitted.upper_limit.why_not if limits_count else NO_LIMITS_OF_A_LEVEL,
     }
 
 
@@ -65,6 +69,8 @@ def not_fitted(why_not: str, of: CurveRows, delta: float, model_id: str) -> dict
         "explanation": "Not fitted: too little data.",
         "supported": False,
         "why_not": why_not,
+        "upper_limit_supported": False,
+        "upper_limit_why_not": why_not,
     }
 
 
@@ -86,6 +92,7 @@ def _about(of: CurveRows, delta: float, model_id: str) -> Mapping[str, object]:
         "covariates": of.in_words,
         "n_patients": of.n_men,
         "n_intervals": len(of.rows),
+        "n_events": of.n_events,
     }
 
 

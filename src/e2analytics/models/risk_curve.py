@@ -127,7 +127,7 @@ def refuse_too_few_events(n_events: int) -> None:
     """Raise ``TooLittleDataError`` with fewer than ``MIN_FIRST_EVENTS``."""
     if n_events < MIN_FIRST_EVENTS:
         raise TooLittleDataError(
-            f"a curve of first events needs at least {MIN_FIRST_EVENTS}; there are {n_events}. "
+            f"a curve of first events needs at least {MIN_FIRST_EVENTS} events; there are {n_events} events. "
             "Supply more men or a longer period."
         )
 

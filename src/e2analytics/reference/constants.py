@@ -48,6 +48,12 @@ RENEWAL_GAP_DAYS: Final = Cited(
     6.0, "days", "anastrozole label: suppression holds up to 6 days after stopping", "high"
 )
 E2_CARRY_DAYS: Final = Cited(180.0, "days", "our own rule: how long one E2 result counts", "low")
+DAYS_AT_RISK: Final = Cited(
+    91.0,
+    "days",
+    "our own rule: the longest piece of a man's time at risk, in which his hazard counts as constant",
+    "low",
+)
 CHANGE_OF_E2: Final = Cited(
     0.25, "1", "our own rule: a fall or rise of E2 by more than a quarter is told", "low"
 )

@@ -5,7 +5,7 @@
     publish_run   snapshot -> read -> run_steps -> keep_crosswalk -> publish
     run_steps     take_in -> analysis -> grade
     analysis      as_of_view -> link -> respond_to_dose -> measure_exposure
-                  -> measure_for_curves -> fit -> sensitivity       (unless the model is frozen)
+                  -> measure_for_curves -> follow_up -> fit -> sensitivity  (unless the model is frozen)
                   -> count_measures -> flag_men -> account_for
 
 Each step is a function of frames and a ``Run`` in :mod:`e2analytics.run.steps`. The commands do the same
@@ -32,6 +32,7 @@ from e2analytics.run.steps import (
     count_measures,
     fit,
     flag_men,
+    follow_up,
     grade,
     keep_crosswalk,
     link,
@@ -209,10 +210,11 @@ def _new_model(
     """Fit the curves to what was measured, and freeze the model for its month."""
     from e2analytics.curve import frozen_model
 
-    inputs = (exposure.exposures, exposure.levels, response.own_levels)
-    model_id = frozen_model.name(inputs, run.settings, run.as_of)
     measured = timed(measure_for_curves)(data, response, exposure, run)
-    fitted = timed(fit)(measured, run, model_id)
+    followed = timed(follow_up)(data, response, run)
+    inputs = (exposure.exposures, exposure.levels, response.own_levels, followed.at_risk)
+    model_id = frozen_model.name(inputs, run.settings, run.as_of)
+    fitted = timed(fit)(measured, followed, run, model_id)
     varied, prescribing = timed(sensitivity)(measured, data, run, model_id)
     model = frozen_model.FrozenModel(
         model_id,

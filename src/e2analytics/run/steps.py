@@ -42,6 +42,7 @@ from e2analytics.tables.snapshot import Outputs, Snapshot
 if TYPE_CHECKING:
     from e2analytics.curve.fit import Fitted
     from e2analytics.curve.frozen_model import FrozenModel
+    from e2analytics.curve.hazards import FollowedUp
     from e2analytics.curve.rows import Measured
     from e2analytics.exposure.dose_response.fit import DoseResponseResult
     from e2analytics.flags.criteria import Criteria
@@ -237,12 +238,29 @@ def measure_for_curves(
     )
 
 
-@step("Fitting the curves with their bootstrap")
-def fit(measured: Measured, run: Run, model_id: str) -> Fitted:
-    """Fit the curves of all sites."""
-    from e2analytics.curve import fit as fitting
+@step("Following men to their first events")
+def follow_up(data: PatientData, response: DoseResponseResult, run: Run) -> FollowedUp:
+    """Return when men were at risk of outcomes beyond bone, with their E2 where a curve may be fitted."""
+    from e2analytics.curve.hazards import FollowedUp, with_enough_events
+    from e2analytics.exposure.e2_at_risk import e2_at_risk
+    from e2analytics.exposure.first_events import intervals_at_risk
 
-    return fitting.fit(measured, run.settings.fit, model_id=model_id)
+    at_risk = intervals_at_risk(data, response.draws, run.settings.link, run.as_of)
+    return FollowedUp(at_risk, *e2_at_risk(with_enough_events(at_risk), data, response.response))
+
+
+@step("Fitting the curves with their bootstrap")
+def fit(measured: Measured, followed: FollowedUp, run: Run, model_id: str) -> Fitted:
+    """Fit the curves of all sites, and of the outcomes beyond bone."""
+    from e2analytics.curve import fit as fitting
+    from e2analytics.curve import hazards
+
+    of_bone = fitting.fit(measured, run.settings.fit, model_id=model_id)
+    beyond = hazards.fit(followed, run.settings.fit, model_id=model_id)
+    return of_bone._replace(
+        curve=pl.concat([of_bone.curve, beyond.curve]),
+        summary=pl.concat([of_bone.summary, beyond.summary]),
+    )
 
 
 @step("Fitting the curve under other choices")

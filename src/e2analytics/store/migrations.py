@@ -164,6 +164,11 @@ STEPS: Final = (
                 with_null("t_e2_earlier_from_on", pl.Date()),
                 *(with_null(name, pl.Float64()) for name in _OF_FREE_E2),
             ),
+            "curve_summary": (
+                with_null("upper_limit_supported", pl.Boolean()),
+                with_null("upper_limit_why_not", pl.String()),
+                with_null("n_events", pl.Int64()),
+            ),
             "files": (with_null("detail", pl.String()),),
             "quarantine": (with_null("n_rows", pl.Int64()),),
             "medications": (with_null("weekdays", pl.String()),),

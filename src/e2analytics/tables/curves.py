@@ -7,13 +7,22 @@ import polars as pl
 from pandera.typing.polars import Series
 
 from e2analytics.tables.contract import Table
-from e2analytics.tables.vocabulary import CURVES_OF, LIMIT_SOURCES, OUTCOMES, VERDICTS
+from e2analytics.tables.vocabulary import (
+    BONE_OUTCOMES,
+    CURVES_OF,
+    LIMIT_SOURCES,
+    OUTCOMES,
+    VERDICTS,
+    WHOLE_MAN,
+)
 
 
 class Curve(Table):
     """The fitted curve on its grid. Grain: site, outcome, e2_pg_ml."""
 
-    site: Series[str] = pa.Field(isin=CURVES_OF)
+    site: Series[str] = pa.Field(
+        isin=(*CURVES_OF, WHOLE_MAN), description="whole_man: of an outcome beyond bone."
+    )
     outcome: Series[str] = pa.Field(isin=OUTCOMES)
     e2_pg_ml: Series[float] = pa.Field(gt=0)
     estimate: Series[float] = pa.Field(description="Adjusted mean outcome, in the outcome's unit.")
@@ -35,7 +44,9 @@ class Curve(Table):
 class CurveSummary(Table):
     """What the curve says. Grain: site, outcome."""
 
-    site: Series[str] = pa.Field(isin=CURVES_OF)
+    site: Series[str] = pa.Field(
+        isin=(*CURVES_OF, WHOLE_MAN), description="whole_man: of an outcome beyond bone."
+    )
     outcome: Series[str] = pa.Field(isin=OUTCOMES)
     verdict: Series[str] = pa.Field(isin=VERDICTS, nullable=True, description="Null: not fitted.")
     explanation: Series[str] = pa.Field(description="The verdict in words.")
@@ -61,6 +72,13 @@ class CurveSummary(Table):
     supported: Series[bool] = pa.Field(description="The lower limit is supported.")
     why_not: Series[str] = pa.Field(nullable=True, description="Why there is no (supported) limit.")
     model_id: Series[str]
+    upper_limit_supported: Series[bool] = pa.Field(
+        nullable=True, description="The upper limit is supported; null: fitted by an older version."
+    )
+    upper_limit_why_not: Series[str] = pa.Field(nullable=True)
+    n_events: Series[pl.Int64] = pa.Field(
+        nullable=True, ge=0, description="First events; null of bone."
+    )
 
     class Config:
         """Facts of the table."""
@@ -73,7 +91,7 @@ class CurveSensitivity(Table):
     """The primary curve with one choice made otherwise. Grain: site, outcome, variant."""
 
     site: Series[str] = pa.Field(isin=CURVES_OF)
-    outcome: Series[str] = pa.Field(isin=OUTCOMES)
+    outcome: Series[str] = pa.Field(isin=BONE_OUTCOMES)
     variant: Series[str]
     varies: Series[str] = pa.Field(description="In words, what is varied.")
     n_men: Series[pl.Int64] = pa.Field(ge=0)

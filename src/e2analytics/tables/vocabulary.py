@@ -12,6 +12,8 @@ SITES: Final[tuple[str, ...]] = tuple(name for each in get_args(Site) for name i
 POOLED: Final = "pooled"
 """All fitted sites in one curve, with a term for each site."""
 CURVES_OF: Final = (*FITTED_SITES, POOLED)
+WHOLE_MAN: Final = "whole_man"
+"""Stands for the site of a curve of an outcome beyond bone."""
 ASSAYS: Final = ("ms", "ia", "unknown")
 STATUSES: Final = ("below_range", "low_not_attributable", "in_range", "not_assessable")
 GRADES: Final = ("A", "B", "C", "D")
@@ -69,4 +71,19 @@ SYMPTOMS: Final = (
 )
 """What the column ``detail`` says of a symptom."""
 LIMIT_SOURCES: Final = ("fitted", "literature")
-OUTCOMES: Final = ("annual_change_pct", "risk_loss_lsc_2y", "bmd_level_g_cm2")
+BONE_OUTCOMES: Final = ("annual_change_pct", "risk_loss_lsc_2y", "bmd_level_g_cm2")
+
+
+def hazard_of(event: str) -> str:
+    """Return the outcome of a first event within a year.
+
+    >>> hazard_of("fracture")
+    'hazard_fracture_1y'
+    """
+    return f"hazard_{event}_1y"
+
+
+HAEMATOCRIT_HAZARD: Final = hazard_of("haematocrit_above_54")
+HAZARDS: Final = (*map(hazard_of, SYMPTOMS), HAEMATOCRIT_HAZARD, hazard_of("fracture"))
+"""Outcomes beyond bone: the probability of a first event within a year."""
+OUTCOMES: Final = (*BONE_OUTCOMES, *HAZARDS)

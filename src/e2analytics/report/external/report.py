@@ -136,7 +136,7 @@ def _released_curves(tables: Mapping[str, pl.DataFrame], base: int) -> dict[str,
         .filter(pl.col("n_effective") > LARGEST)
         .with_columns(_rounded("n_effective", base)),
         "curve_summary": _without_few(tables["curve_summary"]).with_columns(
-            _rounded(name, base) for name in ("n_patients", "n_intervals")
+            _rounded(name, base) for name in ("n_patients", "n_intervals", "n_events")
         ),
     }
 
@@ -158,13 +158,14 @@ def _rounded(name: str, base: int) -> pl.Expr:
 
 def _without_few(summary: pl.DataFrame) -> pl.DataFrame:
     """Say of a curve that rests on few men, or would show how few, only that they are few."""
-    few = _is_small("n_patients") | _is_small("n_intervals")
+    few = _is_small("n_patients") | _is_small("n_intervals") | _is_small("n_events")
+    told = r"\b([1-9]|10) (men|man|pairs?|scans?|events?)\b"
     return summary.with_columns(
-        why_not=pl.when(
-            few | pl.col("why_not").str.contains(r"\b([1-9]|10) (men|man|pairs?|scans?)\b")
-        )
+        pl.when((few | pl.col(name).str.contains(told)).fill_null(False))
         .then(pl.lit(_FEW))
-        .otherwise("why_not")
+        .otherwise(name)
+        .alias(name)
+        for name in ("why_not", "upper_limit_why_not")
     )
 
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from e2analytics.report.formatting import SITE_NAMES, count, interval, number, plain
-from e2analytics.tables.vocabulary import OUTCOMES
+from e2analytics.tables.vocabulary import BONE_OUTCOMES
 
-CHANGE, RISK, LEVEL = OUTCOMES
+CHANGE, RISK, LEVEL = BONE_OUTCOMES
 OUTCOME_NAMES: Final = {
     CHANGE: "BMD change, % per year",
     RISK: "risk of a measured loss of at least the LSC in 2 years, %",

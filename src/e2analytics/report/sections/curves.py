@@ -23,7 +23,7 @@ from e2analytics.report.sections import curve_months, curve_wording
 from e2analytics.report.sections.curve_wording import AXIS_TITLES, CHANGE, LEVEL, RISK
 from e2analytics.report.sections.sensitivity import Sensitivity, describe_sensitivity
 from e2analytics.settings import FlagSettings
-from e2analytics.tables.vocabulary import FITTED_SITES, OUTCOMES
+from e2analytics.tables.vocabulary import BONE_OUTCOMES, FITTED_SITES
 
 TABLE_E2_PG_ML: Final = (6.0, 8.0, 10.0, 12.0, 16.0, 20.0, 25.0, 30.0, 40.0, 60.0, 80.0)
 
@@ -136,12 +136,13 @@ def describe(
     before : mapping of str to polars.DataFrame, optional
         ``curve`` and ``curve_summary`` of the month before; None if it has no run.
     """
-    summary = tables["curve_summary"]
+    of_bone = pl.col("outcome").is_in(BONE_OUTCOMES)
+    summary = tables["curve_summary"].filter(of_bone)
     primary = (primary_site, CHANGE)
     objection = limit.objection_to(summary, primary_site, rules)
     drawn = {
         key: _curve(*key, part, summary, objection if key == primary else None)
-        for key, part in _by_curve(tables["curve"]).items()
+        for key, part in _by_curve(tables["curve"].filter(of_bone)).items()
     }
     levels = ((site, LEVEL) for site in (primary_site, *FITTED_SITES))
     chosen = next((key for key in (primary, *levels) if key in drawn), None)
@@ -175,7 +176,7 @@ def _by_curve(curve: pl.DataFrame) -> dict[tuple[str, str], pl.DataFrame]:
 
 
 def _place(key: tuple[str, str]) -> tuple[int, str, str]:
-    return OUTCOMES.index(key[1]), *key
+    return BONE_OUTCOMES.index(key[1]), *key
 
 
 def _unfitted(summary: pl.DataFrame) -> dict[tuple[str, str], str]:
