@@ -16,6 +16,9 @@ from e2analytics.tables.patient_data import PatientData
 from e2analytics.tables.snapshot import empty_table
 from tests.exposure.dose_response import men
 
+NO_SPELLS = pl.DataFrame(
+    schema={"patient_id": pl.String, "why": pl.String, "began_on": pl.Date, "ended_on": pl.Date}
+)
 TESTOSTERONE = {"analyte": "testosterone_total", "value_low": 600.0, "value_high": 600.0}
 
 
@@ -28,7 +31,7 @@ def clinic(
         {"patient_id": who, "kind": "symptom", "detail": detail, "occurred_on": men.day(when)}
         for who, detail, when in (("p59", "mood", -30), ("p01", "gynaecomastia", 440))
     ]
-    empty = ("dxa", "precision", "pairs", "densitometry", "scanner_shifts")
+    empty = ("dxa", "precision", "lifestyle", "pairs", "densitometry", "scanner_shifts")
     return PatientData(
         patients=men.PATIENTS.with_columns(clinic_id=pl.lit("A"), trt_started_on=pl.lit(men.ZERO)),
         medications=orders.with_columns(dose_mg=pl.lit(0.5), doses_per_week=pl.lit(2.0)),
@@ -44,7 +47,7 @@ def clinic(
 
 
 def of_men(data: PatientData) -> tuple[pl.DataFrame, E2AtRisk]:
-    at_risk = intervals_at_risk(data, data.draws, LinkSettings(), men.AS_OF)
+    at_risk = intervals_at_risk(data, NO_SPELLS, LinkSettings(), men.AS_OF)
     return at_risk, e2_at_risk(at_risk, data, men.moving().response)
 
 
@@ -144,6 +147,6 @@ def test_covariates_are_those_of_the_start_and_never_imputed():
 
 def test_without_a_dose_response_there_is_no_e2():
     data = clinic(men.usual_results())
-    at_risk = intervals_at_risk(data, data.draws, LinkSettings(), men.AS_OF)
+    at_risk = intervals_at_risk(data, NO_SPELLS, LinkSettings(), men.AS_OF)
 
     assert e2_at_risk(at_risk, data, None).intervals.is_empty()

@@ -6,9 +6,10 @@ from typing import Any
 import polars as pl
 import pytest
 
+from e2analytics.exposure.confounders import find_confounders
 from e2analytics.exposure.first_events import intervals_at_risk
-from e2analytics.settings import LinkSettings
-from tests.measures.men import event, known, man, order, result
+from e2analytics.settings import FlagSettings, LinkSettings
+from tests.measures.men import e2, event, known, man, order, result
 
 AS_OF = date(2026, 6, 30)
 ZERO = date(2025, 1, 1)
@@ -32,13 +33,19 @@ def symptom(
 SENT_SINCE = symptom(-100, "mood", "p2")
 
 
+def no_spells() -> pl.DataFrame:
+    data = known({})
+    return find_confounders(data.patients.clear(), data.medications, FlagSettings())
+
+
 def at_risk(
     outcome: str, drawn: list[int], as_of: date = AS_OF, **rows: list[dict[str, Any]]
 ) -> list[tuple[int, int, int, bool]]:
     """First, planned last and real last day of p1's intervals, from ``ZERO``, and whether the event came."""
-    data = known({}, patients=[man(), *OTHER], **rows)
-    draws = pl.DataFrame({"patient_id": "p1", "collected_on": [day(each) for each in drawn]})
-    found = intervals_at_risk(data, draws, LinkSettings(), as_of)
+    results = [e2(day(each)) for each in drawn]
+    data = known({}, patients=[man(), *OTHER], **{**rows, "labs": results + rows.get("labs", [])})
+    spells = find_confounders(data.patients, data.medications, FlagSettings())
+    found = intervals_at_risk(data, spells, LinkSettings(), as_of)
     days = [
         (pl.col(name) - pl.lit(ZERO)).dt.total_days().alias(name)
         for name in ("started_on", "planned_until", "ended_on")
@@ -63,9 +70,13 @@ def test_time_at_risk_ends_with_the_first_event_and_its_length_is_the_planned_on
     found = at_risk(TENDER, [0, 100, 200], events=[SENT_SINCE, symptom(120), symptom(170)])
 
     assert found == [(0, 50, 50, False), (50, 100, 100, False), (100, 150, 120, True)]
-    data = known({}, patients=[man(), *OTHER], events=[SENT_SINCE, symptom(120)])
-    draws = pl.DataFrame({"patient_id": ["p1"], "collected_on": [day(100)]})
-    planned = intervals_at_risk(data, draws, LinkSettings(), AS_OF).filter(pl.col("event"))
+    data = known(
+        {},
+        patients=[man(), *OTHER],
+        events=[SENT_SINCE, symptom(120)],
+        labs=[e2(day(100))],
+    )
+    planned = intervals_at_risk(data, no_spells(), LinkSettings(), AS_OF).filter(pl.col("event"))
     assert planned["years"].to_list() == pytest.approx([90 / 365.25])
 
 
@@ -118,10 +129,20 @@ def test_time_on_another_aromatase_inhibitor_is_left_out():
     letrozole = order(day(100), day(130), drug="letrozole")
 
     found = at_risk(
-        TENDER, [0, 80, 140], as_of=day(160), events=[SENT_SINCE], medications=[letrozole]
+        TENDER, [0, 80, 150], as_of=day(160), events=[SENT_SINCE], medications=[letrozole]
     )
 
-    assert found == [(0, 80, 80, False), (140, 160, 160, False)]
+    assert found == [(0, 80, 80, False), (150, 160, 160, False)]
+
+
+def test_time_under_another_drug_that_moves_e2_is_left_out():
+    clomiphene = order(day(100), day(130), drug="clomiphene", drug_class="serm")
+
+    found = at_risk(
+        TENDER, [0, 80, 150], as_of=day(160), events=[SENT_SINCE], medications=[clomiphene]
+    )
+
+    assert found == [(0, 80, 80, False), (150, 160, 160, False)]
 
 
 def test_a_haematocrit_counts_from_the_first_that_is_not_high_to_the_last():
@@ -150,6 +171,6 @@ def test_a_fracture_of_another_man_makes_the_clinic_one_that_sends_them():
 
 
 def test_without_an_event_or_a_haematocrit_nothing_is_followed():
-    draws = pl.DataFrame({"patient_id": ["p1"], "collected_on": [ZERO]})
+    data = known({}, labs=[e2(ZERO)])
 
-    assert intervals_at_risk(known({}), draws, LinkSettings(), AS_OF).is_empty()
+    assert intervals_at_risk(data, no_spells(), LinkSettings(), AS_OF).is_empty()

@@ -1,6 +1,6 @@
 """First events: when each man was at risk of an outcome beyond bone, and whether it came.
 
-In    patient data of a day, the days of the usable E2 draws
+In    patient data of a day, spells in which another drug moves E2
 Out   intervals at risk   grain outcome, patient_id, started_on
 
 An outcome is a symptom by its ``detail``, a fracture, or a haematocrit above 54 %. A man is at risk from a draw to
@@ -17,8 +17,8 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics import reference
-from e2analytics.reference import constants
+from e2analytics.exposure.draws import why_unusable
+from e2analytics.reference import constants, measures
 from e2analytics.reference.names import ANASTROZOLE, HEMATOCRIT
 from e2analytics.settings import LinkSettings
 from e2analytics.tables.patient_data import PatientData
@@ -29,7 +29,10 @@ _RECORD: Final = ("outcome", _MAN, "from_on", "event_on", "to_on")
 
 
 def intervals_at_risk(
-    data: PatientData, draws: pl.DataFrame, settings: LinkSettings, as_of: date
+    data: PatientData,
+    confounders: pl.DataFrame,
+    settings: LinkSettings,
+    as_of: date,
 ) -> pl.DataFrame:
     """Return the intervals of each outcome in which its men were at risk.
 
@@ -37,8 +40,8 @@ def intervals_at_risk(
     ----------
     data
         Of the as-of date.
-    draws
-        Usable E2 draws: ``patient_id``, ``collected_on``.
+    confounders
+        ``confounders.find_confounders``: intervals with a day in these spells are left out.
     settings
         For how many days a draw stands.
     as_of
@@ -57,7 +60,7 @@ def intervals_at_risk(
     started, until = pl.col("started_on"), pl.min_horizontal("until", "to_on")
     event = (pl.col("event_on") <= pl.col("planned_until")).fill_null(False)
     return (
-        records.join(_pieces(data, draws, settings, as_of), on=_MAN)
+        records.join(_clear_of(_pieces(data, settings, as_of), _spells(data, confounders)), on=_MAN)
         .filter(
             (started >= pl.col("from_on"))
             # A man whose first event has come is not at risk any more.
@@ -135,7 +138,7 @@ def _recorded_from(events: pl.DataFrame, patients: pl.DataFrame) -> pl.DataFrame
 
 def _of_haematocrit(data: PatientData) -> pl.DataFrame:
     """Return from his first haematocrit not above the line until his last result, and the first wholly above it."""
-    line = reference.load("flag_rules")["gaps"]["haematocrit_high"]["limits"]["hematocrit_pct"]
+    line = measures.load().measures["haematocrit_high"].limits["hematocrit_pct"]
     results = data.labs.filter(
         (pl.col("analyte") == HEMATOCRIT)
         & ~pl.col("imputed").str.contains("collected_at", literal=True)
@@ -154,11 +157,13 @@ def _of_haematocrit(data: PatientData) -> pl.DataFrame:
     )
 
 
-def _pieces(
-    data: PatientData, draws: pl.DataFrame, settings: LinkSettings, as_of: date
-) -> pl.DataFrame:
+def _pieces(data: PatientData, settings: LinkSettings, as_of: date) -> pl.DataFrame:
     """Return the time after each draw for which it stands, in pieces: patient_id, drawn_on, started_on, until."""
-    drawn = draws.select(pl.col(_MAN).cast(pl.String), drawn_on="collected_on").unique()
+    drawn = (
+        data.draws.filter(why_unusable().is_null())
+        .select(pl.col(_MAN).cast(pl.String), drawn_on="collected_on")
+        .unique()
+    )
     standing = (
         drawn.sort(_MAN, "drawn_on")
         .with_columns(next_on=pl.col("drawn_on").shift(-1).over(_MAN))
@@ -179,7 +184,7 @@ def _pieces(
         + pl.duration(days=((pl.col("piece") + more) * length / n_pieces).round())
         for name, more in (("started_on", 0), ("until", 1))
     }
-    pieces = (
+    return (
         standing.filter(length > 0)
         .with_columns(piece=pl.int_ranges(n_pieces))
         .explode("piece")
@@ -189,7 +194,6 @@ def _pieces(
             on=_MAN,
         )
     )
-    return _without_other_inhibitors(pieces, data.episodes)
 
 
 def _departures(drawn: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
@@ -203,18 +207,26 @@ def _departures(drawn: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _without_other_inhibitors(pieces: pl.DataFrame, episodes: pl.DataFrame) -> pl.DataFrame:
-    """Leave out pieces with a day on another aromatase inhibitor, as of scan pairs."""
-    others = episodes.filter(pl.col("drug") != ANASTROZOLE).select(
-        pl.col(_MAN).cast(pl.String), on="started_on", off="ended_on"
+def _spells(data: PatientData, confounders: pl.DataFrame) -> pl.DataFrame:
+    """Return from when until when a man's E2 or his outcomes are another drug's, or he is a boy."""
+    others = data.episodes.filter(pl.col("drug") != ANASTROZOLE)
+    return pl.concat(
+        [
+            others.select(pl.col(_MAN).cast(pl.String), on="started_on", off="ended_on"),
+            confounders.select(pl.col(_MAN).cast(pl.String), on="began_on", off="ended_on"),
+        ]
     )
+
+
+def _clear_of(pieces: pl.DataFrame, spells: pl.DataFrame) -> pl.DataFrame:
+    """Leave out pieces with a day in a spell, as of scan pairs."""
     key = [_MAN, "started_on"]
-    under_them = (
-        pieces.join(others, on=_MAN)
+    within = (
+        pieces.join(spells, on=_MAN)
         .filter(
             (pl.col("on") < pl.col("until"))
             & (pl.col("off") > pl.col("started_on")).fill_null(True)
         )
         .select(key)
     )
-    return pieces.join(under_them, on=key, how="anti", maintain_order="left")
+    return pieces.join(within, on=key, how="anti", maintain_order="left")

@@ -245,7 +245,8 @@ def follow_up(data: PatientData, response: DoseResponseResult, run: Run) -> Foll
     from e2analytics.exposure.e2_at_risk import e2_at_risk
     from e2analytics.exposure.first_events import intervals_at_risk
 
-    at_risk = intervals_at_risk(data, response.draws, run.settings.link, run.as_of)
+    confounders = find_confounders(data.patients, data.medications, run.settings.flag)
+    at_risk = intervals_at_risk(data, confounders, run.settings.link, run.as_of)
     return FollowedUp(at_risk, *e2_at_risk(with_enough_events(at_risk), data, response.response))
 
 
