@@ -262,6 +262,7 @@ def _orders(spells: Spells, settings: SimulationSettings) -> pl.DataFrame:
         stopped_on=pl.when("ended").then("ended_on"),
         weekly_dose_mg=pl.when(~pl.col("vague")).then("dose"),
         weekdays=pl.lit(None, dtype=pl.String),
+        listed_on=pl.lit(None, dtype=pl.Date),
         source_file=pl.lit("f"),
         source_order=pl.lit(0),
     )

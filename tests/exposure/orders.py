@@ -23,6 +23,7 @@ def orders(*rows: tuple[str, int, int | None, float | None]) -> pl.DataFrame:
                 "stopped_on": day(stop),
                 "weekly_dose_mg": mg,
                 "weekdays": None,
+                "listed_on": None,
                 "source_file": "f",
                 "source_line": line,
                 "source_order": 0,
@@ -33,5 +34,6 @@ def orders(*rows: tuple[str, int, int | None, float | None]) -> pl.DataFrame:
             "stopped_on": pl.Date,
             "weekly_dose_mg": pl.Float64,
             "weekdays": pl.String,
+            "listed_on": pl.Date,
         },
     )

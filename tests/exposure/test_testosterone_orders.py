@@ -18,6 +18,7 @@ def order(started: date, stopped: date | None, dose: float | None = 100.0, **mor
         "started_on": started,
         "stopped_on": stopped,
         "weekdays": None,
+        "listed_on": None,
         "source_file": "f",
         "source_order": 0,
         "source_line": 1,
@@ -32,6 +33,7 @@ def changes(*orders: dict) -> list[date]:
             "stopped_on": pl.Date,
             "weekly_dose_mg": pl.Float64,
             "weekdays": pl.String,
+            "listed_on": pl.Date,
         },
     )
     return find_changes(frame)["changed_on"].to_list()

@@ -33,6 +33,7 @@ def order(**changes: Any) -> dict[str, Any]:
         "doses_per_week": 2.0,
         "weekly_dose_mg": 1.0,
         "weekdays": None,
+        "listed_on": None,
         "source_file": "orders",
         "source_line": 2,
         "source_order": 0,
@@ -138,6 +139,7 @@ def known_of(
         schema_overrides={
             "stopped_on": pl.Date,
             "weekdays": pl.String,
+            "listed_on": pl.Date,
             **dict.fromkeys(doses, pl.Float64),
         },
     )

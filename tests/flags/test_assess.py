@@ -165,6 +165,10 @@ def test_a_man_on_another_inhibitor_has_no_estimate_and_his_danger_is_seen_in_hi
 def test_an_order_not_renewed_for_400_days_is_old():
     assert "old_order" in judge([order(started_on=ago(401))])["reasons"][0]
     assert "old_order" not in judge([order(started_on=ago(400))])["reasons"][0]
+    # In a list without refills it is as old as the last list that carried it.
+    listed, long_ago = (order(started_on=ago(900), listed_on=ago(days)) for days in (400, 401))
+    assert "old_order" not in judge([listed])["reasons"][0]
+    assert "old_order" in judge([long_ago])["reasons"][0]
 
 
 def test_mass_spectrometry_off_the_drug_does_not_speak_for_his_e2_on_it():

@@ -102,54 +102,62 @@ def test_men_on_the_drug_are_counted_on_the_last_day_of_every_month():
     ]
 
 
+@pytest.mark.parametrize("name", ["haematocrit_tested", "psa_tested"])
 @pytest.mark.parametrize(
-    ("analytes", "trt_started_on", "orders", "expected"),
+    ("tested", "trt_started_on", "orders", "expected"),
     [
-        (["hematocrit", "psa"], after(-365, AS_OF), [], (1, 1)),
-        (["hematocrit"], after(-365, AS_OF), [], (0, 1)),
-        (["hematocrit", "psa"], after(-364, AS_OF), [], (0, 0)),
+        (True, after(-365, AS_OF), [], (1, 1)),
+        (False, after(-365, AS_OF), [], (0, 1)),
+        (True, after(-364, AS_OF), [], (0, 0)),
         # No longer on testosterone.
         (
-            [],
+            False,
             LONG_AGO,
             [order(LONG_AGO, AS_OF, drug="testosterone", drug_class="androgen")],
             (0, 0),
         ),
-        ([], LONG_AGO, [order(LONG_AGO, drug="testosterone", drug_class="androgen")], (0, 1)),
+        (False, LONG_AGO, [order(LONG_AGO, drug="testosterone", drug_class="androgen")], (0, 1)),
     ],
 )
-def test_haematocrit_and_psa(analytes, trt_started_on, orders, expected):
+def test_haematocrit_and_psa(name, tested, trt_started_on, orders, expected):
     rows = {
         "patients": [man(trt_started_on=trt_started_on)],
-        "labs": [result(analyte, after(-30, AS_OF)) for analyte in analytes],
+        "labs": [result(ANALYTES[name], after(-30, AS_OF))] if tested else [],
         "medications": orders,
         # The clinic is heard of.
         "events": [event("symptom", AS_OF)],
     }
 
-    assert of_last_month("t_safety", **rows) == expected
+    assert of_last_month(name, **rows) == expected
+
+
+ANALYTES = {"haematocrit_tested": "hematocrit", "psa_tested": "psa"}
 
 
 @pytest.mark.parametrize(("days_ago", "expected"), [(364, (1, 1)), (365, (0, 1))])
 def test_haematocrit_and_psa_count_for_365_days(days_ago, expected):
-    labs = [result(analyte, after(-days_ago, AS_OF)) for analyte in ("hematocrit", "psa")]
-
-    assert of_last_month("t_safety", labs=labs) == expected
+    for name, analyte in ANALYTES.items():
+        labs = [result(analyte, after(-days_ago, AS_OF))]
+        assert of_last_month(name, labs=labs) == expected
 
 
 @pytest.mark.parametrize(
-    ("born", "expected"),
+    ("born", "asked"),
     [
-        (date(1986, 10, 1), (1, 1)),  # 39 on the last day
-        (date(1986, 9, 30), (0, 1)),
-        (date(1956, 10, 1), (0, 1)),
-        (date(1956, 9, 30), (1, 1)),  # 70
+        (date(1986, 10, 1), 0),  # 39 on the last day
+        (date(1986, 9, 30), 1),
+        (date(1956, 10, 1), 1),
+        (date(1956, 9, 30), 0),  # 70
     ],
 )
-def test_psa_is_asked_for_from_40_to_69_years(born, expected):
-    labs = [result("hematocrit", after(-30, AS_OF))]
+def test_psa_is_asked_for_from_40_to_69_years_and_haematocrit_at_any_age(born, asked):
+    rows = {
+        "patients": [man(birth_date=born)],
+        "labs": [result("hematocrit", after(-30, AS_OF))],
+    }
 
-    assert of_last_month("t_safety", patients=[man(birth_date=born)], labs=labs) == expected
+    assert of_last_month("psa_tested", **rows) == (0, asked)
+    assert of_last_month("haematocrit_tested", **rows) == (1, 1)
 
 
 ABOVE = result("hematocrit", after(-20, AS_OF), 54.1, 54.1)

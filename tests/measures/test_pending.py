@@ -186,25 +186,10 @@ def test_vitamin_d_that_waits(results, tested, sufficient):
         assert counts(name, **rows)[-1][1:4] == expected
 
 
-@pytest.mark.parametrize(
-    ("haematocrit", "psa", "expected"),
-    [
-        ("came", "waits", (1, 1, 0)),
-        ("waits", "waits", (1, 1, 0)),
-        # Of the other nothing came: that is a lack.
-        ("none", "waits", (0, 1, 0)),
-    ],
-)
-def test_haematocrit_and_psa_that_wait(haematocrit, psa, expected):
-    came = {
-        "came": lambda analyte: [result(analyte, AS_OF)],
-        "waits": lambda analyte: [in_quarantine(result(analyte, AS_OF))],
-        "none": lambda analyte: [],
-    }
-
-    found = counts("t_safety", labs=came[haematocrit]("hematocrit") + came[psa]("psa"))
-
-    assert found[-1][1:4] == expected
+def test_haematocrit_and_psa_that_wait():
+    for name, analyte in (("haematocrit_tested", "hematocrit"), ("psa_tested", "psa")):
+        found = counts(name, labs=[in_quarantine(result(analyte, AS_OF))])
+        assert found[-1][1:4] == (1, 1, 0)
 
 
 def test_what_waits_speaks_for_known_men_and_for_days_that_have_come():

@@ -121,7 +121,7 @@ def test_clinics_together_are_counted_as_well():
     found = restatement.between(before, before, link)
 
     assert found.filter(pl.col("clinic_id").is_null())["now_denominator"].drop_nulls().to_list()
-    assert len(found) == 2 * 17
+    assert len(found) == 2 * 18
 
 
 def test_a_man_is_corrected_if_a_row_of_then_says_otherwise_is_gone_or_no_longer_waits():

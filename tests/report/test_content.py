@@ -101,7 +101,7 @@ def test_the_five_things_carry_numbers_with_their_denominators(report: Report) -
     flagged, low, quality, curve, data = report.headlines
     assert "171 of 200 (86 %) of them could be assessed" in low.sentence
     assert "9 men on such a drug died or left" in low.sentence
-    assert quality.title.endswith("for the worse in 15 measures")
+    assert quality.title.endswith("for the worse in 16 measures")
     assert "E2 below 10 pg/mL on the drug, harbour: " in quality.sentence
     assert "of 171 (23 %) assessed men, E2 is probably below 16 pg/mL" in low.sentence
     total, n_critical = report.flagged.total.total, report.flagged.total.by_tier[0]

@@ -29,8 +29,8 @@ def side_by_side(orders: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        ``patient_id``, ``drug``, ``started_on``, ``ended_on``, ``weekly_dose_mg``, ``overlap``, ``ordered_on``, and
-        the file and line of the last order.
+        ``patient_id``, ``drug``, ``started_on``, ``ended_on``, ``weekly_dose_mg``, ``overlap``, ``ordered_on``,
+        ``listed_on``, and the file and line of the last order.
     """
     until = _until_replaced(orders.with_row_index("row"))
     changes = pl.concat(
@@ -65,6 +65,7 @@ def side_by_side(orders: pl.DataFrame) -> pl.DataFrame:
             ),
             overlap=~adds_up | pl.col("replaced_early").any(),
             ordered_on=pl.col("started_on").last(),
+            listed_on=pl.col("listed_on").last(),
             source_file=pl.col("source_file").last(),
             source_line=pl.col("source_line").last(),
         )

@@ -29,6 +29,7 @@ _SPELL: Final = (
     "weekly_dose_mg",
     "overlap",
     "ordered_on",
+    "listed_on",
     "source_file",
     "source_line",
 )
@@ -100,7 +101,7 @@ def _merge_renewals(orders: pl.DataFrame) -> pl.DataFrame:
             pl.col("started_on").first(),
             pl.col("ended_on", "weekly_dose_mg", "source_file", "source_line").last(),
             pl.col("overlap").any(),
-            pl.col("ordered_on").last(),
+            pl.col("ordered_on", "listed_on").last(),
         )
         .drop("spell")
     )

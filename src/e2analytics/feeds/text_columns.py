@@ -61,6 +61,7 @@ TEXT_COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "started_on",
         "stopped_on",
         "days_supply",
+        "renewals",
         "status",
     ),
     "events": ("event_id", "patient_id", "kind", "occurred_on", "detail"),

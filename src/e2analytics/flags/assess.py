@@ -165,7 +165,8 @@ def _findings(criteria: Criteria, probability: float) -> list[pl.Expr]:
         "denosumab_not_followed": pl.col("denosumab_ended"),
         "two_aromatase_inhibitors": pl.col("takes_anastrozole") & pl.col("takes_other"),
         "sig_not_parsed": pl.col("unknown_dose") & pl.col("unparsed"),
-        "old_order": days_since("ordered_on") > settings.old_order_days,
+        "old_order": pl.min_horizontal(days_since("ordered_on"), days_since("listed_on"))
+        > settings.old_order_days,
         "overlapping_orders": pl.col("overlap"),
         "stale_feed": (days_since("newest_result_on") > settings.stale_feed_days).fill_null(True),
         "held_open": pl.lit(False),

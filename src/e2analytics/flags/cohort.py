@@ -170,6 +170,7 @@ def men_on_drug(episodes: pl.DataFrame, settings: FlagSettings, as_of: date) -> 
             overlap=pl.col("overlap").any(),
             drug=pl.col("drug").last(),
             ordered_on=pl.col("ordered_on").last(),
+            listed_on=pl.col("listed_on").last(),
             spell_started_on=pl.col("started_on").last(),
             spell_ended_on=pl.col("ended_on").last(),
             spell_file=pl.col("source_file").last(),

@@ -22,7 +22,7 @@ from e2analytics.flags.criteria import Criteria
 from e2analytics.reference import measures
 from e2analytics.reference.names import ESTRADIOL, HEMATOCRIT, PSA, VITAMIN_D
 from e2analytics.tables.censoring import wholly_below
-from e2analytics.tables.patient_data import BONE_SCAN, BONE_SITES, CareUnits, PatientData, is_aged
+from e2analytics.tables.patient_data import BONE_SCAN, BONE_SITES, CareUnits, PatientData
 from e2analytics.tables.registry import columns_of
 
 _FOUND: Final = ["patient_id", "since_on", "due_on"]
@@ -56,13 +56,13 @@ def gaps(
         "follow_up_dxa_overdue": found.follow_up_dxa_overdue(),
         "no_e2_after_change": found.no_e2_after_change(),
         "immunoassay_to_repeat": found.immunoassay_to_repeat(),
-        "no_vitamin_d": found.no_vitamin_d(),
+        "no_vitamin_d": found.untested("vitamin_d_tested", VITAMIN_D),
         "vitamin_d_low": found.vitamin_d_low(),
-        "no_haematocrit": found.no_haematocrit(),
+        "no_haematocrit": found.untested("haematocrit_tested", HEMATOCRIT),
         "haematocrit_high": found.last_above(
             HEMATOCRIT, measures.load().measures["haematocrit_high"].limits["hematocrit_pct"]
         ),
-        "no_psa": found.no_psa(),
+        "no_psa": found.untested("psa_tested", PSA),
         "psa_high": found.last_above(PSA, flag_rules.load().gaps["psa_high"].limits["psa_ng_ml"]),
         "low_e2_not_answered": found.low_e2_not_answered(),
         "de_escalation_candidate": found.de_escalation_candidate(),
@@ -275,13 +275,6 @@ class _Gaps:
         results = self._data.labs.filter(pl.col("analyte") == VITAMIN_D)
         return self._last(results, "collected_on", "since_on")
 
-    def no_vitamin_d(self) -> pl.DataFrame:
-        for_so_long = timedelta(days=self._measures["vitamin_d_tested"].days["before"])
-        untested = self._unmet_today("vitamin_d_tested")
-        return untested.join(self._vitamin_d, on="patient_id", how="left").with_columns(
-            due_on=pl.col("since_on") + for_so_long
-        )
-
     def vitamin_d_low(self) -> pl.DataFrame:
         low = self._unmet_today("vitamin_d_sufficient")
         tested = low.join(self._unmet_today("vitamin_d_tested"), on="patient_id", how="anti")
@@ -289,28 +282,16 @@ class _Gaps:
             due_on=pl.lit(None, dtype=pl.Date)
         )
 
-    def no_haematocrit(self) -> pl.DataFrame:
-        return self._untested(self._unmet_today("t_safety"), HEMATOCRIT)
-
-    def no_psa(self) -> pl.DataFrame:
-        limits = self._measures["t_safety"].limits
-        asked = is_aged(limits["psa_from_years"], limits["psa_below_years"], pl.lit(self._as_of))
-        men = self._unmet_today("t_safety").join(
-            self._data.patients.filter(asked), on="patient_id", how="semi"
-        )
-        return self._untested(men, PSA)
-
-    def _untested(self, men: pl.DataFrame, analyte: str) -> pl.DataFrame:
-        """Return those of the men of measure M12 who lack a test of the days that it looks back."""
-        for_so_long = timedelta(days=self._measures["t_safety"].days["before"])
-        results = self._data.labs.filter(pl.col("analyte") == analyte)
+    def untested(self, measure: str, analyte: str) -> pl.DataFrame:
+        """Return the men whose test of a measure that asks for one in so many days is missing, with their last."""
+        for_so_long = timedelta(days=self._measures[measure].days["before"])
         last = self._last(
-            self._with_pending(results, analyte, "collected_on"), "collected_on", "since_on"
+            self._data.labs.filter(pl.col("analyte") == analyte), "collected_on", "since_on"
         )
         return (
-            men.join(last, on="patient_id", how="left")
+            self._unmet_today(measure)
+            .join(last, on="patient_id", how="left")
             .with_columns(due_on=pl.col("since_on") + for_so_long)
-            .filter((pl.col("due_on") <= self._as_of).fill_null(True))
         )
 
     def last_above(self, analyte: str, line: float) -> pl.DataFrame:

@@ -53,6 +53,7 @@ _ABOUT_THE_FILE: Final = (
     *PROVENANCE,
     "failed_rules",
     "assigning_authority",
+    "listed_on",
     "reported_at",
     "excluded",
     "reject",

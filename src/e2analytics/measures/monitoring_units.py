@@ -79,21 +79,33 @@ def calcium_counselling(rows: UnitRows, measure: Measure) -> pl.DataFrame:
     return rows.unless_pending(units, "counselling", "collected_on", in_look_back(measure))
 
 
-def t_safety(rows: UnitRows, measure: Measure) -> pl.DataFrame:
-    """Count men on testosterone: met with haematocrit and, at the age for it, PSA."""
+def haematocrit_tested(rows: UnitRows, measure: Measure) -> pl.DataFrame:
+    """Count men long on testosterone: met with a haematocrit."""
+    return _tested(rows, measure, HEMATOCRIT, _long_on_testosterone(rows, measure))
+
+
+def psa_tested(rows: UnitRows, measure: Measure) -> pl.DataFrame:
+    """Count men of an age long on testosterone: met with a PSA."""
+    ages = (measure.limits["from_years"], measure.limits["below_years"])
+    men = _long_on_testosterone(rows, measure).filter(is_aged(*ages, pl.col("counted_on")))
+    return _tested(rows, measure, PSA, men)
+
+
+def _long_on_testosterone(rows: UnitRows, measure: Measure) -> pl.DataFrame:
     day = pl.col("counted_on")
-    ages = (measure.limits["psa_from_years"], measure.limits["psa_below_years"])
-    men = (
+    return (
         rows.trt.join(rows.month_ends, how="cross")
         .filter(pl.col("trt_on") + days_of(measure, "course") <= day, pl.col("trt_ended_on") > day)
         .join(rows.data.patients.select("patient_id", "birth_date"), on="patient_id")
-        .select("patient_id", "counted_on", psa_asked=is_aged(*ages, day))
     )
-    present = treatment_history.while_present(men, rows.away, "counted_on", "counted_on")
-    for analyte in (HEMATOCRIT, PSA):
-        done = rows.done(rows.results(analyte), analyte, "collected_on")
-        present = with_any(present, done, in_look_back(measure), analyte)
-    return present.with_columns(met=pl.col(HEMATOCRIT) & (pl.col(PSA) | ~pl.col("psa_asked")))
+
+
+def _tested(rows: UnitRows, measure: Measure, analyte: str, men: pl.DataFrame) -> pl.DataFrame:
+    present = treatment_history.while_present(
+        men.select("patient_id", "counted_on"), rows.away, "counted_on", "counted_on"
+    )
+    done = rows.done(rows.results(analyte), analyte, "collected_on")
+    return with_any(present, done, in_look_back(measure), "met")
 
 
 def haematocrit_high(rows: UnitRows, measure: Measure) -> pl.DataFrame:

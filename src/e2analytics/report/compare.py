@@ -135,7 +135,9 @@ def _numbers(tables: Tables) -> Iterator[tuple[str, str]]:
 def _measures(table: pl.DataFrame) -> Iterator[tuple[str, str]]:
     """Name the measures of all clinics, month by month: an earlier month may have been counted anew."""
     named = definitions.load().measures
-    rows = table.filter(pl.col("clinic_id").is_null()).sort("month", "measure")
+    # Older months may have been counted by a measure that is no more.
+    defined = pl.col("measure").is_in(list(named))
+    rows = table.filter(pl.col("clinic_id").is_null(), defined).sort("month", "measure")
     for row in rows.iter_rows(named=True):
         counted = row["not_measured"] is None
         said = f"{row['numerator']:,} of {row['denominator']:,}" if counted else "not measured"

@@ -8,6 +8,7 @@ from datetime import date
 import polars as pl
 
 from e2analytics.settings import Settings
+from e2analytics.tables.snapshot import Snapshot
 from e2analytics.tables.vocabulary import Scope
 
 
@@ -37,6 +38,11 @@ class Run:
     scope: Scope = "all"
     refit: bool = False
     adopt: str | None = None
+
+    def days_of_runs(self, before: Snapshot) -> dict[str, date]:
+        """Return the as-of day of every run up to this one."""
+        days = dict(before.table("runs").select("run_id", "as_of").iter_rows())
+        return days | {self.run_id: self.as_of}
 
 
 @dataclass(frozen=True, kw_only=True)

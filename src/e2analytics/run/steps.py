@@ -23,7 +23,15 @@ from e2analytics.exposure.episodes import doses_on_days, find_episodes, present_
 from e2analytics.exposure.scan_pairs import pair_scans
 from e2analytics.exposure.testosterone_orders import find_changes
 from e2analytics.feeds.description import load_feeds
-from e2analytics.ingest import filled_rows, ledger, quality, quarantine, reconcile, superseded_files
+from e2analytics.ingest import (
+    filled_rows,
+    ledger,
+    listing,
+    quality,
+    quarantine,
+    reconcile,
+    superseded_files,
+)
 from e2analytics.ingest.intake import Intake, every_row
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.ingest.unit_errors import convert, find, on_treatment
@@ -112,6 +120,9 @@ def take_in(sources: Sources, before: Snapshot, run: Run) -> Intake:
 
     files = ledger.with_files_read_now(before.table("files"), sources, run.run_id)
     rows = {table: superseded_files.supersede(table, each, files) for table, each in rows.items()}
+    rows["medications"] = listing.with_last_listing(
+        rows["medications"], files, run.days_of_runs(before), run.as_of
+    )
     row_fates = ledger.row_fates(rows)
     files = ledger.count_fates(files, row_fates)
     now = [quarantine.pending(table, each, feeds) for table, each in rows.items()]
@@ -391,8 +402,7 @@ def account_for(
 @step("Grading each feed's data")
 def grade(intake: Intake, before: Snapshot, run: Run) -> pl.DataFrame:
     """Grade the data of every feed, table and month."""
-    days = dict(before.table("runs").select("run_id", "as_of").iter_rows())
-    return quality.grade(intake.rows, intake.files, read_on=days | {run.run_id: run.as_of})
+    return quality.grade(intake.rows, intake.files, read_on=run.days_of_runs(before))
 
 
 @step("Sealing the crosswalk")

@@ -171,7 +171,11 @@ STEPS: Final = (
             ),
             "files": (with_null("detail", pl.String()),),
             "quarantine": (with_null("n_rows", pl.Int64()),),
-            "medications": (with_null("weekdays", pl.String()),),
+            "medications": (
+                with_null("weekdays", pl.String()),
+                with_null("renewals", pl.String()),
+                with_null("listed_on", pl.Date()),
+            ),
             "events": (with_null("detail", pl.String()),),
             "patients": (with_null("assigning_authority", pl.String()),),
         },

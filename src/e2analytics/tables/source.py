@@ -9,7 +9,7 @@ import polars as pl
 from pandera.typing.polars import Series
 
 from e2analytics.tables.contract import Table, Utc
-from e2analytics.tables.vocabulary import ASSAYS, RESULT_STATUSES, SITES, SYMPTOMS
+from e2analytics.tables.vocabulary import ASSAYS, NO_RENEWALS, RESULT_STATUSES, SITES, SYMPTOMS
 
 PROVENANCE: Final = ("source_file", "source_line", "source_part", "source_order")
 """Where a row came from."""
@@ -137,6 +137,14 @@ class Medications(SourceRow):
     weekdays: Series[str] = pa.Field(
         nullable=True,
         description="Days of the week on which it is taken, as mon thu; null: not said.",
+    )
+    renewals: Series[str] = pa.Field(
+        nullable=True,
+        isin=[NO_RENEWALS],
+        description="none: of a list without refills; null: not said.",
+    )
+    listed_on: Series[pl.Date] = pa.Field(
+        nullable=True, description="Day of the last run that read it in a list without refills."
     )
     started_on: Series[pl.Date]
     stopped_on: Series[pl.Date] = pa.Field(nullable=True, description="First day without the drug.")

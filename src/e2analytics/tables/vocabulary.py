@@ -44,6 +44,8 @@ Scope = Literal["all", "ingest", "fit", "flag"]
 PARTS: Final[tuple[str, ...]] = get_args(Scope)
 FATES: Final = ("accepted", "duplicate", "superseded", "withdrawn", "set_apart", "quarantined")
 """Of rows that were read, each a count of the table ``files``."""
+NO_RENEWALS: Final = "none"
+"""Of ``medications.renewals``: the order stands in a list of what men take, which shows no refills."""
 RESULT_STATUSES: Final = ("F", "C", "P")
 """HL7: final, corrected, preliminary."""
 SEVERITIES: Final[tuple[str, ...]] = get_args(Severity)

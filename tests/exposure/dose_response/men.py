@@ -100,13 +100,14 @@ ORDERS = pl.DataFrame(
             "stopped_on": None,
             "weekly_dose_mg": 1.0,
             "weekdays": None,
+            "listed_on": None,
             "source_file": "f",
             "source_line": man,
             "source_order": 0,
         }
         for man in range(1, N_MEN, 2)
     ],
-    schema_overrides={"stopped_on": pl.Date, "weekdays": pl.String},
+    schema_overrides={"stopped_on": pl.Date, "weekdays": pl.String, "listed_on": pl.Date},
 )
 PATIENTS = pl.DataFrame(
     {

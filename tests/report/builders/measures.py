@@ -36,7 +36,7 @@ def measure_count(
 ) -> tuple[int | None, int | None, str | None]:
     if key == "de_escalation":
         return None, None, "no_body_fat"
-    if key == "t_safety" and clinic == "north":
+    if key == "psa_tested" and clinic == "north":
         return None, None, "no_psa"
     # Harbour over-doses.
     share = 0.45 if key == "e2_below_red_line" and clinic == "harbour" else share

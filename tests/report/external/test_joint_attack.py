@@ -37,14 +37,19 @@ SPLITS = {
     # Of those on the drug some ended it days ago, and not all have an indication; vitamin D waits in quarantine of some.
     "on_drug": (*NOT_WASHED_OUT, "ended"),
     "not_washed_out": ("counselled", "not_counselled"),
-    "known": ("safe", "unsafe", "short"),
+    "known": ("safe", "unsafe", "young_safe", "young_unsafe", "short"),
     "off_drug": ("lost", "kept", "not_scanned"),
 }
 MEASURES: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "vitamin_d_tested": (TESTED, (*TESTED, "untested")),
     "vitamin_d_sufficient": (("sufficient",), ("sufficient", "insufficient", "untested")),
     "calcium_counselling": (("counselled",), SPLITS["not_washed_out"]),
-    "t_safety": (("safe",), ("safe", "unsafe")),
+    # PSA is asked for by age, of those who are asked for a haematocrit.
+    "haematocrit_tested": (
+        ("safe", "young_safe"),
+        ("safe", "young_safe", "unsafe", "young_unsafe"),
+    ),
+    "psa_tested": (("safe",), ("safe", "unsafe")),
     # Men off the drug, who are beside those of M11: nothing else is told of them.
     "bone_loss_off_the_drug": (("lost",), ("lost", "kept")),
 }
@@ -85,7 +90,8 @@ def outside(counts: Counts, base: int) -> tuple[Men, dict[str, pl.DataFrame]]:
         numerators, denominators = (
             np.sum([counts[part] for part in each], axis=0) for each in (met, of)
         )
-        whole = {"t_safety": "known", "bone_loss_off_the_drug": "off_drug"}.get(measure, "on_drug")
+        of_others = {"haematocrit_tested", "psa_tested", "bone_loss_off_the_drug"}
+        whole = "off_drug" if measure in of_others else "on_drug"
         excepted = counts[whole] - denominators if whole == "on_drug" else 0 * denominators
         for place, clinic in enumerate([*clinics, None]):
             at = slice(None) if clinic is None else place

@@ -210,7 +210,7 @@ def test_no_signal_is_drawn_from_months_that_share_their_men(tables: Tables) -> 
         if each.definition.months == "overlapping"
     ]
 
-    assert {each.key for each in overlapping} >= {"vitamin_d_tested", "t_safety"}
+    assert {each.key for each in overlapping} >= {"vitamin_d_tested", "psa_tested"}
     for each in overlapping:
         assert not each.months.with_limits
         assert not any(signal.where == "all clinics" for signal in each.signals)
@@ -385,7 +385,7 @@ def test_every_chart_on_the_page_is_told_in_words(tables: Tables) -> None:
     page = render_html(build(tables, month=MONTH))
     alts = re.findall(r'aria-label="([^"]+) by month, ', page)
 
-    assert len(alts) == 15
+    assert len(alts) == 16
     assert "with 95 and 99.8 % limits around" in page
 
 

@@ -19,7 +19,7 @@ from e2analytics import reference
 from e2analytics.feeds.parsing import birthday, day, finite, number
 from e2analytics.ingest.normalise import body_size, drugs, laboratory, sig
 from e2analytics.reference import lifestyle, vertebrae
-from e2analytics.tables.vocabulary import SYMPTOMS
+from e2analytics.tables.vocabulary import NO_RENEWALS, SYMPTOMS
 
 OTHER_DRUG: Final = "other_drug"
 INVALID_SCAN: Final = "invalid_scan"
@@ -92,6 +92,8 @@ def _medications(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
             stopped_on=day(rows["raw_stopped_on"], timezone),
             weekdays=_weekdays(rows["weekdays"]),
             days_supply=_days_supply(),
+            renewals=_renewals(),
+            listed_on=pl.lit(None, dtype=pl.Date),
             status=pl.col("raw_status").str.to_uppercase().fill_null("F"),
         )
     )
@@ -113,6 +115,11 @@ def _medications(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
         ),
         excluded=pl.coalesce("excluded", pl.when(other).then(pl.lit(OTHER_DRUG))),
     )
+
+
+def _renewals() -> pl.Expr:
+    written = pl.col("raw_renewals").str.to_lowercase()
+    return pl.when(written == NO_RENEWALS).then(written)
 
 
 def _weekdays(written: pl.Series) -> pl.Series:
@@ -259,6 +266,7 @@ _KEPT_AS_RAW: Final[Mapping[str, tuple[str, ...]]] = {
         "started_on",
         "stopped_on",
         "days_supply",
+        "renewals",
         "status",
     ),
     "events": ("occurred_on", "detail"),

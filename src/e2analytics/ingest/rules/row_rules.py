@@ -171,7 +171,7 @@ _MEDICATIONS: Final = {
     "dose_unknown": (pl.col("dose_mg") * pl.col("doses_per_week")).is_not_null(),
     "dose_contradicts_sig": ~pl.col("dose_contradicts_sig"),
     "dose_varies": ~pl.col("sig_varies"),
-    **_readable("days_supply"),
+    **_readable("days_supply", "renewals"),
     **_STATUS,
 }
 
