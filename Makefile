@@ -83,6 +83,7 @@ docs: .venv/installed
 	$(BIN)/e2analytics schemas
 	$(BIN)/python -m e2analytics.run.evidence_page
 	$(BIN)/python -m e2analytics.run.settings_page
+	$(BIN)/python -m e2analytics.run.rules_page
 
 lock:
 	@test -x $(BIN)/uv || $(MAKE) .venv/installed

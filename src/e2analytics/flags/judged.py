@@ -17,11 +17,12 @@ from typing import Final
 
 import polars as pl
 
+from e2analytics.flags import rules as flag_rules
 from e2analytics.reference.drugs import acts_until, gives_testosterone, treats_cancer
 from e2analytics.reference.names import ANDROGEN
 from e2analytics.tables.patient_data import PatientData, adult_on
 
-WHY: Final = ("died_or_left", "under_18", "treated_for_cancer", "not_on_testosterone")
+WHY: Final = tuple(flag_rules.load().not_judged)
 """Why a man on the drug is not judged, in the order in which it is asked."""
 
 

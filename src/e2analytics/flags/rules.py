@@ -37,6 +37,7 @@ class Cited(BaseModel, frozen=True, extra="forbid"):
 
     source: Text
     confidence: Confidence
+    changed: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}: ")] | None = None
 
 
 class Reason(Cited, frozen=True):
@@ -49,6 +50,20 @@ class Reason(Cited, frozen=True):
     changes_with: Text | None = None
     with_time: tuple[Literal["appears", "disappears"], ...] = ()
     means_low_e2: bool = False
+
+
+class LimitRule(Cited, frozen=True):
+    """By what limit E2 is judged."""
+
+    rule: Text
+    settings: tuple[Text, ...] = ()
+
+
+class NotJudged(Cited, frozen=True):
+    """Why a man on the drug is not judged."""
+
+    words: Text
+    rule: Text
 
 
 class Status(Cited, frozen=True):
@@ -80,6 +95,8 @@ class FlagRules(BaseModel, frozen=True, extra="forbid"):
 
     version: date
     reasons: Mapping[str, Reason]
+    limit: Mapping[str, LimitRule]
+    not_judged: Mapping[str, NotJudged]
     statuses: Mapping[str, Status]
     tiers: Mapping[str, Tier]
     gaps: Mapping[str, Gap]
@@ -89,7 +106,8 @@ class FlagRules(BaseModel, frozen=True, extra="forbid"):
     def _names_must_exist(self) -> FlagRules:
         named = {
             "reason": {n for t in self.tiers.values() for n in (*t.any, *t.also, *t.unless)},
-            "setting": {name for reason in self.reasons.values() for name in reason.settings},
+            "setting": {name for reason in self.reasons.values() for name in reason.settings}
+            | {name for rule in self.limit.values() for name in rule.settings},
             "measure": {gap.measure for gap in self.gaps.values() if gap.measure},
             "status": {*self.statuses},
         }

@@ -22,6 +22,7 @@ class Meaning(BaseModel, frozen=True, extra="forbid"):
     words: str
     source: str
     confidence: Literal["high", "medium", "low", "unconfirmed"]
+    changed: str | None = None
 
 
 @cache
@@ -59,11 +60,7 @@ def confounders() -> tuple[str, ...]:
 
 def treats_cancer() -> pl.Expr:
     """Tell which orders are a sign of treatment for prostate or breast cancer."""
-    return (
-        pl.col("drug_class")
-        .cast(pl.String)
-        .is_in(reference.load("drugs")["treats_cancer"]["classes"])
-    )
+    return pl.col("drug_class").cast(pl.String).is_in(reference.load("drugs")["treats_cancer"])
 
 
 def acts_until() -> pl.Expr:

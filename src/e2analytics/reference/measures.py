@@ -54,6 +54,7 @@ class Measure(BaseModel, frozen=True, extra="forbid"):
     limits: Mapping[str, Annotated[float, Field(gt=0)]] = {}
     source: Text
     confidence: Confidence
+    changed: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}: ")] | None = None
 
 
 class Measures(BaseModel, frozen=True, extra="forbid"):

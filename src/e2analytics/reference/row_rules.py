@@ -25,26 +25,27 @@ CONTRADICTING_ENTRIES: Final = "contradicting_entries"
 SUSPECTED_UNIT_SLIP: Final = "suspected_unit_slip"
 
 
-class _Rule(BaseModel, frozen=True, extra="forbid"):
-    """A rule of any kind; without ``words`` its name says it."""
+class Rule(BaseModel, frozen=True, extra="forbid"):
+    """A rule of any kind; without ``words`` its name says it. ``changed``: on which day, and from what."""
 
     words: Text | None = None
     advice: Advice
+    changed: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}: ")] | None = None
 
 
-class RowRule(_Rule, frozen=True):
+class RowRule(Rule, frozen=True):
     """What one row must satisfy, in words."""
 
     severity: Severity
 
 
-class FileRule(_Rule, frozen=True):
+class FileRule(Rule, frozen=True):
     """What a file must satisfy; a ``damaged`` one is not of its format, or not complete."""
 
     damaged: bool = False
 
 
-class ReconcileRule(_Rule, frozen=True):
+class ReconcileRule(Rule, frozen=True):
     """What only all rows together can tell; each keeps a row out."""
 
     column: Text
@@ -112,7 +113,7 @@ class RowRules(BaseModel, frozen=True, extra="forbid"):
     @property
     def words(self) -> Mapping[str, str]:
         """What a report calls the rules whose names do not say it."""
-        kinds: tuple[Mapping[Any, _Rule], ...] = (
+        kinds: tuple[Mapping[Any, Rule], ...] = (
             self.row_rules,
             self.file_rules,
             self.reconcile_rules,

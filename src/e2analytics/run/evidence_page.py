@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from e2analytics.reference import constants, load, schemas_folder
 from e2analytics.reference.drugs import meanings
+from e2analytics.run.markdown import markdown_table, written_number
 from e2analytics.settings import FlagSettings
 
 _HEAD: Final = """\
@@ -71,11 +72,18 @@ def _constants() -> str:
     }
     users = _packages_that_name(cited)
     rows = (
-        (_words(name), _number(c.value), c.unit, c.source, c.confidence, ", ".join(users[name]))
+        (
+            _words(name),
+            written_number(c.value),
+            c.unit,
+            c.source,
+            c.confidence,
+            ", ".join(users[name]),
+        )
         for name, c in cited.items()
     )
     head = ("number", "value", "unit", "source", "confidence", "used by")
-    return "## Doses, time and bone\n\n" + _table(head, rows)
+    return "## Doses, time and bone\n\n" + markdown_table(head, rows)
 
 
 def _flag_rules() -> str:
@@ -87,25 +95,25 @@ def _flag_rules() -> str:
         for name, entry in rules[plural].items():
             numbers = {key: defaults[key] for key in entry.get("settings", ())}
             numbers |= entry.get("limits", {})
-            said = ", ".join(f"{key} {_number(value)}" for key, value in numbers.items())
+            said = ", ".join(f"{key} {written_number(value)}" for key, value in numbers.items())
             rows.append((f"{name} ({kind})", said, entry["source"], entry["confidence"]))
     head = ("rule", "numbers (defaults of settings)", "source", "confidence")
-    return _section("Flags", "flag_rules", _table(head, rows))
+    return _section("Flags", "flag_rules", markdown_table(head, rows))
 
 
 def _measures() -> str:
     table = load("measures")
     rows: list[Sequence[str]] = [
-        (name, _number(table[name]), table[f"{name}_source"], "")
+        (name, written_number(table[name]), table[f"{name}_source"], "")
         for name in ("new_start_after_days", "silent_after_days")
     ]
     for entry in table["measures"].values():
         numbers = entry.get("days", {}) | entry.get("limits", {})
-        said = ", ".join(f"{key} {_number(value)}" for key, value in numbers.items())
+        said = ", ".join(f"{key} {written_number(value)}" for key, value in numbers.items())
         name = f"{entry['id']} {entry['name']}"
         rows.append((name, said, entry["source"], entry["confidence"]))
     head = ("measure", "days and limits", "source", "confidence")
-    return _section("Measures", "measures", _table(head, rows))
+    return _section("Measures", "measures", markdown_table(head, rows))
 
 
 def _analytes() -> str:
@@ -113,10 +121,10 @@ def _analytes() -> str:
     rows: list[Sequence[str]] = []
     for name, entry in table["analytes"].items():
         limits = (_range(entry["possible"]), _range(entry["plausible"]))
-        mass = _number(entry["molar_mass_g_mol"]) if "molar_mass_g_mol" in entry else ""
+        mass = written_number(entry["molar_mass_g_mol"]) if "molar_mass_g_mol" in entry else ""
         rows.append((name, entry["unit"], *limits, mass, entry["source"]))
         for assay, least in entry.get("least_reportable", {}).items():
-            number = f"{_number(least['limit'])} or more"
+            number = f"{written_number(least['limit'])} or more"
             label = f"{name}, least reportable by {assay}"
             rows.append((label, entry["unit"], number, "", "", least["source"]))
     head = ("analyte", "unit", "possible", "plausible in men", "g/mol", "source")
@@ -127,7 +135,9 @@ def _analytes() -> str:
         f"LOINC: {seen['N']} names were seen in a public source, {seen['K']} are to be confirmed. Atomic weights: {table['atomic_weights_source']} A result “<{table['ia_when_limit_at_least_pg_ml']}” "
         f"or higher counts as immunoassay. {table['ia_when_limit_at_least_source']}\n"
     )
-    return _section("Results of laboratories", "analytes", _table(head, rows) + "\n" + after)
+    return _section(
+        "Results of laboratories", "analytes", markdown_table(head, rows) + "\n" + after
+    )
 
 
 def _laboratories() -> str:
@@ -143,7 +153,7 @@ def _laboratories() -> str:
         for entry in table
     )
     head = ("laboratory", "test", "assay", "source", "confidence")
-    return _section("Assay by laboratory", "analytes", _table(head, rows))
+    return _section("Assay by laboratory", "analytes", markdown_table(head, rows))
 
 
 def _early_signals() -> str:
@@ -151,20 +161,22 @@ def _early_signals() -> str:
     rows = [
         (
             entry["label"],
-            f"CV within a man {_number(entry['within_man_cv'])}, of the assay {_number(entry['assay_cv'])}",
+            f"CV within a man {written_number(entry['within_man_cv'])}, of the assay {written_number(entry['assay_cv'])}",
             entry["source"],
             entry["confidence"],
         )
         for entry in table["markers"].values()
     ]
     for entry in table["limits"].values():
-        ends = [f"{side} {_number(entry[side])}" for side in ("low", "high") if side in entry]
+        ends = [
+            f"{side} {written_number(entry[side])}" for side in ("low", "high") if side in entry
+        ]
         said = f"{', '.join(ends)} {entry['unit']}"
         rows.append((entry["label"], said, entry["source"], entry["confidence"]))
     return _section(
         "Early signals",
         "early_signals",
-        _table(("result", "numbers", "source", "confidence"), rows),
+        markdown_table(("result", "numbers", "source", "confidence"), rows),
     )
 
 
@@ -185,7 +197,7 @@ def _lifestyle() -> str:
         label = f"calcium intake of men from {each['from_years']} years"
         rows.append((label, said, needs["source"], needs["confidence"]))
     return _section(
-        "Lifestyle", "lifestyle", _table(("entry", "numbers", "source", "confidence"), rows)
+        "Lifestyle", "lifestyle", markdown_table(("entry", "numbers", "source", "confidence"), rows)
     )
 
 
@@ -198,12 +210,12 @@ def _drugs() -> str:
     more = [
         (
             "days_after_supply",
-            _number(table["days_after_supply"]),
+            written_number(table["days_after_supply"]),
             table["days_after_supply_source"],
         ),
         (
             "shortest_prescription_days",
-            _number(table["shortest_prescription_days"]),
+            written_number(table["shortest_prescription_days"]),
             table["shortest_prescription_days_source"],
         ),
         (
@@ -212,7 +224,7 @@ def _drugs() -> str:
             table["possible_days_supply_source"],
         ),
     ]
-    orders = _table(("drug", "possible, mg per week", "source"), rows + more)
+    orders = markdown_table(("drug", "possible, mg per week", "source"), rows + more)
     return _section("Orders", "drugs", "\n\n".join((orders, _meanings(), _moves_bone(table))))
 
 
@@ -221,7 +233,7 @@ def _meanings() -> str:
         (name, each.effect.replace("_", " "), each.words, each.source, each.confidence)
         for name, each in meanings().items()
     ]
-    return _table(("class", "effect", "words", "source", "confidence"), rows)
+    return markdown_table(("class", "effect", "words", "source", "confidence"), rows)
 
 
 def _moves_bone(table: dict[str, Any]) -> str:
@@ -232,9 +244,9 @@ def _moves_bone(table: dict[str, Any]) -> str:
         for name, each in moves["classes"].items()
     ]
     systemic = moves["glucocorticoid"]
-    enough = f"{_number(systemic['mg_per_day'])} mg a day for {systemic['days']} days"
+    enough = f"{written_number(systemic['mg_per_day'])} mg a day for {systemic['days']} days"
     equal = ", ".join(
-        f"{name} {_number(entry['equals_5_mg_prednisone'])} mg"
+        f"{name} {written_number(entry['equals_5_mg_prednisone'])} mg"
         for name, entry in table["drugs"].items()
         if "equals_5_mg_prednisone" in entry
     )
@@ -247,7 +259,7 @@ def _moves_bone(table: dict[str, Any]) -> str:
             moves["equivalents_confidence"],
         ),
     ]
-    return _table(("moves bone", "counts", "source", "confidence"), rows)
+    return markdown_table(("moves bone", "counts", "source", "confidence"), rows)
 
 
 def _after(months: int) -> str:
@@ -261,19 +273,19 @@ def _sites() -> str:
             site,
             _range(entry["possible"]),
             _range(entry["plausible"]),
-            _number(entry["max_precision_cv_pct"]),
+            written_number(entry["max_precision_cv_pct"]),
         )
         for site, entry in table["sites"].items()
     ]
     head = ("site", "possible, g/cm2", "plausible, g/cm2", "least acceptable precision, %")
     scales = [
-        (site, maker, _number(scale["slope"]), _number(scale["intercept_g_cm2"]))
+        (site, maker, written_number(scale["slope"]), written_number(scale["intercept_g_cm2"]))
         for site, makers in table["standardised_bmd"].items()
         for maker, scale in makers.items()
     ]
-    other = _table(("site", "maker", "slope", "intercept, g/cm2"), scales)
+    other = markdown_table(("site", "maker", "slope", "intercept, g/cm2"), scales)
     body = (
-        f"{_table(head, rows)}\nOn a Hologic scanner. Source: {table['source']} Precision: {table['max_precision_source']}\n\nStandardised BMD, which carries "
+        f"{markdown_table(head, rows)}\nOn a Hologic scanner. Source: {table['source']} Precision: {table['max_precision_source']}\n\nStandardised BMD, which carries "
         f"these limits to other makers and nothing else. Source: {table['standardised_bmd_source']}\n\n{other}"
     )
     return _section("BMD", "sites", body)
@@ -284,29 +296,29 @@ def _bone_references() -> str:
     rows = [
         (
             f"{entry['site']} ({entry['maker']})",
-            _number(entry["mean_g_cm2"]),
-            _number(entry["sd_g_cm2"]),
+            written_number(entry["mean_g_cm2"]),
+            written_number(entry["sd_g_cm2"]),
             entry["source"],
             entry["confidence"],
         )
         for entry in table["references"]
     ]
     head = ("site (maker)", "mean, g/cm2", "SD, g/cm2", "source", "confidence")
-    after = f"\nA reported T-score may differ by {_number(table['tolerance_t'])}. {table['tolerance_t_source']}\n"
+    after = f"\nA reported T-score may differ by {written_number(table['tolerance_t'])}. {table['tolerance_t_source']}\n"
     doubted = table["doubted"]
     limits = (name for name in doubted if f"{name}_source" in doubted)
     each = "; ".join(
-        f"`{name}` {_number(doubted[name])}: {doubted[f'{name}_source']}" for name in limits
+        f"`{name}` {written_number(doubted[name])}: {doubted[f'{name}_source']}" for name in limits
     )
     after += f"\nA score that BMD contradicts (confidence: {doubted['confidence']}): {each}\n"
-    return _section("T-scores", "bone_references", _table(head, rows) + after)
+    return _section("T-scores", "bone_references", markdown_table(head, rows) + after)
 
 
 def _dxa_codes() -> str:
     table = load("dxa_codes")
     counts = Counter(entry["source"] for entry in table["codes"].values())
     rows = [(text, f"{counts[name]}") for name, text in table["sources"].items()]
-    return _section("LOINC codes of DXA", "dxa_codes", _table(("source", "codes"), rows))
+    return _section("LOINC codes of DXA", "dxa_codes", markdown_table(("source", "codes"), rows))
 
 
 def _packages_that_name(names: Iterable[str]) -> dict[str, list[str]]:
@@ -327,25 +339,12 @@ def _section(title: str, table: str, body: str) -> str:
     return f"## {title}\n\n`schemas/reference/{table}.yaml`, version {version}; used by {users}.\n\n{body}"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join(f"| {' | '.join(map(_cell, line))} |\n" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
-
-
 def _words(name: str) -> str:
     return name.lower().replace("_", " ").replace("e2", "E2").replace("lsc", "LSC")
 
 
 def _range(limits: Sequence[float]) -> str:
-    return f"{_number(limits[0])} to {_number(limits[1])}"
-
-
-def _number(value: Any) -> str:
-    return f"{value:,.10g}" if isinstance(value, float) else f"{value:,}"
+    return f"{written_number(limits[0])} to {written_number(limits[1])}"
 
 
 if __name__ == "__main__":

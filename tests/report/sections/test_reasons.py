@@ -44,6 +44,7 @@ PLAIN = {
     "unknown_status",
     "unknown_unit",
     "unreadable_manufacturer",
+    "unreadable_renewals",
     "unreadable_side",
     "unreadable_validity",
     "unreadable_value",

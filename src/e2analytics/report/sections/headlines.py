@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from e2analytics.flags import rules as flag_rules
 from e2analytics.ingest.source_file import NO_FEED
 from e2analytics.report.formatting import count, level, listing, share
 from e2analytics.report.sections.curves import Curves
@@ -17,11 +18,6 @@ from e2analytics.report.sections.measures import Measures
 from e2analytics.report.sections.men import Counts, Flagged
 
 _NAMED: Final = 3
-_NOT_JUDGED: Final = {
-    "under_18": "under 18",
-    "treated_for_cancer": "treated for breast or prostate cancer, by their orders",
-    "not_on_testosterone": "not on testosterone",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +96,8 @@ def _other(counts: Counts) -> str:
         men = count(counts.n_died_or_left, "man", "men")
         said += f" {men} on such a drug died or left, and are not in these figures."
     if counts.not_judged:
-        why = ", ".join(f"{_NOT_JUDGED[why]}: {n}" for why, n in counts.not_judged)
+        rules = flag_rules.load().not_judged
+        why = ", ".join(f"{rules[why].words}: {n}" for why, n in counts.not_judged)
         said += f" Others on such a drug are not judged ({why})."
     return said
 

@@ -43,6 +43,9 @@ BY_LSC: Final = "bone_loss"
 """The measure that counts by the LSC of each clinic's scanners."""
 
 
+_NOT_YET: Final = "the version of e2analytics that counted this month did not have it"
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """One measure that was measured.
@@ -158,8 +161,10 @@ def describe(
         if definition.comparator_of is not None:
             continue
         rows = known.filter(pl.col("measure") == key)
-        now = of_month.filter(pl.col("measure") == key).row(0, named=True)
-        if now["not_measured"] is not None:
+        counted = of_month.filter(pl.col("measure") == key).to_dicts()
+        if not counted:
+            unmeasured.append(Unmeasured(definition.id, definition.name, _NOT_YET))
+        elif (now := counted[0])["not_measured"] is not None:
             unmeasured.append(
                 Unmeasured(definition.id, definition.name, reason(now["not_measured"]))
             )
