@@ -76,6 +76,16 @@ def test_where_e2_does_nothing_no_harm_is_shown():
     assert (fit.lower_limit.value_pg_ml, fit.upper_limit.value_pg_ml) == (None, None)
 
 
+def test_a_clear_harm_is_found_among_eighteen_tests():
+    """Replicates of a rare event's probability are skewed: tested on that scale p would be 0.005."""
+    many = replace(SETTINGS, n_replicates=1000)
+
+    fit = fit_hazard(*first_events(1500, harm_above_35), many)
+
+    assert fit.evidence.p_high < 0.05 / 18
+    assert fit.evidence.p_low > 0.05
+
+
 @pytest.mark.slow
 def test_where_e2_does_nothing_a_harm_is_claimed_in_five_of_a_hundred_cohorts_at_most():
     verdicts = [

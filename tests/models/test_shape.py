@@ -115,6 +115,25 @@ def test_looking_for_the_best_breakpoint_costs_what_it_should():
     assert np.mean(p_low <= 0.05) == pytest.approx(0.05, abs=0.03)
 
 
+def test_slopes_are_tested_on_the_scale_that_is_given_and_gains_on_that_of_benefit():
+    threshold, line = np.minimum(0, 3 * (LOG_E2 - np.log(20))), LOG_E2 - np.log(20)
+
+    found = shape.weigh(
+        LOG_E2,
+        MEN,
+        line,
+        replicates(line),
+        DELTA,
+        tested=threshold,
+        tested_replicates=replicates(threshold),
+    )
+    alone = shape.weigh(LOG_E2, MEN, threshold, replicates(threshold), DELTA)
+
+    assert (found.p_low, found.p_high, found.p_bend) == (alone.p_low, alone.p_high, alone.p_bend)
+    # The line gains 1.1 from 20 to 60 pg/mL, the threshold nothing.
+    assert found.p_gain_above < 0.01 < alone.p_gain_above
+
+
 @pytest.mark.parametrize("verdict", list(Verdict))
 def test_every_verdict_is_explained_in_a_sentence(verdict):
     sentence = shape.explain(verdict, evidence(), delta=0.5)

@@ -37,12 +37,17 @@ class Curves:
         Derivative of the estimate in the coefficients.
     influence : Influence
         Of each cluster of men on the coefficients.
+    tested : array of shape (g,), optional
+        The curve on the scale on which its slopes are tested, where that is not the outcome's.
+    tested_replicates : array of shape (R, g), optional
     """
 
     estimate: Array
     replicates: Array
     gradient: Array
     influence: Influence
+    tested: Array | None = None
+    tested_replicates: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,8 @@ class _Benefit:
     replicates: Array
     gradient: Array
     influence: Influence
+    tested: Array | None
+    tested_replicates: Array | None
 
 
 def judge(
@@ -98,7 +105,13 @@ def judge(
     spot = sweet_spot.find(benefit.log_e2, benefit.estimate[None], delta, window_ratio)
     resampled = sweet_spot.find(benefit.log_e2, benefit.replicates, delta, window_ratio)
     evidence = evidence or shape.weigh(
-        benefit.log_e2, benefit.men, benefit.estimate, benefit.replicates, delta
+        benefit.log_e2,
+        benefit.men,
+        benefit.estimate,
+        benefit.replicates,
+        delta,
+        tested=benefit.tested,
+        tested_replicates=benefit.tested_replicates,
     )
     in_window = np.abs(benefit.log_e2 - spot.nadir_log_e2[0]) <= np.log(window_ratio) / 2
     verdict = shape.decide(
@@ -131,6 +144,10 @@ def _turned(
         replicates=sign * curves.replicates[:, supported],
         gradient=sign * curves.gradient[supported],
         influence=curves.influence,
+        tested=None if curves.tested is None else sign * curves.tested[supported],
+        tested_replicates=None
+        if curves.tested_replicates is None
+        else sign * curves.tested_replicates[:, supported],
     )
 
 

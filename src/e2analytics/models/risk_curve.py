@@ -46,8 +46,8 @@ _LEAST_RANGE = 1e-6
 
 
 @dataclass(frozen=True)
-class _Time:
-    """How the length of a row's interval enters the linear predictor, as log years.
+class _Form:
+    """How the length of a row's interval enters the linear predictor, as log years, and where slopes are tested.
 
     Attributes
     ----------
@@ -57,11 +57,14 @@ class _Time:
         The same at the horizon.
     covariate_on_grid : float, optional
         At the horizon, where log years are the last covariate.
+    events_are_rare : bool
+        Whether slopes are tested on the linear predictor: ``shape.weigh`` says why.
     """
 
     offset: Array | float
     offset_on_grid: float
     covariate_on_grid: float | None
+    events_are_rare: bool
 
 
 def fit_risk(data: CurveData, years: Array, settings: CurveSettings) -> CurveFit:
@@ -96,7 +99,9 @@ def fit_risk(data: CurveData, years: Array, settings: CurveSettings) -> CurveFit
         )
     differing = _without_shared(data)
     timed = replace(differing, covariates=np.column_stack([differing.covariates, np.log(years)]))
-    return _fit(timed, _Time(0.0, 0.0, np.log(HORIZON_YEARS)), settings, "losses")
+    return _fit(
+        timed, _Form(0.0, 0.0, np.log(HORIZON_YEARS), events_are_rare=False), settings, "losses"
+    )
 
 
 def fit_hazard(data: CurveData, years: Array, settings: CurveSettings) -> CurveFit:
@@ -119,8 +124,8 @@ def fit_hazard(data: CurveData, years: Array, settings: CurveSettings) -> CurveF
     """
     refuse_too_little([data])
     refuse_too_few_events(int(data.outcome.sum()))
-    time = _Time(np.log(years), np.log(HAZARD_HORIZON_YEARS), None)
-    return _fit(_without_shared(data), time, settings, "events")
+    form = _Form(np.log(years), np.log(HAZARD_HORIZON_YEARS), None, events_are_rare=True)
+    return _fit(_without_shared(data), form, settings, "events")
 
 
 def refuse_too_few_events(n_events: int) -> None:
@@ -138,12 +143,12 @@ def _without_shared(data: CurveData) -> CurveData:
     return replace(data, covariates=data.covariates[:, differing])
 
 
-def _fit(data: CurveData, time: _Time, settings: CurveSettings, what: str) -> CurveFit:
+def _fit(data: CurveData, form: _Form, settings: CurveSettings, what: str) -> CurveFit:
     # What least squares is to fit has no mean that is known beforehand.
     plan = replace(plan_curve([data], settings), outcome_mean=0.0)
     try:
         with one_blas_thread():
-            return _described(data, time, settings, plan)
+            return _described(data, form, settings, plan)
     except np.linalg.LinAlgError:
         raise TooLittleDataError(
             f"the {what} do not determine a curve: what the men share explains them as well. "
@@ -151,11 +156,11 @@ def _fit(data: CurveData, time: _Time, settings: CurveSettings, what: str) -> Cu
         ) from None
 
 
-def _described(data: CurveData, time: _Time, settings: CurveSettings, plan: Plan) -> CurveFit:
-    point, eta = _fit_point(data, time.offset, plan)
+def _described(data: CurveData, form: _Form, settings: CurveSettings, plan: Plan) -> CurveFit:
+    point, eta = _fit_point(data, form.offset, plan)
     rows = risk.working(eta, data.outcome)
     fitted = smooth.fit(
-        collect(replace(data, outcome=rows.outcome - time.offset), rows.weight, plan),
+        collect(replace(data, outcome=rows.outcome - form.offset), rows.weight, plan),
         plan.n_fixed,
         settings.n_replicates,
         settings.seed,
@@ -163,21 +168,24 @@ def _described(data: CurveData, time: _Time, settings: CurveSettings, plan: Plan
     )
     support = find_support([data], settings, plan)
     at_grid = plan.at(plan.basis.evaluate(plan.grid))
-    if time.covariate_on_grid is not None:
-        at_grid[:, plan.n_fixed - 1] = time.covariate_on_grid - plan.covariate_means[-1]
+    if form.covariate_on_grid is not None:
+        at_grid[:, plan.n_fixed - 1] = form.covariate_on_grid - plan.covariate_means[-1]
     along = plan.at(plan.basis.slopes(plan.grid))
-    predictor = at_grid @ point.coefficients + time.offset_on_grid
+    predictor = at_grid @ point.coefficients + form.offset_on_grid
     rise = along @ point.coefficients
     hazard = np.exp(predictor)
     # First and second derivative of the probability in the linear predictor.
     first = hazard * np.exp(-hazard)
     second = first * (1 - hazard)
     slope_gradient = (second * rise)[:, None] * at_grid + first[:, None] * along
+    predictor_replicates = fitted.replicates @ at_grid.T + form.offset_on_grid
     curves = Curves(
         estimate=risk.probability(predictor),
-        replicates=risk.probability(fitted.replicates @ at_grid.T + time.offset_on_grid),
+        replicates=risk.probability(predictor_replicates),
         gradient=first[:, None] * at_grid,
         influence=fitted.influence,
+        tested=predictor if form.events_are_rare else None,
+        tested_replicates=predictor_replicates if form.events_are_rare else None,
     )
     level = intervals.around(predictor, fitted.influence, at_grid, support.supported)
     return assemble(

@@ -62,7 +62,17 @@ class Evidence:
     bend_log_e2: float
 
 
-def weigh(log_e2: Array, men: Array, benefit: Array, replicates: Array, delta: float) -> Evidence:
+# Seven parameters: the curve twice, as the outcome has it and as its slopes are tested.
+def weigh(
+    log_e2: Array,
+    men: Array,
+    benefit: Array,
+    replicates: Array,
+    delta: float,
+    *,
+    tested: Array | None = None,
+    tested_replicates: Array | None = None,
+) -> Evidence:
     """Test the slopes of the two sides, the bend between them and what is gained beyond it.
 
     Parameters
@@ -77,6 +87,10 @@ def weigh(log_e2: Array, men: Array, benefit: Array, replicates: Array, delta: f
         Its patient-cluster bootstrap replicates.
     delta : float
         Loss that matters, unit of ``benefit``.
+    tested, tested_replicates : array of shape (g,) and (r, g), optional
+        The same curve on the scale on which its slopes and its bend are tested, if not that of benefit: of a
+        probability the linear predictor. Replicates of a small probability are skewed towards harm, and with them
+        the largest of their t values: on that scale hardly any harm is found.
 
     Notes
     -----
@@ -87,14 +101,16 @@ def weigh(log_e2: Array, men: Array, benefit: Array, replicates: Array, delta: f
     A plateau cannot be proved level. It counts as one unless a gain that matters is shown beyond
     the bend, as a limit is claimed only where a loss that matters is shown (``judgement``).
     """
+    if tested is None or tested_replicates is None:
+        tested, tested_replicates = benefit, replicates
     splits = _split_points(log_e2, men)
     below = np.stack([_slope(log_e2, men * (log_e2 <= split)) for split in splits])
     above = np.stack([_slope(log_e2, men * (log_e2 >= split)) for split in splits])
-    bends = _t_values(below - above, benefit, replicates)
+    bends = _t_values(below - above, tested, tested_replicates)
     bend = int(np.argmax(bends[0]))
     return Evidence(
-        p_low=_p_of_largest(*_t_values(below, benefit, replicates)),
-        p_high=_p_of_largest(*_t_values(-above, benefit, replicates)),
+        p_low=_p_of_largest(*_t_values(below, tested, tested_replicates)),
+        p_high=_p_of_largest(*_t_values(-above, tested, tested_replicates)),
         p_bend=_p_of_largest(*bends),
         p_gain_above=_p_of_largest(
             *_t_values(_gain(above, splits, bend, log_e2[-1]), benefit, replicates, delta)
