@@ -20,6 +20,7 @@ from bench.validation import (
     dose_response,
     flags,
     network,
+    outcomes,
     time_to_flag,
     unit_slips,
 )
@@ -34,6 +35,7 @@ SECTIONS: Final[tuple[SectionModule, ...]] = (
     curve,
     curve_drift,
     curve_peers,
+    outcomes,
     network,
 )
 """In the order of reading."""
