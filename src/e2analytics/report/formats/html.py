@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from e2analytics.report.charts import attrition_flow, measures
 from e2analytics.report.charts import curve as charts
+from e2analytics.report.charts.sweet_spot import sweet_spot_svg
 from e2analytics.report.content import Report
 from e2analytics.report.external import men
 from e2analytics.report.external.report import ExternalReport
@@ -24,6 +25,7 @@ from e2analytics.report.sections.curves import Curve, Limit
 from e2analytics.report.sections.measure_clinics import Funnel
 from e2analytics.report.sections.measure_figures import Figure
 from e2analytics.report.sections.measure_months import Months
+from e2analytics.report.sections.sweet_spot import SweetSpot
 
 # Everything that comes from data is escaped; the page's own policy forbids scripts besides.
 ENVIRONMENT: Final = Environment(
@@ -60,6 +62,7 @@ def _page(report: Report) -> str:
         else [],
         main_chart=_main_chart,
         small_chart=_small_chart,
+        sweet_spot_chart=_sweet_spot_chart,
         months_chart=_months_chart,
         funnel_chart=_funnel_chart,
         exact=_exact,
@@ -84,6 +87,7 @@ def _external_page(report: ExternalReport) -> str:
         columns=men.column_names(),
         main_chart=_main_chart,
         small_chart=_small_chart,
+        sweet_spot_chart=_sweet_spot_chart,
         months_chart=_months_chart,
         funnel_chart=_funnel_chart,
         exact=_exact,
@@ -99,6 +103,11 @@ def _main_chart(curve: Curve, limit: Limit) -> Markup:
 @lru_cache(maxsize=64)
 def _small_chart(curve: Curve, limit: Limit) -> Markup:
     return _safe(charts.small_svg(curve, limit))
+
+
+@lru_cache(maxsize=64)
+def _sweet_spot_chart(spot: SweetSpot) -> Markup:
+    return _safe(sweet_spot_svg(spot))
 
 
 @lru_cache(maxsize=64)

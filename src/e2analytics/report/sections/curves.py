@@ -19,7 +19,7 @@ import polars as pl
 from e2analytics.curve import limit
 from e2analytics.reference.constants import DEFAULT_LOWER_LIMIT_E2
 from e2analytics.report.formatting import SITE_NAMES, day, interval, level, number, plain, signed
-from e2analytics.report.sections import curve_months, curve_wording
+from e2analytics.report.sections import curve_months, curve_wording, sweet_spot
 from e2analytics.report.sections.curve_wording import AXIS_TITLES, CHANGE, LEVEL, RISK
 from e2analytics.report.sections.sensitivity import Sensitivity, describe_sensitivity
 from e2analytics.settings import FlagSettings
@@ -111,6 +111,7 @@ class Curves:
     limit: Limit
     months: curve_months.Months
     sensitivity: Sensitivity | None
+    sweet_spot: sweet_spot.SweetSpot
 
 
 # Ten parameters: the tables of the run that the section reads, each by its name, and its settings.
@@ -153,6 +154,7 @@ def describe(
         drawn[primary] = (
             drawn[primary] if earlier is None else _with_earlier(drawn[primary], earlier)
         )
+    in_use = _limit_in_use(tables["limits"], tables["cohort"], rules)
     return Curves(
         primary=drawn[chosen] if chosen else None,
         cross_sectional=chosen is not None and chosen[1] == LEVEL,
@@ -162,12 +164,32 @@ def describe(
             f"{curve_wording.title(*key)}: {unfitted[key]}" for key in sorted(unfitted, key=_place)
         ),
         sites=tuple(sites_of(tables["exposures"]).values()),
-        limit=_limit_in_use(tables["limits"], tables["cohort"], rules),
+        limit=in_use,
         months=curve_months.describe(
             summary, before["curve_summary"] if before else None, primary_site, rules
         ),
         sensitivity=describe_sensitivity(tables["curve_sensitivity"], tables["prescribing"]),
+        sweet_spot=sweet_spot.describe(
+            tables["curve"],
+            tables["curve_summary"],
+            _bone_lane(drawn.get(primary), summary, primary_site),
+            lower=(in_use.lower_limit_pg_ml, in_use.sentence),
+            rules=rules,
+        ),
     )
+
+
+def _bone_lane(primary: Curve | None, summary: pl.DataFrame, site: str) -> sweet_spot.Lane | None:
+    """Return the primary curve of bone as a loss: upwards is worse in the picture of all outcomes."""
+    if primary is None:
+        return None
+    fitted = summary.filter(pl.col("site") == site, pl.col("outcome") == CHANGE)
+    points = tuple(
+        sweet_spot.LanePoint(each.e2_pg_ml, -each.estimate, -each.band_high, -each.band_low)
+        for each in primary.points
+        if each.supported
+    )
+    return sweet_spot.bone_lane(fitted["verdict"].first(), points)  # type: ignore[arg-type]
 
 
 def _by_curve(curve: pl.DataFrame) -> dict[tuple[str, str], pl.DataFrame]:
