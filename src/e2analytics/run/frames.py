@@ -66,7 +66,7 @@ class CurveTables:
 
 @dataclass(frozen=True, kw_only=True)
 class FlagTables:
-    """The men on an aromatase inhibitor: assessment, flag, evidence, causes, gaps, context, projections."""
+    """Of men on an inhibitor: assessment, flag, evidence, causes, gaps, context, projections; de-escalations."""
 
     cohort: pl.DataFrame
     flags: pl.DataFrame
@@ -75,6 +75,7 @@ class FlagTables:
     causes: pl.DataFrame
     gaps: pl.DataFrame
     context: pl.DataFrame
+    de_escalations: pl.DataFrame
     projections: pl.DataFrame
 
 

@@ -321,6 +321,7 @@ def flag_men(
     from e2analytics.flags import causes as ledger_of_causes
     from e2analytics.flags import cohort as cohorts
     from e2analytics.flags import context, evidence, gaps, lifecycle
+    from e2analytics.flags import de_escalations as ledger_of_changes
 
     present = present_dose(data.episodes, run.as_of)
     day = predict.AsOf(run.as_of, find_changes(data.medications))
@@ -350,6 +351,9 @@ def flag_men(
         causes=causes,
         gaps=gaps.gaps(data, care, cohort, flags, criteria),
         context=context.context(data, exposure.exposures, cohort),
+        de_escalations=ledger_of_changes.de_escalations(
+            data, exposure.exposures, day.changes, criteria
+        ),
         projections=projections,
     )
 

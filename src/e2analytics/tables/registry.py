@@ -13,6 +13,7 @@ import polars as pl
 
 from e2analytics.tables.contract import Facts, Kind, Table
 from e2analytics.tables.curves import Curve, CurveSensitivity, CurveSummary, Limits, Prescribing
+from e2analytics.tables.de_escalations import DeEscalations
 from e2analytics.tables.exposure import (
     Densitometry,
     DoseEffects,
@@ -71,6 +72,7 @@ TABLES: Final[dict[str, type[Table]]] = {
     "causes": Causes,
     "gaps": Gaps,
     "context": Context,
+    "de_escalations": DeEscalations,
     "limits": Limits,
     "models": Models,
     "measures": Measures,

@@ -52,6 +52,12 @@ SEVERITIES: Final[tuple[str, ...]] = get_args(Severity)
 SOURCE_KINDS: Final[tuple[str, ...]] = get_args(SourceKind)
 LSC_VERDICTS: Final = ("loss", "gain", "no_measurable_change", "not_compared")
 """Of the change between two scans; ``not_compared`` where they may be of two devices or two pieces of bone."""
+FOLLOWED: Final = ("yes", "no", "cannot_tell", "not_yet", "not_supplied")
+"""What followed a change: ``not_yet`` while it may still come, ``not_supplied`` where nothing came in time."""
+TREATMENT_CHANGES: Final = ("stopped", "cut", "raised", "begun", "switched", "dose_unknown", "gone")
+"""What ends the follow-up of a de-escalation: the next change of an inhibitor, or that the man died or left."""
+CTX_CHANGES: Final = ("rose", "fell", "unchanged", "not_compared", "not_yet", "not_supplied")
+SCAN_VERDICTS: Final = (*LSC_VERDICTS, "not_yet", "not_supplied")
 OF_TWO_KINDS: Final = (
     "scanner_unknown",
     "scanner_changed",
