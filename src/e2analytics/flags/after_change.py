@@ -19,7 +19,7 @@ from e2analytics.flags.early_signals import reference_change
 from e2analytics.reference.de_escalation import days, line
 from e2analytics.reference.names import ANASTROZOLE, ESTRADIOL
 from e2analytics.tables.censoring import wholly_below
-from e2analytics.tables.patient_data import BONE_SCAN, BONE_SITES, PatientData
+from e2analytics.tables.patient_data import BONE_SCAN, BONE_SITES, MS_EQUIVALENT, PatientData
 
 _CTX: Final = "ctx"
 _SYMPTOM: Final = "symptom"
@@ -30,7 +30,8 @@ _SEPARATOR: Final = "; "
 def estradiol(rows: pl.DataFrame, data: PatientData, criteria: Criteria) -> pl.DataFrame:
     """Return E2 before, first after, and whether any result after reached the limit in use or lies high.
 
-    Results count as they are reported. Below 30 pg/mL an immunoassay does not tell that the limit is reached.
+    At the limit in use only mass spectrometry gives the side, or an immunoassay far above it; the high line is one of
+    equivalents of mass spectrometry, of which ``data.draws`` has the columns.
     """
     settled = _with_settled(rows, data.draws, criteria)
     before = (
@@ -39,7 +40,9 @@ def estradiol(rows: pl.DataFrame, data: PatientData, criteria: Criteria) -> pl.D
         .group_by("row", maintain_order=True)
         .agg(*_result("before", pl.Expr.last), e2_was_low=_low(criteria).last())
     )
-    reached = _reaches(criteria)
+    reached, high = _reaches(criteria), line("high_e2_pg_ml")
+    least, most = (pl.col(name) for name in MS_EQUIVALENT)
+    is_above = (least > high).fill_null(False)
     after = (
         settled.filter("is_after")
         .sort("row", "collected_on", pl.col("assay") != "ms", "collected_at", "result_id")
@@ -48,9 +51,10 @@ def estradiol(rows: pl.DataFrame, data: PatientData, criteria: Criteria) -> pl.D
             *_result("after", pl.Expr.first),
             e2_after_days=(pl.col("collected_on") - pl.col("changed_on")).dt.total_days().first(),
             recovered=reached.any(),
-            below=wholly_below(criteria.limit.lower_limit_pg_ml).any(),
+            below=_is_below(criteria).any(),
             e2_recovered_on=pl.col("collected_on").filter(reached).first(),
-            above=(pl.col("value_low") > line("high_e2_pg_ml")).any(),
+            above=is_above.any(),
+            perhaps_above=(~is_above & ~(most <= high).fill_null(False)).any(),
         )
     )
     waits = _waits(rows, data, ESTRADIOL, "e2")
@@ -66,10 +70,10 @@ def estradiol(rows: pl.DataFrame, data: PatientData, criteria: Criteria) -> pl.D
         .when(measured | pl.col("waits")).then(pl.lit("cannot_tell"))
         .otherwise(nothing),
         e2_above_high=pl.when("above").then(pl.lit("yes"))
-        .when("waits").then(pl.lit("cannot_tell"))
+        .when(pl.col("perhaps_above") | pl.col("waits")).then(pl.lit("cannot_tell"))
         .when(measured).then(pl.lit("no"))
         .otherwise(nothing),
-    ).drop("changed_on", "ended_by", "recovered", "below", "above", "waits")  # fmt: skip
+    ).drop("changed_on", "ended_by", "recovered", "below", "above", "perhaps_above", "waits")  # fmt: skip
 
 
 def symptoms(rows: pl.DataFrame, data: PatientData, criteria: Criteria) -> pl.DataFrame:
@@ -248,9 +252,14 @@ def _reaches(criteria: Criteria) -> pl.Expr:
     return pl.col("value_low") >= tells_from
 
 
+def _is_below(criteria: Criteria) -> pl.Expr:
+    # 16 by immunoassay may be 10 or 25.
+    return (pl.col("assay") == "ms") & wholly_below(criteria.limit.lower_limit_pg_ml)
+
+
 def _low(criteria: Criteria) -> pl.Expr:
     return (
-        pl.when(wholly_below(criteria.limit.lower_limit_pg_ml)).then(pl.lit("yes"))
+        pl.when(_is_below(criteria)).then(pl.lit("yes"))
         .when(_reaches(criteria)).then(pl.lit("no"))
         .otherwise(pl.lit("cannot_tell"))
     )  # fmt: skip

@@ -322,6 +322,7 @@ def flag_men(
     from e2analytics.flags import cohort as cohorts
     from e2analytics.flags import context, evidence, gaps, lifecycle
     from e2analytics.flags import de_escalations as ledger_of_changes
+    from e2analytics.run.measured import as_measured
 
     present = present_dose(data.episodes, run.as_of)
     day = predict.AsOf(run.as_of, find_changes(data.medications))
@@ -352,7 +353,10 @@ def flag_men(
         gaps=gaps.gaps(data, care, cohort, flags, criteria),
         context=context.context(data, exposure.exposures, cohort),
         de_escalations=ledger_of_changes.de_escalations(
-            data, exposure.exposures, day.changes, criteria
+            as_measured(data, response.response, run.settings.flag, run.as_of),
+            exposure.exposures,
+            day.changes,
+            criteria,
         ),
         projections=projections,
     )

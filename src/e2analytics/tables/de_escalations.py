@@ -64,7 +64,7 @@ class DeEscalations(Table):
     )
     e2_recovered_on: Series[pl.Date] = pa.Field(nullable=True, description="The first.")
     e2_above_high: Series[str] = pa.Field(
-        isin=FOLLOWED, description="Any such result above 60 pg/mL, whatever the assay."
+        isin=FOLLOWED, description="Any such result above 60 pg/mL, as mass spectrometry reads."
     )
     breast_symptoms: Series[str] = pa.Field(
         isin=FOLLOWED, description="Breast tenderness or gynaecomastia after the change."
