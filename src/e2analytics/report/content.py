@@ -25,6 +25,7 @@ from e2analytics.report.formatting import NOTHING, count, day, month_name
 from e2analytics.report.sections import (
     changes,
     curves,
+    de_escalations,
     dose_response,
     flag_context,
     headlines,
@@ -87,6 +88,7 @@ class Report:
     gaps: tuple[flag_context.Gap, ...]
     grounds: tuple[flag_context.GroundsOfMan, ...]
     not_assessable: men.NotAssessable
+    de_escalations: de_escalations.DeEscalations
     methods: tuple[str, ...]
     settings: tuple[tuple[str, str], ...]
 
@@ -108,7 +110,7 @@ def build(
     tables : mapping of str to polars.DataFrame
         ``runs``, ``files``, ``attrition``, ``quarantine``, ``dose_effects``, ``e2_checks``, ``exposures``,
         ``quality``, ``unit_slips``, ``scanner_shifts``, ``curve``, ``curve_summary``, ``curve_sensitivity``, ``prescribing``,
-        ``cohort``, ``flags``, ``flag_events``, ``flag_evidence``, ``gaps``, ``context``, ``projections``,
+        ``cohort``, ``flags``, ``flag_events``, ``flag_evidence``, ``gaps``, ``context``, ``de_escalations``, ``projections``,
         ``limits``, ``models``, ``measures``, ``patients`` and ``precision``, as the run published them; ``runs`` and
         ``attrition`` may hold other runs too.
     month : str
@@ -196,6 +198,9 @@ def build(
         gaps=flag_context.missing(tables["gaps"], [man.patient_id for man in listed]),
         grounds=flag_context.grounds(tables["flag_evidence"], critical),
         not_assessable=men.not_assessable(tables["cohort"]),
+        de_escalations=de_escalations.describe(
+            tables["de_escalations"], as_of=run["as_of"], in_full=in_full
+        ),
         methods=prose.methods(rules),
         settings=tuple(flat(settings)),
     )
@@ -258,7 +263,7 @@ def _of_clinic(
     if clinic is None:
         return tables
     here = pl.col("clinic_id") == clinic
-    of_men = ("patients", "cohort", "flags", "flag_events", "gaps", "context")
+    of_men = ("patients", "cohort", "flags", "flag_events", "gaps", "context", "de_escalations")
     kept = {name: tables[name].filter(here) for name in of_men}
     if kept["patients"].is_empty():
         raise ConfigurationError(f"report: no patient is of a clinic {clinic!r}.")

@@ -34,6 +34,7 @@ USERS: Final = {
     "analytes": ("ingest.normalise", "ingest.rules", "ingest.unit_errors"),
     "bone_references": ("ingest.rules", "exposure"),
     "drugs": ("ingest.normalise", "exposure"),
+    "de_escalation": ("flags", "report"),
     "dxa_codes": ("feeds",),
     "early_signals": ("flags",),
     "flag_rules": ("flags",),
@@ -58,6 +59,7 @@ def as_markdown() -> str:
         _laboratories(),
         _early_signals(),
         _lifestyle(),
+        _de_escalation(),
         _drugs(),
         _sites(),
         _bone_references(),
@@ -198,6 +200,18 @@ def _lifestyle() -> str:
         rows.append((label, said, needs["source"], needs["confidence"]))
     return _section(
         "Lifestyle", "lifestyle", markdown_table(("entry", "numbers", "source", "confidence"), rows)
+    )
+
+
+def _de_escalation() -> str:
+    table = load("de_escalation")
+    rows = [
+        (_words(name), f"{_number(each['value'])} {unit}", each["source"], each["confidence"])
+        for part, unit in (("days", "days"), ("lines", "pg/mL"))
+        for name, each in table[part].items()
+    ]
+    return _section(
+        "De-escalations", "de_escalation", _table(("number", "value", "source", "confidence"), rows)
     )
 
 

@@ -19,6 +19,7 @@ from tests.report.builders.curves import (
     risk_rows,
     summary_rows,
 )
+from tests.report.builders.de_escalations import de_escalation_rows
 from tests.report.builders.flag_context import flag_context_rows
 from tests.report.builders.intake import (
     attrition_rows,
@@ -66,6 +67,7 @@ def published_run() -> Tables:
         "flags": flagged,
         "flag_events": [flag_event(man) for man in flagged if man["state"] == "new"],
         **flag_context_rows(flagged),
+        "de_escalations": de_escalation_rows(cohort),
         "dose_effects": [dose_effect(0.5, 48.0, 700), dose_effect(1.0, 60.0, 400)],
         "e2_checks": [e2_check("dose", "off the drug"), e2_check("laboratory", "LAB-A")],
         "limits": [adopted_limit()],
