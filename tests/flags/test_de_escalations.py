@@ -278,6 +278,7 @@ def test_the_next_scan_is_judged_where_bone_changed_worst():
             compared("lumbar_spine", 1.0, "no_measurable_change"),
             compared("total_hip", -6.0, "loss"),
             compared("femoral_neck", -9.0, "not_compared"),
+            compared("total_body", -8.0, "loss"),
         ],
     )
 

@@ -19,7 +19,8 @@ from e2analytics.flags.early_signals import reference_change
 from e2analytics.reference.de_escalation import days, line
 from e2analytics.reference.names import ANASTROZOLE, ESTRADIOL
 from e2analytics.tables.censoring import wholly_below
-from e2analytics.tables.patient_data import BONE_SCAN, BONE_SITES, MS_EQUIVALENT, PatientData
+from e2analytics.tables.patient_data import BONE_SCAN, MS_EQUIVALENT, PatientData
+from e2analytics.tables.vocabulary import FITTED_SITES
 
 _CTX: Final = "ctx"
 _SYMPTOM: Final = "symptom"
@@ -168,10 +169,14 @@ def bone_resorption(rows: pl.DataFrame, data: PatientData, criteria: Criteria) -
 def next_scan(
     rows: pl.DataFrame, data: PatientData, exposures: pl.DataFrame, criteria: Criteria
 ) -> pl.DataFrame:
-    """Return the next scan of bone and its change since the scan before it, at the site that changed worst."""
-    scans = data.dxa.filter(pl.col("site").is_in(BONE_SITES)).select("patient_id", on="scanned_on")
+    """Return the next scan of spine or hip and its change since the scan before, at the site that changed worst."""
+    scans = data.dxa.filter(pl.col("site").is_in(FITTED_SITES)).select(
+        "patient_id", on="scanned_on"
+    )
     found = _in_window(rows, scans, "scan").group_by("row").agg(next_scan_on=pl.col("on").min())
-    compared = exposures.filter(pl.col("lsc_verdict") != "not_compared").select(
+    compared = exposures.filter(
+        pl.col("site").is_in(FITTED_SITES), pl.col("lsc_verdict") != "not_compared"
+    ).select(
         "patient_id",
         next_scan_on="second_on",
         next_scan_first_on="first_on",

@@ -79,7 +79,9 @@ class DeEscalations(Table):
     ctx_change: Series[str] = pa.Field(
         isin=CTX_CHANGES, description="Against its reference change value."
     )
-    next_scan_on: Series[pl.Date] = pa.Field(nullable=True, description="Next scan of bone.")
+    next_scan_on: Series[pl.Date] = pa.Field(
+        nullable=True, description="Next scan of spine or hip."
+    )
     next_scan_verdict: Series[str] = pa.Field(
         isin=SCAN_VERDICTS, description="Change since the scan before it, against LSC."
     )
