@@ -206,12 +206,19 @@ def _lifestyle() -> str:
 def _de_escalation() -> str:
     table = load("de_escalation")
     rows = [
-        (_words(name), f"{_number(each['value'])} {unit}", each["source"], each["confidence"])
+        (
+            _words(name),
+            f"{written_number(each['value'])} {unit}",
+            each["source"],
+            each["confidence"],
+        )
         for part, unit in (("days", "days"), ("lines", "pg/mL"))
         for name, each in table[part].items()
     ]
     return _section(
-        "De-escalations", "de_escalation", _table(("number", "value", "source", "confidence"), rows)
+        "De-escalations",
+        "de_escalation",
+        markdown_table(("number", "value", "source", "confidence"), rows),
     )
 
 

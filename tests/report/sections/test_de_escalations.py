@@ -16,7 +16,7 @@ def test_changes_of_the_last_two_years_are_counted(tables: Tables):
     found = described(tables)
 
     assert found.sentence.startswith(
-        "Since 2024-09-30 orders show 1 stop and 1 cut of the dose of an inhibitor in 2 men;"
+        "Since 2024-09-30 orders of an inhibitor show 1 stop and 1 cut of the dose, in 2 men;"
     )
     assert found.answers == ("Yes", "No", "Cannot tell", "Not yet", "Not supplied")
     assert [(each.words, each.n) for each in found.outcomes] == [

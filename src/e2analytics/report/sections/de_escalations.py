@@ -100,13 +100,14 @@ def describe(ledger: pl.DataFrame, *, as_of: date, in_full: bool) -> DeEscalatio
 
 def _sentence(recent: pl.DataFrame, since: date) -> str:
     n_men = recent["patient_id"].n_unique()
+    kinds = {"stopped": ("stop", "stops"), "cut": ("cut of the dose", "cuts of the dose")}
     done = [
-        f"{count(len(of_kind), words)}"
-        for change, words in (("stopped", "stop"), ("cut", "cut of the dose"))
-        if len(of_kind := recent.filter(pl.col("change") == change))
+        count(n, *words)
+        for change, words in kinds.items()
+        if (n := int((recent["change"] == change).sum()))
     ]
     return (
-        f"Since {since} orders show {listing(done)} of an inhibitor in {count(n_men, 'man', 'men')}; a supply that "
+        f"Since {since} orders of an inhibitor show {listing(done)}, in {count(n_men, 'man', 'men')}; a supply that "
         "ran out is a stop, too. What followed counts until the next change of an inhibitor. It describes and proves "
         "nothing: who is de-escalated is chosen, and a low result tends to be followed by a higher one."
     )
