@@ -61,6 +61,9 @@ def test_every_flagged_man_is_on_the_page(report: Report, outputs: Outputs) -> N
     page = render_html(report)
     flags = outputs.tables["flags"].filter(pl.col("state") != "resolved")
     critical = [man.patient_id for man in report.grounds]
-    assert all(page.count(man) == 1 + (man in critical) for man in flags["patient_id"])
+    changed = [change.patient_id for change in report.de_escalations.newest]
+    assert all(
+        page.count(man) == 1 + (man in critical) + changed.count(man) for man in flags["patient_id"]
+    )
     assert sorted(critical) == sorted(flags.filter(pl.col("tier") == "critical")["patient_id"])
     assert "None" not in page.replace("None of", "")
