@@ -19,6 +19,8 @@ from bench.validation import (
     curve_peers,
     dose_response,
     flags,
+    immunoassay_clinics,
+    moving_men,
     network,
     outcomes,
     time_to_flag,
@@ -30,6 +32,8 @@ from bench.validation.section import SectionModule
 SECTIONS: Final[tuple[SectionModule, ...]] = (
     unit_slips,
     dose_response,
+    immunoassay_clinics,
+    moving_men,
     time_to_flag,
     flags,
     curve,

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from scipy.special import ndtr
 
-from bench.validation.dose_movement import STILL
+from bench.validation.moving_men import STILL
 from bench.validation.section import Section, in_parallel
 from e2analytics.models.dose_response.fit import DoseResponse, fit
 from e2analytics.models.dose_response.predict import predict, random_effects

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from bench.validation import dose_flags, dose_movement, dose_recovery
+from bench.validation import dose_flags, dose_recovery, moving_men
 from bench.validation.dose_flags import SCENARIOS, score_rules
 from bench.validation.dose_recovery import average_precision, calibration
 
@@ -77,12 +77,12 @@ def test_one_draw_in_transition_stands_for_the_dose_that_has_its_effect():
 
 def test_where_men_move_the_model_is_right_and_the_static_one_is_not(monkeypatch):
     name = "SD 0.25, 270 days, one man in five steps"
-    small = replace(dose_movement.MOVING_WORLDS[name], n_men=1_500)
-    monkeypatch.setitem(dose_movement.MOVING_WORLDS, name, small)
+    small = replace(moving_men.MOVING_WORLDS[name], n_men=1_500)
+    monkeypatch.setitem(moving_men.MOVING_WORLDS, name, small)
 
-    found = {each.rule: each for each in dose_movement.score((name, 3))}
+    found = {each.rule: each for each in moving_men.score((name, 3))}
 
-    model, static, oracle = (found[rule] for rule in dose_movement.MODELS)
+    model, static, oracle = (found[rule] for rule in moving_men.MODELS)
     assert 0.93 < model.now_in_95 < 0.97
     assert 0.93 < model.off_in_95 < 0.97
     assert static.now_in_95 < 0.85
@@ -94,10 +94,10 @@ def test_where_men_move_the_model_is_right_and_the_static_one_is_not(monkeypatch
 
 def test_where_nothing_moves_the_model_is_the_static_one(monkeypatch):
     name = "nothing moves"
-    small = replace(dose_movement.MOVING_WORLDS[name], n_men=1_500)
-    monkeypatch.setitem(dose_movement.MOVING_WORLDS, name, small)
+    small = replace(moving_men.MOVING_WORLDS[name], n_men=1_500)
+    monkeypatch.setitem(moving_men.MOVING_WORLDS, name, small)
 
-    found = {each.rule: each for each in dose_movement.score((name, 4))}
+    found = {each.rule: each for each in moving_men.score((name, 4))}
 
     model, static = found["model"], found["static model"]
     assert model.average_precision == pytest.approx(static.average_precision, abs=0.005)
@@ -106,18 +106,18 @@ def test_where_nothing_moves_the_model_is_the_static_one(monkeypatch):
 
 
 def test_a_missed_target_is_named_with_its_world_and_by_how_much():
-    def scores(world: str, now: float, slope: float) -> list[dose_movement.Score]:
+    def scores(world: str, now: float, slope: float) -> list[moving_men.Score]:
         rules = (("model", 0.0), ("static model", 0.002))
         return [
-            dose_movement.Score(world, rule, 100, now - less, 0.95, 0.9 + less, slope, 0.1)
+            moving_men.Score(world, rule, 100, now - less, 0.95, 0.9 + less, slope, 0.1)
             for rule, less in rules
             for _ in range(2)
         ]
 
-    said = dose_movement.missed(
+    said = moving_men.missed(
         [
             row
-            for world in dose_movement.MOVING_WORLDS
+            for world in moving_men.MOVING_WORLDS
             for row in scores(world, *((0.9, 1.1) if world == "SD 0.15, 90 days" else (0.94, 1)))
         ]
     )

@@ -71,6 +71,8 @@ class CohortDesign:
         SD of men's slow movement on the log scale, and its time constant.
     step_share, step_sd : float
         Share of men whose testosterone order changes once, and the SD of the lasting step that it brings.
+    ia_slope, ia_constant_pg_ml : float
+        What immunoassay reads on average: constant + slope x E2.
     seed : int
         Of all chance.
     """
@@ -85,6 +87,8 @@ class CohortDesign:
     drift_days: float = world.DRIFT_DAYS
     step_share: float = 0.0
     step_sd: float = 0.2
+    ia_slope: float = TRUE.assays.ia_slope
+    ia_constant_pg_ml: float = TRUE.assays.ia_constant_pg_ml
     seed: int = 0
 
     @property
@@ -96,6 +100,14 @@ class CohortDesign:
             log_sd_movement=float(np.log(max(self.drift_sd, _NOTHING))),
             log_days_movement=float(np.log(self.drift_days)),
             log_sd_jump=float(np.log(max(step_sd, _NOTHING))),
+            assays=self.assays,
+        )
+
+    @property
+    def assays(self) -> Assays:
+        """How the assays of this plan read."""
+        return replace(
+            TRUE.assays, ia_slope=self.ia_slope, ia_constant_pg_ml=self.ia_constant_pg_ml
         )
 
 
@@ -227,7 +239,7 @@ def fall(dose_mg_per_week: Vector, plan: CohortDesign) -> Vector:
 
 def read(log_e2: Vector, ms: Flags, plan: CohortDesign, rng: np.random.Generator) -> Vector:
     """Read log E2 as the two assays do, in pg/mL, before anything is censored."""
-    assays, n = TRUE.assays, len(log_e2)
+    assays, n = plan.assays, len(log_e2)
     error = rng.standard_normal(n)
     if plan.tails == "heavy":
         error = rng.standard_t(_TAILS, n) / np.sqrt(_TAILS / (_TAILS - 2))
