@@ -341,7 +341,7 @@ _WHAT_BREAKS: Final = """\
 With immunoassay alone nothing in the data says how far it reads above mass spectrometry: priors stand in for that
 (slope 1, constant 2.5 pg/mL; here 1.08 and 4). The whole clinic is off by the same, and that doubt is in the
 probability of every man: they come out timid, with a slope far above 1. The order of men holds. Over clinics that
-differ as much as the priors say, the probabilities are what they say: *Clinics with immunoassay alone*.
+differ as much as the priors say nothing is left of it: *Clinics with immunoassay alone*.
 Spells that nobody takes bend the oracle's probabilities most: it knows that nothing moves, and takes a high value
 under an order for chance. The model takes it for movement, ranks better and says what is so.
 """

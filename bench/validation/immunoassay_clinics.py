@@ -117,6 +117,7 @@ def table(clinics: list[Clinic]) -> pl.DataFrame:
                 "now, 95 %": with_error(np.array([each.now_in_95 for each in own])),
                 "calibration slope, all clinics": f"{slope:.3f} ± {again[0]:.3f}",
                 "intercept, all clinics": f"{intercept:+.3f} ± {again[1]:.3f}",
+                "men on the drug said and so, %": f"{_mean_percent(own, 'said')} and {_mean_percent(own, 'is_so')}",
                 "slope, middle of single clinics": f"{np.median(single):.2f}",
                 "slope, 5th to 95th of 100 clinics": f"{np.quantile(single, 0.05):.2f} to {np.quantile(single, 0.95):.2f}",
             }
@@ -129,3 +130,7 @@ def _over_all(clinics: list[Clinic]) -> tuple[float, float]:
         np.concatenate([each.said for each in clinics]),
         np.concatenate([each.is_so for each in clinics]),
     )
+
+
+def _mean_percent(clinics: list[Clinic], of: str) -> str:
+    return f"{100 * np.concatenate([getattr(each, of) for each in clinics]).mean():.1f}"
