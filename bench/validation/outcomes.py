@@ -10,9 +10,9 @@ The truth is the simulator's: the probability of an event within a year at each 
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import altair as alt
 import numpy as np
@@ -23,6 +23,7 @@ from bench.validation.outcome_tables import WORLDS
 from bench.validation.section import Chart, Section, in_parallel
 from e2analytics.curve import hazards
 from e2analytics.curve.hazards import FollowedUp
+from e2analytics.curve.range_of_e2 import upper_end
 from e2analytics.exposure.dose_response.fit import DoseResponseResult
 from e2analytics.feeds.description import load_feeds
 from e2analytics.ingest.read_drop import Sources
@@ -69,9 +70,20 @@ class Job:
 
 
 class Clinic(NamedTuple):
-    """What held of a clinic's outcomes in every world, a row each, and the points of the curves that are kept."""
+    """What held of a clinic in every world.
+
+    Attributes
+    ----------
+    rows
+        One for each outcome.
+    ends
+        The upper end of the sweet spot.
+    points
+        Of the curves that are kept for the picture.
+    """
 
     rows: list[dict[str, object]]
+    ends: list[dict[str, object]]
     points: list[pl.DataFrame]
 
 
@@ -79,14 +91,18 @@ def run(replicates: int, seed: int) -> Section:
     """Simulate ``replicates`` clinics in both worlds and report what held."""
     jobs = [Job(seed * _SEEDS_OF_A_RUN + each, each == 0) for each in range(replicates)]
     clinics = in_parallel(repeat, jobs, "clinics")
-    rows = [row for clinic in clinics for row in clinic.rows]
+    rows, ends = (
+        pl.DataFrame([row for each in several for row in each], infer_schema_length=None)
+        for several in ([clinic.rows for clinic in clinics], [clinic.ends for clinic in clinics])
+    )
     points = [frame for clinic in clinics for frame in clinic.points]
-    return describe(pl.DataFrame(rows, infer_schema_length=None), pl.concat(points))
+    return describe(rows, ends, pl.concat(points))
 
 
 def repeat(job: Job) -> Clinic:
     """Fit the outcomes of one clinic in every world, and say what held."""
     rows: list[dict[str, object]] = []
+    ends: list[dict[str, object]] = []
     kept: list[pl.DataFrame] = []
     response = None
     for shape in WORLDS:
@@ -94,6 +110,8 @@ def repeat(job: Job) -> Clinic:
         # E2 and its draws are the same in both worlds: so is the dose response.
         followed, response = follow(settings, response)
         fitted = hazards.fit(followed, SETTINGS.fit, model_id="validation")
+        end = asdict(upper_end(fitted.summary, SETTINGS.flag))
+        ends.append({"world": shape, "seed": job.seed} | end)
         for outcome in outcome_rates():
             name = outcome_name(outcome)
             points = fitted.curve.filter(outcome=name).sort("e2_pg_ml")
@@ -103,7 +121,7 @@ def repeat(job: Job) -> Clinic:
             rows.append(said | held(points, summary, true))
             if job.keeps_curves and outcome.name == DRAWN:
                 kept.append(points.with_columns(world=pl.lit(shape), true=pl.Series(true)))
-    return Clinic(rows, kept)
+    return Clinic(rows, ends, kept)
 
 
 def follow(
@@ -159,7 +177,7 @@ def held(points: pl.DataFrame, summary: pl.DataFrame, true: Vector) -> dict[str,
     return said
 
 
-def _limit(side: str, of: dict[str, object], true: float) -> dict[str, object]:
+def _limit(side: str, of: dict[str, Any], true: float) -> dict[str, object]:
     value, low, high = (of[f"{side}_limit_{part}"] for part in ("pg_ml", "ci_low", "ci_high"))
     exists = not np.isnan(true)
     return {
@@ -169,13 +187,14 @@ def _limit(side: str, of: dict[str, object], true: float) -> dict[str, object]:
     }
 
 
-def describe(rows: pl.DataFrame, points: pl.DataFrame) -> Section:
+def describe(rows: pl.DataFrame, ends: pl.DataFrame, points: pl.DataFrame) -> Section:
     """Put the rows of all clinics into words, tables and a picture."""
     claims, coverage, limits = (
         table(rows)
         for table in (outcome_tables.false_claims, outcome_tables.coverage, outcome_tables.limits)
     )
-    ends = outcome_tables.false_limits(rows)
+    false_limits = outcome_tables.false_limits(rows)
+    sweet_spots = outcome_tables.upper_ends(ends, rows)
     return Section(
         (
             ABOUT,
@@ -185,16 +204,19 @@ def describe(rows: pl.DataFrame, points: pl.DataFrame) -> Section:
             "clinics in which at least one outcome is given such a claim. A share is followed by the 99 % interval of "
             "its clinics; *missed* where the whole interval lies above 5 %.",
             claims,
-            "A limit where the truth has none, of any outcome of a clinic: under `bone_only` an upper limit would be "
-            "a false upper end of the sweet spot.",
-            ends,
+            "A limit where the truth has none, of any outcome of a clinic:",
+            false_limits,
             picture(points),
             "### What nominal 95 % covers\n\n*missed* where the interval does not meet 93-97 %.",
             coverage,
             "### Limits\n\nShare of the intervals that hold the true limit, among clinics that are given one; the share "
             "that are given none is a column of its own.",
             limits,
-            "### What was missed\n\n" + outcome_tables.missed(claims, ends, coverage, limits),
+            "### The upper end of the sweet spot\n\nThe lowest upper limit of the outcomes that show harm at high E2, "
+            "beside the lowest there is in truth. Under `bone_only` every one is false.",
+            sweet_spots,
+            "### What was missed\n\n"
+            + outcome_tables.missed(claims, false_limits, coverage, limits, sweet_spots),
         )
     )
 

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from bench.validation import outcome_tables, outcomes
-from bench.validation.outcome_tables import false_claims, harm, limits, verdicts
+from bench.validation.outcome_tables import false_claims, harm, limits, upper_ends, verdicts
 from e2analytics.curve.hazards import FollowedUp
 from e2analytics.simulate import SimulationSettings
 from e2analytics.simulate.truth import outcome_name, outcome_rates
@@ -123,7 +123,8 @@ def test_what_is_missed_is_said_line_by_line():
         for table in (false_claims, outcome_tables.false_limits, outcome_tables.coverage)
     )
 
-    said = outcome_tables.missed(claims, ends, covered, pl.DataFrame({"missed": ["none"]}))
+    none = pl.DataFrame({"missed": ["none"]})
+    said = outcome_tables.missed(claims, ends, covered, none, none)
 
     assert said.splitlines() == [
         "- bone_only, mood: false claims in 100.0% (76.7%-100.0%)",
@@ -132,6 +133,37 @@ def test_what_is_missed_is_said_line_by_line():
         "- bone_only, mood: coverage of pointwise 50.0% (50.0%-50.0%)",
         "- bone_only, mood: coverage of band 0.0% (0.0%-23.3%)",
     ]
+
+
+def test_an_upper_end_is_false_where_no_outcome_has_one_and_else_is_held_against_the_lowest():
+    of_outcomes = pl.DataFrame(
+        [
+            ("two_sides", 1, 49.9), ("two_sides", 1, 51.2), ("two_sides", 2, 51.2),
+            ("two_sides", 3, 49.9), ("bone_only", 1, None), ("bone_only", 2, None),
+        ],
+        schema=["world", "seed", "upper true"],
+        orient="row",
+    )  # fmt: skip
+    given = pl.DataFrame(
+        [
+            # The first holds 49.9, the second does not hold 51.2, the third is none; of the others one is false.
+            ("two_sides", 1, 48.0, 45.0, 53.0, True), ("two_sides", 2, 47.2, 45.0, 50.0, False),
+            ("two_sides", 3, None, None, None, False), ("bone_only", 1, None, None, None, False),
+            ("bone_only", 2, 60.0, 50.0, 70.0, True),
+        ],
+        schema=["world", "seed", "e2_pg_ml", "ci_low", "ci_high", "settled"],
+        orient="row",
+    )  # fmt: skip
+
+    two_sides, bone_only = upper_ends(given, of_outcomes).to_dicts()
+
+    assert two_sides["given one"].startswith("66.7%")
+    assert two_sides["holds"].startswith("50.0%")
+    assert two_sides["of these settled"].startswith("50.0%")
+    # 48.0 - 49.9 and 47.2 - 51.2.
+    assert two_sides["mean error, pg/mL"] == pytest.approx(-2.95)
+    assert (bone_only["truth, pg/mL"], bone_only["holds"]) == ("none", "–")
+    assert bone_only["given one"].startswith("50.0%")
 
 
 @pytest.fixture(scope="module")
