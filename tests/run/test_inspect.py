@@ -442,15 +442,15 @@ def test_a_draft_that_nobody_finished_is_named_with_its_lines(tmp_path: Path, pa
     feeds = tmp_path / "feeds"
     feeds.mkdir()
     (feeds / "acme.yaml").write_text(
-        "# A draft. Settle each TODO.\n"
+        "# A draft. Answer each TODO.\n"
         "feed: acme\ndescription: Acme\nformat: delimited\nfiles:\n  - target: labs\n"
         '    name: "*.acme"\n    columns: {result_id: A}\n    # TODO patient_id: which column?\n'
     )
 
     text = shown(looked(patients, settings=Settings(feeds_folder=feeds)))
 
-    assert "acme.yaml has a TODO in line 9" in " ".join(text.split())
-    assert "Not settled" not in shown(looked(patients))
+    assert "acme.yaml still asks something in line 9" in " ".join(text.split())
+    assert "still asks" not in shown(looked(patients))
 
 
 def test_a_wrong_loinc_is_told_of_and_can_be_corrected_in_the_feed(tmp_path: Path, patients: Path):

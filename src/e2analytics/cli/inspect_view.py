@@ -92,7 +92,9 @@ def show(inspection: Inspection, console: Console, draft_file: Path | None = Non
     if draft_file is not None:
         _write_draft(inspection, draft_file)
         files = " ".join(quote(_name(file.path)) for file in inspection.files)
-        console.print(f"Draft: {_name(draft_file)}. Settle its TODOs, then see what it accepts:")
+        console.print(
+            f"Draft: {_name(draft_file)}. Answer each TODO in it, then see what it accepts:"
+        )
         console.print(
             f"  e2analytics inspect {files} --feeds {quote(_name(draft_file.parent))}",
             soft_wrap=True,

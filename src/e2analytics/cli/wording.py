@@ -16,12 +16,12 @@ def unsettled_in_words(file: Path, lines: list[int]) -> str:
     """Say that a description still has TODOs: a run uses it all the same.
 
     >>> unsettled_in_words(Path("feeds/acme.yaml"), [5, 12])
-    'Not settled: feeds/acme.yaml has a TODO in line 5, 12. A run uses it as it is; settle each, then take the word away.'
+    'feeds/acme.yaml still asks something in line 5, 12: answer each TODO and delete it. Until then a run uses the file as it is.'
     """
     where = ", ".join(map(str, lines))
     return (
-        f"Not settled: {file} has a TODO in line {where}. A run uses it as it is; settle each, then take the "
-        "word away."
+        f"{file} still asks something in line {where}: answer each TODO and delete it. Until then a run uses "
+        "the file as it is."
     )
 
 

@@ -57,9 +57,15 @@ def test_the_curve_chosen_beforehand_is_shown_first_and_the_others_after_it(tabl
     assert hip.title.startswith("Total hip")
 
 
-def test_a_supported_limit_is_said_with_its_interval(tables: Tables) -> None:
-    said = primary(with_summary(tables, supported=True, why_not=None)).limit_sentence
-    assert said == "Fitted lower limit 17.2 pg/mL (95 % interval 14.1 to 20.6)."
+def test_a_supported_limit_is_proposed_until_it_is_adopted(tables: Tables) -> None:
+    supported = with_summary(tables, supported=True, why_not=None)
+    none_adopted = {**supported, "limits": supported["limits"].clear()}
+
+    said = "Fitted lower limit 17.2 pg/mL (95 % interval 14.1 to 20.6)"
+    assert primary(none_adopted).limit_sentence == (
+        f"{said}, proposed: not in use until a decision adopts it."
+    )
+    assert primary(supported).limit_sentence == f"{said}, in use."
 
 
 def test_a_supported_limit_outside_the_permitted_range_is_not_settled(

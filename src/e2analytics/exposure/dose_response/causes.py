@@ -17,8 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from e2analytics.exposure.dose_response.covariates import COVARIATES, to_arrays
-from e2analytics.exposure.dose_response.fit import without_outliers
+from e2analytics.exposure.dose_response.covariates import COVARIATES, to_arrays, without_outliers
 from e2analytics.exposure.dose_response.predict import AsOf, effects_on, usual_covariates
 from e2analytics.models.dose_response.fit import CONSTANT
 from e2analytics.models.dose_response.frozen import FrozenDoseResponse

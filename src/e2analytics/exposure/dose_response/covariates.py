@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from e2analytics.exposure import body_mass_index, testosterone_orders
 from e2analytics.exposure.draws import why_unusable
 from e2analytics.models import random_intercept
-from e2analytics.models.dose_response.fit import CONSTANT, Prior
+from e2analytics.models.dose_response import draw_check
+from e2analytics.models.dose_response.fit import CONSTANT, DoseResponse, Prior
 from e2analytics.models.dose_response.frozen import Imputation
 from e2analytics.models.dose_response.types import Draws
 from e2analytics.reference import constants
@@ -174,6 +175,11 @@ def to_arrays(draws: pl.DataFrame) -> Draws:
         segment=draws["testosterone_changes"].to_numpy(),
         n_men=n_men(draws),
     )
+
+
+def without_outliers(draws: pl.DataFrame, model: DoseResponse) -> pl.DataFrame:
+    """Leave out draws that fit neither the man's others nor the population."""
+    return draws.filter(pl.Series(draw_check.inliers(model, to_arrays(draws))))
 
 
 def to_days(dates: pl.Series) -> NDArray[np.float64]:

@@ -30,6 +30,7 @@ from e2analytics.exposure.dose_response.covariates import (
     to_arrays,
     usable_draws,
     with_covariates,
+    without_outliers,
 )
 from e2analytics.exposure.dose_response.predict import (
     COVARIANCES,
@@ -147,11 +148,6 @@ def _fit_population(draws: pl.DataFrame) -> DoseResponse:
 def _n_men_with_a_number(draws: pl.DataFrame) -> int:
     """Count the men with a result that is a number: bounds alone leave open where the men lie."""
     return n_men(draws.filter(pl.col("value_low") == pl.col("value_high")))
-
-
-def without_outliers(draws: pl.DataFrame, model: DoseResponse) -> pl.DataFrame:
-    """Leave out draws that fit neither the man's others nor the population."""
-    return draws.filter(pl.Series(draw_check.inliers(model, to_arrays(draws))))
 
 
 class _Scored(NamedTuple):

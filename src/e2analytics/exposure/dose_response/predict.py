@@ -18,9 +18,14 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from e2analytics.exposure import testosterone_orders
-from e2analytics.exposure.dose_response.covariates import COVARIATES, to_arrays, to_days
+from e2analytics.exposure.dose_response.covariates import (
+    COVARIATES,
+    to_arrays,
+    to_days,
+    without_outliers,
+)
 from e2analytics.exposure.dose_response.tables import empty
-from e2analytics.models.dose_response import draw_check, predict
+from e2analytics.models.dose_response import predict
 from e2analytics.models.dose_response.frozen import FrozenDoseResponse
 from e2analytics.models.dose_response.path import Path, Wanted, along, turning_day
 from e2analytics.models.dose_response.predict import Predicted, RandomEffects
@@ -277,7 +282,7 @@ def _along(
     groups: pl.DataFrame,
 ) -> Path:
     """Return log E2 on days (pair, patient_id, on, weekly_dose_mg, share), and summed over each of the groups."""
-    kept = draws.filter(pl.Series(draw_check.inliers(response.model, to_arrays(draws))))
+    kept = without_outliers(draws, response.model)
     names = kept.select(pl.col("patient_id").unique().sort()).with_row_index("man")
     men = groups.join(names, on="patient_id", how="left", maintain_order="left").join(
         own_levels, on="patient_id", how="left", maintain_order="left"

@@ -29,7 +29,7 @@ from e2analytics.feeds.text_columns import DATES, NUMBERS, TEXT_COLUMNS
 _SIGNATURE: Final = 4
 _HEAD: Final = """\
 # A draft by `e2analytics inspect`: a guess from the names of columns and the first {rows} rows. What shows it
-# stands behind each line. Check the lines, settle each TODO. docs/feeds.md explains every key.
+# stands behind each line. Check the lines, answer each TODO. docs/feeds.md explains every key.
 """
 _FEED: Final = """\
 feed: {feed}  # TODO: a name of its own: small letters, digits, _

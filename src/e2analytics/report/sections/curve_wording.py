@@ -49,10 +49,17 @@ def verdict(outcome: str, name: str | None) -> str:
     return words[0].upper() + words[1:]
 
 
-def limit(outcome: str, summary: Mapping[str, Any], objection: str | None = None) -> str:
+def limit(
+    outcome: str,
+    summary: Mapping[str, Any],
+    objection: str | None = None,
+    *,
+    in_use: bool = False,
+) -> str:
     """Say the fitted lower limit with its interval, or why there is none.
 
-    Of the curve that may give flags their limit, ``objection`` says why it does not (``curve.limit``).
+    Of the curve that may give flags their limit, ``objection`` says why it is not proposed (``curve.limit``), empty
+    where it is, and ``in_use`` whether it was adopted.
     """
     if outcome == LEVEL:
         return "A cross-sectional curve compares different men at one time: it gives no limit."
@@ -63,7 +70,10 @@ def limit(outcome: str, summary: Mapping[str, Any], objection: str | None = None
     ends = interval(summary["lower_limit_ci_low"], summary["lower_limit_ci_high"])
     sentence = f"Fitted lower limit {number(limit_pg_ml)} pg/mL (95 % interval {ends})"
     if summary["supported"]:
-        return f"{sentence}. Not settled: {objection}." if objection else f"{sentence}."
+        if objection is None:
+            return f"{sentence}."
+        proposed = "in use" if in_use else "proposed: not in use until a decision adopts it"
+        return f"{sentence}. Not settled: {objection}." if objection else f"{sentence}, {proposed}."
     share = number(100 * (summary["lower_limit_share"] or 0), 0)
     found = f"it was found in only {share} % of resampled cohorts"
     return f"{sentence}, not supported and so not proposed: {why_not or found}."

@@ -10,7 +10,7 @@ Claims nothing on unsupported points, and gives a cross-sectional curve no limit
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -141,8 +141,9 @@ def describe(
     summary = tables["curve_summary"].filter(of_bone)
     primary = (primary_site, CHANGE)
     objection = limit.objection_to(summary, primary_site, rules)
+    adopted = tables["limits"]["model_id"].to_list()[-1:]
     drawn = {
-        key: _curve(*key, part, summary, objection if key == primary else None)
+        key: _curve(*key, part, summary, objection if key == primary else None, adopted)
         for key, part in _by_curve(tables["curve"].filter(of_bone)).items()
     }
     levels = ((site, LEVEL) for site in (primary_site, *FITTED_SITES))
@@ -213,6 +214,7 @@ def _curve(
     curve: pl.DataFrame,
     summary: pl.DataFrame,
     objection: str | None,
+    adopted: Sequence[str],
 ) -> Curve:
     found = summary.filter(pl.col("site") == site, pl.col("outcome") == outcome)
     fitted: dict[str, Any] = found.row(0, named=True) if found.height else {}
@@ -234,7 +236,9 @@ def _curve(
         fitted_limit_ci_pg_ml=(ends[0], ends[1]) if limit_pg_ml and ends[0] and ends[1] else None,
         verdict=verdict,
         explanation=fitted.get("explanation") or "",
-        limit_sentence=curve_wording.limit(outcome, fitted, objection),
+        limit_sentence=curve_wording.limit(
+            outcome, fitted, objection, in_use=fitted.get("model_id") in adopted
+        ),
         data_sentence=curve_wording.data(outcome, fitted),
         alt=curve_wording.picture(title, verdict, readings),
     )
