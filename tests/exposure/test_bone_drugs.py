@@ -63,6 +63,10 @@ def test_without_such_a_drug_a_pair_stays():
         ("abaloparatide", date(2024, 6, 1), None, "on_bone_anabolic"),
         ("romosozumab", date(2024, 6, 1), None, "on_bone_anabolic"),
         ("romosozumab", date(2023, 1, 1), date(2024, 1, 1), None),
+        ("leuprolide", date(2022, 1, 1), date(2023, 1, 2), "on_gnrh"),
+        ("leuprolide", date(2022, 1, 1), date(2023, 1, 1), None),  # a year over at the first scan
+        ("bicalutamide", date(2023, 1, 1), date(2024, 1, 2), "on_antiandrogen"),
+        ("bicalutamide", date(2023, 1, 1), date(2024, 1, 1), None),
     ],
 )
 def test_a_drug_for_bone_counts_while_it_acts(

@@ -233,3 +233,36 @@ def test_exposures_of_a_simulated_clinic_are_near_the_truth(clinic: Path, output
     assert len(found) > 1500
     assert abs(error.mean()) < 0.03
     assert error.std() < 0.2
+
+
+@pytest.mark.parametrize(
+    ("born", "drug_class", "ended", "counts"),
+    [
+        (date(1974, 1, 1), "androgen", None, True),
+        (date(1974, 1, 1), "gnrh", None, False),
+        (date(1974, 1, 1), "gnrh", date(2023, 1, 1), True),  # a year over at the scan
+        (date(1974, 1, 1), "antiandrogen", None, False),
+        (date(2006, 1, 2), "androgen", None, False),  # 17 on the day of the scan
+    ],
+)
+def test_a_level_is_that_of_a_man_of_18_who_is_not_treated_for_cancer(
+    born: date, drug_class: str, ended: date | None, counts: bool
+):
+    man = {**PATIENT, "birth_date": born}
+    scan = {"patient_id": "p1", "scan_id": "s", "site": "total_hip", "scanned_on": day(0)}
+    e2 = {"patient_id": "p1", "analyte": "estradiol", "collected_on": day(9), "value_low": 20.0}
+    order = {"patient_id": "p1", "drug_class": drug_class, "started_on": date(2022, 1, 1)}
+    frames = (
+        [scan | {"bmd_g_cm2": 1.0}],
+        [e2 | {"value_high": 20.0}],
+        [man],
+        [order | {"stopped_on": ended}],
+    )
+    dxa, labs, patients, medications = (
+        pl.concat([empty_table(name), pl.DataFrame(rows)], how="diagonal_relaxed")
+        for name, rows in zip(("dxa", "labs", "patients", "medications"), frames, strict=True)
+    )
+
+    found = intervals.levels(dxa, labs, patients, medications, LinkSettings())
+
+    assert len(found) == int(counts)
