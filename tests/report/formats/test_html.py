@@ -103,7 +103,7 @@ def test_headings_tables_and_pictures_can_be_read_aloud(page: str) -> None:
     assert len(parsed.named("table")) == len(parsed.named("caption")) > 5
     assert all("scope" in attributes for attributes in parsed.named("th"))
     pictures = [attrs for _, attrs in parsed.tags if attrs.get("role") == "img"]
-    assert len(pictures) == len(re.findall("<svg", page)) == 7 + 2 * 14
+    assert len(pictures) == len(re.findall("<svg", page)) == 7 + 2 * 16
     assert all(attributes["aria-label"] for attributes in pictures)
 
 
