@@ -349,8 +349,8 @@ def test_the_curves_of_a_run_are_those_of_its_steps(sources: Sources, outputs: O
     ("shape", "verdicts", "seed"),
     [
         ("u", {"u_shaped"}, SEED),
-        ("threshold", {"low_side_threshold"}, SEED),
         # Every shape is told by the curve alone as well: tests/models/test_curve.py.
+        pytest.param("threshold", {"low_side_threshold"}, SEED, marks=pytest.mark.slow),
         pytest.param("rising", {"rising"}, SEED, marks=pytest.mark.slow),
         # Nothing is there: to say so, or to say that one cannot tell, are both right.
         pytest.param("flat", {"flat", "inconclusive"}, SEED, marks=pytest.mark.slow),

@@ -13,7 +13,7 @@ def test_what_stands_beside_a_man_is_said_in_words(tables: Tables):
     assert list(of_men.values()) == [
         flag_context.FlagContext(
             missing="E2 low, and neither dose lowered nor E2 in range within 42 days (due 2026-08-12); "
-            "no 25-OH vitamin D in 12 months",
+            "no 25-OH vitamin D in 12 months, though there is an indication",
             findings="testosterone 612 ng/dL on 2026-08-01, usually 580; T/E2 51.0 (ng/dL)/(pg/mL) on "
             "2026-08-01 (MS), 44.0 on average of 3 earlier days since 2025-02-01; BMD total hip −6.2 % from 2024-08-01 to 2026-08-01, LSC 5.0 %: a loss beyond it, beside other drugs that "
             "move bone (prednisone 20.0 mg a day since 2024-09-15); "
