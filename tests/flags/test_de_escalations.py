@@ -111,6 +111,11 @@ def test_a_man_who_is_not_judged_is_not_there():
     boy = man(birth_date=date(2012, 1, 1))
 
     assert ledger(order(HELD, CHANGED), patients=[boy]) == []
+    # His death or departure does not make him one who is.
+    assert (
+        ledger(order(HELD, CHANGED), patients=[boy], events=[event("died", after(9, CHANGED))])
+        == []
+    )
 
 
 def test_who_left_is_followed_until_then():
@@ -251,6 +256,17 @@ def test_symptoms_after_the_change(
             "not_compared",
         ),
         (after(-400, AS_OF), [ctx(after(-410, AS_OF), 500.0)], "not_supplied"),
+        # It waits in quarantine; one that waits from before three months have passed says nothing.
+        (
+            after(-400, AS_OF),
+            [ctx(after(-410, AS_OF), 500.0), ctx(after(-300, AS_OF), 200.0, fate="quarantined")],
+            "not_compared",
+        ),
+        (
+            after(-400, AS_OF),
+            [ctx(after(-410, AS_OF), 500.0), ctx(after(-380, AS_OF), 200.0, fate="quarantined")],
+            "not_supplied",
+        ),
     ],
 )  # fmt: skip
 def test_bone_resorption_before_and_after(

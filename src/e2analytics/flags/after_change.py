@@ -4,11 +4,12 @@ In    de-escalations, each a ``row`` with its follow-up; the men's rows
 Out   grain row: the columns of ``de_escalations`` about one outcome
 
 "Not yet" is said while an outcome may still come, "not supplied" where nothing came in its window or could: it is never
-"no". What waits in quarantine makes "cannot tell".
+"no". What waits in quarantine makes "cannot tell", of CTX and scans "not compared".
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import polars as pl
@@ -127,6 +128,9 @@ def bone_resorption(rows: pl.DataFrame, data: PatientData, criteria: Criteria) -
         .sort("row", "on", "result_id")
     )
     since = (pl.col("on") - pl.col("changed_on")).dt.total_days()
+    is_after = since.is_between(days("ctx_from"), days("ctx")) & (
+        pl.col("on") <= pl.col("followed_until_on")
+    )
     before = (
         joined.filter(since.is_between(-days("ctx_before"), 0))
         .group_by("row", maintain_order=True)
@@ -137,10 +141,7 @@ def bone_resorption(rows: pl.DataFrame, data: PatientData, criteria: Criteria) -
         )
     )
     after = (
-        joined.filter(
-            since.is_between(days("ctx_from"), days("ctx")),
-            pl.col("on") <= pl.col("followed_until_on"),
-        )
+        joined.filter(is_after)
         .group_by("row", maintain_order=True)
         .agg(
             ctx_after_pg_ml=pl.col("value").first(),
@@ -148,21 +149,31 @@ def bone_resorption(rows: pl.DataFrame, data: PatientData, criteria: Criteria) -
             lab_after=pl.col("performing_lab").first(),
         )
     )
+    waiting = data.pending.filter(pl.col("what") == _CTX).select("patient_id", on="happened_on")
+    waits = (
+        rows.select("row", "patient_id", "changed_on", "followed_until_on")
+        .join(waiting, on="patient_id")
+        .filter(is_after)
+        .select("row", waits=pl.lit(True))
+        .unique()
+    )
     fall, rise = reference_change(reference.load("early_signals")["markers"][_CTX])
     change = pl.col("ctx_after_pg_ml") / pl.col("ctx_before_pg_ml") - 1
     return (
         rows.select("row", "changed_on", "ended_by")
         .join(before, on="row", how="left")
         .join(after, on="row", how="left")
+        .join(waits, on="row", how="left")
         .with_columns(
             ctx_change=pl.when(pl.col("ctx_before_on").is_null()).then(pl.lit("not_supplied"))
+            .when(pl.col("ctx_after_on").is_null() & pl.col("waits")).then(pl.lit("not_compared"))
             .when(pl.col("ctx_after_on").is_null()).then(_nothing_yet("ctx", criteria))
             .when(pl.col("lab_before").ne_missing(pl.col("lab_after"))).then(pl.lit("not_compared"))
             .when(change <= fall).then(pl.lit("fell"))
             .when(change >= rise).then(pl.lit("rose"))
             .otherwise(pl.lit("unchanged"))
         )
-        .drop("changed_on", "ended_by", "lab_before", "lab_after")
+        .drop("changed_on", "ended_by", "lab_before", "lab_after", "waits")
     )  # fmt: skip
 
 
@@ -237,14 +248,14 @@ def _with_settled(rows: pl.DataFrame, draws: pl.DataFrame, criteria: Criteria) -
     )  # fmt: skip
 
 
-def _result(when: str, take: object) -> list[pl.Expr]:
+def _result(when: str, take: Callable[[pl.Expr], pl.Expr]) -> list[pl.Expr]:
     columns = {
         f"e2_{when}_low_pg_ml": "value_low",
         f"e2_{when}_high_pg_ml": "value_high",
         f"e2_{when}_on": "collected_on",
         f"e2_{when}_assay": "assay",
     }
-    return [take(pl.col(column)).alias(name) for name, column in columns.items()]  # type: ignore[operator]
+    return [take(pl.col(column)).alias(name) for name, column in columns.items()]
 
 
 def _reaches(criteria: Criteria) -> pl.Expr:

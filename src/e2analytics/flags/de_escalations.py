@@ -10,6 +10,7 @@ inhibitor. Men who are not judged are left out; descriptive, no status and no ti
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
@@ -192,8 +193,9 @@ def _with_follow_up(rows: pl.DataFrame, events: pl.DataFrame, criteria: Criteria
 
 def _not_judged(data: PatientData, criteria: Criteria) -> pl.DataFrame:
     treated = data.episodes.group_by("patient_id").agg(pl.col("ordered_on").max())
-    apart = judged.set_apart(treated, data, criteria.as_of)
-    return apart.filter(pl.col("why") != "died_or_left").select("patient_id")
+    # Who died or left stays, but for the reasons that hold of him besides.
+    staying = replace(data, events=data.events.clear())
+    return judged.set_apart(treated, staying, criteria.as_of).select("patient_id")
 
 
 def _testosterone(rows: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
