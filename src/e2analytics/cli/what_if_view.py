@@ -70,7 +70,7 @@ def _bone(found: WhatIf) -> str:
         return f"The curve says nothing of their bone: {found.no_curve}."
     now, then = found.beyond
     return (
-        "By the curve their bone would change on average by "
-        f"{_with_interval(found.bone_pct_per_year, '+.2f')} % a year more than now. Of their E2, {now:.0%} now and "
+        "By the curve the change of their bone would differ from that of now on average by "
+        f"{_with_interval(found.bone_pct_per_year, '+.2f')} % a year; more is better. Of their E2, {now:.0%} now and "
         f"{then:.0%} then lies where the curve has too few men; there it is taken at the curve's end."
     )

@@ -26,7 +26,7 @@ def test_changes_of_the_last_two_years_are_counted(tables: Tables):
         ("Breast tenderness or gynaecomastia", (1, 1, 0, 0, 0)),
     ]
     assert found.notes == (
-        "CTX against its reference change value: fell beyond it 1 and not supplied 1.",
+        "CTX against its reference change value: measurable fall 1 and not supplied 1.",
         "Next scan of bone against the one before it: loss beyond LSC 1 and not supplied 1.",
     )
 
@@ -35,13 +35,14 @@ def test_the_newest_changes_are_told_man_by_man(tables: Tables):
     cut, stopped = described(tables).newest
 
     assert (cut.done, cut.before, cut.after, cut.recovered) == (
-        "2026-07-01: anastrozole 1 mg a week, cut to 0.5 mg a week; raised again 2026-09-01",
+        "2026-07-01: anastrozole 1 mg a week, cut to 0.5 mg a week; followed until 2026-09-01, when a "
+        "dose was raised",
         "<24.0 (IA, 2026-06-01)",
         "not supplied",
         "not supplied",
     )
     assert cut.high_side == (
-        "above 60: not supplied; breast: yes (breast tenderness on 2026-08-01)"
+        "E2 above 60: not supplied; breast symptoms: yes (all symptoms: breast tenderness on 2026-08-01)"
     )
     assert stopped.done == (
         "2026-01-01: anastrozole 1 mg a week, stopped; testosterone changed 2026-05-01"
@@ -51,7 +52,7 @@ def test_the_newest_changes_are_told_man_by_man(tables: Tables):
         "24.0 (MS, 2026-02-01, day 31)",
     )
     assert stopped.bone == (
-        "CTX 600 to 350 pg/mL, fell beyond it; scan 2026-08-01: total hip −6.2 % from 2024-08-01, "
+        "CTX 600 to 350 pg/mL, measurable fall; scan 2026-08-01: total hip −6.2 % from 2024-08-01, "
         "loss beyond LSC"
     )
 

@@ -24,21 +24,26 @@ ANSWERS: Final = {
     "not_supplied": "Not supplied",
 }
 """What each of ``FOLLOWED`` is called."""
-_CTX: Final = {"rose": "rose beyond it", "fell": "fell beyond it", "unchanged": "within it"}
+_CTX: Final = {
+    "rose": "measurable rise",
+    "fell": "measurable fall",
+    "unchanged": "no measurable change",
+}
 _SCAN: Final = {
     "loss": "loss beyond LSC",
     "gain": "gain beyond LSC",
     "no_measurable_change": "no measurable change",
 }
 _ENDED: Final = {
-    "stopped": "stopped later",
-    "cut": "cut again",
-    "raised": "raised again",
-    "begun": "begun again",
-    "switched": "another inhibitor",
-    "dose_unknown": "then of unknown dose",
-    "gone": "left or died",
+    "stopped": "an inhibitor was stopped",
+    "cut": "a dose was cut",
+    "raised": "a dose was raised",
+    "begun": "an inhibitor was begun",
+    "switched": "an inhibitor was replaced by another",
+    "dose_unknown": "a dose became unknown",
+    "gone": "he left or died",
 }
+"""Of any inhibitor: the next change need not be of the one that was stopped or cut."""
 MOST_MEN: Final = 30
 """Our own rule: the newest changes that the report lists; the table ``de_escalations`` holds all."""
 
@@ -147,7 +152,11 @@ def _change(row: dict[str, Any]) -> Change:
         if row["from_mg_per_week"] is None
         else f"{row['from_mg_per_week']:g} mg a week"
     )
-    ended = f"; {_ENDED[row['ended_by']]} {row['followed_until_on']}" if row["ended_by"] else ""
+    ended = (
+        f"; followed until {row['followed_until_on']}, when {_ENDED[row['ended_by']]}"
+        if row["ended_by"]
+        else ""
+    )
     testosterone = row["testosterone_changed_on"]
     beside = f"; testosterone changed {testosterone}" if testosterone else ""
     return Change(
@@ -172,8 +181,11 @@ def _e2(row: dict[str, Any], when: str) -> str:
 
 def _high_side(row: dict[str, Any]) -> str:
     high = line("high_e2_pg_ml")
-    said = f"above {high:g}: {ANSWERS[row['e2_above_high']].lower()}; breast: {ANSWERS[row['breast_symptoms']].lower()}"
-    return f"{said} ({row['symptoms_after']})" if row["symptoms_after"] else said
+    said = (
+        f"E2 above {high:g}: {ANSWERS[row['e2_above_high']].lower()}; "
+        f"breast symptoms: {ANSWERS[row['breast_symptoms']].lower()}"
+    )
+    return f"{said} (all symptoms: {row['symptoms_after']})" if row["symptoms_after"] else said
 
 
 def _bone(row: dict[str, Any]) -> str:
