@@ -15,7 +15,7 @@ import polars as pl
 from e2analytics.exposure import body_mass_index
 from e2analytics.models.normal import Z95
 from e2analytics.reference import constants
-from e2analytics.reference.drugs import acts_until, treats_cancer
+from e2analytics.reference.drugs import acts_on, treats_cancer
 from e2analytics.reference.names import ANASTROZOLE, BODY_MASS_INDEX, ESTRADIOL, TESTOSTERONE
 from e2analytics.settings import LinkSettings
 from e2analytics.tables.censoring import point_value
@@ -232,14 +232,11 @@ def levels(
     treated = (
         last.join(
             medications.filter(treats_cancer()).select(
-                "patient_id", "started_on", acts_until=acts_until()
+                "patient_id", "started_on", "stopped_on", "drug_class"
             ),
             on="patient_id",
         )
-        .filter(
-            pl.col("started_on") <= pl.col("scanned_on"),
-            (pl.col("acts_until") > pl.col("scanned_on")).fill_null(True),
-        )
+        .filter(acts_on(pl.col("scanned_on")))
         .select("patient_id", "site")
     )
     counted = (

@@ -18,7 +18,7 @@ from typing import Final
 import polars as pl
 
 from e2analytics.flags import rules as flag_rules
-from e2analytics.reference.drugs import acts_until, gives_testosterone, treats_cancer
+from e2analytics.reference.drugs import acts_on, gives_testosterone, treats_cancer
 from e2analytics.reference.names import ANDROGEN
 from e2analytics.tables.patient_data import PatientData, adult_on
 
@@ -85,7 +85,7 @@ def _died_or_left(on_drug: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
 def _treated_for_cancer(medications: pl.DataFrame, as_of: date) -> pl.DataFrame:
     """Return the men who are given a drug that shows treatment of cancer, and no testosterone."""
     orders = medications.filter(pl.col("started_on") <= as_of)
-    acting = orders.filter(treats_cancer(), (acts_until() > as_of).fill_null(True))
+    acting = orders.filter(treats_cancer(), acts_on(pl.lit(as_of)))
     in_force = pl.col("stopped_on").is_null() | (pl.col("stopped_on") > as_of)
     replaced = orders.filter(gives_testosterone(), in_force)
     return _men_of(acting).join(_men_of(replaced), on="patient_id", how="anti")

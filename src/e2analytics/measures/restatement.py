@@ -36,7 +36,7 @@ _LASTING: Final = {
 
 Tables = Mapping[str, pl.DataFrame]
 Link = Callable[[AsOfRows, LinkSettings, FlagSettings, date], PatientData]
-"""Links draws, doses and scans as of a day, as measures count them: :func:`e2analytics.run.measured.as_measured`."""
+"""Links draws, doses and scans as of a day, as measures count them, under the model of the run that is reported."""
 
 
 def between(now: Tables, before: Tables, link: Link) -> pl.DataFrame:

@@ -75,6 +75,11 @@ def acts_until() -> pl.Expr:
     return pl.col("stopped_on").dt.offset_by(pl.format("{}mo", after))
 
 
+def acts_on(day: pl.Expr) -> pl.Expr:
+    """Tell whether the drug of an order acts on bone on a day: begun by then, and not yet over."""
+    return (pl.col("started_on") <= day) & (acts_until() > day).fill_null(True)
+
+
 def gives_testosterone() -> pl.Expr:
     """Tell which orders are of testosterone, alone or in a product with another drug."""
     of_class = pl.col("drug_class").cast(pl.String) == ANDROGEN

@@ -20,20 +20,19 @@ def with_ms_equivalents(draws: pl.DataFrame, assays: Assays | None) -> pl.DataFr
 
     Without ``assays`` only mass spectrometry has them. A result without an upper end has none here.
     """
-    ms = pl.col("assay") == "ms"
+    ends = tuple(zip(MS_EQUIVALENT, ("value_low", "value_high"), strict=True))
     if assays is None:
         return draws.with_columns(
-            pl.when(ms).then(value).alias(name)
-            for name, value in zip(MS_EQUIVALENT, ("value_low", "value_high"), strict=True)
+            pl.when(pl.col("assay") == "ms").then(value).alias(name) for name, value in ends
         )
-    by_ms = draws["assay"] == "ms"
+    by_ms = (draws["assay"] == "ms").to_numpy()
     columns = [
         pl.Series(
             name,
             as_mass_spectrometry(
-                draws[value].cast(pl.Float64).fill_null(np.nan).to_numpy(), by_ms.to_numpy(), assays
+                draws[value].cast(pl.Float64).fill_null(np.nan).to_numpy(), by_ms, assays
             ),
         ).fill_nan(None)
-        for name, value in zip(MS_EQUIVALENT, ("value_low", "value_high"), strict=True)
+        for name, value in ends
     ]
     return draws.with_columns(columns)

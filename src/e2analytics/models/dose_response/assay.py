@@ -90,7 +90,7 @@ def on_scale(reading_pg_ml: Vector, ms: NDArray[np.bool_], assays: Assays) -> Ve
 
 
 def as_mass_spectrometry(reading_pg_ml: Vector, ms: NDArray[np.bool_], assays: Assays) -> Vector:
-    """Return what mass spectrometry reads on average where an assay reads this: at least 0, inf where open.
+    """Return what mass spectrometry reads on average where an assay reads this: at least 0, NaN where it is.
 
     >>> assays = Assays(sd_ms=0.15, ia_slope=0.8, ia_constant_pg_ml=10.0, ia_cv=0.1, ia_sd_pg_ml=3.0)
     >>> as_mass_spectrometry(np.array([50.0, 50.0, 4.0]), np.array([True, False, False]), assays)
