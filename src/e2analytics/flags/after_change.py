@@ -17,7 +17,7 @@ import polars as pl
 from e2analytics import reference
 from e2analytics.flags.criteria import Criteria
 from e2analytics.flags.early_signals import reference_change
-from e2analytics.reference.de_escalation import days, line
+from e2analytics.reference.de_escalation import days, high_e2_pg_ml, immunoassay_tells_from_pg_ml
 from e2analytics.reference.names import ANASTROZOLE, ESTRADIOL
 from e2analytics.tables.censoring import wholly_below
 from e2analytics.tables.patient_data import BONE_SCAN, MS_EQUIVALENT, PatientData
@@ -42,7 +42,7 @@ def estradiol(rows: pl.DataFrame, data: PatientData, criteria: Criteria) -> pl.D
         .group_by("row", maintain_order=True)
         .agg(*_result("before", pl.Expr.last), e2_was_low=_low(criteria).last())
     )
-    reached, high = _reaches(criteria), line("high_e2_pg_ml")
+    reached, high = _reaches(criteria), high_e2_pg_ml()
     least, most = (pl.col(name) for name in MS_EQUIVALENT)
     is_above = (least > high).fill_null(False)
     after = (
@@ -263,7 +263,7 @@ def _reaches(criteria: Criteria) -> pl.Expr:
     tells_from = (
         pl.when(pl.col("assay") == "ms")
         .then(limit)
-        .otherwise(max(limit, line("immunoassay_tells_from_pg_ml")))
+        .otherwise(max(limit, immunoassay_tells_from_pg_ml()))
     )
     return pl.col("value_low") >= tells_from
 

@@ -1,8 +1,9 @@
-"""How long what follows a de-escalation is waited for, and its lines: ``de_escalation.yaml``."""
+"""How long what follows a de-escalation is waited for, and lines of E2: ``de_escalation.yaml``, measure M8."""
 
 from __future__ import annotations
 
 from e2analytics import reference
+from e2analytics.reference import measures
 
 
 def days(outcome: str) -> int:
@@ -14,10 +15,19 @@ def days(outcome: str) -> int:
     return int(reference.load("de_escalation")["days"][outcome]["value"])
 
 
-def line(name: str) -> float:
-    """Return a line of E2, pg/mL.
+def immunoassay_tells_from_pg_ml() -> float:
+    """Return from which E2 on an immunoassay tells that the limit in use is reached, pg/mL.
 
-    >>> line("high_e2_pg_ml")
+    >>> immunoassay_tells_from_pg_ml()
+    30.0
+    """
+    return float(reference.load("de_escalation")["lines"]["immunoassay_tells_from_pg_ml"]["value"])
+
+
+def high_e2_pg_ml() -> float:
+    """Return above which E2 counts as high, pg/mL: that of measure M8.
+
+    >>> high_e2_pg_ml()
     60.0
     """
-    return float(reference.load("de_escalation")["lines"][name]["value"])
+    return measures.load().measures["indicated_start"].limits["high_e2_pg_ml"]

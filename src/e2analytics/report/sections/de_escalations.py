@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from e2analytics.reference.de_escalation import days, line
+from e2analytics.reference.de_escalation import days, high_e2_pg_ml
 from e2analytics.report.formatting import ASSAY_SHORT, count, listing, measured, plain, signed
 from e2analytics.tables.vocabulary import CTX_CHANGES, FOLLOWED, SCAN_VERDICTS
 
@@ -121,7 +121,7 @@ def _sentence(recent: pl.DataFrame, since: date) -> str:
 def _outcomes(recent: pl.DataFrame) -> tuple[Outcome, ...]:
     was_low = recent.filter(pl.col("e2_was_low") == "yes")
     limit = recent["lower_limit_pg_ml"][0]
-    high = line("high_e2_pg_ml")
+    high = high_e2_pg_ml()
     asked = (
         (f"E2 at {limit:g} pg/mL or above again, where it was below", was_low, "e2_recovered"),
         (f"E2 above {high:g} pg/mL, as mass spectrometry reads", recent, "e2_above_high"),
@@ -180,7 +180,7 @@ def _e2(row: dict[str, Any], when: str) -> str:
 
 
 def _high_side(row: dict[str, Any]) -> str:
-    high = line("high_e2_pg_ml")
+    high = high_e2_pg_ml()
     said = (
         f"E2 above {high:g}: {ANSWERS[row['e2_above_high']].lower()}; "
         f"breast symptoms: {ANSWERS[row['breast_symptoms']].lower()}"
