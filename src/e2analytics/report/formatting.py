@@ -159,6 +159,15 @@ def plain(name: str) -> str:
     return re.sub(ABBREVIATIONS, lambda found: found[0].upper(), name.replace("_", " ")).strip()
 
 
+def capitalised(words: str) -> str:
+    """Begin words with a capital, and leave the rest: names of units and assays stay.
+
+    >>> capitalised("lower E2, more often")
+    'Lower E2, more often'
+    """
+    return words[:1].upper() + words[1:]
+
+
 def listing(parts: Iterable[str]) -> str:
     """Join parts as prose: ``a, b and c``."""
     said: Sequence[str] = list(parts)

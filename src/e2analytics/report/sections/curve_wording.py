@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from e2analytics.report.formatting import SITE_NAMES, count, interval, number, plain
+from e2analytics.report.formatting import SITE_NAMES, capitalised, count, interval, number, plain
 from e2analytics.tables.vocabulary import BONE_OUTCOMES
 
 CHANGE, RISK, LEVEL = BONE_OUTCOMES
@@ -46,7 +46,7 @@ def title(site: str, outcome: str) -> str:
 def verdict(outcome: str, name: str | None) -> str:
     """Say the shape of benefit against E2 in terms of the outcome."""
     words = VERDICT_NAMES[name].format(harm=HARM_NAMES[outcome]) if name else "no verdict"
-    return words[0].upper() + words[1:]
+    return capitalised(words)
 
 
 def limit(

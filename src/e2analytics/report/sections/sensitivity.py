@@ -12,7 +12,15 @@ from typing import Any, Final
 
 import polars as pl
 
-from e2analytics.report.formatting import NOTHING, count, interval, listing, number, signed
+from e2analytics.report.formatting import (
+    NOTHING,
+    capitalised,
+    count,
+    interval,
+    listing,
+    number,
+    signed,
+)
 from e2analytics.report.sections import curve_wording
 
 PRIMARY: Final = "primary"
@@ -139,7 +147,7 @@ def _summary(varied: list[dict[str, Any]]) -> str:
 def _variant(row: Mapping[str, Any], n_primary: int) -> Variant:
     varies = "As chosen beforehand" if row["variant"] == PRIMARY else row["varies"]
     return Variant(
-        name=varies[0].upper() + varies[1:],
+        name=capitalised(varies),
         data=f"{row['n_men']:,} ({row['n_intervals']:,})",
         shape=(
             curve_wording.verdict(row["outcome"], row["verdict"])
@@ -214,7 +222,7 @@ def _characteristic(row: Mapping[str, Any]) -> Characteristic:
     decimals = 3 if row["unit"] == "g/cm2" else 1
     unit = row["unit"].replace("2", "²")
     return Characteristic(
-        name=f"{row['characteristic'][0].upper()}{row['characteristic'][1:]}, {unit}",
+        name=f"{capitalised(row['characteristic'])}, {unit}",
         given=f"{number(row['mean_given'], decimals)} ({row['n_given']:,})",
         others=f"{number(row['mean_others'], decimals)} ({row['n_others']:,})",
         difference=signed(row["standardised_difference"], 2),

@@ -15,7 +15,7 @@ import polars as pl
 
 from e2analytics.curve.range_of_e2 import HARM_AT_HIGH_E2, UpperEnd, upper_end
 from e2analytics.models.shape import Verdict
-from e2analytics.report.formatting import NOTHING, interval, level, number
+from e2analytics.report.formatting import NOTHING, capitalised, interval, level, number
 from e2analytics.report.sections.curve_wording import VERDICT_NAMES
 from e2analytics.settings import FlagSettings
 from e2analytics.tables.vocabulary import HAEMATOCRIT_HAZARD, HAZARDS, hazard_of
@@ -205,10 +205,10 @@ def _row(row: dict[str, Any]) -> OutcomeRow:
     name = NAMES[row["outcome"]]
     why_not = "" if row["verdict"] else f": {row['why_not']}".rstrip(".")
     return OutcomeRow(
-        name=_capital(name),
+        name=capitalised(name),
         n_men=f"{row['n_patients']:,}",
         n_events=NOTHING if row["n_events"] is None else f"{row['n_events']:,}",
-        verdict=_capital(_of_outcome(row)) + why_not,
+        verdict=capitalised(_of_outcome(row)) + why_not,
         lower_limit=_limit(row, "lower", supported=row["supported"]),
         upper_limit=_limit(row, "upper", supported=row["upper_limit_supported"]),
         adjusted_for=row["covariates"] if row["verdict"] else NOTHING,
@@ -221,7 +221,3 @@ def _limit(row: dict[str, Any], side: str, *, supported: bool) -> str:
         return NOTHING
     doubt = "" if supported else ", not supported"
     return f"{number(value)} ({interval(low, high)}){doubt}"
-
-
-def _capital(words: str) -> str:
-    return words[0].upper() + words[1:]
