@@ -6,8 +6,8 @@ Out   intervals at risk   grain outcome, patient_id, started_on
 An outcome is a symptom by its ``detail``, a fracture, or a haematocrit above 54 %. A man is at risk from a draw to
 the next one, for as long as the draw stands at the most, until his first event, his departure or death. The time is
 cut into pieces of about a quarter, in which the hazard is taken as constant. An event that came before he was
-observed is no first event: the man is left out. A clinic that has never sent an outcome does not say that none
-happened: its men are no rows of it.
+observed is no first event: the man is left out. A clinic that has never sent a fracture, or never named a symptom,
+does not say that none happened: its men are no rows of it. One that has named a symptom is taken to name every kind.
 """
 
 from __future__ import annotations
