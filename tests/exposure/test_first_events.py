@@ -159,6 +159,8 @@ def test_the_first_haematocrit_above_the_line_is_the_event():
     labs = [result("hematocrit", day(n), value, value) for n, value in values]
 
     assert at_risk(HAEMATOCRIT, [20, 90, 150], labs=labs) == [(20, 90, 90, True)]
+    more_than_54 = result("hematocrit", day(90), 54.0, None)
+    assert at_risk(HAEMATOCRIT, [20, 90], labs=[labs[0], more_than_54]) == [(20, 90, 90, True)]
     # One whose first result is high had it before.
     assert at_risk(HAEMATOCRIT, [20, 90, 150], labs=labs[1:]) == []
 

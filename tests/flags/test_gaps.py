@@ -273,6 +273,11 @@ def test_a_finding_of_bone_without_a_plan_is_a_gap_due_in_90_days():
             [("haematocrit_high", 40, None)],
         ),
         ({"labs": FINE["labs"] + [result(40, 54.0, "hematocrit")]}, []),
+        # ">54" is above 54.
+        (
+            {"labs": FINE["labs"] + [result(40, 54.0, "hematocrit", value_high=None)]},
+            [("haematocrit_high", 40, None)],
+        ),
         (
             {
                 "labs": [

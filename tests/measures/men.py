@@ -54,7 +54,7 @@ def e2(
     return result("estradiol", collected_on, low, low if high is None else high) | changes
 
 
-def result(analyte: str, on: date, low: float = 40.0, high: float = 40.0) -> dict[str, Any]:
+def result(analyte: str, on: date, low: float = 40.0, high: float | None = 40.0) -> dict[str, Any]:
     return {
         "patient_id": "p1",
         "analyte": analyte,

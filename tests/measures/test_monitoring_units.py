@@ -168,6 +168,7 @@ ABOVE = result("hematocrit", after(-20, AS_OF), 54.1, 54.1)
     [
         ([ABOVE], [("2026-09", 1, 1, 0, 0)]),
         ([result("hematocrit", after(-20, AS_OF), 54.0, 54.0)], [("2026-09", 0, 1, 0, 0)]),
+        ([result("hematocrit", after(-20, AS_OF), 54.0, None)], [("2026-09", 1, 1, 0, 0)]),
         # The last of the month counts.
         ([ABOVE, result("hematocrit", after(-9, AS_OF), 50.0, 50.0)], [("2026-09", 0, 1, 0, 0)]),
         # What waits may be the last; what was found stays found.

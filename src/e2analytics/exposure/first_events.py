@@ -21,6 +21,7 @@ from e2analytics.exposure.draws import why_unusable
 from e2analytics.reference import constants, measures
 from e2analytics.reference.names import ANASTROZOLE, HEMATOCRIT
 from e2analytics.settings import LinkSettings
+from e2analytics.tables.censoring import wholly_above
 from e2analytics.tables.patient_data import PatientData
 from e2analytics.tables.vocabulary import HAEMATOCRIT_HAZARD, SYMPTOMS, hazard_of
 
@@ -148,7 +149,7 @@ def _of_haematocrit(data: PatientData) -> pl.DataFrame:
         results.group_by(_MAN)
         .agg(
             from_on=day.filter(pl.col("value_high") <= line).min(),
-            event_on=day.filter(pl.col("value_low") > line).min(),
+            event_on=day.filter(wholly_above(line)).min(),
             to_on=day.max(),
         )
         .drop_nulls("from_on")

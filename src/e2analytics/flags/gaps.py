@@ -21,7 +21,7 @@ from e2analytics.flags import rules as flag_rules
 from e2analytics.flags.criteria import Criteria
 from e2analytics.reference import measures
 from e2analytics.reference.names import ESTRADIOL, HEMATOCRIT, PSA, VITAMIN_D
-from e2analytics.tables.censoring import wholly_below
+from e2analytics.tables.censoring import wholly_above, wholly_below
 from e2analytics.tables.patient_data import BONE_SCAN, BONE_SITES, CareUnits, PatientData
 from e2analytics.tables.registry import columns_of
 
@@ -300,7 +300,7 @@ class _Gaps:
             self._data.labs.filter(pl.col("analyte") == analyte)
             .sort("collected_at", "result_id")
             .unique("patient_id", keep="last", maintain_order=True)
-            .filter(pl.col("value_low") > line)
+            .filter(wholly_above(line))
             .select("patient_id", since_on="collected_on", due_on=pl.lit(None, dtype=pl.Date))
         )
         waiting = self._data.pending.filter(pl.col("what") == analyte)

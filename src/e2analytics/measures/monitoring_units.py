@@ -14,6 +14,7 @@ from e2analytics.measures import treatment_history
 from e2analytics.measures.unit_rows import UnitRows, days_of, in_look_back, with_any
 from e2analytics.reference.measures import Measure
 from e2analytics.reference.names import BONE_DRUGS, HEMATOCRIT, PSA, VITAMIN_D
+from e2analytics.tables.censoring import wholly_above, wholly_below
 from e2analytics.tables.patient_data import is_aged
 
 _LOW_BONE: Final = ("osteoporosis", "low_bone_mass", "below_expected_for_age")
@@ -48,12 +49,8 @@ def _with_indication(rows: UnitRows, measure: Measure) -> pl.DataFrame:
     """Return the men on treatment with something by that day for which 25-OH vitamin D is measured."""
     data, limits = rows.data, reference.load("early_signals")["limits"]
     pth, calcium = (pl.col("analyte") == name for name in ("pth", "calcium"))
-    outside = (pth & (pl.col("value_low") > limits["pth"]["high"])) | (
-        calcium
-        & (
-            (pl.col("value_low") > limits["calcium"]["high"])
-            | (pl.col("value_high") < limits["calcium"]["low"])
-        )
+    outside = (pth & wholly_above(limits["pth"]["high"])) | (
+        calcium & (wholly_above(limits["calcium"]["high"]) | wholly_below(limits["calcium"]["low"]))
     )
     of_bone = pl.concat(
         [
@@ -111,7 +108,7 @@ def _tested(rows: UnitRows, measure: Measure, analyte: str, men: pl.DataFrame) -
 def haematocrit_high(rows: UnitRows, measure: Measure) -> pl.DataFrame:
     """Count men on testosterone with a haematocrit in the month: met with a last one above the line."""
     line = measure.limits["hematocrit_pct"]
-    above, not_above = pl.col("value_low") > line, pl.col("value_high") <= line
+    above, not_above = wholly_above(line), pl.col("value_high") <= line
     day, month = pl.col("collected_on"), pl.col("collected_on").dt.truncate("1mo")
     last_of_month = (
         rows.data.labs.filter(pl.col("analyte") == HEMATOCRIT)

@@ -18,6 +18,19 @@ def wholly_below(line: float) -> pl.Expr:
     return below.fill_null(False)
 
 
+def wholly_above(line: float) -> pl.Expr:
+    """Tell whether the whole interval of a result lies above ``line``.
+
+    >>> results = pl.DataFrame({"value_low": [54.0, 54.0, 54.1, 0.0], "value_high": [None, 54.0, 54.1, 60.0]})
+    >>> results.select(wholly_above(54.0)).to_series().to_list()
+    [True, False, True, False]
+    """
+    censored = pl.col("value_low").eq_missing(pl.col("value_high")).not_()
+    # ">54" lies above 54, 54 itself does not.
+    above = (pl.col("value_low") > line) | ((pl.col("value_low") == line) & censored)
+    return above.fill_null(False)
+
+
 def point_value() -> pl.Expr:
     """Return one number for each result; "<5" stands at ``5 / sqrt(2)``, an open end is null.
 

@@ -52,6 +52,8 @@ GOOD: dict[str, dict[str, str]] = {
     "precision": {"clinic_id": "c", "scanner_id": "x", "site": "total_hip", "cv_pct": "1.2"},
 }
 
+HAEMATOCRIT = {"test_name": "Hematocrit", "unit": "%"}
+
 
 def judged(table: str, **changes: str | None) -> dict[str, object]:
     rows = text_rows(table, {**GOOD[table], **changes})
@@ -63,6 +65,11 @@ def judged(table: str, **changes: str | None) -> dict[str, object]:
 @pytest.mark.parametrize("number", ["-7", "+49-30", "-a.b_C", "7=8"])
 def test_a_number_that_a_spreadsheet_only_shows_is_no_formula(number: str):
     assert judged("labs", result_id=number)["failed_rules"] == ""
+
+
+@pytest.mark.parametrize("value", ["<54", ">54", "54"])
+def test_a_haematocrit_below_or_above_a_number_is_possible(value: str):
+    assert judged("labs", **HAEMATOCRIT, value=value)["reject"] is None
 
 
 @pytest.mark.parametrize("table", GOOD)
@@ -101,6 +108,9 @@ def test_a_good_row_breaks_no_rule(table: str):
         ("labs", {"value": "0"}, "impossible_value"),
         ("labs", {"value": "<0"}, "impossible_value"),
         ("labs", {"value": "99999"}, "impossible_value"),
+        # A fraction under the unit of a percentage.
+        ("labs", {**HAEMATOCRIT, "value": "0.55"}, "impossible_value"),
+        ("labs", {**HAEMATOCRIT, "value": "<0.55"}, "impossible_value"),
         ("labs", {"unit": None}, "missing_unit"),
         ("labs", {"unit": "IU/L"}, "unknown_unit"),
         ("labs", {"status": "Z"}, "unknown_status"),

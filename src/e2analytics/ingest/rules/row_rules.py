@@ -115,8 +115,10 @@ _LABS: Final = {
     "unreadable_value": ~(
         _written("raw_value") & _written("factor") & pl.col("value_low").is_null()
     ),
-    IMPOSSIBLE_VALUE: pl.col("value_low").is_between(
-        pl.col("least_possible"), pl.col("most_possible")
+    # "<20" begins at 0, whatever is possible.
+    IMPOSSIBLE_VALUE: (
+        pl.col("value_low").is_between(pl.col("least_possible"), pl.col("most_possible"))
+        | ((pl.col("value_low") == 0) & (pl.col("value_high") >= pl.col("least_possible")))
     )
     & pl.col("value_high").is_between(0, "most_possible", closed="right").fill_null(True),
     "code_contradicts_name": ~pl.col("code_contradicts_name"),
