@@ -14,6 +14,7 @@ from e2analytics.exposure.first_events import intervals_at_risk
 from e2analytics.settings import FlagSettings, LinkSettings
 from e2analytics.tables.patient_data import PatientData
 from e2analytics.tables.snapshot import empty_table
+from e2analytics.tables.vocabulary import SYMPTOMS
 from tests.exposure.dose_response import men
 
 NO_SPELLS = pl.DataFrame(
@@ -29,7 +30,10 @@ def clinic(
     episodes = find_episodes(orders)
     symptoms = [
         {"patient_id": who, "kind": "symptom", "detail": detail, "occurred_on": men.day(when)}
-        for who, detail, when in (("p59", "mood", -30), ("p01", "gynaecomastia", 440))
+        for who, detail, when in (
+            *(("p59", kind, -30) for kind in SYMPTOMS),
+            ("p01", "gynaecomastia", 440),
+        )
     ]
     empty = ("dxa", "precision", "lifestyle", "pairs", "densitometry", "scanner_shifts")
     return PatientData(

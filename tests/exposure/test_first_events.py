@@ -30,7 +30,7 @@ def symptom(
     return event("symptom", day(number), who) | {"detail": detail}
 
 
-SENT_SINCE = symptom(-100, "mood", "p2")
+SENT_SINCE = symptom(-100, who="p2")
 
 
 def no_spells() -> pl.DataFrame:
@@ -104,8 +104,13 @@ def test_a_clinic_that_never_sent_a_named_symptom_has_nobody_at_risk_of_one():
     assert at_risk(TENDER, [0, 80], events=[symptom(-100, None, "p2")]) == []
 
 
-def test_a_clinic_is_followed_from_the_first_symptom_that_it_sent():
-    found = at_risk(TENDER, [0, 80, 100], as_of=day(130), events=[symptom(90, "mood", "p2")])
+def test_a_clinic_that_names_other_symptoms_alone_has_nobody_at_risk_of_this_one():
+    assert at_risk(TENDER, [0, 80], events=[symptom(-100, "mood", "p2")]) == []
+
+
+def test_a_clinic_is_followed_from_the_first_symptom_of_the_kind_that_it_sent():
+    events = [symptom(90, who="p2"), symptom(40, "mood", "p2")]
+    found = at_risk(TENDER, [0, 80, 100], as_of=day(130), events=events)
 
     assert found == [(100, 130, 130, False)]
 

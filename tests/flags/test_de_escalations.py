@@ -209,6 +209,7 @@ def test_what_is_measured_after_the_dose_was_raised_again_is_not_of_the_cut():
 
 
 NAMED = {"detail": "mood"}
+OF_BREAST = {"detail": "gynaecomastia"}
 
 
 @pytest.mark.parametrize(
@@ -216,9 +217,11 @@ NAMED = {"detail": "mood"}
     [
         (CHANGED, [], "not_supplied", None),
         (CHANGED, [event("symptom", HELD)], "not_supplied", None),
-        # The clinic names symptoms, so that none is none.
-        (CHANGED, [event("symptom", HELD) | NAMED], "no", None),
-        (OPEN, [event("symptom", HELD) | NAMED], "not_yet", None),
+        # The clinic names symptoms, but none of the breast.
+        (CHANGED, [event("symptom", HELD) | NAMED], "not_supplied", None),
+        # It names those of the breast, so that none is none.
+        (CHANGED, [event("symptom", HELD) | OF_BREAST], "no", None),
+        (OPEN, [event("symptom", HELD) | OF_BREAST], "not_yet", None),
         (
             CHANGED,
             [

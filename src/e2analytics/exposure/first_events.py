@@ -7,7 +7,7 @@ An outcome is a symptom by its ``detail``, a fracture, or a haematocrit above 54
 the next one, for as long as the draw stands at the most, until his first event, his departure or death. The time is
 cut into pieces of about a quarter, in which the hazard is taken as constant. An event that came before he was
 observed is no first event: the man is left out. A clinic that has never sent a fracture, or never named a symptom,
-does not say that none happened: its men are no rows of it. One that has named a symptom is taken to name every kind.
+does not say that none happened: its men are no rows of it. Of symptoms that is so by kind.
 """
 
 from __future__ import annotations
@@ -108,8 +108,7 @@ def _of_symptoms(data: PatientData) -> pl.DataFrame:
         symptoms.filter(pl.col("detail").is_null()).group_by(_MAN).agg(to_on=pl.col("day").min())
     )
     return (
-        _recorded_from(named, data.patients)
-        .join(pl.DataFrame({"detail": SYMPTOMS}), how="cross")
+        _recorded_from(named, data.patients, "detail")
         .join(first.cast({"detail": pl.String}), on=[_MAN, "detail"], how="left")
         .join(unnamed, on=_MAN, how="left")
         .with_columns(
@@ -130,11 +129,17 @@ def _of_fractures(data: PatientData) -> pl.DataFrame:
     )
 
 
-def _recorded_from(events: pl.DataFrame, patients: pl.DataFrame) -> pl.DataFrame:
-    """Return the men of clinics that have sent such events, with the day of their clinic's first one."""
+def _recorded_from(events: pl.DataFrame, patients: pl.DataFrame, *kind: str) -> pl.DataFrame:
+    """Return the men of clinics that have sent such events (of a kind), with the day of their clinic's first one."""
     of_clinic = patients.select(_MAN, "clinic_id")
-    clinics = events.join(of_clinic, on=_MAN).group_by("clinic_id").agg(from_on=pl.col("day").min())
-    return of_clinic.join(clinics, on="clinic_id").select(pl.col(_MAN).cast(pl.String), "from_on")
+    clinics = (
+        events.join(of_clinic, on=_MAN)
+        .group_by("clinic_id", *kind)
+        .agg(from_on=pl.col("day").min())
+    )
+    return of_clinic.join(clinics, on="clinic_id").select(
+        pl.col(_MAN, *kind).cast(pl.String), "from_on"
+    )
 
 
 def _of_haematocrit(data: PatientData) -> pl.DataFrame:

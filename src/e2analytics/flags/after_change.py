@@ -81,10 +81,10 @@ def estradiol(rows: pl.DataFrame, data: PatientData, criteria: Criteria) -> pl.D
 def symptoms(rows: pl.DataFrame, data: PatientData, criteria: Criteria) -> pl.DataFrame:
     """Return the symptoms after the change, and whether they are of the breast.
 
-    Where a clinic never named a symptom nobody knows: not supplied.
+    Where a clinic never named a symptom of the breast nobody knows: not supplied.
     """
     events = data.events.filter(pl.col("kind") == _SYMPTOM)
-    told = events.drop_nulls("detail").join(
+    told = events.filter(pl.col("detail").is_in(_OF_BREAST)).join(
         data.patients.select("patient_id", "clinic_id"), on="patient_id"
     )
     name = pl.col("detail").str.replace_all("_", " ").fill_null("symptom that is not named")
