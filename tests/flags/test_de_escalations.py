@@ -99,6 +99,12 @@ def ctx(on: date, value: float, **changes: Any) -> dict[str, Any]:
         ([order(HELD, CHANGED), order(after(3, CHANGED), drug="letrozole")], []),
         ([order(HELD), order(CHANGED, weekly_dose_mg=None)], []),
         ([order(HELD), order(CHANGED, weekly_dose_mg=2.0)], []),
+        # Another inhibitor that began weeks before goes on; one that had ended by then does not.
+        ([order(HELD, CHANGED), order(after(-60, CHANGED), drug="letrozole")], []),
+        (
+            [order(HELD, CHANGED), order(after(-60, CHANGED), after(-30, CHANGED), drug="letrozole")],
+            [(CHANGED, "stopped", 1.0, 0.0, AS_OF, None)],
+        ),
     ],
 )  # fmt: skip
 def test_what_was_done_and_how_long_it_is_followed(

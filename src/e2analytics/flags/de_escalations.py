@@ -116,7 +116,7 @@ def treatment_changes(episodes: pl.DataFrame, longest_pause_days: int) -> pl.Dat
     starts = spells.filter(~goes_on.shift(1, fill_value=False)).select(
         *_OF_DRUG, changed_on="started_on", change=pl.lit("begun")
     )
-    return pl.concat([_with_switches(ends, starts), starts], how="diagonal")
+    return pl.concat([_with_switches(ends, spells), starts], how="diagonal")
 
 
 def _without_pauses(episodes: pl.DataFrame, longest_pause_days: int) -> pl.DataFrame:
@@ -136,15 +136,19 @@ def _is_alike(shift: int) -> pl.Expr:
     return pl.all_horizontal(pl.col(name) == pl.col(name).shift(shift) for name in _OF_DRUG)
 
 
-def _with_switches(ends: pl.DataFrame, starts: pl.DataFrame) -> pl.DataFrame:
-    """Call an end in whose place another inhibitor began a switch."""
-    others = starts.select("patient_id", begun="drug", begun_on="changed_on")
-    apart = (pl.col("begun_on") - pl.col("changed_on")).dt.total_days().abs()
+def _with_switches(ends: pl.DataFrame, spells: pl.DataFrame) -> pl.DataFrame:
+    """Call an end a switch where another inhibitor began in its place, or goes on: his E2 does not recover."""
+    others = spells.select("patient_id", other="drug", began_on="started_on", off_on="ended_on")
+    day = pl.col("changed_on")
+    in_its_place = (
+        pl.col("began_on") - day
+    ).dt.total_days().abs() <= constants.RENEWAL_GAP_DAYS.value
+    goes_on = (pl.col("began_on") <= day) & (pl.col("off_on") > day).fill_null(True)
     switched = (
         ends.filter(pl.col("change") == "stopped")
         .select(*_OF_DRUG, "changed_on")
         .join(others, on="patient_id")
-        .filter(pl.col("begun") != pl.col("drug"), apart <= constants.RENEWAL_GAP_DAYS.value)
+        .filter(pl.col("other") != pl.col("drug"), in_its_place | goes_on)
         .select(*_OF_DRUG, "changed_on", switched=pl.lit(True))
         .unique()
     )
