@@ -32,6 +32,7 @@ def clinic() -> Clinic:
     return Clinic(stages, curve_drift.true_paths(SETTINGS), man, of_rows)
 
 
+@pytest.mark.slow
 def test_true_paths_are_those_that_the_simulator_says(clinic: Clinic):
     log_e2, share = curve_drift.along_truth(clinic.stages.rows, clinic.truth, clinic.man)
 
@@ -67,6 +68,7 @@ def test_the_path_is_nearer_to_the_truth_than_the_mean_of_readings(clinic: Clini
     assert {len(rows) for rows in data.values()} == {len(true)}
 
 
+@pytest.mark.slow
 def test_another_shape_of_the_same_clinic_needs_no_other_dose_response(clinic: Clinic):
     stages, _ = curve_drift.through_stages(replace(SETTINGS, shape="threshold"), None)
 

@@ -260,6 +260,7 @@ def test_a_thin_first_run_does_not_keep_the_month_without_a_curve(clinic: Path, 
     assert "fit" in whole.timings
 
 
+@pytest.mark.slow
 def test_other_fit_settings_fit_anew(outputs: Outputs):
     wider = Settings(fit=FitSettings(n_replicates=100, delta_pct_per_year=1.0))
 
@@ -270,6 +271,7 @@ def test_other_fit_settings_fit_anew(outputs: Outputs):
     assert made.model_id != outputs.model_id
 
 
+@pytest.mark.slow
 def test_the_uncertainty_of_the_limit_is_that_of_its_own_curve(tmp_path: Path):
     # Of 1,000 men the limit would be found again in four of five clinics; of 600 in one of two, and below a half its
     # interval reaches beyond the outermost of the forty values.

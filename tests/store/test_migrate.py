@@ -180,6 +180,7 @@ def test_a_table_that_came_later_is_empty_in_older_runs(migrated: Store):
         assert migrated.pending("lifestyle", run).is_empty()
 
 
+@pytest.mark.slow
 def test_the_report_of_an_older_month_is_made_from_the_same_figures(
     capsys: pytest.CaptureFixture[str], migrated: Store, before: Path, tmp_path: Path
 ):

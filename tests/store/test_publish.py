@@ -66,7 +66,7 @@ with writing(store.uri):
 """
 
 
-@pytest.mark.parametrize("at", ["files", "cohort"])
+@pytest.mark.parametrize("at", [pytest.param("files", marks=pytest.mark.slow), "cohort"])
 def test_a_killed_run_leaves_the_last_published_state(
     store: Store, outputs: Outputs, tmp_path: Path, at: str
 ):

@@ -58,6 +58,7 @@ def test_a_version_is_read_as_it_was_as_of_a_day(store: Store, outputs: Outputs)
         open_published(store.uri, date(2020, 1, 1))
 
 
+@pytest.mark.slow
 def test_a_run_as_of_an_earlier_day_sees_and_changes_nothing_that_comes_after(
     store: Store, outputs: Outputs
 ):
