@@ -1,8 +1,8 @@
 """Loads ``schemas/``: the cited reference tables and the feed descriptions.
 
 Small tables come out as frames, so that rows meet them by a join. A text of a table takes a fact that has its
-home elsewhere by a placeholder: ``{lsc_factor}`` of :mod:`e2analytics.reference.constants`, ``{sites}`` of
-``sites.yaml``.
+home elsewhere by a placeholder: ``{lsc_factor}`` of :mod:`e2analytics.reference.constants`, ``{sites}`` and
+``{symptoms}`` of the tables of these names.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ def load(table: str) -> dict[str, Any]:
     text = text.replace("{lsc_factor}", f"{constants.LSC_FACTOR.value:g}")
     if "{sites}" in text:
         text = text.replace("{sites}", ", ".join(load("sites")["sites"]))
+    if "{symptoms}" in text:
+        text = text.replace("{symptoms}", ", ".join(load("symptoms")["symptoms"]))
     content: dict[str, Any] = yaml.safe_load(text)
     return content
 

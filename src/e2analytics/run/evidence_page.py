@@ -41,6 +41,7 @@ USERS: Final = {
     "lifestyle": ("ingest.rules", "flags"),
     "measures": ("measures", "flags"),
     "sites": ("ingest.rules", "exposure"),
+    "symptoms": ("ingest.normalise", "tables"),
 }
 
 
@@ -59,6 +60,7 @@ def as_markdown() -> str:
         _laboratories(),
         _early_signals(),
         _lifestyle(),
+        _symptoms(),
         _de_escalation(),
         _drugs(),
         _sites(),
@@ -200,6 +202,18 @@ def _lifestyle() -> str:
         rows.append((label, said, needs["source"], needs["confidence"]))
     return _section(
         "Lifestyle", "lifestyle", markdown_table(("entry", "numbers", "source", "confidence"), rows)
+    )
+
+
+def _symptoms() -> str:
+    rows = [
+        (_words(kind), "; ".join(entry["spellings"]), entry["source"], entry["confidence"])
+        for kind, entry in load("symptoms")["symptoms"].items()
+    ]
+    return _section(
+        "Symptoms",
+        "symptoms",
+        markdown_table(("symptom", "is written", "source", "confidence"), rows),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
+from e2analytics.reference import symptoms
 from e2analytics.reference.row_rules import Severity
 from e2analytics.settings import FittedSite, Site, SourceKind
 
@@ -68,15 +69,7 @@ OF_TWO_KINDS: Final = (
     "vertebrae_unreadable",
 )
 """Reasons why two scans are never compared."""
-SYMPTOMS: Final = (
-    "breast_tenderness",
-    "gynaecomastia",
-    "fluid_retention",
-    "low_libido",
-    "joint_pain",
-    "hot_flush",
-    "mood",
-)
+SYMPTOMS: Final = symptoms.kinds()
 """What the column ``detail`` says of a symptom."""
 LIMIT_SOURCES: Final = ("fitted", "literature")
 BONE_OUTCOMES: Final = ("annual_change_pct", "risk_loss_lsc_2y", "bmd_level_g_cm2")

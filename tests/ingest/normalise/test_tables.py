@@ -577,6 +577,7 @@ def test_a_symptom_is_named_by_its_detail_and_stays_one_without():
     rows = text_rows(
         "events",
         {"kind": "Symptom", "detail": "Gynaecomastia"},
+        {"kind": "symptom", "detail": "Hot-Flash"},
         {"kind": "symptom", "detail": "itch"},
         {"kind": "symptom"},
         {"kind": "fracture", "detail": "mood"},
@@ -585,7 +586,8 @@ def test_a_symptom_is_named_by_its_detail_and_stays_one_without():
     found = normalise("events", rows, timezone="UTC")
 
     assert found.select("kind", "detail").rows() == [
-        ("symptom", "gynaecomastia"), ("symptom", None), ("symptom", None), ("fracture", None),
+        ("symptom", "gynaecomastia"), ("symptom", "hot_flush"), ("symptom", None), ("symptom", None),
+        ("fracture", None),
     ]  # fmt: skip
 
 

@@ -18,8 +18,8 @@ import polars as pl
 from e2analytics import reference
 from e2analytics.feeds.parsing import birthday, day, finite, number
 from e2analytics.ingest.normalise import body_size, drugs, laboratory, sig
-from e2analytics.reference import lifestyle, vertebrae
-from e2analytics.tables.vocabulary import NO_RENEWALS, SYMPTOMS
+from e2analytics.reference import lifestyle, symptoms, vertebrae
+from e2analytics.tables.vocabulary import NO_RENEWALS
 
 OTHER_DRUG: Final = "other_drug"
 INVALID_SCAN: Final = "invalid_scan"
@@ -225,11 +225,11 @@ _UNITS: Final = {"_g_cm2": "g/cm[2²]", "_pct": "%"}
 
 
 def _events(rows: pl.DataFrame, timezone: str) -> pl.DataFrame:
-    kind, detail = pl.col("kind").str.to_lowercase(), pl.col("raw_detail").str.to_lowercase()
+    kind = pl.col("kind").str.to_lowercase()
     return rows.with_columns(
         kind=kind,
         occurred_on=day(rows["raw_occurred_on"], timezone),
-        detail=pl.when((kind == "symptom") & detail.is_in(SYMPTOMS)).then(detail),
+        detail=pl.when(kind == "symptom").then(symptoms.kind_of(pl.col("raw_detail"))),
     )
 
 
