@@ -3,9 +3,11 @@
 import shutil
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from e2analytics.store.store import Store
+from e2analytics.tables.registry import schema_of
 from tests.cli.command_line import call
 
 
@@ -35,6 +37,40 @@ def test_limits_are_shown_and_adopted_for_a_reason(
     )
     assert code == 0
     assert "agreed" in out
+
+
+def test_the_upper_end_of_the_sweet_spot_is_said_as_in_the_report(
+    capsys: pytest.CaptureFixture[str], store: str, monkeypatch: pytest.MonkeyPatch
+):
+    _, out, _ = call(capsys, "limits", "show", "--store", store)
+
+    assert (
+        "Upper end of the sweet spot, information on which no flag rests: "
+        "Not identifiable: no outcome beyond bone has enough first events."
+    ) in " ".join(out.split())
+
+    fluid = {
+        "site": "whole_man",
+        "outcome": "hazard_fluid_retention_1y",
+        "verdict": "high_side_threshold",
+        "upper_limit_pg_ml": 46.0,
+        "upper_limit_ci_low": 43.0,
+        "upper_limit_ci_high": 51.0,
+        "upper_limit_supported": True,
+    }
+    earned = pl.DataFrame([fluid], schema=schema_of("curve_summary"))
+    table = Store.table
+    monkeypatch.setattr(
+        Store,
+        "table",
+        lambda self, name, *of: earned if name == "curve_summary" else table(self, name, *of),
+    )
+    _, out, _ = call(capsys, "limits", "show", "--store", store)
+
+    assert (
+        "no flag rests: 46.0 pg/mL (95 % interval 43.0 to 51.0), from fluid retention, the first outcome whose risk "
+        "is shown to rise towards high E2."
+    ) in " ".join(out.split())
 
 
 def test_it_is_said_why_the_fitted_limit_cannot_be_adopted(

@@ -20,7 +20,7 @@ limits = typer.Typer(no_args_is_help=True, help="The limit of E2 that flags are 
 
 @limits.command()
 def show(store: StoreOption = DEFAULT_STORE, config: ConfigOption = None) -> None:
-    """Show the fitted limits and the one in use."""
+    """Show the fitted limits, the one in use and the upper end of the sweet spot."""
     from e2analytics.cli.limits_view import print_limits
     from e2analytics.settings import read_settings
     from e2analytics.store.store import open_published

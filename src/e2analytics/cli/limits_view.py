@@ -1,4 +1,4 @@
-"""What ``limits`` prints: the limit that flags are judged by, and the fitted ones."""
+"""What ``limits`` prints: the limit that flags are judged by, the fitted ones and the upper end of the sweet spot."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from rich.table import Table
 from e2analytics.cli.terminal import out
 from e2analytics.cli.wording import by_site, with_interval
 from e2analytics.curve import limit
+from e2analytics.curve.range_of_e2 import upper_end
 from e2analytics.curve.rows import CHANGE
+from e2analytics.report.sections.sweet_spot import upper_in_words
 from e2analytics.settings import Settings
 from e2analytics.store.store import Store
 from e2analytics.tables.limit_in_use import limit_in_use
@@ -29,7 +31,7 @@ def print_limit_in_use(store: Store, published: dict[str, Any], settings: Settin
 
 
 def print_limits(store: Store, published: dict[str, Any], settings: Settings) -> None:
-    """Show the fitted limits and the one in use."""
+    """Show the fitted limits, the one in use and the upper end of the sweet spot."""
     print_limit_in_use(store, published, settings)
     table = Table(
         "site", "lower limit, pg/mL (95 %)", "supported", "verdict", "why not", title="Fitted"
@@ -45,6 +47,8 @@ def print_limits(store: Store, published: dict[str, Any], settings: Settings) ->
             row["why_not"] or "",
         )
     out.print(table)
+    upper = upper_in_words(upper_end(summary, settings.flag))
+    out.print(f"Upper end of the sweet spot, information on which no flag rests: {upper}")
     site = settings.fit.primary_site
     name = site.replace("_", " ")
     objection = limit.objection_to(summary, site, settings.flag)

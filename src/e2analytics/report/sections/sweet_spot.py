@@ -128,7 +128,7 @@ def describe(
         lower_pg_ml=lower[0],
         lower=lower[1],
         upper_pg_ml=upper.e2_pg_ml,
-        upper=_upper(upper),
+        upper=upper_in_words(upper),
         sentence=sentence,
         lanes=drawn,
         rows=tuple(_row(row) for row in listed),
@@ -191,7 +191,8 @@ def _sentence(lower_pg_ml: float, upper: UpperEnd) -> str:
     return f"The range is {level(lower_pg_ml)} to {number(upper.e2_pg_ml)} pg/mL."
 
 
-def _upper(end: UpperEnd) -> str:
+def upper_in_words(end: UpperEnd) -> str:
+    """Say where the upper end lies and what it comes from, or why there is none."""
     if end.e2_pg_ml is None:
         return f"Not identifiable: {end.why_not}."
     unsettled = "" if end.settled else " The interval is too wide to act on: not settled."
