@@ -56,6 +56,12 @@ def test_an_interval_whose_ends_lie_more_than_a_ratio_of_1_6_apart_is_not_settle
     assert found(limited("mood", 44.0, 30.0, 47.0)).settled
 
 
+def test_a_limit_without_an_end_of_its_interval_is_an_upper_end_that_is_not_settled():
+    end = found(limited("mood", 44.0, 30.0, 47.0, upper_limit_ci_low=None))
+
+    assert (end.e2_pg_ml, end.ci_low, end.ci_high, end.settled) == (44.0, None, 47.0, False)
+
+
 @pytest.mark.parametrize(
     ("rows", "why_not"),
     [

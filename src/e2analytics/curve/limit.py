@@ -75,7 +75,7 @@ def objection_to(summary: pl.DataFrame, primary_site: str, settings: FlagSetting
     least, greatest = settings.least_limit_pg_ml, settings.greatest_limit_pg_ml
     if not least <= value <= greatest:
         return f"the limit lies outside {least:g} to {greatest:g} pg/mL"
-    if low is None or high is None or high > settings.max_limit_interval_ratio * low:
+    if not is_settled(low, high, settings):
         return (
             "the ends of the 95 % interval of the limit are more than a ratio of "
             f"{settings.max_limit_interval_ratio:g} apart"
@@ -89,6 +89,17 @@ def objection_to(summary: pl.DataFrame, primary_site: str, settings: FlagSetting
         sites = " and ".join(site.replace("_", " ") for site in other["site"].sort())
         return f"the 95 % interval of the limit and that of the {sites} exclude each other"
     return ""
+
+
+def is_settled(ci_low: float | None, ci_high: float | None, settings: FlagSettings) -> bool:
+    """Tell whether the 95 % interval of an end of the sweet spot, pg/mL, is narrow enough to act on.
+
+    >>> is_settled(12.5, 20.0, FlagSettings()), is_settled(None, 20.0, FlagSettings())
+    (True, False)
+    """
+    if ci_low is None or ci_high is None:
+        return False
+    return ci_high <= settings.max_limit_interval_ratio * ci_low
 
 
 def _primary(summary: pl.DataFrame, primary_site: str) -> pl.DataFrame:

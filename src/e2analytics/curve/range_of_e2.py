@@ -14,6 +14,7 @@ from typing import Final
 
 import polars as pl
 
+from e2analytics.curve.limit import is_settled
 from e2analytics.models.shape import Verdict
 from e2analytics.settings import FlagSettings
 from e2analytics.tables.vocabulary import HAZARDS
@@ -70,7 +71,7 @@ def upper_end(summary: pl.DataFrame, settings: FlagSettings) -> UpperEnd:
             ci_low=low,
             ci_high=high,
             outcome=first["outcome"],
-            settled=high <= settings.max_limit_interval_ratio * low,
+            settled=is_settled(low, high, settings),
         )
     reasons = (
         (beyond.is_empty(), _NOT_SUPPLIED),
