@@ -13,18 +13,23 @@ from typing import Final, NamedTuple
 import polars as pl
 
 from e2analytics.curve import tables
-from e2analytics.curve.rows import COVARIATES, NAMES, CurveRows, used_covariates
+from e2analytics.curve.rows import NAMES, CurveRows, used_covariates
 from e2analytics.errors import TooLittleDataError
 from e2analytics.models.curve import CurveFit, CurveSettings
 from e2analytics.models.risk_curve import MIN_FIRST_EVENTS, fit_hazard, refuse_too_few_events
 from e2analytics.models.several_curves import judge_together
 from e2analytics.settings import FitSettings
 from e2analytics.tables.registry import schema_of
-from e2analytics.tables.vocabulary import HAEMATOCRIT_HAZARD, HAZARDS, WHOLE_MAN
+from e2analytics.tables.vocabulary import (
+    CURVE_COVARIATES,
+    HAEMATOCRIT_HAZARD,
+    HAZARDS,
+    INTERVAL_AT_RISK,
+    WHOLE_MAN,
+)
 
 _LEAST_REPLICATES: Final = 1_000
 """A p value of R replicates is 1 / (R + 1) at least, and that of the clearest of 18 tests is multiplied by 18."""
-_INTERVAL: Final = ["patient_id", "started_on", "ended_on"]
 _TESTOSTERONE: Final = "log_testosterone"
 
 
@@ -97,10 +102,10 @@ def _rows(
     TooLittleDataError
         If a curve of haematocrit cannot be adjusted for testosterone, which raises both.
     """
-    rows = of_outcome.join(followed.intervals, on=_INTERVAL, maintain_order="left").drop_nulls(
-        "log_e2"
-    )
-    used, left_out = used_covariates(rows, COVARIATES, settings)
+    rows = of_outcome.join(
+        followed.intervals, on=INTERVAL_AT_RISK, maintain_order="left"
+    ).drop_nulls("log_e2")
+    used, left_out = used_covariates(rows, CURVE_COVARIATES, settings)
     if outcome == HAEMATOCRIT_HAZARD and _TESTOSTERONE not in used:
         raise TooLittleDataError(
             f"testosterone raises haematocrit and E2, and {NAMES[_TESTOSTERONE]} is known of too few "

@@ -19,10 +19,15 @@ import polars as pl
 from e2analytics.models.pspline import Array
 from e2analytics.models.rows import CurveData
 from e2analytics.settings import FitSettings
-from e2analytics.tables.vocabulary import BONE_OUTCOMES, FITTED_SITES, HAZARDS, POOLED
+from e2analytics.tables.vocabulary import (
+    BONE_OUTCOMES,
+    CURVE_COVARIATES,
+    FITTED_SITES,
+    HAZARDS,
+    POOLED,
+)
 
 CHANGE, RISK, LEVEL = BONE_OUTCOMES
-COVARIATES: Final = ("age_years", "bmi_kg_m2", "log_testosterone", "years_on_trt")
 LEVEL_COVARIATES: Final = ("age_years", "bmi_kg_m2")
 NAMES: Final = {
     "age_years": "age",
@@ -167,7 +172,7 @@ def complete_rows(measured: Measured, site: str, outcome: str, settings: FitSett
         of_risk = outcome == RISK
         pairs = measured.risk_exposures if of_risk else measured.exposures
         episodes = measured.risk_episodes if of_risk else measured.episodes
-        rows, wanted = pairs.filter(at_site(site) & pl.col("usable")), COVARIATES
+        rows, wanted = pairs.filter(at_site(site) & pl.col("usable")), CURVE_COVARIATES
     used, left_out = used_covariates(rows, wanted, settings)
     return CurveRows(site, outcome, rows.drop_nulls(list(used)), episodes, used, left_out)
 

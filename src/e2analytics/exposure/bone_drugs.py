@@ -19,8 +19,8 @@ from e2analytics.exposure.given_doses import without_covered
 from e2analytics.reference import constants
 from e2analytics.reference.drugs import acts_until
 from e2analytics.reference.names import GLUCOCORTICOID, GLUCOCORTICOID_UNKNOWN
+from e2analytics.tables.patient_data import NEVER
 
-_NEVER: Final = pl.date(9999, 12, 31)
 _PAIR: Final = ["pair", "patient_id", "first_on", "second_on"]
 _DAYS_A_WEEK: Final = 7
 
@@ -62,7 +62,7 @@ def _within_reach(pairs: pl.DataFrame, medications: pl.DataFrame) -> pl.DataFram
         .select(
             pl.col("patient_id").cast(pl.String),
             "started_on",
-            acts_until=acts_until().fill_null(_NEVER),
+            acts_until=acts_until().fill_null(NEVER),
             position=of_class.replace_strict(position, default=0, return_dtype=pl.Int64),
             why_not=pl.format("on_{}", of_class),
             words=_in_words(pl.col("drug").cast(pl.String)),
@@ -108,7 +108,7 @@ def _glucocorticoids(pairs: pl.DataFrame, medications: pl.DataFrame) -> pl.DataF
         .join(pairs, on="patient_id")
         .filter(
             (pl.col("started_on") < pl.col("second_on"))
-            & (pl.col("stopped_on").fill_null(_NEVER) > pl.col("first_on"))
+            & (pl.col("stopped_on").fill_null(NEVER) > pl.col("first_on"))
         )
         .select("pair", "words")
     )
@@ -139,7 +139,7 @@ def _in_turn(medications: pl.DataFrame) -> pl.DataFrame:
         .unique([*order, "drug_mg_per_day", "stopped_on"])
         .group_by(order)
         .agg(
-            stopped_on=pl.col("stopped_on").fill_null(_NEVER).max(),
+            stopped_on=pl.col("stopped_on").fill_null(NEVER).max(),
             drug_mg_per_day=pl.when(pl.col("drug_mg_per_day").is_not_null().all()).then(
                 pl.col("drug_mg_per_day").sum()
             ),
@@ -147,7 +147,7 @@ def _in_turn(medications: pl.DataFrame) -> pl.DataFrame:
         .sort(order)
         .with_columns(stopped_on=pl.min_horizontal("stopped_on", next_start))
         .with_columns(
-            stopped_on=pl.when(pl.col("stopped_on") != _NEVER).then("stopped_on"),
+            stopped_on=pl.when(pl.col("stopped_on") != NEVER).then("stopped_on"),
             mg_per_day=pl.col("drug_mg_per_day")
             * 5
             / drug.replace_strict(equal, default=None, return_dtype=pl.Float64),
@@ -158,7 +158,7 @@ def _in_turn(medications: pl.DataFrame) -> pl.DataFrame:
 
 def _daily_sums(orders: pl.DataFrame) -> pl.DataFrame:
     """Return the spells between any two changes of a man's glucocorticoids, with all of them in force added up."""
-    ends = pl.col("stopped_on").fill_null(_NEVER)
+    ends = pl.col("stopped_on").fill_null(NEVER)
     edges = pl.concat(
         [
             orders.select("patient_id", on="started_on"),

@@ -15,9 +15,8 @@ import polars as pl
 
 from e2analytics.reference.drugs import acts_until, confounders
 from e2analytics.settings import FlagSettings
-from e2analytics.tables.patient_data import adult_on
+from e2analytics.tables.patient_data import NEVER, adult_on
 
-_NEVER: Final = pl.date(9999, 12, 31)
 UNDER_18: Final = "under_18"
 
 
@@ -41,7 +40,7 @@ def find_confounders(
                 pl.col("patient_id").cast(pl.String),
                 why=pl.format("on_{}", pl.col("drug_class").cast(pl.String)),
                 began_on="started_on",
-                ended_on=pl.max_horizontal(washed_out, acts_until()).fill_null(_NEVER),
+                ended_on=pl.max_horizontal(washed_out, acts_until()).fill_null(NEVER),
             ),
         ]
     )

@@ -29,10 +29,8 @@ from e2analytics.models.dose_response.frozen import FrozenDoseResponse
 from e2analytics.reference import constants
 from e2analytics.reference.names import BODY_MASS_INDEX, TESTOSTERONE
 from e2analytics.tables.patient_data import PatientData
-from e2analytics.tables.vocabulary import WHOLE_MAN
+from e2analytics.tables.vocabulary import CURVE_COVARIATES, INTERVAL_AT_RISK, WHOLE_MAN
 
-INTERVAL: Final = ["patient_id", "started_on", "ended_on"]
-"""What identifies an interval, whatever the outcome."""
 _KNOWN: Final = ["patient_id", "drawn_on"]
 
 
@@ -60,11 +58,11 @@ def e2_at_risk(
     if response is None or at_risk.is_empty():
         return _NOTHING
     intervals = (
-        at_risk.select(*INTERVAL, "drawn_on")
-        .unique(INTERVAL, maintain_order=True)
+        at_risk.select(*INTERVAL_AT_RISK, "drawn_on")
+        .unique(INTERVAL_AT_RISK, maintain_order=True)
         .with_columns(
             known=pl.concat_str(*_KNOWN, separator=" "),
-            interval=pl.concat_str(*INTERVAL, separator=" "),
+            interval=pl.concat_str(*INTERVAL_AT_RISK, separator=" "),
         )
     )
     draws = _as_known(intervals, data, response)
@@ -83,10 +81,10 @@ def e2_at_risk(
     level = intervals.with_row_index("pair").join(found.pairs, on="pair", how="left")
     return E2AtRisk(
         level.join(_background(level, draws, data.patients), on="interval", how="left").select(
-            *INTERVAL,
+            *INTERVAL_AT_RISK,
             "interval",
             "log_e2",
-            *_COVARIATES,
+            *CURVE_COVARIATES,
             e2_pg_ml=pl.col("log_e2").exp(),
         ),
         found.episodes.select(
@@ -99,13 +97,12 @@ def e2_at_risk(
     )
 
 
-_COVARIATES: Final = ("age_years", "bmi_kg_m2", "log_testosterone", "years_on_trt")
 _NOTHING: Final = E2AtRisk(
     pl.DataFrame(
         schema={
             **{"patient_id": pl.String, "started_on": pl.Date, "ended_on": pl.Date},
             "interval": pl.String,
-            **dict.fromkeys(("log_e2", *_COVARIATES, "e2_pg_ml"), pl.Float64),
+            **dict.fromkeys(("log_e2", *CURVE_COVARIATES, "e2_pg_ml"), pl.Float64),
         }
     ),
     pl.DataFrame(

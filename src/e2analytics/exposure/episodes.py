@@ -18,8 +18,8 @@ from e2analytics.exposure.concurrent_orders import side_by_side
 from e2analytics.exposure.given_doses import without_covered
 from e2analytics.reference import constants
 from e2analytics.reference.names import ANASTROZOLE, AROMATASE_INHIBITOR
+from e2analytics.tables.patient_data import NEVER
 
-_NEVER: Final = pl.date(9999, 12, 31)
 _DAYS_OF_A_PIECE: Final = 91
 _SPELL: Final = (
     "patient_id",
@@ -50,7 +50,7 @@ def find_episodes(medications: pl.DataFrame) -> pl.DataFrame:
         Accepted orders.
     """
     of_one_day = ["patient_id", "drug", "started_on"]
-    lasts = pl.col("stopped_on").fill_null(_NEVER)
+    lasts = pl.col("stopped_on").fill_null(NEVER)
     orders = (
         without_covered(medications)
         .filter(

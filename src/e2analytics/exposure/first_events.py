@@ -25,8 +25,7 @@ from e2analytics.tables.censoring import wholly_above
 from e2analytics.tables.patient_data import PatientData
 from e2analytics.tables.vocabulary import HAEMATOCRIT_HAZARD, SYMPTOMS, hazard_of
 
-_MAN: Final = "patient_id"
-_RECORD: Final = ("outcome", _MAN, "from_on", "event_on", "to_on")
+_RECORD: Final = ("outcome", "patient_id", "from_on", "event_on", "to_on")
 
 
 def intervals_at_risk(
@@ -61,7 +60,9 @@ def intervals_at_risk(
     started, until = pl.col("started_on"), pl.min_horizontal("until", "to_on")
     event = (pl.col("event_on") <= pl.col("planned_until")).fill_null(False)
     return (
-        records.join(_clear_of(_pieces(data, settings, as_of), _spells(data, confounders)), on=_MAN)
+        records.join(
+            _clear_of(_pieces(data, settings, as_of), _spells(data, confounders)), on="patient_id"
+        )
         .filter(
             (started >= pl.col("from_on"))
             # A man whose first event has come is not at risk any more.
@@ -75,14 +76,14 @@ def intervals_at_risk(
             years=(pl.col("planned_until") - started).dt.total_days() / constants.DAYS_PER_YEAR,
         )
         .select(_NOTHING.columns)
-        .sort("outcome", _MAN, "started_on")
+        .sort("outcome", "patient_id", "started_on")
     )
 
 
 _NOTHING: Final = pl.DataFrame(
     schema={
         "outcome": pl.String,
-        _MAN: pl.String,
+        "patient_id": pl.String,
         "clinic_id": pl.String,
         "drawn_on": pl.Date,
         "started_on": pl.Date,
@@ -100,17 +101,19 @@ def _of_symptoms(data: PatientData) -> pl.DataFrame:
     A symptom without a name may be any: after it nothing is known of first ones.
     """
     symptoms = data.events.filter(pl.col("kind") == "symptom").select(
-        _MAN, "detail", day="occurred_on"
+        "patient_id", "detail", day="occurred_on"
     )
     named = symptoms.drop_nulls("detail")
-    first = named.group_by(_MAN, "detail").agg(event_on=pl.col("day").min())
+    first = named.group_by("patient_id", "detail").agg(event_on=pl.col("day").min())
     unnamed = (
-        symptoms.filter(pl.col("detail").is_null()).group_by(_MAN).agg(to_on=pl.col("day").min())
+        symptoms.filter(pl.col("detail").is_null())
+        .group_by("patient_id")
+        .agg(to_on=pl.col("day").min())
     )
     return (
         _recorded_from(named, data.patients, "detail")
-        .join(first.cast({"detail": pl.String}), on=[_MAN, "detail"], how="left")
-        .join(unnamed, on=_MAN, how="left")
+        .join(first.cast({"detail": pl.String}), on=["patient_id", "detail"], how="left")
+        .join(unnamed, on="patient_id", how="left")
         .with_columns(
             outcome=pl.col("detail").replace_strict({name: hazard_of(name) for name in SYMPTOMS})
         )
@@ -119,11 +122,13 @@ def _of_symptoms(data: PatientData) -> pl.DataFrame:
 
 
 def _of_fractures(data: PatientData) -> pl.DataFrame:
-    fractures = data.events.filter(pl.col("kind") == "fracture").select(_MAN, day="occurred_on")
-    first = fractures.group_by(_MAN).agg(event_on=pl.col("day").min())
+    fractures = data.events.filter(pl.col("kind") == "fracture").select(
+        "patient_id", day="occurred_on"
+    )
+    first = fractures.group_by("patient_id").agg(event_on=pl.col("day").min())
     return (
         _recorded_from(fractures, data.patients)
-        .join(first, on=_MAN, how="left")
+        .join(first, on="patient_id", how="left")
         .with_columns(outcome=pl.lit(hazard_of("fracture")), to_on=pl.lit(None, dtype=pl.Date))
         .select(_RECORD)
     )
@@ -131,14 +136,14 @@ def _of_fractures(data: PatientData) -> pl.DataFrame:
 
 def _recorded_from(events: pl.DataFrame, patients: pl.DataFrame, *kind: str) -> pl.DataFrame:
     """Return the men of clinics that have sent such events (of a kind), with the day of their clinic's first one."""
-    of_clinic = patients.select(_MAN, "clinic_id")
+    of_clinic = patients.select("patient_id", "clinic_id")
     clinics = (
-        events.join(of_clinic, on=_MAN)
+        events.join(of_clinic, on="patient_id")
         .group_by("clinic_id", *kind)
         .agg(from_on=pl.col("day").min())
     )
     return of_clinic.join(clinics, on="clinic_id").select(
-        pl.col(_MAN, *kind).cast(pl.String), "from_on"
+        pl.col("patient_id", *kind).cast(pl.String), "from_on"
     )
 
 
@@ -151,14 +156,14 @@ def _of_haematocrit(data: PatientData) -> pl.DataFrame:
     )
     day = pl.col("collected_on")
     return (
-        results.group_by(_MAN)
+        results.group_by("patient_id")
         .agg(
             from_on=day.filter(pl.col("value_high") <= line).min(),
             event_on=day.filter(wholly_above(line)).min(),
             to_on=day.max(),
         )
         .drop_nulls("from_on")
-        .with_columns(pl.col(_MAN).cast(pl.String), outcome=pl.lit(HAEMATOCRIT_HAZARD))
+        .with_columns(pl.col("patient_id").cast(pl.String), outcome=pl.lit(HAEMATOCRIT_HAZARD))
         .select(_RECORD)
     )
 
@@ -167,13 +172,13 @@ def _pieces(data: PatientData, settings: LinkSettings, as_of: date) -> pl.DataFr
     """Return the time after each draw for which it stands, in pieces: patient_id, drawn_on, started_on, until."""
     drawn = (
         data.draws.filter(why_unusable().is_null())
-        .select(pl.col(_MAN).cast(pl.String), drawn_on="collected_on")
+        .select(pl.col("patient_id").cast(pl.String), drawn_on="collected_on")
         .unique()
     )
     standing = (
-        drawn.sort(_MAN, "drawn_on")
-        .with_columns(next_on=pl.col("drawn_on").shift(-1).over(_MAN))
-        .join(_departures(drawn, data.events), on=[_MAN, "drawn_on"], how="left")
+        drawn.sort("patient_id", "drawn_on")
+        .with_columns(next_on=pl.col("drawn_on").shift(-1).over("patient_id"))
+        .join(_departures(drawn, data.events), on=["patient_id", "drawn_on"], how="left")
         .with_columns(
             stands_until=pl.min_horizontal(
                 "next_on",
@@ -194,10 +199,12 @@ def _pieces(data: PatientData, settings: LinkSettings, as_of: date) -> pl.DataFr
         standing.filter(length > 0)
         .with_columns(piece=pl.int_ranges(n_pieces))
         .explode("piece")
-        .select(_MAN, "drawn_on", **edge)
+        .select("patient_id", "drawn_on", **edge)
         .join(
-            data.patients.select(pl.col(_MAN).cast(pl.String), pl.col("clinic_id").cast(pl.String)),
-            on=_MAN,
+            data.patients.select(
+                pl.col("patient_id").cast(pl.String), pl.col("clinic_id").cast(pl.String)
+            ),
+            on="patient_id",
         )
     )
 
@@ -206,9 +213,12 @@ def _departures(drawn: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """Return when a man left or died on the day of a draw or after it: ``gone_on``; he may come back later."""
     gone = events.filter(pl.col("kind").is_in(["left_clinic", "died"]))
     return (
-        drawn.join(gone.select(pl.col(_MAN).cast(pl.String), gone_on="occurred_on"), on=_MAN)
+        drawn.join(
+            gone.select(pl.col("patient_id").cast(pl.String), gone_on="occurred_on"),
+            on="patient_id",
+        )
         .filter(pl.col("gone_on") >= pl.col("drawn_on"))
-        .group_by(_MAN, "drawn_on")
+        .group_by("patient_id", "drawn_on")
         .agg(pl.col("gone_on").min())
     )
 
@@ -218,17 +228,17 @@ def _spells(data: PatientData, confounders: pl.DataFrame) -> pl.DataFrame:
     others = data.episodes.filter(pl.col("drug") != ANASTROZOLE)
     return pl.concat(
         [
-            others.select(pl.col(_MAN).cast(pl.String), on="started_on", off="ended_on"),
-            confounders.select(pl.col(_MAN).cast(pl.String), on="began_on", off="ended_on"),
+            others.select(pl.col("patient_id").cast(pl.String), on="started_on", off="ended_on"),
+            confounders.select(pl.col("patient_id").cast(pl.String), on="began_on", off="ended_on"),
         ]
     )
 
 
 def _clear_of(pieces: pl.DataFrame, spells: pl.DataFrame) -> pl.DataFrame:
     """Leave out pieces with a day in a spell, as of scan pairs."""
-    key = [_MAN, "started_on"]
+    key = ["patient_id", "started_on"]
     within = (
-        pieces.join(spells, on=_MAN)
+        pieces.join(spells, on="patient_id")
         .filter(
             (pl.col("on") < pl.col("until"))
             & (pl.col("off") > pl.col("started_on")).fill_null(True)

@@ -18,7 +18,7 @@ import polars as pl
 from e2analytics.flags.criteria import Criteria
 from e2analytics.reference import constants
 from e2analytics.reference.names import BONE_DRUGS
-from e2analytics.tables.patient_data import PatientData
+from e2analytics.tables.patient_data import NEVER, PatientData
 from e2analytics.tables.vocabulary import FITTED_SITES, OF_TWO_KINDS
 
 IS_SO: Final = ("loss_repeated", "on_glucocorticoid", "denosumab_ended")
@@ -196,7 +196,7 @@ def _without_a_plan(findings: pl.DataFrame, data: PatientData) -> pl.DataFrame:
             _bone_drugs(data.medications).select(
                 "patient_id",
                 # Of an order that goes on no end is known; one that has ended was in force until the day before.
-                acts_until=(pl.col("stopped_on") - pl.duration(days=1)).fill_null(_FOREVER),
+                acts_until=(pl.col("stopped_on") - pl.duration(days=1)).fill_null(NEVER),
             ),
         ]
     )
@@ -209,9 +209,6 @@ def _without_a_plan(findings: pl.DataFrame, data: PatientData) -> pl.DataFrame:
         .group_by("patient_id")
         .agg(bone_finding_on=pl.col("found_on").min())
     )
-
-
-_FOREVER: Final = pl.date(9999, 12, 31)
 
 
 def _bone_drugs(medications: pl.DataFrame) -> pl.DataFrame:

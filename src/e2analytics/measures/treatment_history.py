@@ -6,15 +6,14 @@ Out   starts, changes and courses; first and last days on testosterone; absences
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Final
 
 import polars as pl
 
 from e2analytics.reference import constants
 from e2analytics.reference.drugs import gives_testosterone
+from e2analytics.tables.patient_data import NEVER
 
-_FOREVER: Final = date(9999, 12, 31)
 _SPELL: Final = ["patient_id", "started_on", "drug"]
 
 
@@ -27,7 +26,7 @@ def with_starts_and_changes(episodes: pl.DataFrame, new_start_after_days: int) -
     spells = (
         episodes.select(*_SPELL, "ended_on", "weekly_dose_mg")
         .sort(_SPELL)
-        .with_columns(pl.col("ended_on").fill_null(_FOREVER))
+        .with_columns(pl.col("ended_on").fill_null(NEVER))
     )
     on_until = pl.col("ended_on").cum_max().shift(1).over("patient_id")
     off_days = (pl.col("started_on") - on_until).dt.total_days()
@@ -59,7 +58,7 @@ def lowerings(spells: pl.DataFrame) -> pl.DataFrame:
     before, until = (pl.col(name).shift(1).over(of_drug) for name in ("weekly_dose_mg", "ended_on"))
     cut = (pl.col("weekly_dose_mg") < before) & (until >= pl.col("started_on"))
     goes_on = pl.col("started_on").shift(-1).over(of_drug) <= pl.col("ended_on")
-    stopped = (pl.col("ended_on") < _FOREVER) & ~goes_on.fill_null(False)
+    stopped = (pl.col("ended_on") < NEVER) & ~goes_on.fill_null(False)
     stops = spells.filter(stopped).select("patient_id", "drug", lowered_on="ended_on")
     in_its_place = (
         stops.join(spells.select("patient_id", "started_on", begun="drug"), on="patient_id")
@@ -87,7 +86,7 @@ def on_testosterone(patients: pl.DataFrame, medications: pl.DataFrame) -> pl.Dat
         .group_by("patient_id")
         .agg(
             first_ordered_on=pl.col("started_on").min(),
-            trt_ended_on=pl.col("stopped_on").fill_null(_FOREVER).max(),
+            trt_ended_on=pl.col("stopped_on").fill_null(NEVER).max(),
         )
     )
     return (
@@ -96,7 +95,7 @@ def on_testosterone(patients: pl.DataFrame, medications: pl.DataFrame) -> pl.Dat
         .select(
             "patient_id",
             trt_on=pl.min_horizontal("trt_started_on", "first_ordered_on"),
-            trt_ended_on=pl.col("trt_ended_on").fill_null(_FOREVER),
+            trt_ended_on=pl.col("trt_ended_on").fill_null(NEVER),
         )
         .drop_nulls("trt_on")
     )
@@ -115,7 +114,7 @@ def absences(events: pl.DataFrame, medications: pl.DataFrame) -> pl.DataFrame:
         .agg(back_on=pl.col("started_on").min())
     )
     return gone.join(back, on=["patient_id", "kind", "gone_on"], how="left").select(
-        "patient_id", "gone_on", back_on=pl.col("back_on").fill_null(_FOREVER)
+        "patient_id", "gone_on", back_on=pl.col("back_on").fill_null(NEVER)
     )
 
 

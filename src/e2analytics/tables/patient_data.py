@@ -6,6 +6,7 @@ Frames travel together under their names, so that no two of them can be exchange
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 import polars as pl
@@ -13,6 +14,8 @@ import polars as pl
 from e2analytics import reference
 from e2analytics.reference import constants
 
+NEVER: Final = date(9999, 12, 31)
+"""Stands for an end that is not known to come."""
 BONE_SITES: Final = reference.sites_with("class_by_score")
 """Sites whose scans show bone; a scan of the whole body shows fat."""
 BONE_SCAN: Final = "bone_scan"

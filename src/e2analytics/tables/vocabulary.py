@@ -87,4 +87,8 @@ def hazard_of(event: str) -> str:
 HAEMATOCRIT_HAZARD: Final = hazard_of("haematocrit_above_54")
 HAZARDS: Final = (*map(hazard_of, SYMPTOMS), HAEMATOCRIT_HAZARD, hazard_of("fracture"))
 """Outcomes beyond bone: the probability of a first event within a year."""
+INTERVAL_AT_RISK: Final = ["patient_id", "started_on", "ended_on"]
+"""What identifies an interval at risk of a first event, whatever the event."""
+CURVE_COVARIATES: Final = ("age_years", "bmi_kg_m2", "log_testosterone", "years_on_trt")
+"""What curves are adjusted for: chosen beforehand."""
 OUTCOMES: Final = (*BONE_OUTCOMES, *HAZARDS)

@@ -41,7 +41,6 @@ COVARIATE_PRIORS: Final[Mapping[str, Prior]] = {
 }
 PATIENT_COVARIATES: Final = COVARIATES[1:]
 """Covariates of a man. Testosterone is the usual one under the order of the day, BMI the nearest."""
-_MAN: Final = ["patient_id"]
 _ASSUMED_MG_PER_WEEK: Final = 1.0
 """Stands for an unknown dose where no draw has a known one."""
 
@@ -76,7 +75,7 @@ def with_covariates(
         pl.col("same_day").mean()
     )
     # What is usual for him is so under one order.
-    of_order = [*_MAN, "testosterone_changes"]
+    of_order = ["patient_id", "testosterone_changes"]
     dated = same_day.with_columns(
         testosterone_orders.count_until(same_day, changes, "collected_on")
     )
@@ -95,10 +94,10 @@ def with_covariates(
     ever = episodes.filter(pl.col("drug") == ANASTROZOLE).select("patient_id").unique()
     together = used.with_columns(testosterone_orders.count_until(used, changes, "collected_on"))
     for more, on in (
-        (same_day, [*_MAN, "collected_on"]),
+        (same_day, ["patient_id", "collected_on"]),
         (usual, of_order),
-        (about, _MAN),
-        (ever.with_columns(ever_on_drug=pl.lit(1.0)), _MAN),
+        (about, ["patient_id"]),
+        (ever.with_columns(ever_on_drug=pl.lit(1.0)), ["patient_id"]),
     ):
         together = together.join(more, on=on, how="left", validate="m:1", maintain_order="left")
     return together.with_columns(
@@ -113,7 +112,7 @@ def with_covariates(
 def learn_imputation(draws: pl.DataFrame, aged_on: date) -> Imputation:
     """Learn the values that stand where a man's own is not known."""
     men = draws.unique("patient_id", keep="first", maintain_order=True)
-    orders = draws.unique([*_MAN, "testosterone_changes"], keep="first", maintain_order=True)
+    orders = draws.unique(["patient_id", "testosterone_changes"], keep="first", maintain_order=True)
     doses = draws.filter(pl.col("dose_mg_per_week") > 0)["dose_mg_per_week"]
     means = men.select(pl.col("bmi_kg_m2", "age_years").mean().fill_null(0.0)).row(0, named=True)
     return Imputation(
