@@ -84,12 +84,81 @@ def test_who_is_judged_and_why_others_are_not(data: PatientData, why: str | None
     assert why_not(data) == why
 
 
+def not_measured(data: PatientData) -> list[str]:
+    apart = judged.set_apart_from_measures(data, FlagSettings().washout_days, AS_OF)
+    return apart["why"].to_list()
+
+
+GONE = [("left_clinic", ago(200))]
+BOY_OF_16 = date(2008, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        # Gone, and judged until then.
+        (man([order(**TESTOSTERONE)], events=GONE), []),
+        (man([order(**TESTOSTERONE)], events=[("died", ago(200))]), []),
+        # Gone, and not judged before either.
+        (man([order(**ANOTHER)], events=GONE), ["not_on_testosterone"]),
+        (man([order(**TESTOSTERONE)], born=BOY_OF_16, events=[("died", ago(9))]), ["under_18"]),
+        (man([order(**LEUPROLIDE), order(**ANOTHER)], events=GONE), ["treated_for_cancer"]),
+        # 18 today, but not on the day on which he left; and the other way round.
+        (man([order(**TESTOSTERONE)], born=date(2006, 12, 1), events=GONE), ["under_18"]),
+        (man([order(**TESTOSTERONE)], born=date(2006, 6, 14), events=GONE), []),
+        # Cancer that came after he left, or came back to be treated.
+        (man([order(**TESTOSTERONE, stopped_on=ago(150)), order(**LEUPROLIDE, started_on=ago(150))], events=GONE), []),
+        (
+            man(
+                [order(**TESTOSTERONE, stopped_on=ago(150)), order(**LEUPROLIDE, started_on=ago(150)), order(started_on=ago(99))],
+                events=GONE,
+            ),
+            ["treated_for_cancer"],
+        ),
+    ],
+)  # fmt: skip
+def test_who_has_gone_is_measured_if_he_was_judged_before(data: PatientData, why: list[str]):
+    assert not_measured(data) == why
+
+
+@pytest.mark.parametrize(
+    ("orders", "born", "why"),
+    [
+        ([order(stopped_on=ago(99)), order(**TESTOSTERONE)], date(1971, 3, 1), []),
+        ([order(stopped_on=ago(99)), order(**TESTOSTERONE)], BOY_OF_16, ["under_18"]),
+        ([order(stopped_on=ago(99)), order(**ANOTHER)], date(1971, 3, 1), ["not_on_testosterone"]),
+        (
+            [order(stopped_on=ago(99)), order(**LEUPROLIDE, started_on=ago(150)), order(**ANOTHER)],
+            date(1971, 3, 1),
+            ["treated_for_cancer"],
+        ),
+        # Treated for cancer since, long after both had ended: he was on testosterone and the inhibitor before.
+        (
+            [
+                order(stopped_on=ago(99)),
+                order(**TESTOSTERONE, stopped_on=ago(99)),
+                order(**LEUPROLIDE, started_on=ago(40)),
+            ],
+            date(1971, 3, 1),
+            [],
+        ),
+    ],
+)
+def test_whose_drug_has_ended_is_measured_if_he_was_judged_before(
+    orders: list[dict[str, Any]], born: date, why: list[str]
+):
+    data, _ = known_of(orders)
+    other = data.patients.with_columns(patient_id=pl.lit("p2"))
+    his = data.patients.with_columns(birth_date=pl.lit(born))
+
+    assert not_measured(replace(data, patients=pl.concat([his, other]))) == why
+
+
 def test_a_man_who_is_set_apart_is_on_no_drug_for_the_measures():
     data = man([order(**ANOTHER)], draws=[draw()])
-    apart = pl.DataFrame({"patient_id": ["p1"], "why": ["not_on_testosterone"]})
-    left = pl.DataFrame({"patient_id": ["p1"], "why": ["died_or_left"]})
-
     pending = replace(data, pending_draws=data.draws.clear())
+    apart = pl.DataFrame({"patient_id": ["p1"], "why": ["not_on_testosterone"]})
+
     assert judged.without_the_drug(pending, apart).episodes.is_empty()
     assert judged.without_the_drug(pending, apart).draws["on_drug"].to_list() == [False]
-    assert judged.without_the_drug(pending, left).draws["on_drug"].to_list() == [True]
+    assert judged.without_the_drug(pending, apart.clear()).draws["on_drug"].to_list() == [True]

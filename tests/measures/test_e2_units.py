@@ -8,7 +8,20 @@ import pytest
 
 from e2analytics.exposure.dose_response.ms_equivalents import with_ms_equivalents
 from e2analytics.models.dose_response.assay import Assays
-from tests.measures.men import AS_OF, after, counts, e2, event, known, measure, of_last_month, order
+from e2analytics.run.measured import as_measured
+from e2analytics.settings import FlagSettings
+from tests.measures.men import (
+    AS_OF,
+    after,
+    counts,
+    e2,
+    event,
+    known,
+    man,
+    measure,
+    of_last_month,
+    order,
+)
 
 # --- M3: due 84 days after 1 January, on 26 March ---------------------------------------------
 
@@ -52,6 +65,32 @@ def test_results_on_the_drug_by_mass_spectrometry():
     ]
 
     assert counts("ms_share", medications=[order()], labs=draws) == [("2026-09", 1, 3, 0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("born", "events", "expected"),
+    [
+        (date(1960, 1, 1), [], [1, 1]),
+        (date(1960, 1, 1), [event("left_clinic", date(2026, 9, 20))], [1, 1]),
+        # A boy is not judged, and was not before he left either.
+        (date(2010, 1, 1), [], [0, 0]),
+        (date(2010, 1, 1), [event("left_clinic", date(2026, 9, 20))], [0, 0]),
+        (date(2010, 1, 1), [event("died", date(2026, 9, 20))], [0, 0]),
+    ],
+)
+def test_who_is_not_judged_is_in_no_denominator_though_he_left(born, events, expected):
+    rows = {
+        "patients": [man(birth_date=born)],
+        "medications": [order()],
+        "labs": [e2(date(2026, 9, 1))],
+        "events": events,
+    }
+    data = as_measured(known(**rows), None, FlagSettings(), AS_OF)
+
+    found = measure(data, AS_OF).filter(
+        pl.col("clinic_id").is_null(), measure="ms_share", month="2026-09"
+    )
+    assert [*found["numerator"], *found["denominator"]] == expected
 
 
 # --- M5 and M6: the last valid draw of the month ------------------------------------------------

@@ -38,39 +38,80 @@ def set_apart(on_drug: pl.DataFrame, data: PatientData, as_of: date) -> pl.DataF
     as_of
         The day.
     """
-    asked = {
+    asked = on_drug.select("patient_id", asked_on=pl.lit(as_of))
+    reasons = {
         "died_or_left": _died_or_left(on_drug, data.events),
-        "under_18": data.patients.filter(adult_on() > as_of),
-        "treated_for_cancer": _treated_for_cancer(data.medications, as_of),
-        "not_on_testosterone": _not_on_testosterone(data, as_of),
+        **_reasons(asked, data, as_of),
     }
-    men = on_drug.select("patient_id")
-    return (
-        pl.concat(
-            men.join(found, on="patient_id", how="semi").with_columns(why=pl.lit(why))
-            for why, found in asked.items()
-        )
-        .unique("patient_id", keep="first", maintain_order=True)
-        .sort("patient_id")
+    return _first_of(reasons, asked)
+
+
+def set_apart_from_measures(data: PatientData, washout_days: int, as_of: date) -> pl.DataFrame:
+    """Return the men who were not judged while they were on the drug, each with the first reason why.
+
+    Each is asked about on the last day on which he was on the drug, or within its washout, and had neither died nor
+    left: who has gone, and whose drug has ended, was no patient of ours before either.
+
+    Parameters
+    ----------
+    data
+        The men's rows.
+    washout_days
+        For how long a drug that has ended still counts.
+    as_of
+        The day.
+    """
+    washed_out = pl.col("ended_on") + pl.duration(days=washout_days)
+    treated = (
+        data.episodes.filter(pl.col("started_on") <= as_of)
+        .group_by("patient_id")
+        .agg(pl.col("ordered_on").max(), last_on=washed_out.fill_null(as_of).max())
     )
+    gone = _died_or_left(treated, data.events)
+    asked = treated.join(
+        gone.group_by("patient_id").agg(gone_on=pl.col("occurred_on").min()),
+        on="patient_id",
+        how="left",
+    ).select("patient_id", asked_on=pl.min_horizontal("last_on", "gone_on", pl.lit(as_of)))
+    return _first_of(_reasons(asked, data, as_of), asked)
 
 
 def without_the_drug(data: PatientData, apart: pl.DataFrame) -> PatientData:
     """Return the rows as the quality measures count them: men who are set apart take no aromatase inhibitor.
 
-    Men who died or left keep it: a measure leaves them out from that day on, and not before.
+    Men who died or left keep it, unless they were not judged before: a measure leaves them out from that day on.
     """
-    never = apart.filter(pl.col("why") != "died_or_left").select("patient_id")
-    is_apart = pl.col("patient_id").cast(pl.String).is_in(never["patient_id"].implode())
+    is_apart = pl.col("patient_id").cast(pl.String).is_in(apart["patient_id"].implode())
     off = [
         pl.when(~is_apart).then(name).otherwise(pl.lit(False)).alias(name)
         for name in ("on_drug", "on_other")
     ]
     return replace(
         data,
-        episodes=data.episodes.join(never, on="patient_id", how="anti", maintain_order="left"),
+        episodes=data.episodes.join(apart, on="patient_id", how="anti", maintain_order="left"),
         draws=data.draws.with_columns(off),
         pending_draws=data.pending_draws.with_columns(off),
+    )
+
+
+def _reasons(asked: pl.DataFrame, data: PatientData, as_of: date) -> dict[str, pl.DataFrame]:
+    """Return the men of each reason besides having gone, on the day ``asked_on`` of each."""
+    ages = data.patients.select("patient_id", adult_on=adult_on()).join(asked, on="patient_id")
+    return {
+        "under_18": ages.filter(pl.col("adult_on") > pl.col("asked_on")),
+        "treated_for_cancer": _treated_for_cancer(data.medications, asked),
+        "not_on_testosterone": _not_on_testosterone(data, as_of),
+    }
+
+
+def _first_of(reasons: dict[str, pl.DataFrame], men: pl.DataFrame) -> pl.DataFrame:
+    return (
+        pl.concat(
+            men.join(found, on="patient_id", how="semi").select("patient_id", why=pl.lit(why))
+            for why, found in reasons.items()
+        )
+        .unique("patient_id", keep="first", maintain_order=True)
+        .sort("patient_id")
     )
 
 
@@ -82,11 +123,16 @@ def _died_or_left(on_drug: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _treated_for_cancer(medications: pl.DataFrame, as_of: date) -> pl.DataFrame:
-    """Return the men who are given a drug that shows treatment of cancer, and no testosterone."""
-    orders = medications.filter(pl.col("started_on") <= as_of)
-    acting = orders.filter(treats_cancer(), acts_on(pl.lit(as_of)))
-    in_force = pl.col("stopped_on").is_null() | (pl.col("stopped_on") > as_of)
+def _treated_for_cancer(medications: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
+    """Return the men who were given a drug that shows treatment of cancer, and no testosterone."""
+    day = pl.col("asked_on")
+    orders = (
+        medications.with_columns(pl.col("patient_id").cast(pl.String))
+        .join(asked, on="patient_id")
+        .filter(pl.col("started_on") <= day)
+    )
+    acting = orders.filter(treats_cancer(), acts_on(day))
+    in_force = pl.col("stopped_on").is_null() | (pl.col("stopped_on") > day)
     replaced = orders.filter(gives_testosterone(), in_force)
     return _men_of(acting).join(_men_of(replaced), on="patient_id", how="anti")
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import date
 
 from e2analytics.exposure.dose_response.ms_equivalents import with_ms_equivalents
-from e2analytics.flags import cohort, judged
+from e2analytics.flags import judged
 from e2analytics.models.dose_response.frozen import FrozenDoseResponse
 from e2analytics.settings import FlagSettings
 from e2analytics.tables.patient_data import PatientData
@@ -21,7 +21,6 @@ def as_measured(
 ) -> PatientData:
     """Return the rows as of a day as measures count them."""
     assays = response.model.population.assays if response else None
-    on_drug = cohort.men_on_drug(data.episodes, settings, as_of)
     draws = with_ms_equivalents(data.draws, assays)
-    apart = judged.set_apart(on_drug, data, as_of)
+    apart = judged.set_apart_from_measures(data, settings.washout_days, as_of)
     return judged.without_the_drug(replace(data, draws=draws), apart)
