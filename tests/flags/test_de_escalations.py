@@ -176,6 +176,23 @@ def test_below_30_an_immunoassay_does_not_tell_that_the_limit_is_reached(
 
 
 @pytest.mark.parametrize(
+    ("drawn_on", "was_low"),
+    [
+        (after(-30, CHANGED), "cannot_tell"),
+        (CHANGED, "cannot_tell"),
+        # Not yet at steady state; after the change.
+        (after(13, HELD), "not_supplied"),
+        (after(14, HELD), "cannot_tell"),
+        (after(1, CHANGED), "not_supplied"),
+    ],
+)
+def test_an_e2_of_before_that_waits_was_supplied(drawn_on: date, was_low: str):
+    row = stopped(labs=[e2(drawn_on, 12.0) | {"fate": "quarantined"}])
+
+    assert (row["e2_was_low"], row["e2_before_on"]) == (was_low, None)
+
+
+@pytest.mark.parametrize(
     ("changed_on", "labs", "recovered", "above"),
     [
         # 30 days after the change, 273 days after it, and with a result.
@@ -275,6 +292,30 @@ def test_symptoms_after_the_change(
             after(-400, AS_OF),
             [ctx(after(-410, AS_OF), 500.0), ctx(after(-380, AS_OF), 200.0, fate="quarantined")],
             "not_supplied",
+        ),
+        # One of before waits: it was supplied. Without one after there would be nothing to compare it with.
+        (
+            CHANGED,
+            [ctx(after(-20, CHANGED), 500.0, fate="quarantined"), ctx(after(90, CHANGED), 200.0)],
+            "not_compared",
+        ),
+        (CHANGED, [ctx(after(-20, CHANGED), 500.0, fate="quarantined")], "not_yet"),
+        (after(-400, AS_OF), [ctx(after(-410, AS_OF), 500.0, fate="quarantined")], "not_supplied"),
+        # Older than a year before the change, it is none of before.
+        (
+            CHANGED,
+            [ctx(after(-366, CHANGED), 500.0, fate="quarantined"), ctx(after(90, CHANGED), 200.0)],
+            "not_supplied",
+        ),
+        # An older one that is known is compared.
+        (
+            CHANGED,
+            [
+                ctx(after(-90, CHANGED), 500.0),
+                ctx(after(-20, CHANGED), 510.0, fate="quarantined"),
+                ctx(after(90, CHANGED), 200.0),
+            ],
+            "fell",
         ),
     ],
 )  # fmt: skip

@@ -60,13 +60,22 @@ def estradiol(rows: pl.DataFrame, data: PatientData, criteria: Criteria) -> pl.D
         )
     )
     waits = _waits(rows, data, ESTRADIOL, "e2")
+    steady_from = pl.col("held_since_on") + pl.duration(days=criteria.settings.steady_state_days)
+    waits_before = (
+        rows.join(_pending(data, ESTRADIOL), on="patient_id")
+        .filter(pl.col("on").is_between(steady_from, "held_until_on"))
+        .select("row", waits_before=pl.lit(True))
+        .unique()
+    )
     measured = pl.col("e2_after_on").is_not_null()
     nothing = _nothing_yet("e2", criteria)
     of_each = rows.select("row", "changed_on", "ended_by")
-    for found in (before, after, waits):
+    for found in (before, after, waits, waits_before):
         of_each = of_each.join(found, on="row", how="left")
     return of_each.with_columns(
-        pl.col("e2_was_low").fill_null("not_supplied"),
+        e2_was_low=pl.coalesce(
+            "e2_was_low", pl.when("waits_before").then(pl.lit("cannot_tell")), pl.lit("not_supplied")
+        ),
         e2_recovered=pl.when("recovered").then(pl.lit("yes"))
         .when("below").then(pl.lit("no"))
         .when(measured | pl.col("waits")).then(pl.lit("cannot_tell"))
@@ -75,7 +84,7 @@ def estradiol(rows: pl.DataFrame, data: PatientData, criteria: Criteria) -> pl.D
         .when(pl.col("perhaps_above") | pl.col("waits")).then(pl.lit("cannot_tell"))
         .when(measured).then(pl.lit("no"))
         .otherwise(nothing),
-    ).drop("changed_on", "ended_by", "recovered", "below", "above", "perhaps_above", "waits")  # fmt: skip
+    ).drop("changed_on", "ended_by", "recovered", "below", "above", "perhaps_above", "waits", "waits_before")  # fmt: skip
 
 
 def symptoms(rows: pl.DataFrame, data: PatientData, criteria: Criteria) -> pl.DataFrame:
@@ -131,8 +140,9 @@ def bone_resorption(rows: pl.DataFrame, data: PatientData, criteria: Criteria) -
     is_after = since.is_between(days("ctx_from"), days("ctx")) & (
         pl.col("on") <= pl.col("followed_until_on")
     )
+    is_before = since.is_between(-days("ctx_before"), 0)
     before = (
-        joined.filter(since.is_between(-days("ctx_before"), 0))
+        joined.filter(is_before)
         .group_by("row", maintain_order=True)
         .agg(
             ctx_before_pg_ml=pl.col("value").last(),
@@ -149,31 +159,32 @@ def bone_resorption(rows: pl.DataFrame, data: PatientData, criteria: Criteria) -
             lab_after=pl.col("performing_lab").first(),
         )
     )
-    waiting = data.pending.filter(pl.col("what") == _CTX).select("patient_id", on="happened_on")
     waits = (
         rows.select("row", "patient_id", "changed_on", "followed_until_on")
-        .join(waiting, on="patient_id")
-        .filter(is_after)
-        .select("row", waits=pl.lit(True))
-        .unique()
+        .join(_pending(data, _CTX), on="patient_id")
+        .group_by("row")
+        .agg(waits_before=is_before.any(), waits=is_after.any())
     )
     fall, rise = reference_change(reference.load("early_signals")["markers"][_CTX])
     change = pl.col("ctx_after_pg_ml") / pl.col("ctx_before_pg_ml") - 1
+    none_before, none_after = (pl.col(f"ctx_{when}_on").is_null() for when in ("before", "after"))
     return (
         rows.select("row", "changed_on", "ended_by")
         .join(before, on="row", how="left")
         .join(after, on="row", how="left")
         .join(waits, on="row", how="left")
         .with_columns(
-            ctx_change=pl.when(pl.col("ctx_before_on").is_null()).then(pl.lit("not_supplied"))
-            .when(pl.col("ctx_after_on").is_null() & pl.col("waits")).then(pl.lit("not_compared"))
-            .when(pl.col("ctx_after_on").is_null()).then(_nothing_yet("ctx", criteria))
+            ctx_change=pl.when(none_before & ~pl.col("waits_before").fill_null(False))
+            .then(pl.lit("not_supplied"))
+            .when(none_after & pl.col("waits")).then(pl.lit("not_compared"))
+            .when(none_after).then(_nothing_yet("ctx", criteria))
+            .when(none_before).then(pl.lit("not_compared"))
             .when(pl.col("lab_before").ne_missing(pl.col("lab_after"))).then(pl.lit("not_compared"))
             .when(change <= fall).then(pl.lit("fell"))
             .when(change >= rise).then(pl.lit("rose"))
             .otherwise(pl.lit("unchanged"))
         )
-        .drop("changed_on", "ended_by", "lab_before", "lab_after", "waits")
+        .drop("changed_on", "ended_by", "lab_before", "lab_after", "waits", "waits_before")
     )  # fmt: skip
 
 
@@ -311,5 +322,9 @@ def _in_window(rows: pl.DataFrame, happened: pl.DataFrame, outcome: str) -> pl.D
 
 def _waits(rows: pl.DataFrame, data: PatientData, what: str, outcome: str) -> pl.DataFrame:
     """Return the rows in whose window something waits in quarantine."""
-    pending = data.pending.filter(pl.col("what") == what).select("patient_id", on="happened_on")
-    return _in_window(rows, pending, outcome).select("row", waits=pl.lit(True)).unique()
+    pending = _in_window(rows, _pending(data, what), outcome)
+    return pending.select("row", waits=pl.lit(True)).unique()
+
+
+def _pending(data: PatientData, what: str) -> pl.DataFrame:
+    return data.pending.filter(pl.col("what") == what).select("patient_id", on="happened_on")

@@ -173,7 +173,7 @@ def _change(row: dict[str, Any]) -> Change:
 def _e2(row: dict[str, Any], when: str) -> str:
     on = row[f"e2_{when}_on"]
     if on is None:
-        return ANSWERS["not_supplied" if when == "before" else row["e2_recovered"]].lower()
+        return ANSWERS[row["e2_was_low" if when == "before" else "e2_recovered"]].lower()
     value = measured(row[f"e2_{when}_low_pg_ml"], row[f"e2_{when}_high_pg_ml"])
     later = f", day {row['e2_after_days']}" if when == "after" else ""
     return f"{value} ({ASSAY_SHORT[row[f'e2_{when}_assay']]}, {on}{later})"
