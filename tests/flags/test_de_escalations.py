@@ -16,6 +16,7 @@ from tests.measures.men import AS_OF, after, e2, event, known, man, order, resul
 
 HELD = date(2024, 1, 1)
 CHANGED = date(2026, 1, 1)
+UNKNOWN_ON = after(-90, CHANGED)
 OPEN = after(-30, AS_OF)
 """A change whose windows are all open on the as-of date."""
 NOTHING: dict[str, list[dict[str, Any]]] = {}
@@ -99,6 +100,33 @@ def ctx(on: date, value: float, **changes: Any) -> dict[str, Any]:
         ([order(HELD, CHANGED), order(after(3, CHANGED), drug="letrozole")], []),
         ([order(HELD), order(CHANGED, weekly_dose_mg=None)], []),
         ([order(HELD), order(CHANGED, weekly_dose_mg=2.0)], []),
+        # 7 mg, a dose that nobody can read, 1 mg: cut on the first day of the 1 mg.
+        (
+            [order(HELD, weekly_dose_mg=7.0), order(UNKNOWN_ON, weekly_dose_mg=None), order(CHANGED)],
+            [(CHANGED, "cut", 7.0, 1.0, AS_OF, None)],
+        ),
+        # Two of them, and a pause that is none.
+        (
+            [
+                order(HELD, UNKNOWN_ON, weekly_dose_mg=7.0),
+                order(after(7, UNKNOWN_ON), weekly_dose_mg=None),
+                order(after(40, UNKNOWN_ON), weekly_dose_mg=None),
+                order(CHANGED),
+            ],
+            [(CHANGED, "cut", 7.0, 1.0, AS_OF, None)],
+        ),
+        # Not lower than what was known; nothing known before; an end between; stopped while unknown.
+        ([order(HELD), order(UNKNOWN_ON, weekly_dose_mg=None), order(CHANGED)], []),
+        ([order(HELD), order(UNKNOWN_ON, weekly_dose_mg=None), order(CHANGED, weekly_dose_mg=2.0)], []),
+        ([order(HELD, weekly_dose_mg=None), order(CHANGED)], []),
+        (
+            [
+                order(HELD, weekly_dose_mg=7.0),
+                order(UNKNOWN_ON, after(30, UNKNOWN_ON), weekly_dose_mg=None),
+                order(CHANGED),
+            ],
+            [(after(30, UNKNOWN_ON), "stopped", None, 0.0, CHANGED, "begun")],
+        ),
         # Another inhibitor that began weeks before goes on; one that had ended by then does not.
         ([order(HELD, CHANGED), order(after(-60, CHANGED), drug="letrozole")], []),
         (
@@ -111,6 +139,19 @@ def test_what_was_done_and_how_long_it_is_followed(
     orders: list[dict[str, Any]], expected: list[tuple[Any, ...]]
 ):
     assert done(*orders) == expected
+
+
+def test_after_an_unknown_dose_e2_of_before_is_that_of_the_last_known_one():
+    (row,) = ledger(
+        order(HELD, weekly_dose_mg=7.0),
+        order(UNKNOWN_ON, weekly_dose_mg=None),
+        order(CHANGED),
+        labs=[e2(after(-9, UNKNOWN_ON), 8.0), e2(after(-9, CHANGED), 20.0), e2(after(60, CHANGED), 30.0)],
+    )  # fmt: skip
+
+    assert (row["held_since_on"], row["dose_unknown_since_on"]) == (HELD, UNKNOWN_ON)
+    assert (row["e2_before_on"], row["e2_before_low_pg_ml"]) == (after(-9, UNKNOWN_ON), 8.0)
+    assert (row["e2_after_on"], row["e2_recovered"]) == (after(60, CHANGED), "yes")
 
 
 def test_a_man_who_is_not_judged_is_not_there():

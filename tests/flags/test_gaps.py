@@ -339,6 +339,25 @@ def test_a_finding_of_bone_without_a_plan_is_a_gap_due_in_90_days():
             },
             [],
         ),
+        # A dose that nobody can read is no answer; one that is lower than the one known before it is.
+        (
+            {
+                "labs": FINE["labs"] + [result(50, 12.0)],
+                "medications": [order(300, 20), order(20, weekly_dose_mg=None)],
+            },
+            [("low_e2_not_answered", 50, 8)],
+        ),
+        (
+            {
+                "labs": FINE["labs"] + [result(50, 12.0)],
+                "medications": [
+                    order(300, 20),
+                    order(20, 5, weekly_dose_mg=None),
+                    order(5, weekly_dose_mg=0.5),
+                ],
+            },
+            [],
+        ),
         # What came and waits in quarantine was done, too.
         (
             {

@@ -4,8 +4,8 @@ In    the men's rows as of a day, comparable scans, days on which testosterone c
 Out   de_escalations   grain patient_id, drug, changed_on
 
 A supply that ran out is an end, as an order that was stopped is. A pause up to the days of washout is no change, and
-an end in whose place another inhibitor began is no de-escalation. What followed is counted until the next change of an
-inhibitor. Men who are not judged are left out; descriptive, no status and no tier rests on it.
+an end in whose place another inhibitor began is no de-escalation. A dose that is lower than the last known one is a cut
+on its first day, though an unknown dose lay between. What followed is counted until the next change of an inhibitor. Men who are not judged are left out; descriptive, no status and no tier rests on it.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def treatment_changes(episodes: pl.DataFrame, longest_pause_days: int) -> pl.Dat
     -------
     DataFrame
         ``patient_id, drug, changed_on, change``; of ends and changes of dose also ``held_since_on`` and ``held_until_on``,
-        the spell before, ``from_mg_per_week`` and ``to_mg_per_week``.
+        the spell before, ``from_mg_per_week`` and ``to_mg_per_week``. Where a known dose follows an unknown one, the
+        spell before is the last one of a known dose, and ``dose_unknown_since_on`` the first day between.
     """
     spells = _without_pauses(episodes, longest_pause_days)
     dose, began, ended = (pl.col(name) for name in ("weekly_dose_mg", "started_on", "ended_on"))
@@ -92,14 +93,16 @@ def treatment_changes(episodes: pl.DataFrame, longest_pause_days: int) -> pl.Dat
     to = pl.col("to_mg_per_week")
     ends = (
         spells.with_columns(goes_on=goes_on, next_on=began.shift(-1), next_dose=dose.shift(-1))
+        .pipe(_with_last_known_dose)
         .filter(ended.is_not_null())
         .select(
             *_OF_DRUG,
             "goes_on",
+            "dose_unknown_since_on",
             changed_on=pl.when("goes_on").then("next_on").otherwise(ended),
-            held_since_on=began,
-            held_until_on=ended,
-            from_mg_per_week=dose,
+            held_since_on="known_since_on",
+            held_until_on="known_until_on",
+            from_mg_per_week="known_dose",
             to_mg_per_week=pl.when("goes_on").then("next_dose").otherwise(0.0),
         )
         .with_columns(
@@ -128,6 +131,38 @@ def _without_pauses(episodes: pl.DataFrame, longest_pause_days: int) -> pl.DataF
         .with_columns(spell=(~goes_on).cum_sum())
         .group_by("spell", maintain_order=True)
         .agg(pl.col(*_OF_DRUG, "started_on", "weekly_dose_mg").first(), pl.col("ended_on").last())
+    )
+
+
+def _with_last_known_dose(spells: pl.DataFrame) -> pl.DataFrame:
+    """Add the spell that the next one is compared with: its own, or the last one of a known dose.
+
+    What follows an unknown dose at a known one differs from what was known before, whatever lay between. A known dose
+    of before an end says nothing: ``goes_on`` ties spells of one treatment together.
+    """
+    dose, began = pl.col("weekly_dose_mg"), pl.col("started_on")
+    treatment = (~pl.col("goes_on").shift(1, fill_value=False)).cum_sum()
+
+    def last(column: pl.Expr, where: pl.Expr) -> pl.Expr:
+        return pl.when(where).then(column).forward_fill().over("treatment")
+
+    is_first_unknown = dose.is_null() & dose.shift(1).over("treatment").is_not_null()
+    return (
+        spells.with_columns(treatment=treatment)
+        .with_columns(
+            between=dose.is_null() & pl.col("next_dose").is_not_null() & pl.col("goes_on"),
+            last_dose=last(dose, dose.is_not_null()),
+            last_since_on=last(began, dose.is_not_null()),
+            last_until_on=last(pl.col("ended_on"), dose.is_not_null()),
+            unknown_since_on=last(began, is_first_unknown),
+        )
+        .with_columns(between=pl.col("between") & pl.col("last_dose").is_not_null())
+        .with_columns(
+            known_dose=pl.when("between").then("last_dose").otherwise(dose),
+            known_since_on=pl.when("between").then("last_since_on").otherwise(began),
+            known_until_on=pl.when("between").then("last_until_on").otherwise("ended_on"),
+            dose_unknown_since_on=pl.when("between").then("unknown_since_on"),
+        )
     )
 
 

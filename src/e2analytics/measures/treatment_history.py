@@ -51,12 +51,16 @@ def courses(spells: pl.DataFrame) -> pl.DataFrame:
 def lowerings(spells: pl.DataFrame) -> pl.DataFrame:
     """Return the days, ``lowered_on``, on which an inhibitor was cut or stopped, and none begun in its place.
 
-    Another dose that nobody can read is no lower one.
+    Another dose that nobody can read is no lower one; a known one after it is compared with the last known one.
     """
     of_drug = ["patient_id", "drug"]
-    spells = spells.sort(*of_drug, "started_on")
-    before, until = (pl.col(name).shift(1).over(of_drug) for name in ("weekly_dose_mg", "ended_on"))
-    cut = (pl.col("weekly_dose_mg") < before) & (until >= pl.col("started_on"))
+    until = pl.col("ended_on").shift(1).over(of_drug)
+    is_new = (until < pl.col("started_on")).fill_null(True)
+    spells = spells.sort(*of_drug, "started_on").with_columns(
+        treatment=is_new.cum_sum().over(of_drug)
+    )
+    before = pl.col("weekly_dose_mg").forward_fill().shift(1).over(*of_drug, "treatment")
+    cut = pl.col("weekly_dose_mg") < before
     goes_on = pl.col("started_on").shift(-1).over(of_drug) <= pl.col("ended_on")
     stopped = (pl.col("ended_on") < NEVER) & ~goes_on.fill_null(False)
     stops = spells.filter(stopped).select("patient_id", "drug", lowered_on="ended_on")

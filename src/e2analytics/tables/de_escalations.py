@@ -35,6 +35,10 @@ class DeEscalations(Table):
     from_mg_per_week: Series[float] = pa.Field(nullable=True, description="Null where unknown.")
     to_mg_per_week: Series[float] = pa.Field(description="0 where it was stopped.")
     held_since_on: Series[pl.Date] = pa.Field(description="First day at the dose before.")
+    dose_unknown_since_on: Series[pl.Date] = pa.Field(
+        nullable=True,
+        description="Of a cut: from when until the change the dose is unknown; the dose before is the last known one.",
+    )
     followed_until_on: Series[pl.Date] = pa.Field(
         description="Last day that counts as after the change."
     )

@@ -1,5 +1,7 @@
 """After stopping or cutting: counted with their denominators, and man by man; few words, no praise."""
 
+from datetime import date
+
 import polars as pl
 
 from e2analytics.report.sections import de_escalations
@@ -54,6 +56,17 @@ def test_the_newest_changes_are_told_man_by_man(tables: Tables):
     assert stopped.bone == (
         "CTX 600 to 350 pg/mL, measurable fall; scan 2026-08-01: total hip −6.2 % from 2024-08-01, "
         "loss beyond LSC"
+    )
+
+
+def test_a_cut_after_an_unknown_dose_says_so(tables: Tables):
+    ledger = tables["de_escalations"].with_columns(
+        from_mg_per_week=pl.lit(7.0), dose_unknown_since_on=pl.lit(date(2026, 3, 1))
+    )
+    cut = de_escalations.describe(ledger, as_of=AS_OF, in_full=True).newest[0]
+
+    assert cut.done.startswith(
+        "2026-07-01: anastrozole 7 mg a week, from 2026-03-01 a dose that is unknown, cut to 0.5 mg a week;"
     )
 
 

@@ -152,6 +152,8 @@ def _change(row: dict[str, Any]) -> Change:
         if row["from_mg_per_week"] is None
         else f"{row['from_mg_per_week']:g} mg a week"
     )
+    unknown = row["dose_unknown_since_on"]
+    between = f", from {unknown} a dose that is unknown" if unknown else ""
     ended = (
         f"; followed until {row['followed_until_on']}, when {_ENDED[row['ended_by']]}"
         if row["ended_by"]
@@ -161,7 +163,7 @@ def _change(row: dict[str, Any]) -> Change:
     beside = f"; testosterone changed {testosterone}" if testosterone else ""
     return Change(
         patient_id=row["patient_id"],
-        done=f"{row['changed_on']}: {row['drug']} {dose}, {done}{ended}{beside}",
+        done=f"{row['changed_on']}: {row['drug']} {dose}{between}, {done}{ended}{beside}",
         before=_e2(row, "before"),
         after=_e2(row, "after"),
         recovered=ANSWERS[row["e2_recovered"]].lower(),
