@@ -288,12 +288,13 @@ def test_a_finding_of_bone_without_a_plan_is_a_gap_due_in_90_days():
             },
             [],
         ),
+        # A later one that waits does not take a known one away.
         (
             {
                 "labs": FINE["labs"] + [result(40, 56.0, "hematocrit")],
                 "waiting_labs": [result(9, 50.0, "hematocrit")],
             },
-            [],
+            [("haematocrit_high", 40, None)],
         ),
         # A low E2 is to be answered within 42 days; late answers close the gap, too.
         ({"labs": FINE["labs"] + [result(50, 12.0)]}, [("low_e2_not_answered", 50, 8)]),
@@ -465,6 +466,40 @@ def test_haematocrit_is_asked_of_all_and_psa_by_age(
 @pytest.mark.parametrize(("psa", "found"), [(4.0, set()), (4.1, {"psa_high"})])
 def test_a_last_psa_above_its_line_is_a_gap(psa: float, found: set[str]):
     assert names_of(known({"labs": FINE["labs"] + [result(9, psa, "psa")]})) == found
+
+
+@pytest.mark.parametrize(
+    ("high", "waiting", "note"),
+    [
+        (result(40, 55.0, "hematocrit"), [], f"55 % on {ago(40)}"),
+        (
+            result(40, 55.4, "hematocrit"),
+            [result(20, 50.0, "hematocrit"), result(9, 50.0, "hematocrit")],
+            f"55.4 % on {ago(40)}; a newer result of {ago(9)} waits for correction",
+        ),
+        # An older one that waits, or one of another test, says nothing.
+        (
+            result(40, 55.0, "hematocrit"),
+            [result(41, 50.0, "hematocrit"), result(9, 1.0, "psa")],
+            f"55 % on {ago(40)}",
+        ),
+        (result(40, 54.0, "hematocrit", value_high=None), [], f"above 54 % on {ago(40)}"),
+        (
+            result(40, 4.5, "psa"),
+            [result(9, 3.0, "psa")],
+            f"4.5 ng/mL on {ago(40)}; a newer result of {ago(9)} waits for correction",
+        ),
+    ],
+)
+def test_a_known_result_above_its_line_is_said_with_one_that_waits(
+    high: dict[str, Any], waiting: list[dict[str, Any]], note: str
+):
+    rows = known({"labs": [*FINE["labs"], high], "waiting_labs": waiting})
+
+    found = gaps_of(rows, empty_table("flags")).filter(pl.col("gap").str.ends_with("_high"))
+
+    assert found["note"].to_list() == [note]
+    assert found["since_on"].to_list() == [ago(40)]
 
 
 def test_where_a_clinic_sends_no_vitamin_d_nothing_is_said_of_it():

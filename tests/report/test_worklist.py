@@ -32,6 +32,20 @@ def test_the_most_pressing_men_come_first_each_with_his_explanation(
     assert not rows["gaps"].drop_nulls().str.contains("_").any()
 
 
+def test_a_gap_says_the_result_it_follows(outputs: Outputs):
+    of_run = {name: outputs.tables[name] for name in worklist.TABLES}
+    man = of_run["gaps"].join(
+        of_run["flags"].filter(pl.col("state") != "resolved"), on="patient_id", how="semi"
+    )
+    high = man.head(1).with_columns(
+        gap=pl.lit("haematocrit_high"), due_on=None, note=pl.lit("55 % on 2026-08-21")
+    )
+
+    listed = worklist.worklist({**of_run, "gaps": high})["gaps"].drop_nulls().to_list()
+
+    assert listed == ["last haematocrit above 54 % (55 % on 2026-08-21)"]
+
+
 def test_no_cell_of_a_csv_file_opens_a_formula(rows: pl.DataFrame, tmp_path: Path):
     hostile = rows.head(6).with_columns(
         reasons=pl.Series(OPENS_A_FORMULA), bmd_change_pct_per_year=pl.lit(-1.5)

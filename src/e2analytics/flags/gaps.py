@@ -16,6 +16,7 @@ from typing import Final
 
 import polars as pl
 
+from e2analytics import reference
 from e2analytics.flags import bone
 from e2analytics.flags import rules as flag_rules
 from e2analytics.flags.criteria import Criteria
@@ -70,7 +71,11 @@ def gaps(
         **{name: found.old_scan(sites) for name, sites in _OLD_SCANS.items()},
     }
     together = pl.concat(
-        rows.select(*_FOUND, gap=pl.lit(name)).sort(_FOUND) for name, rows in each.items()
+        (
+            rows.select(*_FOUND, pl.col("^note$"), gap=pl.lit(name)).sort(_FOUND)
+            for name, rows in each.items()
+        ),
+        how="diagonal",
     )
     return (
         together.join(cohort.select("patient_id", "clinic_id", "as_of"), on="patient_id")
@@ -92,6 +97,23 @@ def _not_sent(care: CareUnits, as_of: date) -> pl.DataFrame:
     )
     now = care.unavailable.filter(pl.col("month_end") == as_of)
     return now.join(measured_by, on="measure")
+
+
+def _in_words(analyte: str) -> pl.Expr:
+    """Say a result above a line with its unit: ``55.5 %``, ``above 54 %`` or ``54.5 to 56 %``."""
+    low, high = (
+        pl.col(name).round(2).cast(pl.String).str.strip_suffix(".0")
+        for name in ("value_low", "value_high")
+    )
+    value = (
+        pl.when(high.is_null())
+        .then(pl.format("above {}", low))
+        .when(low == high)
+        .then(low)
+        .otherwise(pl.format("{} to {}", low, high))
+    )
+    unit = reference.load("analytes")["analytes"][analyte]["unit"]
+    return pl.format("{} {}", value, pl.lit(unit))
 
 
 class _Gaps:
@@ -295,16 +317,30 @@ class _Gaps:
         )
 
     def last_above(self, analyte: str, line: float) -> pl.DataFrame:
-        """Return the men whose last result lies wholly above a line; one that waits is a later one."""
+        """Return the men whose last known result lies wholly above a line, with it in words.
+
+        A later result that waits does not take it away: nobody knows yet what it is.
+        """
         last = (
             self._data.labs.filter(pl.col("analyte") == analyte)
             .sort("collected_at", "result_id")
             .unique("patient_id", keep="last", maintain_order=True)
             .filter(wholly_above(line))
-            .select("patient_id", since_on="collected_on", due_on=pl.lit(None, dtype=pl.Date))
         )
-        waiting = self._data.pending.filter(pl.col("what") == analyte)
-        return self._without(last, waiting, pl.col("happened_on") > pl.col("since_on"))
+        waiting = (
+            self._data.pending.filter(pl.col("what") == analyte)
+            .join(last.select("patient_id", "collected_on"), on="patient_id")
+            .filter(pl.col("happened_on") > pl.col("collected_on"))
+            .group_by("patient_id")
+            .agg(waits_on=pl.col("happened_on").max())
+        )
+        later = pl.format("; a newer result of {} waits for correction", "waits_on").fill_null("")
+        return last.join(waiting, on="patient_id", how="left").select(
+            "patient_id",
+            since_on="collected_on",
+            due_on=pl.lit(None, dtype=pl.Date),
+            note=pl.format("{} on {}{}", _in_words(analyte), "collected_on", later),
+        )
 
     def low_e2_not_answered(self) -> pl.DataFrame:
         """Return since when a low E2 waits for a lower dose, or for a result that is not low any more."""

@@ -50,8 +50,9 @@ def worklist(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     flags = still_open(tables["flags"])
     gap_words = {name: gap.words for name, gap in rules.gaps.items()}
     due = pl.format(" (due {})", "due_on").fill_null("")
+    note = pl.format(" ({})", "note").fill_null("")
     gaps = tables["gaps"].with_columns(
-        said=pl.format("{}{}", _worded(pl.col("gap"), gap_words), due)
+        said=pl.format("{}{}{}", _worded(pl.col("gap"), gap_words), note, due)
     )
     missing = gaps.group_by("patient_id", maintain_order=True).agg(
         gaps=pl.col("said").str.join("; ")

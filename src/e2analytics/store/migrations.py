@@ -170,6 +170,7 @@ STEPS: Final = (
                 with_null("n_events", pl.Int64()),
             ),
             "files": (with_null("detail", pl.String()),),
+            "gaps": (with_null("note", pl.String()),),
             "quarantine": (with_null("n_rows", pl.Int64()),),
             "medications": (
                 with_null("weekdays", pl.String()),

@@ -226,6 +226,10 @@ class Gaps(Table):
         nullable=True, description="Day of the start, change, scan or result that it follows."
     )
     due_on: Series[pl.Date] = pa.Field(nullable=True, description="Last day to be in time.")
+    note: Series[str] = pa.Field(
+        nullable=True,
+        description="The result that it follows, and whether a later one waits, in words; of results above a line.",
+    )
 
     class Config:
         """Facts of the table."""

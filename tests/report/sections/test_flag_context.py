@@ -24,6 +24,14 @@ def test_what_stands_beside_a_man_is_said_in_words(tables: Tables):
     ]
 
 
+def test_a_gap_says_the_result_it_follows(tables: Tables):
+    note = "55 % on 2026-08-21; a newer result of 2026-09-21 waits for correction"
+    high = tables["gaps"].head(1).with_columns(gap=pl.lit("haematocrit_high"), note=pl.lit(note))
+    of_men = flag_context.of_men(high, tables["context"].clear(), tables["projections"].clear())
+
+    assert [man.missing for man in of_men.values()] == [f"last haematocrit above 54 % ({note})"]
+
+
 def test_gaps_are_counted_and_those_of_flagged_men_among_them(tables: Tables):
     man = tables["gaps"]["patient_id"][0]
 

@@ -169,7 +169,9 @@ def _by_man(rows: pl.DataFrame, say: Any) -> dict[str, list[str]]:
 
 def _missing(gap: dict[str, Any]) -> Iterator[str]:
     words = flag_rules.load().gaps[gap["gap"]].words
-    yield f"{words} (due {gap['due_on'].isoformat()})" if gap["due_on"] else words
+    note = f" ({gap['note']})" if gap["note"] else ""
+    due = f" (due {gap['due_on'].isoformat()})" if gap["due_on"] else ""
+    yield words + note + due
 
 
 def _at_dose(row: dict[str, Any]) -> Iterator[str]:
