@@ -144,6 +144,15 @@ def test_a_good_row_breaks_no_rule(table: str):
             {"resistance_sessions_per_week": "-1"},
             "implausible_resistance_sessions_per_week",
         ),
+        # Less than nothing, and nothing: the key beside the 0.
+        *(
+            (
+                "lifestyle",
+                {"impact_sessions_per_week": written},
+                "implausible_impact_sessions_per_week",
+            )
+            for written in ("-0", "-0.0")
+        ),
     ],
 )
 def test_a_row_that_breaks_a_rule_is_rejected_by_its_name(

@@ -54,6 +54,11 @@ def _unreadable(column: str) -> pl.Expr:
     return _written(f"raw_{column}") & pl.col(column).is_null()
 
 
+def _is_negative_zero(column: str) -> pl.Expr:
+    """Tell which numbers are written as less than nothing and are nothing: a slip of the keys, as -1 is."""
+    return (pl.col(column) == 0) & pl.col(f"raw_{column}").str.starts_with("-")
+
+
 def _given(*columns: str) -> Conditions:
     return {f"missing_{column}": _written(column) for column in columns}
 
@@ -194,6 +199,7 @@ _LIFESTYLE: Final = {
     **_readable(*lifestyle.ENTRIES),
     **{
         f"implausible_{name}": pl.col(name).is_between(*lifestyle.plausible(name))
+        & ~_is_negative_zero(name)
         for name in lifestyle.ENTRIES
     },
     "nothing_recorded": pl.any_horizontal(_written(f"raw_{name}") for name in lifestyle.ENTRIES),
