@@ -30,6 +30,7 @@ from e2analytics.errors import ConfigurationError
 from e2analytics.feeds.formats import Format
 from e2analytics.feeds.text_columns import TEXT_COLUMNS, Target
 from e2analytics.reference import schemas_folder
+from e2analytics.reference.yaml_text import from_yaml
 
 UnreadableRule = Literal["unreadable_segment", "unreadable_entry"]
 """Rules of rows that no reader could make out."""
@@ -396,7 +397,7 @@ def load_feed(file: Path) -> Feed:
         If it cannot be understood; the message names the file and the key.
     """
     try:
-        return Feed.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+        return Feed.model_validate(from_yaml(file.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigurationError(f"The feed description {file} cannot be read: {error}.") from None
     except ValidationError as error:

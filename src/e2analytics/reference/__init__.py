@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
-import yaml
 
 from e2analytics.reference import constants
+from e2analytics.reference.yaml_text import from_yaml
 
 PROPERTY: Final = r"\[(moles|mass)/volume\]"
 """What a LOINC's name says of its unit, in lower case."""
@@ -37,7 +37,7 @@ def load(table: str) -> dict[str, Any]:
         text = text.replace("{sites}", ", ".join(load("sites")["sites"]))
     if "{symptoms}" in text:
         text = text.replace("{symptoms}", ", ".join(load("symptoms")["symptoms"]))
-    content: dict[str, Any] = yaml.safe_load(text)
+    content: dict[str, Any] = from_yaml(text)
     return content
 
 

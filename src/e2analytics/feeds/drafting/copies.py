@@ -20,6 +20,7 @@ from e2analytics.feeds import formats
 from e2analytics.feeds.drafting import evidence
 from e2analytics.feeds.reader import FormatOptions
 from e2analytics.reference import schemas_folder
+from e2analytics.reference.yaml_text import from_yaml
 
 _MOST_BATCHES: Final = 4
 _WHOSE_NUMBERS: Final = "# TODO: are these patient numbers those of your other files? See “One man in several systems” in docs/feeds.md."
@@ -53,7 +54,7 @@ def copy_of_tables(shipped: str, name: str) -> str | None:
 def copy_of(shipped: str, path: Path, options: FormatOptions, name: str | None) -> str:
     """Return a shipped description for files that are called otherwise."""
     file = schemas_folder() / "feeds" / f"{shipped}.yaml"
-    feed = yaml.safe_load(file.read_text(encoding="utf-8"))
+    feed = from_yaml(file.read_text(encoding="utf-8"))
     headers = formats.header(path, options)
     for kind in feed["files"]:
         kind["name"] = f"*{path.suffix.lower()}" if path.suffix else re.sub(r"\d+", "*", path.name)

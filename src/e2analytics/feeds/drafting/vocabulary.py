@@ -14,9 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
-import yaml
-
 from e2analytics.reference import schemas_folder
+from e2analytics.reference.yaml_text import from_yaml
 
 _WORD: Final = re.compile(r"#|[A-ZÄÖÜ]+(?![a-zäöüß])|[A-ZÄÖÜ]?[^\W\d_A-ZÄÖÜ]+|\d+")
 
@@ -144,5 +143,5 @@ def _all_names() -> frozenset[str]:
 @cache
 def _load() -> dict[str, Any]:
     text = (schemas_folder() / "drafting.yaml").read_text(encoding="utf-8")
-    content: dict[str, Any] = yaml.safe_load(text)
+    content: dict[str, Any] = from_yaml(text)
     return content
