@@ -12,8 +12,10 @@ unexport PYTHONDONTWRITEBYTECODE
 SAMPLE_AS_OF := 2026-09-30
 SAMPLE_MONTH := 2026-09
 
-# A worker for each processor, up to four: each makes the shared fixtures anew.
-PYTEST := $(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist worksteal
+# A worker for each processor, up to four, and each with one thread: more would wait for each other. A file's tests run
+# in one worker, in the order of the files, so that what a file prepares is made once, and short files come last.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 POLARS_MAX_THREADS=1
+PYTEST := $(ONE_THREAD) $(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Form, rules, layers of imports.
 define LINT

@@ -10,6 +10,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from e2analytics.feeds.description import load_feeds
 from e2analytics.feeds.text_columns import TEXT_COLUMNS
@@ -30,6 +32,18 @@ KEY = b"the key of the tests, long enough"
 AS_OF = date(2026, 9, 30)
 # Tests of what happens around the curve need not wait for 1,000 replicates.
 QUICK = Settings(fit=FitSettings(n_replicates=100))
+
+
+class OneServer(LoadFileScheduling):
+    """Runs a file's tests in one worker, and those of the flows together: their server takes seconds to start."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        scope: str = super()._split_scope(nodeid)
+        return "tests/flows" if scope.startswith("tests/flows/") else scope
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneServer | None:
+    return OneServer(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session", autouse=True)
