@@ -93,7 +93,7 @@ class Report:
     settings: tuple[tuple[str, str], ...]
 
 
-# Long by its list of sections: the table of contents of the report.
+# Long by what it is given and by its list of sections: the table of contents of the report.
 def build(
     tables: Mapping[str, pl.DataFrame],
     *,
@@ -143,63 +143,39 @@ def build(
     settings, manifest = json.loads(run["settings"]), json.loads(run["counts"])
     rules = Rules.of(settings)
     intake = _intake(tables, run, manifest)
+    here = _of_clinic(tables, clinic)
+    counts = _counts(here, manifest, clinic)
+    in_full = _in_full(here)
+    context = _flag_context(here) if in_full else {}
+    flagged = men.flagged(here["flags"], month=month, context=context)
+    shape = _curves(here, rules, run["as_of"], before)
     unlike = measures.without_precision(tables["patients"], tables["precision"])
-    tables = _of_clinic(tables, clinic)
-    counts = men.tally(
-        tables["cohort"],
-        tables["patients"],
-        n_died_or_left=manifest.get("men_on_drug_died_or_left", 0) if clinic is None else 0,
-        not_judged=_not_judged(manifest) if clinic is None else {},
-    )
-    in_full = _in_full(tables)
-    context = _flag_context(tables) if in_full else {}
-    flagged = men.flagged(tables["flags"], month=month, context=context)
-    listed = (*flagged.pressing, *flagged.watch)
-    critical = [man.patient_id for man in listed if man.tier == "critical" and in_full]
-    shape = _curves(tables, rules, run["as_of"], before)
-    quality_of_care = measures.describe(
-        tables["measures"],
-        month=month,
-        clinic=clinic,
-        rebased=rules.measures.rebased,
-        unlike=unlike,
-    )
-    data = (
-        headlines.data_of_all(intake)
-        if clinic is None
-        else headlines.data_of_clinic(quality_of_care)
-    )
+    care = _care(here, rules, unlike, month, clinic)
     return Report(
-        header=_header(run, tables, intake, month),
+        header=_header(run, here, intake, month),
         clinic=clinic,
-        headlines=headlines.five(
-            counts, flagged, quality_of_care, shape, data, month_name=month_name(month)
-        ),
+        headlines=_headlines(counts, flagged, care, shape, intake, month, clinic),
         changes=changes.describe(
-            tables["flags"],
-            tables["flag_events"],
+            here["flags"],
+            here["flag_events"],
             restated,
             as_of=run["as_of"],
             clinic=clinic,
             corrected=corrected,
         ),
-        measures=quality_of_care,
-        quality=quality.describe(
-            tables["quality"], tables["unit_slips"], tables["scanner_shifts"], month=month
-        )
-        if clinic is None
-        else None,
+        measures=care,
+        quality=_quality(here, month) if clinic is None else None,
         ingest=intake if clinic is None else None,
-        dose_response=dose_response.describe(tables["dose_effects"], tables["e2_checks"]),
+        dose_response=dose_response.describe(here["dose_effects"], here["e2_checks"]),
         curves=shape,
         counts=counts,
         flagged=flagged,
         in_full=in_full,
-        gaps=flag_context.missing(tables["gaps"], [man.patient_id for man in listed]),
-        grounds=flag_context.grounds(tables["flag_evidence"], critical),
-        not_assessable=men.not_assessable(tables["cohort"]),
+        gaps=flag_context.missing(here["gaps"], [man.patient_id for man in _listed(flagged)]),
+        grounds=_grounds(here, flagged) if in_full else (),
+        not_assessable=men.not_assessable(here["cohort"]),
         de_escalations=de_escalations.describe(
-            tables["de_escalations"], as_of=run["as_of"], in_full=in_full
+            here["de_escalations"], as_of=run["as_of"], in_full=in_full
         ),
         methods=prose.methods(rules),
         settings=tuple(flat(settings)),
@@ -216,6 +192,66 @@ def _intake(
         run_id=run["run_id"],
         n_unmatched=manifest.get("files_unmatched", 0),
     )
+
+
+def _counts(
+    tables: Mapping[str, pl.DataFrame], manifest: Mapping[str, int], clinic: str | None
+) -> men.Counts:
+    """Count the men of the cohort, and, of all clinics together, those on the drug who are not in it."""
+    of_all = clinic is None
+    return men.tally(
+        tables["cohort"],
+        tables["patients"],
+        n_died_or_left=manifest.get("men_on_drug_died_or_left", 0) if of_all else 0,
+        not_judged=_not_judged(manifest) if of_all else {},
+    )
+
+
+def _care(
+    tables: Mapping[str, pl.DataFrame],
+    rules: Rules,
+    unlike: Mapping[str, Collection[str]],
+    month: str,
+    clinic: str | None,
+) -> measures.Measures:
+    return measures.describe(
+        tables["measures"],
+        month=month,
+        clinic=clinic,
+        rebased=rules.measures.rebased,
+        unlike=unlike,
+    )
+
+
+def _headlines(
+    counts: men.Counts,
+    flagged: men.Flagged,
+    care: measures.Measures,
+    shape: curves.Curves,
+    intake: ingest.Intake,
+    month: str,
+    clinic: str | None,
+) -> tuple[headlines.Headline, ...]:
+    data = headlines.data_of_all(intake) if clinic is None else headlines.data_of_clinic(care)
+    return headlines.five(counts, flagged, care, shape, data, month_name=month_name(month))
+
+
+def _quality(tables: Mapping[str, pl.DataFrame], month: str) -> quality.Quality:
+    return quality.describe(
+        tables["quality"], tables["unit_slips"], tables["scanner_shifts"], month=month
+    )
+
+
+def _listed(flagged: men.Flagged) -> tuple[men.FlaggedMan, ...]:
+    return (*flagged.pressing, *flagged.watch)
+
+
+def _grounds(
+    tables: Mapping[str, pl.DataFrame], flagged: men.Flagged
+) -> tuple[flag_context.GroundsOfMan, ...]:
+    """Return what the flags of critical men rest on."""
+    critical = [man.patient_id for man in _listed(flagged) if man.tier == "critical"]
+    return flag_context.grounds(tables["flag_evidence"], critical)
 
 
 def _curves(

@@ -21,6 +21,7 @@ from e2analytics.curve.fit import fit_rows, how_to_fit
 from e2analytics.curve.rows import CHANGE, complete_rows
 from e2analytics.errors import TooLittleDataError
 from e2analytics.exposure.dose_response import what_if as of_doses
+from e2analytics.exposure.dose_response.fit import DoseResponseResult
 from e2analytics.exposure.dose_response.predict import AsOf
 from e2analytics.exposure.testosterone_orders import find_changes
 from e2analytics.flags import cohort
@@ -30,6 +31,7 @@ from e2analytics.models.pspline import Array
 from e2analytics.run import steps
 from e2analytics.run.frames import Run
 from e2analytics.tables.limit_in_use import limit_in_use
+from e2analytics.tables.patient_data import PatientData
 from e2analytics.tables.snapshot import Snapshot
 
 # Where no curve says where E2 matters, any grid does: only the counts are told then.
@@ -137,23 +139,12 @@ def what_if(before: Snapshot, run: Run, rule: DoseRule, limit_pg_ml: float | Non
     data = steps.link(steps.as_of_view(intake, run), run)
     response = steps.respond_to_dose(data, before, frozen, run)
     on_drug = cohort.present_men(data, run.settings.flag, run.as_of).filter("takes_anastrozole")
-    now = pl.col("weekly_anastrozole_mg")
-    known = on_drug.filter(~pl.col("unknown_dose")).select(
-        "patient_id", now_mg_per_week=now, then_mg_per_week=rule.then(now)
-    )
-    men = response.own_levels.join(known, on="patient_id").sort("patient_id")
+    men = _under(rule, on_drug, response.own_levels)
     if response.response is None or men.is_empty():
         raise TooLittleDataError(
             "there is no man on anastrozole whose E2 could be estimated; nothing can be expected of other doses"
         )
-    exposure = steps.measure_exposure(data, response, run)
-    measured = steps.measure_for_curves(data, response, exposure, run)
-    rows = complete_rows(measured, run.settings.fit.primary_site, CHANGE, run.settings.fit)
-    fitted, no_curve = None, None
-    try:
-        fitted = fit_rows(rows, how_to_fit(CHANGE, run.settings.fit))
-    except TooLittleDataError as error:
-        no_curve = str(error)
+    fitted, no_curve = _primary_curve(data, response, run)
     flag = run.settings.flag
     in_use = limit_in_use(before.table("limits"), flag, as_of=run.as_of).lower_limit_pg_ml
     limit = in_use if limit_pg_ml is None else limit_pg_ml
@@ -179,6 +170,28 @@ def what_if(before: Snapshot, run: Run, rule: DoseRule, limit_pg_ml: float | Non
         no_curve=no_curve,
         beyond=(float(found.beyond[0]), float(found.beyond[1])),
     )
+
+
+def _under(rule: DoseRule, on_drug: pl.DataFrame, own_levels: pl.DataFrame) -> pl.DataFrame:
+    """Return the men whose dose and E2 are known, with their dose now and under the rule."""
+    now = pl.col("weekly_anastrozole_mg")
+    doses = on_drug.filter(~pl.col("unknown_dose")).select(
+        "patient_id", now_mg_per_week=now, then_mg_per_week=rule.then(now)
+    )
+    return own_levels.join(doses, on="patient_id").sort("patient_id")
+
+
+def _primary_curve(
+    data: PatientData, response: DoseResponseResult, run: Run
+) -> tuple[CurveFit | None, str | None]:
+    """Return the curve of the primary site, or why there is none."""
+    exposure = steps.measure_exposure(data, response, run)
+    measured = steps.measure_for_curves(data, response, exposure, run)
+    rows = complete_rows(measured, run.settings.fit.primary_site, CHANGE, run.settings.fit)
+    try:
+        return fit_rows(rows, how_to_fit(CHANGE, run.settings.fit)), None
+    except TooLittleDataError as error:
+        return None, str(error)
 
 
 def _count(sampled: np.ndarray[tuple[int, int], np.dtype[np.int64]]) -> Count:
