@@ -39,18 +39,15 @@ def set_apart(on_drug: pl.DataFrame, data: PatientData, as_of: date) -> pl.DataF
         The day.
     """
     asked = on_drug.select("patient_id", asked_on=pl.lit(as_of))
-    reasons = {
-        "died_or_left": _died_or_left(on_drug, data.events),
-        **_reasons(asked, data, as_of),
-    }
-    return _first_of(reasons, asked)
+    gone = _died_or_left(on_drug, data.events)
+    return _first_of({"died_or_left": gone, **_reasons(asked, data, as_of)}, asked)
 
 
 def set_apart_from_measures(data: PatientData, washout_days: int, as_of: date) -> pl.DataFrame:
     """Return the men who were not judged while they were on the drug, each with the first reason why.
 
     Each is asked about on the last day on which he was on the drug, or within its washout, and had neither died nor
-    left: who has gone, and whose drug has ended, was no patient of ours before either.
+    left: going, or an end of the drug, makes no one a man who was judged.
 
     Parameters
     ----------
