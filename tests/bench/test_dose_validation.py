@@ -92,6 +92,8 @@ def test_where_men_move_the_model_is_right_and_the_static_one_is_not(monkeypatch
     assert model.slope == pytest.approx(1, abs=0.25)
 
 
+# That next to nothing is found to move is told by the fit alone as well: tests/models/dose_response/test_fit.py.
+@pytest.mark.slow
 def test_where_nothing_moves_the_model_is_the_static_one(monkeypatch):
     name = "nothing moves"
     small = replace(moving_men.MOVING_WORLDS[name], n_men=1_500)

@@ -10,6 +10,9 @@ from e2analytics.reference.simulation_marker import MARKER_NAME
 from e2analytics.simulate.exports import FORMATS
 from tests.cli.command_line import call
 
+# That a feed knows each format's files is tried with `recognise` in tests/simulate/test_exports.py.
+QUICK_TO_INSPECT = ("european_csv", "fhir", "lunar_like")
+
 
 @pytest.fixture(scope="module")
 def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -22,7 +25,13 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "exports"
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in QUICK_TO_INSPECT else pytest.param(name, marks=pytest.mark.slow)
+        for name in FORMATS
+    ],
+)
 def test_what_simulate_writes_in_any_format_is_known_to_inspect(
     capsys: pytest.CaptureFixture[str], exports: Path, name: str
 ):
@@ -34,7 +43,7 @@ def test_what_simulate_writes_in_any_format_is_known_to_inspect(
     assert (code, out.count("\n  Feed: ")) == (0, len(entries) - 1)
 
 
-@pytest.mark.parametrize("name", ["european_csv", "hl7v2"])
+@pytest.mark.parametrize("name", ["european_csv", pytest.param("hl7v2", marks=pytest.mark.slow)])
 def test_what_simulate_writes_in_a_format_is_read_by_ingest(
     capsys: pytest.CaptureFixture[str], exports: Path, tmp_path: Path, name: str
 ):

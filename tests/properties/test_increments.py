@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,11 +60,28 @@ def current(outputs: Outputs) -> list[tuple[object, ...]]:
     )
 
 
-@settings(max_examples=15, deadline=None)
-@given(st.lists(results, max_size=8), st.integers(0, 8), st.booleans(), st.booleans())
+DRAWN = (st.lists(results, max_size=8), st.integers(0, 8), st.booleans(), st.booleans())
+
+
+@settings(max_examples=5)
+@given(*DRAWN)
 def test_two_drops_come_to_the_same_as_one(
     drawn: list[dict[str, str]], cut: int, backwards: bool, patients_last: bool
 ):
+    check(drawn, cut, backwards, patients_last)
+
+
+@pytest.mark.slow
+@settings(max_examples=40)
+@given(*DRAWN)
+def test_two_drops_come_to_the_same_as_one_however_often(
+    drawn: list[dict[str, str]], cut: int, backwards: bool, patients_last: bool
+):
+    check(drawn, cut, backwards, patients_last)
+
+
+def check(drawn: list[dict[str, str]], cut: int, backwards: bool, patients_last: bool) -> None:
+    """Take the results in at once, and in two drops cut anywhere, and compare."""
     # Every report has a time of its own: where two are of one time, the later file counts.
     reports = [
         {

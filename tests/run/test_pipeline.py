@@ -347,21 +347,34 @@ def test_the_curves_of_a_run_are_those_of_its_steps(sources: Sources, outputs: O
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "verdicts", "seed"),
     [
         ("u", {"u_shaped"}, SEED),
         # Every shape is told by the curve alone as well: tests/models/test_curve.py.
-        pytest.param("threshold", {"low_side_threshold"}, SEED, marks=pytest.mark.slow),
-        pytest.param("rising", {"rising"}, SEED, marks=pytest.mark.slow),
+        ("threshold", {"low_side_threshold"}, SEED),
+        ("rising", {"rising"}, SEED),
         # Nothing is there: to say so, or to say that one cannot tell, are both right.
-        pytest.param("flat", {"flat", "inconclusive"}, SEED, marks=pytest.mark.slow),
+        ("flat", {"flat", "inconclusive"}, SEED),
     ],
 )
 def test_the_truth_of_4000_men_is_recovered(
     shape: Shape, verdicts: set[str], seed: int, tmp_path: Path
 ):
     simulate(tmp_path, SimulationSettings(patients=4000, shape=shape, seed=seed))
+    assert_recovers_the_truth(shape, verdicts, tmp_path)
+
+
+def test_the_truth_of_half_as_many_men_is_recovered_where_they_are_harmed_on_both_sides(
+    tmp_path: Path,
+):
+    simulate(tmp_path, SimulationSettings(patients=2000, shape="u", seed=SEED))
+    assert_recovers_the_truth("u", {"u_shaped"}, tmp_path)
+
+
+def assert_recovers_the_truth(shape: Shape, verdicts: set[str], tmp_path: Path) -> None:
+    """Compare the curve of the simulated men in a folder with the one that made them."""
     fitted = curves_of(read(tmp_path / "drop"))
     of_primary = (pl.col("site") == "lumbar_spine") & (pl.col("outcome") == "annual_change_pct")
     primary = fitted.summary.filter(of_primary)

@@ -182,7 +182,8 @@ def test_a_shipped_feed_describes_every_file_of_any_format(
 ):
     files = [file for file in exported(name).iterdir() if file.name != MARKER_NAME]
 
-    found = {file.name: recognise(load_feeds(), file) for file in files}
+    shipped = load_feeds()
+    found = {file.name: recognise(shipped, file) for file in files}
 
     feeds = {file: kinds and kinds.feed.feed for file, kinds in found.items()}
     own = FEED_OF.get(name, name)
@@ -292,7 +293,15 @@ def with_outcomes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return simulate(tmp_path_factory.mktemp("outcomes"), settings).drop
 
 
-@pytest.mark.parametrize("name", ["excel", "parquet", "european_csv", "hl7v2"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("excel", marks=pytest.mark.slow),
+        pytest.param("parquet", marks=pytest.mark.slow),
+        "european_csv",
+        "hl7v2",
+    ],
+)
 def test_symptoms_and_haematocrits_come_through_in_formats_that_have_them(
     name: str, with_outcomes: Path, feeds: tuple[Feed, ...], tmp_path: Path
 ):

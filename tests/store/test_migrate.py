@@ -368,7 +368,9 @@ def test_without_room_on_the_disk_nothing_is_written(
     assert contents(old) == files
 
 
-@pytest.mark.parametrize("name", ["the clinic's store", "clínica ü"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("the clinic's store", marks=pytest.mark.slow), "clínica ü"]
+)
 def test_a_folder_may_have_any_name(
     capsys: pytest.CaptureFixture[str], before: Path, tmp_path: Path, name: str
 ):

@@ -146,7 +146,14 @@ def test_columns_of_a_newer_version_are_no_damage(store: Store):
         store.check()
 
 
-@pytest.mark.parametrize("name", ["the clinic's store", "clínica ü", "(1) a+b, c"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("the clinic's store", marks=pytest.mark.slow),
+        pytest.param("clínica ü", marks=pytest.mark.slow),
+        "(1) a+b, c",
+    ],
+)
 def test_a_store_may_have_any_name(tmp_path: Path, outputs: Outputs, name: str):
     named = Store(str(tmp_path / name))
     publish(named, outputs)

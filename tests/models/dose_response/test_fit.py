@@ -33,6 +33,12 @@ FOUR_DIGITS = 1e-4
 STILL = slice(-3)
 
 
+@pytest.fixture(scope="module")
+def of_4000_men() -> DoseResponse:
+    """The fit to men in whom nothing moves, on the drug and off it."""
+    return fit(simulate(CohortDesign(n_men=4000, seed=1)).draws, COVARIATES)
+
+
 def linear_case(n_men: int) -> Draws:
     """Make the draws of ``reference/dose_response_lme.R``."""
     count = 2 + np.floor(7 * weyl(n_men, 1)).astype(int)
@@ -187,8 +193,8 @@ def test_men_s_own_effects_are_those_of_lme4():
     np.testing.assert_allclose(found.mean[:6, 1], known["response_lme4"], rtol=1e-3)
 
 
-def test_recovers_the_parameters_that_made_the_data():
-    model = fit(simulate(CohortDesign(n_men=4000, seed=1)).draws, COVARIATES)
+def test_recovers_the_parameters_that_made_the_data(of_4000_men: DoseResponse):
+    model = of_4000_men
 
     away = (model.vector - TRUE.vector)[STILL] / model.standard_error[STILL]
     # 12 parameters: one in 60 cohorts has one farther than 3.4 standard errors out.
@@ -241,12 +247,11 @@ def test_every_parameter_is_covered_in_95_of_100_cohorts():
     assert min(coverage.values()) > 0.95 - 3 * np.sqrt(0.95 * 0.05 / 300), coverage
 
 
-def test_what_the_data_cannot_carry_stays_at_its_prior_and_says_so():
+def test_what_the_data_cannot_carry_stays_at_its_prior_and_says_so(of_4000_men: DoseResponse):
     never_on = simulate(CohortDesign(n_men=200, seed=3)).draws
     never_on = never_on.take(never_on.dose_mg_per_week == 0)
-    all_doses = simulate(CohortDesign(n_men=4000, seed=3)).draws
 
-    alone, together = fit(never_on, COVARIATES), fit(all_doses, COVARIATES)
+    alone, together = fit(never_on, COVARIATES), of_4000_men
 
     assert alone.population.logit_emax == pytest.approx(PRIORS["logit_emax"].mean, abs=1e-6)
     assert alone.population.log_ed50 == pytest.approx(PRIORS["log_ed50"].mean, abs=1e-6)

@@ -256,7 +256,9 @@ def test_a_run_of_censored_results_comes_to_rest():
     np.testing.assert_allclose(again.mean, found.mean, atol=1e-7)
 
 
-@pytest.mark.parametrize("ia_cv", [0.02, 0.05, 0.1, 0.25])
+@pytest.mark.parametrize(
+    "ia_cv", [0.02, *(pytest.param(cv, marks=pytest.mark.slow) for cv in (0.05, 0.1)), 0.25]
+)
 def test_readings_at_odds_by_far_give_finite_numbers(ia_cv):
     far = [(1500, 1500, "ia", 0), (3, 3, "ia", 0), (0, 2, "ms", 1.5), (800, np.inf, "ia", 1)]
     vector = VECTOR.copy()
