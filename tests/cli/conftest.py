@@ -7,6 +7,16 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from e2analytics.simulate import SimulationSettings, simulate
+
+
+@pytest.fixture(scope="session")
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six hundred men of two clinics: a report of each takes a while."""
+    folder = tmp_path_factory.mktemp("clinic")
+    simulate(folder, SimulationSettings(patients=600, shape="threshold", seed=7, clinics=2))
+    return folder
+
 
 @pytest.fixture(scope="session")
 def store(clinic: Path, tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> str:

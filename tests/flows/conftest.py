@@ -21,21 +21,21 @@ def prefect_server() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def two_clinics(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Drop and truth of 600 men of two clinics: a report of each takes a while."""
-    folder = tmp_path_factory.mktemp("two_clinics")
-    simulate(folder, SimulationSettings(patients=600, seed=7, clinics=2))
+def one_clinic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drop and truth of 600 men of one clinic: the reports of each more take a while."""
+    folder = tmp_path_factory.mktemp("one_clinic")
+    simulate(folder, SimulationSettings(patients=600, seed=7, clinics=1))
     return folder
 
 
 @pytest.fixture(scope="session")
-def published(two_clinics: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def published(one_clinic: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store that the nightly flow published from a simulated drop."""
     folder = tmp_path_factory.mktemp("flows")
     quick = folder / "quick.toml"
     quick.write_text(f"[fit]\nn_replicates = {QUICK.fit.n_replicates}\n")
     nightly(
-        drop=str(two_clinics / "drop"),
+        drop=str(one_clinic / "drop"),
         store=str(folder / "store"),
         as_of=AS_OF,
         config=str(quick),

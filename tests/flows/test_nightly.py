@@ -23,20 +23,20 @@ from tests.flows.conftest import database
 REPOSITORY = Path(__file__).parents[2]
 
 
-def test_the_nightly_flow_publishes_what_the_pipeline_makes(published: Path, two_clinics: Path):
+def test_the_nightly_flow_publishes_what_the_pipeline_makes(published: Path, one_clinic: Path):
     store = Store(str(published / "store"))
     run = store.published()
 
     assert run is not None
     assert (run["outcome"], run["as_of"]) == ("complete", AS_OF)
-    lines = sum(len(p.read_text().splitlines()) - 1 for p in (two_clinics / "drop").glob("*.csv"))
+    lines = sum(len(p.read_text().splitlines()) - 1 for p in (one_clinic / "drop").glob("*.csv"))
     assert store.table("files", run)["rows_read"].sum() == lines
     assert len(store.table("cohort", run)) > 100
 
 
-def test_prefects_database_knows_no_patient(published: Path, two_clinics: Path):
+def test_prefects_database_knows_no_patient(published: Path, one_clinic: Path):
     store = Store(str(published / "store"))
-    patients = pl.read_csv(two_clinics / "drop" / "patients.csv", infer_schema=False)
+    patients = pl.read_csv(one_clinic / "drop" / "patients.csv", infer_schema=False)
     run = store.published()
     assert run is not None
     pseudonyms = store.table("patients", run)["patient_id"]
