@@ -152,7 +152,7 @@ def through_stages(
         sources = Sources.from_drop(drop, load_feeds(), _KEY, today=settings.ends_on)
         intervals = pl.read_csv(Path(folder, "truth", "intervals.csv"))
     asked, before = Run(as_of=settings.ends_on, settings=SETTINGS), Snapshot()
-    data = steps.link(steps.as_of_view(steps.take_in(sources, before, asked), asked), asked)
+    data = steps.link_all(steps.take_in(sources, before, asked), asked)
     if response is None:
         response = steps.respond_to_dose(data, before, None, asked)
     tables = steps.measure_exposure(data, response, asked)

@@ -134,7 +134,7 @@ def follow(
             Path(folder, "drop"), load_feeds(), _KEY, today=settings.ends_on
         )
     asked, before = Run(as_of=settings.ends_on, settings=SETTINGS), Snapshot()
-    data = steps.link(steps.as_of_view(steps.take_in(sources, before, asked), asked), asked)
+    data = steps.link_all(steps.take_in(sources, before, asked), asked)
     response = response or steps.respond_to_dose(data, before, None, asked)
     return steps.follow_up(data, response, asked), response
 

@@ -8,6 +8,7 @@ import pytest
 
 from e2analytics.curve import rows
 from e2analytics.curve.rows import CHANGE, LEVEL, RISK, Measured
+from e2analytics.measures.clinic_rows import clinic_rows, clinics
 from e2analytics.run.frames import Run
 from e2analytics.run.steps import link, measure_exposure, measure_for_curves, respond_to_dose
 from e2analytics.settings import FitSettings, Settings
@@ -148,8 +149,11 @@ def test_the_risk_form_has_its_own_pairs(
         "patients": pl.DataFrame([patient], schema=empty_table("patients").schema),
     }
     run = Run(as_of=AS_OF, settings=Settings())
-    rows_of_day = AsOfRows(**frames, pending=pl.DataFrame(), pending_e2=empty_table("labs"))
-    data = link(rows_of_day, run)
+    none_waits = pl.DataFrame(
+        schema={"patient_id": pl.String, "what": pl.String, "happened_on": pl.Date}
+    )
+    rows_of_day = AsOfRows(**frames, pending=none_waits, pending_e2=empty_table("labs"))
+    data = link(rows_of_day, clinics(clinic_rows(rows_of_day), AS_OF), run)
     response = respond_to_dose(data, Snapshot(), None, run)
     exposure = measure_exposure(data, response, run)
 

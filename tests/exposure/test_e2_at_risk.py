@@ -11,9 +11,11 @@ from e2analytics.exposure.draws import link_draws
 from e2analytics.exposure.e2_at_risk import E2AtRisk, e2_at_risk
 from e2analytics.exposure.episodes import find_episodes
 from e2analytics.exposure.first_events import intervals_at_risk
+from e2analytics.measures.clinic_rows import clinics
 from e2analytics.settings import FlagSettings, LinkSettings
 from e2analytics.tables.patient_data import PatientData
 from e2analytics.tables.snapshot import empty_table
+from e2analytics.tables.sums import none
 from e2analytics.tables.vocabulary import SYMPTOMS
 from tests.exposure.dose_response import men
 
@@ -41,6 +43,7 @@ def clinic(
         medications=orders.with_columns(dose_mg=pl.lit(0.5), doses_per_week=pl.lit(2.0)),
         labs=labs,
         events=pl.concat([empty_table("events"), pl.DataFrame(symptoms)], how="diagonal_relaxed"),
+        clinics=clinics(none()["clinic_rows"], men.AS_OF),
         episodes=episodes,
         draws=link_draws(labs, episodes, FlagSettings()),
         pending=pl.DataFrame(),

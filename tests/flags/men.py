@@ -1,5 +1,6 @@
 """Men by their rows: what the tests of flags build a cohort from."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -9,10 +10,12 @@ from e2analytics.exposure.draws import link_draws
 from e2analytics.exposure.episodes import find_episodes
 from e2analytics.flags import cohort
 from e2analytics.flags.criteria import Criteria
+from e2analytics.measures.clinic_rows import clinic_rows, clinics
 from e2analytics.settings import FlagSettings
 from e2analytics.tables.limit_in_use import LimitInUse
 from e2analytics.tables.patient_data import CHANGE_PROBABILITIES, Estimates, PatientData
 from e2analytics.tables.snapshot import empty_table
+from e2analytics.tables.sums import none
 
 AS_OF = date(2024, 12, 31)
 LIMIT = LimitInUse(16.0, "literature", None, None)
@@ -160,6 +163,7 @@ def known_of(
             schema=empty_table("densitometry").schema,
         ),
         scanner_shifts=empty_table("scanner_shifts"),
+        clinics=clinics(none()["clinic_rows"], AS_OF),
         episodes=episodes,
         draws=link_draws(labs, episodes, FlagSettings()),
         lifestyle=empty_table("lifestyle"),
@@ -193,7 +197,12 @@ def known_of(
         ),
         exposures=pairs(paired or ([pair()] if loss else [])),
     )
-    return data, estimates
+    return with_clinics(data), estimates
+
+
+def with_clinics(data: PatientData, as_of: date = AS_OF) -> PatientData:
+    """Add what follows from the rows of all men of a clinic."""
+    return replace(data, clinics=clinics(clinic_rows(data), as_of))
 
 
 def criteria(as_of: date = AS_OF, sd_of_draw: float | None = None) -> Criteria:

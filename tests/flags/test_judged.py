@@ -10,7 +10,7 @@ import pytest
 from e2analytics.flags import cohort, judged
 from e2analytics.settings import FlagSettings
 from e2analytics.tables.patient_data import PatientData
-from tests.flags.men import AS_OF, ago, draw, known_of, order
+from tests.flags.men import AS_OF, ago, draw, known_of, order, with_clinics
 
 TESTOSTERONE: dict[str, Any] = {
     "drug": "testosterone",
@@ -34,7 +34,7 @@ def man(orders: list[dict[str, Any]], born: date = date(1971, 3, 1), **more: Any
     his = data.patients.with_columns(
         birth_date=pl.lit(born), trt_started_on=pl.lit(started, dtype=pl.Date)
     )
-    return replace(data, patients=pl.concat([his, other]))
+    return with_clinics(replace(data, patients=pl.concat([his, other])))
 
 
 def why_not(data: PatientData) -> str | None:
@@ -151,7 +151,8 @@ def test_whose_drug_has_ended_is_measured_if_he_was_judged_before(
     other = data.patients.with_columns(patient_id=pl.lit("p2"))
     his = data.patients.with_columns(birth_date=pl.lit(born))
 
-    assert not_measured(replace(data, patients=pl.concat([his, other]))) == why
+    men = with_clinics(replace(data, patients=pl.concat([his, other])))
+    assert not_measured(men) == why
 
 
 def test_a_man_who_is_set_apart_is_on_no_drug_for_the_measures():

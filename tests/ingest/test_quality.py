@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from e2analytics.ingest import quality
+from e2analytics.ingest import quality, quality_counts
 
 FILES = pl.DataFrame(
     {
@@ -56,8 +56,14 @@ def labs(*changes: dict[str, object]) -> pl.DataFrame:
     return pl.DataFrame([{**RESULT, **change} for change in changes], schema=LABS)
 
 
+def grade(read_on: dict[str, date] = READ_ON, **rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the grades of rows, by table."""
+    delays = quality_counts.report_delays(rows["labs"], FILES)
+    return quality.grade(quality_counts.row_quality(rows), delays, FILES, read_on=read_on)
+
+
 def graded(*changes: dict[str, object]) -> dict[str, object]:
-    return quality.grade({"labs": labs(*changes)}, FILES, read_on=READ_ON).row(0, named=True)
+    return grade(labs=labs(*changes)).row(0, named=True)
 
 
 def share(row: dict[str, object], name: str) -> tuple[object, object, object]:
@@ -67,9 +73,7 @@ def share(row: dict[str, object], name: str) -> tuple[object, object, object]:
 def test_a_month_of_a_feed_is_one_row_with_every_share_and_its_denominator():
     good = [{}] * 22
     doubted = {"failed_rules": "old_unit"}
-    found = quality.grade(
-        {"labs": labs(*good, UNREADABLE, doubted, {"assay": "unknown"})}, FILES, read_on=READ_ON
-    )
+    found = grade(labs=labs(*good, UNREADABLE, doubted, {"assay": "unknown"}))
 
     expected = pl.DataFrame(
         {
@@ -114,9 +118,9 @@ def test_rows_kept_as_categories_are_counted_alike():
     texts = [name for name, dtype in rows.schema.items() if dtype == pl.String]
     compact = rows.cast(dict.fromkeys(texts, pl.Categorical(pl.Categories("of the test"))))
 
-    found = quality.grade({"labs": compact}, FILES, read_on=READ_ON)
+    found = grade(labs=compact)
 
-    assert_frame_equal(found, quality.grade({"labs": rows}, FILES, read_on=READ_ON))
+    assert_frame_equal(found, grade(labs=rows))
 
 
 def test_what_was_not_accepted_says_nothing_about_plausibility():
@@ -157,7 +161,7 @@ def test_times_that_cannot_be_are_no_times():
 
 
 def test_a_run_whose_day_is_not_known_says_nothing_about_time():
-    found = quality.grade({"labs": labs({})}, FILES, read_on={})
+    found = grade({}, labs=labs({}))
 
     assert found.select("days_to_read", "days_to_read_of").row(0) == (None, 0)
 
@@ -168,9 +172,7 @@ def test_dates_that_cannot_be_make_no_month_of_their_own():
         "fate": "quarantined",
         "failed_rules": "impossible_collected_at",
     }
-    found = quality.grade(
-        {"labs": labs({}, of_1899, {"collected_on": None, **UNREADABLE})}, FILES, read_on=READ_ON
-    )
+    found = grade(labs=labs({}, of_1899, {"collected_on": None, **UNREADABLE}))
 
     assert found.select("month", "n_rows").rows() == [(None, 2), ("2026-03", 1)]
 
@@ -188,7 +190,7 @@ def test_tables_without_a_day_have_one_row_a_feed():
         }
     )
 
-    found = quality.grade({"precision": precision, "labs": labs({})}, FILES, read_on=READ_ON)
+    found = grade(precision=precision, labs=labs({}))
 
     assert found.select("feed", "table", "month", "completeness", "days_to_read").rows() == [
         ("acme", "labs", "2026-03", 1.0, 29.0),
@@ -220,7 +222,7 @@ def test_without_times_of_report_the_grade_is_of_what_is_known():
 
 
 def test_no_rows_give_no_grades():
-    assert quality.grade({"labs": labs()}, FILES, read_on=READ_ON).is_empty()
+    assert grade(labs=labs()).is_empty()
 
 
 def test_every_scale_says_where_it_comes_from_and_falls_one_way():
@@ -248,7 +250,7 @@ def test_every_scale_says_where_it_comes_from_and_falls_one_way():
 def test_every_row_that_stands_or_waits_counts_once_and_no_share_exceeds_its_denominator(
     changes: list[dict[str, object]],
 ):
-    found = quality.grade({"labs": labs(*changes)}, FILES, read_on=READ_ON)
+    found = grade(labs=labs(*changes))
 
     judged = [change for change in changes if change["fate"] in {"accepted", "quarantined"}]
     assert found["n_rows"].sum() == len(judged)

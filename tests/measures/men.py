@@ -9,6 +9,7 @@ import polars as pl
 from e2analytics.exposure.dose_response.ms_equivalents import with_ms_equivalents
 from e2analytics.exposure.patient_data import linked
 from e2analytics.measures import pending, rates
+from e2analytics.measures.clinic_rows import clinic_rows, clinics
 from e2analytics.measures.units import care_units
 from e2analytics.reference import measures
 from e2analytics.settings import FlagSettings, LinkSettings
@@ -138,13 +139,15 @@ def known(first: dict[str, Any] = EVERYTHING_ONCE, **every: list[dict[str, Any]]
         **frames,
     }
     rows = pending.as_of_rows(accepted, frames["patients"], not_accepted, AS_OF)
-    data = linked(rows, LinkSettings(), FlagSettings())
+    sent = clinic_rows(rows)
+    data = linked(rows, clinics(sent, AS_OF), LinkSettings(), FlagSettings())
     return replace(data, draws=with_ms_equivalents(data.draws, None))
 
 
 def measure(data: PatientData, as_of: date, n_months: int = 24) -> pl.DataFrame:
-    care = care_units(data, [*rates.month_ends(as_of, n_months), as_of])
-    return rates.measures(data, care, as_of, n_months)
+    ends = rates.month_ends(as_of, n_months)
+    counted = rates.unit_counts(care_units(data, ends).units, data.patients, ends)
+    return rates.measures(counted, clinic_rows(data), as_of, n_months)
 
 
 def counts(name: str, **rows: list[dict[str, Any]]) -> list[tuple[str, int, int, int, int]]:

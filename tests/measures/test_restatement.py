@@ -12,6 +12,7 @@ from e2analytics.exposure.patient_data import linked
 from e2analytics.measures import restatement
 from e2analytics.run.measured import as_measured
 from e2analytics.settings import FlagSettings, LinkSettings
+from e2analytics.tables.clinics import Clinics
 from e2analytics.tables.patient_data import AsOfRows, PatientData
 from e2analytics.tables.registry import schema_of
 from e2analytics.tables.snapshot import empty_table
@@ -38,8 +39,10 @@ def result(result_id: str, assay: str, day: int = 10) -> dict[str, Any]:
     }
 
 
-def link(rows: AsOfRows, how: LinkSettings, settings: FlagSettings, as_of: date) -> PatientData:
-    return as_measured(linked(rows, how, settings), None, settings, as_of)
+def link(
+    rows: AsOfRows, clinics: Clinics, how: LinkSettings, settings: FlagSettings
+) -> PatientData:
+    return as_measured(linked(rows, clinics, how, settings), None, settings, clinics.as_of)
 
 
 def published(as_of: date, *results: dict[str, Any], version: str = "1") -> dict[str, pl.DataFrame]:

@@ -330,7 +330,7 @@ def test_an_empty_world_has_a_reason_for_everything():
 def curves_of(sources: Sources) -> Fitted:
     """Take the steps that lead to the curves, and no other: the rest of a run takes as long again."""
     now, nothing = Run(as_of=AS_OF, settings=QUICK, run_id="run-000001"), Snapshot()
-    data = steps.link(steps.as_of_view(steps.take_in(sources, nothing, now), now), now)
+    data = steps.link_all(steps.take_in(sources, nothing, now), now)
     response = steps.respond_to_dose(data, nothing, None, now)
     exposure = steps.measure_exposure(data, response, now)
     measured = steps.measure_for_curves(data, response, exposure, now)

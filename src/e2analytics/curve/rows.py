@@ -9,7 +9,7 @@ in too many rows is left out and named; rows must be complete in the others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Self
 
@@ -154,8 +154,13 @@ def curves(measured: Measured) -> list[tuple[str, str]]:
 
 def first_outcome(measured: Measured, site: str) -> str:
     """Return ``annual_change_pct``, or the level where nothing can be paired but there are scans."""
-    unpaired = measured.exposures.filter(at_site(site)).is_empty()
-    return LEVEL if unpaired and not measured.levels.filter(at_site(site)).is_empty() else CHANGE
+    pairs, levels = (rows.filter(at_site(site)) for rows in (measured.exposures, measured.levels))
+    return outcome_by(len(pairs), len(levels))
+
+
+def outcome_by(n_pairs: int, n_levels: int) -> str:
+    """Return what ``first_outcome`` does, from how many pairs and levels a site has."""
+    return LEVEL if n_pairs == 0 and n_levels > 0 else CHANGE
 
 
 def at_site(site: str) -> pl.Expr:
@@ -181,13 +186,22 @@ def used_covariates(
     rows: pl.DataFrame, wanted: Sequence[str], settings: FitSettings
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return which covariates are known of enough rows, and in words which are not."""
-    missing = {name: rows[name].null_count() / max(len(rows), 1) for name in wanted}
-    left_out = {
-        name: f"{NAMES[name]} (missing in {share:.0%})"
-        for name, share in missing.items()
-        if share > settings.max_missing_covariate
-    }
-    return tuple(name for name in wanted if name not in left_out), tuple(left_out.values())
+    missing = {name: rows[name].null_count() for name in wanted}
+    used = covariates_by(missing, len(rows), settings)
+    left_out = tuple(
+        f"{NAMES[name]} (missing in {missing[name] / len(rows):.0%})"
+        for name in wanted
+        if name not in used
+    )
+    return used, left_out
+
+
+def covariates_by(
+    n_missing: Mapping[str, int], n_rows: int, settings: FitSettings
+) -> tuple[str, ...]:
+    """Return which covariates are known of enough rows, from how many rows lack each."""
+    most = settings.max_missing_covariate
+    return tuple(name for name, n in n_missing.items() if n / max(n_rows, 1) <= most)
 
 
 def _site_terms(rows: pl.DataFrame, site: str) -> Array:

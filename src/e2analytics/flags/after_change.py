@@ -21,11 +21,10 @@ from e2analytics.reference.de_escalation import days, high_e2_pg_ml, immunoassay
 from e2analytics.reference.names import ANASTROZOLE, ESTRADIOL
 from e2analytics.tables.censoring import wholly_below
 from e2analytics.tables.patient_data import BONE_SCAN, MS_EQUIVALENT, PatientData
-from e2analytics.tables.vocabulary import FITTED_SITES
+from e2analytics.tables.vocabulary import BREAST_SYMPTOMS, FITTED_SITES
 
 _CTX: Final = "ctx"
 _SYMPTOM: Final = "symptom"
-_OF_BREAST: Final = ("breast_tenderness", "gynaecomastia")
 _SEPARATOR: Final = "; "
 
 
@@ -93,9 +92,7 @@ def symptoms(rows: pl.DataFrame, data: PatientData, criteria: Criteria) -> pl.Da
     Where a clinic never named a symptom of the breast nobody knows: not supplied.
     """
     events = data.events.filter(pl.col("kind") == _SYMPTOM)
-    told = events.filter(pl.col("detail").is_in(_OF_BREAST)).join(
-        data.patients.select("patient_id", "clinic_id"), on="patient_id"
-    )
+    told = data.clinics.facts.filter("names_breast_symptoms")
     name = pl.col("detail").str.replace_all("_", " ").fill_null("symptom that is not named")
     found = (
         _in_window(rows, events.rename({"occurred_on": "on"}), "symptoms")
@@ -103,11 +100,11 @@ def symptoms(rows: pl.DataFrame, data: PatientData, criteria: Criteria) -> pl.Da
         .group_by("row", maintain_order=True)
         .agg(
             symptoms_after=pl.format("{} on {}", name, "on").str.join(_SEPARATOR),
-            of_breast=pl.col("detail").is_in(_OF_BREAST).any(),
+            of_breast=pl.col("detail").is_in(BREAST_SYMPTOMS).any(),
             unnamed=pl.col("detail").is_null().any(),
         )
     )
-    is_told = pl.col("clinic_id").is_in(told["clinic_id"].unique().implode())
+    is_told = pl.col("clinic_id").is_in(told["clinic_id"].implode())
     return (
         rows.select("row", "clinic_id", "changed_on", "ended_by")
         .join(found, on="row", how="left")

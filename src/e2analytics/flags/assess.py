@@ -21,6 +21,7 @@ from e2analytics.flags.criteria import Criteria
 from e2analytics.models.dose_response.exceedance import Levels, probabilities
 from e2analytics.models.normal import Z99
 from e2analytics.settings import FlagSettings
+from e2analytics.tables.clinics import is_stale
 from e2analytics.tables.vocabulary import TIERS
 
 _SEPARATOR: Final = "; "
@@ -168,7 +169,7 @@ def _findings(criteria: Criteria, probability: float) -> list[pl.Expr]:
         "old_order": pl.min_horizontal(days_since("ordered_on"), days_since("listed_on"))
         > settings.old_order_days,
         "overlapping_orders": pl.col("overlap"),
-        "stale_feed": (days_since("newest_result_on") > settings.stale_feed_days).fill_null(True),
+        "stale_feed": is_stale(criteria.as_of, settings.stale_feed_days),
         "held_open": pl.lit(False),
     }
     return _named(findings)

@@ -93,7 +93,9 @@ def _men(data: PatientData, estimates: Estimates, criteria: Criteria) -> pl.Data
         men.join(results.of_men(data.draws, men, criteria), on="patient_id", how="left")
         .join(bone.of_men(data, estimates.exposures, criteria), on="patient_id", how="left")
         .join(_sig_not_parsed(data.medications), on=["spell_file", "spell_line"], how="left")
-        .join(_newest_result(data.labs, data.patients), on="clinic_id", how="left")
+        .join(
+            data.clinics.facts.select("clinic_id", "newest_result_on"), on="clinic_id", how="left"
+        )
         .join(digests, on="patient_id", how="left")
     )
 
@@ -210,14 +212,4 @@ def _sig_not_parsed(medications: pl.DataFrame) -> pl.DataFrame:
             unparsed=pl.lit(True),
         )
         .unique()
-    )
-
-
-def _newest_result(labs: pl.DataFrame, patients: pl.DataFrame) -> pl.DataFrame:
-    of_man = labs.group_by("patient_id").agg(newest=pl.col("collected_on").max())
-    return (
-        of_man.with_columns(pl.col("patient_id").cast(pl.String))
-        .join(patients.select("patient_id", "clinic_id"), on="patient_id")
-        .group_by("clinic_id")
-        .agg(newest_result_on=pl.col("newest").max())
     )

@@ -10,7 +10,7 @@ send the data of a gap have none.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import Final
 
@@ -23,6 +23,7 @@ from e2analytics.flags.criteria import Criteria
 from e2analytics.reference import measures
 from e2analytics.reference.names import ESTRADIOL, HEMATOCRIT, PSA, VITAMIN_D
 from e2analytics.tables.censoring import wholly_above, wholly_below
+from e2analytics.tables.clinics import Clinics
 from e2analytics.tables.patient_data import BONE_SCAN, BONE_SITES, CareUnits, PatientData
 from e2analytics.tables.registry import columns_of
 
@@ -48,7 +49,6 @@ def gaps(
     ``since_on`` is the day of the start, change, scan or result that a gap follows; ``due_on`` is the last day
     on which the answer would have been in time, null where there is none.
     """
-    as_of = criteria.as_of
     found = _Gaps(data, care, flags, criteria)
     each = {
         "no_recent_e2": found.no_recent_e2(cohort, criteria.settings.informative_days),
@@ -79,14 +79,14 @@ def gaps(
     )
     return (
         together.join(cohort.select("patient_id", "clinic_id", "as_of"), on="patient_id")
-        .join(_not_sent(care, as_of), on=["clinic_id", "gap"], how="anti")
+        .join(_not_sent(data.clinics), on=["clinic_id", "gap"], how="anti")
         .sort("patient_id", "gap")
         .unique(["patient_id", "gap"], keep="first", maintain_order=True)
         .select(columns_of("gaps"))
     )
 
 
-def _not_sent(care: CareUnits, as_of: date) -> pl.DataFrame:
+def _not_sent(clinics: Clinics) -> pl.DataFrame:
     """Return the gaps that clinics do not send the data for."""
     measured_by = pl.DataFrame(
         [
@@ -95,8 +95,7 @@ def _not_sent(care: CareUnits, as_of: date) -> pl.DataFrame:
             if gap.measure and name != _ASKED_OF_EVERY_CLINIC
         ]
     )
-    now = care.unavailable.filter(pl.col("month_end") == as_of)
-    return now.join(measured_by, on="measure")
+    return clinics.unavailable.join(measured_by, on="measure")
 
 
 def _in_words(analyte: str) -> pl.Expr:

@@ -147,7 +147,7 @@ def _not_on_testosterone(data: PatientData, as_of: date) -> pl.DataFrame:
         ]
     )
     men = data.patients.select(pl.col("patient_id").cast(pl.String), "clinic_id")
-    told = men.join(known, on="patient_id", how="semi").select("clinic_id").unique()
+    told = data.clinics.facts.filter("tells_of_testosterone")
     return men.join(told, on="clinic_id", how="semi").join(known, on="patient_id", how="anti")
 
 

@@ -26,7 +26,7 @@ class Intake:
     quarantine, files, unit_slips
         As their contracts say.
     row_fates
-        One row for each source row, with its table, fate and reason.
+        The sum of that name: how many rows of each file have a fate, and why.
     """
 
     rows: Mapping[str, pl.DataFrame]

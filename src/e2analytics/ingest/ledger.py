@@ -1,7 +1,7 @@
 """The ledger of files: every source row has one fate, and the fates of a file add up to its rows.
 
 In    every row with its fate, and the files
-Out   row_fates   grain source_file, source_line, source_part: one fate and its reason
+Out   row_fates   grain source_file, table, fate, why (``tables.sums``): how many rows
       files       grain source_file: the ledger, rows by fate
 
 A line that holds several results is several rows.
@@ -16,8 +16,8 @@ import polars as pl
 from e2analytics.errors import ContractError
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.ingest.source_file import NO_FEED
-from e2analytics.tables.categoricals import TEXT
 from e2analytics.tables.registry import columns_of
+from e2analytics.tables.sums import added_up
 from e2analytics.tables.vocabulary import FATES
 
 
@@ -90,27 +90,39 @@ def _without_what_is_known_now(before: pl.DataFrame, sources: Sources) -> pl.Dat
 
 
 def row_fates(reconciled: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """Return one row for each source row, with its table and its one fate."""
-    return pl.concat(
-        rows.select("source_file", "source_line", "fate", "why").with_columns(
-            table=pl.lit(table, dtype=TEXT)
-        )
+    """Return the sum ``row_fates``: how many rows of each file have a fate, and why.
+
+    Parameters
+    ----------
+    reconciled
+        By canonical table: rows with ``fate`` and ``why``.
+    """
+    counted = (
+        rows.group_by("source_file", "fate", "why")
+        .agg(n=pl.len())
+        .with_columns(pl.col("source_file", "fate", "why").cast(pl.String), table=pl.lit(table))
         for table, rows in reconciled.items()
     )
+    return added_up("row_fates", pl.concat(counted))
 
 
-def count_fates(files: pl.DataFrame, every_row: pl.DataFrame) -> pl.DataFrame:
+def count_fates(files: pl.DataFrame, row_fates: pl.DataFrame) -> pl.DataFrame:
     """Return the ledger with today's fates.
+
+    Parameters
+    ----------
+    files
+        The ledger.
+    row_fates
+        The sum.
 
     Raises
     ------
     ContractError
         If the rows of a file and their fates do not add up: a defect of e2analytics.
     """
-    counts = (
-        every_row.group_by("source_file")
-        .agg((pl.col("fate") == fate).sum().cast(pl.Int64).alias(fate) for fate in FATES)
-        .with_columns(pl.col("source_file").cast(pl.String))
+    counts = row_fates.group_by("source_file").agg(
+        pl.col("n").filter(pl.col("fate") == fate).sum().alias(fate) for fate in FATES
     )
     counted = (
         files.drop(FATES, strict=False)

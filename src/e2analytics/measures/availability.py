@@ -1,6 +1,6 @@
 """Availability: which clinics send what a quality measure needs, and for how long.
 
-In    the men's rows as of a day, the last days of the months
+In    what clinics sent (the sum ``clinic_rows``), the last days of the months
 Out   unavailable   grain month_end, clinic_id, measure: why the measure is not counted
 
 A measure is not counted where its clinic has not yet sent what the measure needs, has sent it for a shorter
@@ -15,19 +15,29 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.measures import treatment_history
 from e2analytics.reference import measures
-from e2analytics.tables.patient_data import BONE_SITES, PatientData
-from e2analytics.tables.registry import EVENT_DATE
+from e2analytics.tables.clinics import ANY_ROW, MAN
 
 SILENT: Final = "nothing_came_in"
 SHORT_RECORD: Final = "short_record_of_"
 GRAIN: Final = ["month_end", "clinic_id", "measure"]
 
 
-def unavailable(data: PatientData, month_ends: Sequence[date]) -> pl.DataFrame:
-    """Return the first reason why a clinic's data do not allow a measure by the end of a month."""
-    clinics = data.patients.select("patient_id", "clinic_id")
+def unavailable(sent: pl.DataFrame, month_ends: Sequence[date]) -> pl.DataFrame:
+    """Return the first reason why a clinic's data do not allow a measure by the end of a month.
+
+    Parameters
+    ----------
+    sent
+        The sum ``clinic_rows``.
+    month_ends
+        The days.
+
+    Returns
+    -------
+    DataFrame
+        ``month_end``, ``clinic_id``, ``measure`` and the reason, ``not_measured``; measures that can be counted have no row.
+    """
     defined = measures.load()
     needs = pl.DataFrame(
         [
@@ -36,12 +46,7 @@ def unavailable(data: PatientData, month_ends: Sequence[date]) -> pl.DataFrame:
             for source in each.needs
         ]
     )
-    since = (
-        _first_rows(data)
-        .join(clinics, on="patient_id")
-        .group_by("clinic_id", "source")
-        .agg(since=pl.col("first_on").min())
-    )
+    since = sent.group_by("clinic_id", "source").agg(since=pl.col("on").min())
     missing = pl.col("since").is_null() | (pl.col("since") > pl.col("month_end"))
     recorded_days = (pl.col("month_end") - pl.col("since")).dt.total_days()
     silent = (pl.col("silent_days") > defined.silent_after_days) & (
@@ -56,11 +61,11 @@ def unavailable(data: PatientData, month_ends: Sequence[date]) -> pl.DataFrame:
         .then(pl.format(f"{SHORT_RECORD}{{}}", "source"))
     )
     return (
-        grid(clinics, month_ends)
+        grid(sent, month_ends)
         .join(needs, on="measure", maintain_order="left_right")
         .join(since, on=["clinic_id", "source"], how="left", maintain_order="left")
         .join(
-            _silences(data, clinics, month_ends),
+            _silences(sent, month_ends),
             on=["clinic_id", "month_end"],
             how="left",
             maintain_order="left",
@@ -73,15 +78,10 @@ def unavailable(data: PatientData, month_ends: Sequence[date]) -> pl.DataFrame:
     )
 
 
-def _silences(data: PatientData, clinics: pl.DataFrame, month_ends: Sequence[date]) -> pl.DataFrame:
+def _silences(sent: pl.DataFrame, month_ends: Sequence[date]) -> pl.DataFrame:
     """Return how long before each month's end a clinic's last row lies, and its longest gap until then."""
-    came = (getattr(data, table).select("patient_id", on=day) for table, day in EVENT_DATE.items())
-    pending = data.pending.select("patient_id", on="happened_on")
-    days = pl.concat([*came, pending]).unique()
     of_clinics = (
-        days.join(clinics, on="patient_id")
-        .select("clinic_id", "on")
-        .unique()
+        sent.filter(pl.col("source") == ANY_ROW)
         .sort("clinic_id", "on")
         .with_columns(gap_days=pl.col("on").diff().over("clinic_id").dt.total_days())
     )
@@ -97,36 +97,13 @@ def _silences(data: PatientData, clinics: pl.DataFrame, month_ends: Sequence[dat
     )
 
 
-def _first_rows(data: PatientData) -> pl.DataFrame:
-    """Return each man's first day of each source of data."""
-    scans, day = data.dxa, "scanned_on"
-    defined = measures.load()
-    analytes, kinds = defined.sources_of_kind("laboratory"), defined.sources_of_kind("event")
-    laboratory = data.labs.filter(pl.col("analyte").is_in(analytes))
-    events = data.events.filter(pl.col("kind").is_in(kinds))
-    trt = treatment_history.on_testosterone(data.patients, data.medications)
-    sources = [
-        laboratory.select("patient_id", source="analyte", first_on="collected_on"),
-        events.select("patient_id", source="kind", first_on="occurred_on"),
-        trt.select("patient_id", source=pl.lit("trt"), first_on="trt_on"),
-        data.medications.select("patient_id", source=pl.lit("medications"), first_on="started_on"),
-        scans.filter(pl.col("site").is_in(BONE_SITES)).select(
-            "patient_id", source=pl.lit("dxa"), first_on=day
-        ),
-        scans.drop_nulls("body_fat_pct").select(
-            "patient_id", source=pl.lit("body_fat"), first_on=day
-        ),
-    ]
-    return pl.concat(sources).group_by("patient_id", "source").agg(pl.col("first_on").min())
-
-
 def month_rows(month_ends: Sequence[date]) -> pl.DataFrame:
     """Return a row a month."""
     return pl.DataFrame({"month_end": month_ends}, schema={"month_end": pl.Date})
 
 
-def grid(clinics: pl.DataFrame, month_ends: Sequence[date]) -> pl.DataFrame:
-    """Return a row a month, clinic and measure."""
+def grid(sent: pl.DataFrame, month_ends: Sequence[date]) -> pl.DataFrame:
+    """Return a row a month, clinic that has a man, and measure."""
     names = pl.DataFrame({"measure": list(measures.load().measures)})
-    each_clinic = clinics.select("clinic_id").unique().sort("clinic_id")
+    each_clinic = sent.filter(pl.col("source") == MAN).select("clinic_id").sort("clinic_id")
     return month_rows(month_ends).join(each_clinic, how="cross").join(names, how="cross")

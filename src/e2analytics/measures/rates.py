@@ -1,7 +1,8 @@
 """Rates: the quality measures by month and clinic, for the months that have ended.
 
-In    the men's rows as of a day, the measure units, the measures of the run before
-Out   measures   grain month, clinic_id, measure; clinic_id is null for all clinics together
+In    the measure units, what clinics sent (the sum ``clinic_rows``), the measures of the run before
+Out   unit_counts   grain month_end, clinic_id, measure (``tables.sums``)
+      measures      grain month, clinic_id, measure; clinic_id is null for all clinics together
 
 Every month, clinic and measure has its row. Where a clinic's data do not allow a measure, the row gives the
 reason in ``not_measured`` and has no numbers: never 0 %. All clinics together are those that are measured.
@@ -17,27 +18,65 @@ from typing import Final
 
 import polars as pl
 
-from e2analytics.measures.availability import GRAIN, grid, month_rows
+from e2analytics.measures.availability import GRAIN, grid, month_rows, unavailable
 from e2analytics.models.proportion import wilson
 from e2analytics.reference.measures import load
-from e2analytics.tables.patient_data import CareUnits, PatientData
+from e2analytics.tables.sums import added_up
 
 N_MONTHS: Final = 24
 NO_PATIENTS: Final = "no_patients"
 _COUNTS: Final = ["numerator", "denominator", "n_excepted", "n_reported_separately"]
 
 
+def unit_counts(
+    units: pl.DataFrame, patients: pl.DataFrame, month_ends: Sequence[date]
+) -> pl.DataFrame:
+    """Return the sum ``unit_counts`` of some men: what a measure counted in each month of each clinic.
+
+    Parameters
+    ----------
+    units
+        ``CareUnits.units`` of the men.
+    patients
+        The men with their clinic.
+    month_ends
+        Last days of the months to count.
+
+    Returns
+    -------
+    DataFrame
+        ``numerator``, ``denominator``, ``n_excepted`` (taken out of the denominator by an exception),
+        ``n_reported_separately``.
+    """
+    met = pl.col("met").fill_null(False)
+    excepted = pl.col("excepted") & ~met
+    counts = pl.col("met").is_not_null() & ~excepted
+    counted = (
+        units.with_columns(month_end=pl.col("counted_on").dt.month_end())
+        .filter(pl.col("month_end").is_in(month_ends))
+        .join(patients.select("patient_id", "clinic_id"), on="patient_id")
+        .select(
+            *GRAIN,
+            numerator=met,
+            denominator=counts,
+            n_excepted=excepted,
+            n_reported_separately="reported_separately",
+        )
+    )
+    return added_up("unit_counts", counted)
+
+
 def measures(
-    data: PatientData, care: CareUnits, as_of: date, n_months: int = N_MONTHS
+    counted: pl.DataFrame, sent: pl.DataFrame, as_of: date, n_months: int = N_MONTHS
 ) -> pl.DataFrame:
     """Return the measures of the last ``n_months`` months that ended on or before ``as_of``.
 
     Parameters
     ----------
-    data
-        The men's rows.
-    care
-        What the measures count, of those months at least.
+    counted
+        The sum ``unit_counts``, of those months at least.
+    sent
+        The sum ``clinic_rows``.
     as_of
         The day.
     n_months
@@ -52,19 +91,18 @@ def measures(
         ``counted_as_of``, the day.
     """
     ends = month_ends(as_of, n_months)
-    clinics = data.patients.select("patient_id", "clinic_id")
     by_clinic = (
-        grid(clinics, ends)
-        .join(_counted(care.units, clinics, ends), on=GRAIN, how="left", maintain_order="left")
-        .join(care.unavailable, on=GRAIN, how="left", maintain_order="left")
+        grid(sent, ends)
+        .join(counted, on=GRAIN, how="left", maintain_order="left")
+        .join(unavailable(sent, ends), on=GRAIN, how="left", maintain_order="left")
         .with_columns(
             pl.when(pl.col("not_measured").is_null()).then(pl.col(name).fill_null(0)).alias(name)
             for name in _COUNTS
         )
     )
     together = _together(by_clinic, ends)
-    counted = _with_intervals(pl.concat([together, by_clinic.select(together.columns)]))
-    return counted.with_columns(pl.lit(as_of).alias("counted_as_of"))
+    rates = _with_intervals(pl.concat([together, by_clinic.select(together.columns)]))
+    return rates.with_columns(pl.lit(as_of).alias("counted_as_of"))
 
 
 def with_older(counted: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
@@ -83,24 +121,6 @@ def month_ends(as_of: date, n_months: int = N_MONTHS) -> list[date]:
         eager=True,
     )
     return (firsts - timedelta(days=1)).to_list()
-
-
-def _counted(units: pl.DataFrame, clinics: pl.DataFrame, ends: Sequence[date]) -> pl.DataFrame:
-    met = pl.col("met").fill_null(False)
-    excepted = pl.col("excepted") & ~met
-    counts = pl.col("met").is_not_null() & ~excepted
-    return (
-        units.with_columns(month_end=pl.col("counted_on").dt.month_end())
-        .filter(pl.col("month_end").is_in(ends))
-        .join(clinics, on="patient_id")
-        .group_by(GRAIN)
-        .agg(
-            numerator=met.sum().cast(pl.Int64),
-            denominator=counts.sum().cast(pl.Int64),
-            n_excepted=excepted.sum().cast(pl.Int64),
-            n_reported_separately=pl.col("reported_separately").sum().cast(pl.Int64),
-        )
-    )
 
 
 def _together(by_clinic: pl.DataFrame, ends: Sequence[date]) -> pl.DataFrame:

@@ -17,7 +17,9 @@ from typing import Any, Final
 import polars as pl
 
 from e2analytics.measures import pending, rates, units
+from e2analytics.measures.clinic_rows import clinic_rows, clinics
 from e2analytics.settings import FlagSettings, LinkSettings
+from e2analytics.tables.clinics import Clinics
 from e2analytics.tables.patient_data import AsOfRows, PatientData
 from e2analytics.tables.registry import CANONICAL, key_of
 
@@ -35,8 +37,8 @@ _LASTING: Final = {
 """Columns that flags depend on and that do not change later; a weight, or the end of an order, may."""
 
 Tables = Mapping[str, pl.DataFrame]
-Link = Callable[[AsOfRows, LinkSettings, FlagSettings, date], PatientData]
-"""Links draws, doses and scans as of a day, as measures count them, under the model of the run that is reported."""
+Link = Callable[[AsOfRows, Clinics, LinkSettings, FlagSettings], PatientData]
+"""Links draws, doses and scans, as measures count them, under the model of the run that is reported."""
 
 
 def between(now: Tables, before: Tables, link: Link) -> pl.DataFrame:
@@ -126,6 +128,8 @@ def _counted(tables: Tables, settings: Mapping[str, Any], as_of: date, link: Lin
     rows = pending.as_of_rows(accepted, tables["patients"], in_quarantine, as_of)
     link_settings = LinkSettings(**settings.get("link", {}))
     flag_settings = FlagSettings(**settings.get("flag", {}))
-    data = link(rows, link_settings, flag_settings, as_of)
-    care = units.care_units(data, rates.month_ends(as_of, 1))
-    return rates.measures(data, care, as_of, n_months=1)
+    sent = clinic_rows(rows)
+    data = link(rows, clinics(sent, as_of), link_settings, flag_settings)
+    ends = rates.month_ends(as_of, 1)
+    counted = rates.unit_counts(units.care_units(data, ends).units, data.patients, ends)
+    return rates.measures(counted, sent, as_of, n_months=1)

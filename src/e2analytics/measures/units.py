@@ -21,7 +21,6 @@ from typing import Final
 import polars as pl
 
 from e2analytics.measures import bone_units, e2_units, monitoring_units, treatment_history
-from e2analytics.measures.availability import unavailable
 from e2analytics.measures.unit_rows import UnitRows
 from e2analytics.reference import measures
 from e2analytics.reference.measures import Measure
@@ -52,7 +51,7 @@ _RULES: Final[Mapping[str, Callable[[UnitRows, Measure], pl.DataFrame]]] = {
 
 
 def care_units(data: PatientData, days: Iterable[date]) -> CareUnits:
-    """Return the units of all measures, with what clinics do not send, and the courses of treatment.
+    """Return the units of all measures, and the courses of treatment.
 
     Parameters
     ----------
@@ -68,7 +67,6 @@ def care_units(data: PatientData, days: Iterable[date]) -> CareUnits:
     courses = treatment_history.courses(doses)
     return CareUnits(
         units=measure_units(data, doses, courses, each_day),
-        unavailable=unavailable(data, each_day),
         doses=doses,
         courses=courses,
         lowerings=treatment_history.lowerings(doses),

@@ -1,14 +1,13 @@
 """Attrition: where rows, men and scan pairs are lost before the primary curve, and E2 results before the dose response.
 
-In    source rows with their fate, exposures, levels, the rows that the curve used, E2 results
+In    the sums ``row_fates`` and ``tallies``
 Out   attrition   grain run_id, unit, position: n_in - n_out = n_left, one chain for each unit
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 import polars as pl
 
@@ -24,78 +23,114 @@ class Loss(NamedTuple):
     reason: str
 
 
-def row_losses(every_row: pl.DataFrame) -> list[Loss]:
-    """Return the losses between rows read and rows accepted."""
+Chain: TypeAlias = tuple[int, list[Loss]]
+"""How many came in, and the losses in order."""
+
+
+class Tallies:
+    """The tallies of all men, to be asked.
+
+    Parameters
+    ----------
+    counted
+        The sum ``tallies``.
+    """
+
+    def __init__(self, counted: pl.DataFrame) -> None:
+        self._n: dict[tuple[str, str, str], int] = {
+            (unit, step, reason): n for unit, step, reason, n in counted.iter_rows()
+        }
+
+    def n(self, unit: str, step: str, reason: str = "") -> int:
+        """Return how many."""
+        return self._n.get((unit, step, reason), 0)
+
+    def by_reason(self, unit: str, step: str) -> dict[str, int]:
+        """Return how many of each reason, by name of the reason."""
+        return {each[2]: n for each, n in self._n.items() if each[:2] == (unit, step)}
+
+    def total(self, unit: str, *steps: str) -> int:
+        """Return how many, of every reason."""
+        return sum(n for each, n in self._n.items() if each[0] == unit and each[1] in steps)
+
+
+def row_losses(row_fates: pl.DataFrame) -> list[Loss]:
+    """Return the losses between rows read and rows accepted.
+
+    Parameters
+    ----------
+    row_fates
+        The sum.
+    """
     left = (
-        every_row.filter(pl.col("fate") != "accepted")
+        row_fates.filter(pl.col("fate") != "accepted")
         .group_by("fate", "table", "why")
-        .len("n_out")
-        .cast({"fate": pl.Enum(FATES), "table": pl.String, "why": pl.String})
+        .agg(pl.col("n").sum())
+        .cast({"fate": pl.Enum(FATES)})
         .sort("fate", "table", "why")
     )
     return [
-        Loss(f"{row['fate']} ({row['table']})", row["n_out"], row["why"] or row["fate"])
+        Loss(f"{row['fate']} ({row['table']})", row["n"], row["why"] or row["fate"])
         for row in left.iter_rows(named=True)
     ]
 
 
-def patient_losses(
-    patients: pl.DataFrame,
-    paired: pl.DataFrame,
-    usable: pl.DataFrame,
-    analysed: pl.DataFrame,
-    *,
-    what: str,
-) -> list[Loss]:
-    """Return the losses of men between the table of patients and the primary curve.
+def of_rows(row_fates: pl.DataFrame) -> Chain:
+    """Return the chain of rows, from the sum ``row_fates``."""
+    return int(row_fates["n"].sum()), row_losses(row_fates)
+
+
+def of_men(tallied: Tallies, kind: str, used: Sequence[str]) -> dict[str, Chain]:
+    """Return the chains of men, of pairs and of draws on their way to the models.
 
     Parameters
     ----------
-    patients, paired, usable, analysed
-        Frames with a ``patient_id``: all men, those with a pair (or scan), those with a usable one,
-        those with all covariates.
-    what
-        ``scan pair`` or ``scan beside an E2``.
+    tallied
+        The tallies of all men.
+    kind
+        What the primary curve is made of: ``pairs``, or ``levels`` where nothing can be paired.
+    used
+        Its covariates.
     """
-    men, with_pair, with_usable, complete = (
-        frame["patient_id"].n_unique() for frame in (patients, paired, usable, analysed)
+    n_pairs = tallied.total("pairs", "unusable", "usable")
+    n_draws = tallied.total("draws", "unusable", "confounded", "used")
+    unlike = _by_reason(tallied, "draws", "unusable") + _by_reason(tallied, "draws", "confounded")
+    return {
+        "patients": (tallied.n("men", "known"), _of_men(tallied, kind, used)),
+        "pairs": (n_pairs, _of_pairs(tallied, used) if kind == "pairs" else []),
+        "draws": (n_draws, unlike),
+    }
+
+
+def _of_men(tallied: Tallies, kind: str, used: Sequence[str]) -> list[Loss]:
+    what = {"pairs": "scan pair", "levels": "scan beside an E2"}[kind]
+    with_any, usable = (tallied.n("men", f"{step}_{kind}") for step in ("with", "usable"))
+    complete = tallied.n("men", f"complete_{kind}", " ".join(used))
+    return [
+        Loss(f"no {what}", tallied.n("men", "known") - with_any, f"no {what} at the primary site"),
+        Loss(f"no usable {what}", with_any - usable, f"no usable {what}"),
+        Loss("covariate missing", usable - complete, "incomplete covariates"),
+    ]
+
+
+def _of_pairs(tallied: Tallies, used: Sequence[str]) -> list[Loss]:
+    incomplete = sum(
+        n
+        for missing, n in tallied.by_reason("pairs", "usable").items()
+        if not set(used).isdisjoint(missing.split())
     )
     return [
-        Loss(f"no {what}", men - with_pair, f"no {what} at the primary site"),
-        Loss(f"no usable {what}", with_pair - with_usable, f"no usable {what}"),
-        Loss("covariate missing", with_usable - complete, "incomplete covariates"),
+        *_by_reason(tallied, "pairs", "unusable"),
+        Loss("covariate missing", incomplete, "incomplete covariates"),
     ]
 
 
-def pair_losses(pairs: pl.DataFrame, analysed: pl.DataFrame) -> list[Loss]:
-    """Return the losses of scan pairs of the primary site."""
-    reasons = (
-        pairs.filter(~pl.col("usable")).group_by("why_not").len("n_out").sort("why_not").rows()
-    )
-    usable = int(pairs["usable"].sum())
-    return [
-        *(Loss(reason.replace("_", " "), n_out, reason) for reason, n_out in reasons),
-        Loss("covariate missing", usable - len(analysed), "incomplete covariates"),
-    ]
+def _by_reason(tallied: Tallies, unit: str, step: str) -> list[Loss]:
+    reasons = tallied.by_reason(unit, step)
+    return [Loss(reason.replace("_", " "), n, reason) for reason, n in sorted(reasons.items())]
 
 
-def draw_losses(unusable: pl.Series, confounded: pl.Series) -> list[Loss]:
-    """Return the losses of E2 results that the dose response is not fitted to.
-
-    Parameters
-    ----------
-    unusable, confounded
-        Of each result why the model does not describe it, or why it does not show what an inhibitor does; null
-        where it does. The first goes before the second.
-    """
-    return [
-        Loss(reason.replace("_", " "), n_out, reason)
-        for reasons in (unusable, confounded.filter(unusable.is_null()))
-        for reason, n_out in sorted(Counter(reasons.drop_nulls()).items())
-    ]
-
-
-def table(run_id: str, chains: Mapping[str, tuple[int, list[Loss]]]) -> pl.DataFrame:
+def table(run_id: str, chains: Mapping[str, Chain]) -> pl.DataFrame:
     """Return the table ``attrition``.
 
     Parameters

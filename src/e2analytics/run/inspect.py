@@ -253,9 +253,9 @@ class _Fates:
     def fates(self, files: list[SourceFile]) -> pl.DataFrame:
         return (
             self._row_fates.filter(_is_of(files))
-            .cast({"table": pl.String, "fate": pl.Enum(FATES), "why": pl.String})
+            .cast({"fate": pl.Enum(FATES)})
             .group_by("table", "fate", "why")
-            .agg(n_rows=pl.len())
+            .agg(n_rows=pl.col("n").sum())
             .sort("table", "fate", "why")
         )
 

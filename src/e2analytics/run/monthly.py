@@ -29,6 +29,7 @@ from e2analytics.report.formats import render
 from e2analytics.run.measured import as_measured
 from e2analytics.settings import FlagSettings, LinkSettings, ReportSettings
 from e2analytics.store.store import Store, open_published
+from e2analytics.tables.clinics import Clinics
 from e2analytics.tables.months import last_day
 from e2analytics.tables.patient_data import AsOfRows, PatientData
 from e2analytics.tables.registry import TABLES
@@ -149,10 +150,10 @@ def _linker(tables: Mapping[str, pl.DataFrame]) -> restatement.Link:
     response = model.response if model else None
 
     def link(
-        rows: AsOfRows, link_settings: LinkSettings, flag_settings: FlagSettings, as_of: date
+        rows: AsOfRows, clinics: Clinics, link_settings: LinkSettings, flag_settings: FlagSettings
     ) -> PatientData:
-        data = linked(rows, link_settings, flag_settings)
-        return as_measured(data, response, flag_settings, as_of)
+        data = linked(rows, clinics, link_settings, flag_settings)
+        return as_measured(data, response, flag_settings, clinics.as_of)
 
     return link
 

@@ -3,11 +3,12 @@
 ::
 
     publish_run   snapshot -> read -> run_steps -> keep_crosswalk -> publish
-    run_steps     take_in -> analysis -> grade
-    analysis      as_of_view -> link -> respond_to_dose -> measure_exposure
+    run_steps     take_in -> sum_intake -> analysis -> grade
+    analysis      as_of_view -> sum_clinics -> link -> respond_to_dose -> measure_exposure
                   -> measure_for_curves -> follow_up -> fit -> sensitivity  (unless the model is frozen)
-                  -> count_measures -> flag_men -> account_for
+                  -> find_care -> flag_men -> sum_men -> count_measures -> account_for
 
+What crosses men is made from sums (:mod:`e2analytics.tables.sums`): measures, losses, grades, the facts of clinics.
 Each step is a function of frames and a ``Run`` in :mod:`e2analytics.run.steps`. The commands do the same
 order in part: ``ingest`` stops after ``take_in``; ``fit`` and ``flag`` read no drop.
 """
@@ -24,12 +25,14 @@ import polars as pl
 
 from e2analytics.ingest.intake import Intake, counts_of_rows
 from e2analytics.ingest.read_drop import Sources
+from e2analytics.measures.clinic_rows import clinics
 from e2analytics.run import attrition
 from e2analytics.run.frames import CurveTables, ExposureTables, Run, frames_of
 from e2analytics.run.steps import (
     account_for,
     as_of_view,
     count_measures,
+    find_care,
     fit,
     flag_men,
     follow_up,
@@ -43,6 +46,9 @@ from e2analytics.run.steps import (
     respond_to_dose,
     sensitivity,
     snapshot,
+    sum_clinics,
+    sum_intake,
+    sum_men,
     take_in,
 )
 from e2analytics.run.timing import StepWrapper, Timer, unwrapped
@@ -52,6 +58,7 @@ from e2analytics.tables.limit_in_use import limit_in_use
 from e2analytics.tables.patient_data import PatientData
 from e2analytics.tables.registry import DERIVED, TABLES
 from e2analytics.tables.snapshot import Outputs, Snapshot
+from e2analytics.tables.sums import Sums, plus
 
 if TYPE_CHECKING:
     from e2analytics.curve.frozen_model import FrozenModel
@@ -98,12 +105,13 @@ def run_steps(
     """Run every step between reading and publishing."""
     timed = Timer(wrap)
     intake = timed(take_in)(sources, before, run)
+    sums = timed(sum_intake)(intake)
     analysis = (
-        _as_before(intake, before, run)
+        _as_before(sums, before, run)
         if run.scope == "ingest"
-        else _analyse(intake, before, run, timed)
+        else _analyse(intake, sums, before, run, timed)
     )
-    grades = timed(grade)(intake, before, run)
+    grades = timed(grade)(sums, intake.files, before, run)
     others = {
         "files": intake.files,
         "quarantine": intake.quarantine,
@@ -125,9 +133,9 @@ def run_steps(
     )
 
 
-def _as_before(intake: Intake, before: Snapshot, run: Run) -> Analysis:
+def _as_before(sums: Sums, before: Snapshot, run: Run) -> Analysis:
     """Keep the derived tables of the run before: only rows were taken in."""
-    rows = {"rows": (len(intake.row_fates), attrition.row_losses(intake.row_fates))}
+    rows = {"rows": attrition.of_rows(sums["row_fates"])}
     model_id = before.table("models").sort("fitted_as_of")["model_id"].last()
     return Analysis(
         tables={name: before.table(name) for name in DERIVED},
@@ -137,15 +145,18 @@ def _as_before(intake: Intake, before: Snapshot, run: Run) -> Analysis:
     )
 
 
-def _analyse(intake: Intake, before: Snapshot, run: Run, timed: Timer) -> Analysis:
+def _analyse(intake: Intake, of_intake: Sums, before: Snapshot, run: Run, timed: Timer) -> Analysis:
     """Do everything that follows from the rows."""
     from e2analytics.curve import frozen_model, limit
+    from e2analytics.flags import judged
 
     models, curve_summary = before.table("models"), before.table("curve_summary")
     frozen = (
         None if run.refit else frozen_model.in_force(models, curve_summary, run.settings, run.as_of)
     )
-    data = timed(link)(timed(as_of_view)(intake, run), run)
+    rows = timed(as_of_view)(intake, run)
+    of_clinics = timed(sum_clinics)(rows)
+    data = timed(link)(rows, clinics(of_clinics["clinic_rows"], run.as_of), run)
     response = timed(respond_to_dose)(data, before, frozen, run)
     exposure = timed(measure_exposure)(data, response, run)
     if frozen is None:
@@ -164,10 +175,13 @@ def _analyse(intake: Intake, before: Snapshot, run: Run, timed: Timer) -> Analys
             as_of=run.as_of,
             reason=run.adopt,
         )
-    measures, care = timed(count_measures)(data, response, before, run)
+    care = timed(find_care)(data, response, run)
     criteria = _criteria(response, models, limits, model.model_id, run)
     flagged = timed(flag_men)(data, response, exposure, care, criteria, before, run)
-    losses = timed(account_for)(intake, data, exposure, run)
+    of_men = timed(sum_men)(data, care, exposure, run)
+    sums = plus(plus(of_intake, of_clinics), of_men)
+    measures = timed(count_measures)(sums, before, run)
+    losses = timed(account_for)(sums, run)
     of_model = pl.lit(model.model_id).alias("model_id")
     tables = {
         "densitometry": data.densitometry,
@@ -182,22 +196,14 @@ def _analyse(intake: Intake, before: Snapshot, run: Run, timed: Timer) -> Analys
         "models": models,
         "measures": measures,
     }
+    tallied = attrition.Tallies(sums["tallies"])
     counts = {
-        "men": len(data.patients),
+        "men": tallied.n("men", "known"),
         "men_on_drug": len(flagged.cohort),
-        **{f"men_on_drug_{why}": n for why, n in _set_apart(data, run).items()},
+        **{f"men_on_drug_{why}": tallied.n("men", "set_apart", why) for why in judged.WHY},
         "men_flagged": int((flagged.flags["tier"] != "none").sum()),
     }
     return Analysis(tables=tables, attrition=losses, counts=counts, model_id=model.model_id)
-
-
-def _set_apart(data: PatientData, run: Run) -> dict[str, int]:
-    """Count the men on the drug who are not judged, by reason."""
-    from e2analytics.flags import cohort, judged
-
-    on_drug = cohort.men_on_drug(data.episodes, run.settings.flag, run.as_of)
-    by_reason = judged.set_apart(on_drug, data, run.as_of)["why"].to_list()
-    return {why: by_reason.count(why) for why in judged.WHY}
 
 
 def _new_model(

@@ -17,8 +17,7 @@ import polars as pl
 
 from e2analytics import key
 from e2analytics.exposure import patient_data
-from e2analytics.exposure.confounders import find_confounders, why_confounded
-from e2analytics.exposure.draws import why_unusable
+from e2analytics.exposure.confounders import find_confounders
 from e2analytics.exposure.episodes import doses_on_days, find_episodes, present_dose
 from e2analytics.exposure.scan_pairs import pair_scans
 from e2analytics.exposure.testosterone_orders import find_changes
@@ -28,6 +27,7 @@ from e2analytics.ingest import (
     ledger,
     listing,
     quality,
+    quality_counts,
     quarantine,
     reconcile,
     superseded_files,
@@ -35,7 +35,7 @@ from e2analytics.ingest import (
 from e2analytics.ingest.intake import Intake, every_row
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.ingest.unit_errors import convert, find, on_treatment
-from e2analytics.measures import pending
+from e2analytics.measures import clinic_rows, pending
 from e2analytics.reference.simulation_marker import is_simulated
 from e2analytics.run import attrition
 from e2analytics.run.frames import ExposureTables, FlagTables, Run
@@ -43,9 +43,11 @@ from e2analytics.store import crosswalk
 from e2analytics.store import publish as publishing
 from e2analytics.store.store import Store
 from e2analytics.tables.categoricals import to_contract_types
+from e2analytics.tables.clinics import Clinics
 from e2analytics.tables.patient_data import AsOfRows, CareUnits, Estimates, PatientData
 from e2analytics.tables.registry import CANONICAL
 from e2analytics.tables.snapshot import Outputs, Snapshot
+from e2analytics.tables.sums import Sums
 
 if TYPE_CHECKING:
     from e2analytics.curve.fit import Fitted
@@ -136,6 +138,18 @@ def take_in(sources: Sources, before: Snapshot, run: Run) -> Intake:
     )
 
 
+@step("Adding up rows")
+def sum_intake(intake: Intake) -> Sums:
+    """Return the sums of rows: their fates, and how good they are."""
+    return Sums(
+        {
+            "row_fates": intake.row_fates,
+            "row_quality": quality_counts.row_quality(intake.rows),
+            "report_delays": quality_counts.report_delays(intake.rows["labs"], intake.files),
+        }
+    )
+
+
 # --- exposure -------------------------------------------------------------------------------------
 
 
@@ -151,10 +165,22 @@ def as_of_view(intake: Intake, run: Run) -> AsOfRows:
     )
 
 
+@step("Adding up what clinics sent")
+def sum_clinics(rows: AsOfRows) -> Sums:
+    """Return the sum that the facts of clinics follow from."""
+    return Sums({"clinic_rows": clinic_rows.clinic_rows(rows)})
+
+
 @step("Linking doses, draws and scans")
-def link(rows: AsOfRows, run: Run) -> PatientData:
+def link(rows: AsOfRows, clinics: Clinics, run: Run) -> PatientData:
     """Find the dosing episodes, the E2 draws under them, the scan pairs and the bone classes."""
-    return patient_data.linked(rows, run.settings.link, run.settings.flag)
+    return patient_data.linked(rows, clinics, run.settings.link, run.settings.flag)
+
+
+def link_all(intake: Intake, run: Run) -> PatientData:
+    """Take the as-of view of all men and link it, with the facts of clinics that follow from it."""
+    rows = as_of_view(intake, run)
+    return link(rows, clinic_rows.clinics(sum_clinics(rows)["clinic_rows"], run.as_of), run)
 
 
 @step("Estimating each man's estradiol")
@@ -291,18 +317,14 @@ def sensitivity(
 # --- measures and flags ---------------------------------------------------------------------------
 
 
-@step("Counting the quality measures")
-def count_measures(
-    data: PatientData, response: DoseResponseResult, before: Snapshot, run: Run
-) -> tuple[pl.DataFrame, CareUnits]:
-    """Count the quality measures of the months that have ended; return what they count as well."""
+@step("Finding what the quality measures count")
+def find_care(data: PatientData, response: DoseResponseResult, run: Run) -> CareUnits:
+    """Return the units of the quality measures of the months that have ended, and of the day."""
     from e2analytics.measures import rates, units
     from e2analytics.run.measured import as_measured
 
     measured = as_measured(data, response.response, run.settings.flag, run.as_of)
-    care = units.care_units(measured, [*rates.month_ends(run.as_of), run.as_of])
-    measures = rates.measures(measured, care, run.as_of)
-    return rates.with_older(measures, before.table("measures")), care
+    return units.care_units(measured, [*rates.month_ends(run.as_of), run.as_of])
 
 
 @step("Flagging")
@@ -365,52 +387,48 @@ def flag_men(
 # --- accounting and publishing --------------------------------------------------------------------
 
 
-@step("Accounting for every row")
-def account_for(
-    intake: Intake, data: PatientData, exposure: ExposureTables, run: Run
-) -> pl.DataFrame:
-    """Return where rows, men and pairs of the primary curve went."""
-    from e2analytics.curve import rows
+@step("Adding up men and their care")
+def sum_men(data: PatientData, care: CareUnits, exposure: ExposureTables, run: Run) -> Sums:
+    """Return the sums of men: what the measures count, and how far they come on their way to the models."""
+    from e2analytics.measures import rates
+    from e2analytics.run.tallies import tallies
 
-    site = run.settings.fit.primary_site
-    of_primary = rows.Measured(
-        exposures=exposure.exposures,
-        episodes=exposure.exposure_episodes,
-        levels=exposure.levels,
-        risk_exposures=exposure.exposures.clear(),
-        risk_episodes=exposure.exposure_episodes.clear(),
+    ends = rates.month_ends(run.as_of)
+    return Sums(
+        {
+            "unit_counts": rates.unit_counts(care.units, data.patients, ends),
+            "tallies": tallies(data, exposure, run.settings, run.as_of),
+        }
     )
-    outcome = rows.first_outcome(of_primary, site)
-    used = rows.complete_rows(of_primary, site, outcome, run.settings.fit).rows
-    of_site = rows.at_site(site)
-    pairs = exposure.exposures.filter(of_site)
-    if outcome == rows.LEVEL:
-        scans = data.dxa.filter(of_site)
-        levels = exposure.levels.filter(of_site)
-        men = attrition.patient_losses(data.patients, scans, levels, used, what="scan beside an E2")
-        pair_losses: list[attrition.Loss] = []
-    else:
-        men = attrition.patient_losses(
-            data.patients, pairs, pairs.filter("usable"), used, what="scan pair"
-        )
-        pair_losses = attrition.pair_losses(pairs, used)
-    confounders = find_confounders(data.patients, data.medications, run.settings.flag)
-    draw_losses = attrition.draw_losses(
-        data.draws.select(why_unusable()).to_series(), why_confounded(data.draws, confounders)
-    )
+
+
+@step("Counting the quality measures")
+def count_measures(sums: Sums, before: Snapshot, run: Run) -> pl.DataFrame:
+    """Count the quality measures of the months that have ended."""
+    from e2analytics.measures import rates
+
+    measures = rates.measures(sums["unit_counts"], sums["clinic_rows"], run.as_of)
+    return rates.with_older(measures, before.table("measures"))
+
+
+@step("Accounting for every row")
+def account_for(sums: Sums, run: Run) -> pl.DataFrame:
+    """Return where rows, men and pairs of the primary curve went."""
+    from e2analytics.run.tallies import primary_curve
+
+    tallied = attrition.Tallies(sums["tallies"])
     chains = {
-        "rows": (len(intake.row_fates), attrition.row_losses(intake.row_fates)),
-        "patients": (len(data.patients), men),
-        "pairs": (len(pairs), pair_losses),
-        "draws": (len(data.draws), draw_losses),
+        "rows": attrition.of_rows(sums["row_fates"]),
+        **attrition.of_men(tallied, *primary_curve(tallied, run.settings.fit)),
     }
     return attrition.table(run.run_id, chains)
 
 
 @step("Grading each feed's data")
-def grade(intake: Intake, before: Snapshot, run: Run) -> pl.DataFrame:
+def grade(sums: Sums, files: pl.DataFrame, before: Snapshot, run: Run) -> pl.DataFrame:
     """Grade the data of every feed, table and month."""
-    return quality.grade(intake.rows, intake.files, read_on=run.days_of_runs(before))
+    read_on = run.days_of_runs(before)
+    return quality.grade(sums["row_quality"], sums["report_delays"], files, read_on=read_on)
 
 
 @step("Sealing the crosswalk")

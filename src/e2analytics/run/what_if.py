@@ -136,7 +136,7 @@ def what_if(before: Snapshot, run: Run, rule: DoseRule, limit_pg_ml: float | Non
         before.table("models"), before.table("curve_summary"), run.settings, run.as_of
     )
     intake = steps.take_in(Sources(), before, run)
-    data = steps.link(steps.as_of_view(intake, run), run)
+    data = steps.link_all(intake, run)
     response = steps.respond_to_dose(data, before, frozen, run)
     on_drug = cohort.present_men(data, run.settings.flag, run.as_of).filter("takes_anastrozole")
     men = _under(rule, on_drug, response.own_levels)

@@ -13,6 +13,7 @@ import polars as pl
 
 from e2analytics import reference
 from e2analytics.reference import constants
+from e2analytics.tables.clinics import Clinics
 
 NEVER: Final = date(9999, 12, 31)
 """Stands for an end that is not known to come."""
@@ -58,6 +59,8 @@ class PatientData(AsOfRows):
 
     Attributes
     ----------
+    clinics
+        What follows from the rows of all men of a clinic.
     episodes
         Aromatase inhibitors: one dose from a day until another.
     draws, pending_draws
@@ -70,6 +73,7 @@ class PatientData(AsOfRows):
         Abrupt steps in a scanner's readings.
     """
 
+    clinics: Clinics
     episodes: pl.DataFrame
     draws: pl.DataFrame
     pending_draws: pl.DataFrame
@@ -106,8 +110,6 @@ class CareUnits:
     ----------
     units
         Grain: one unit of one measure.
-    unavailable
-        Why a clinic's data do not allow a measure. Grain: month_end, clinic_id, measure.
     doses
         Episodes, each marked as a start, a change, or neither.
     courses
@@ -117,7 +119,6 @@ class CareUnits:
     """
 
     units: pl.DataFrame
-    unavailable: pl.DataFrame
     doses: pl.DataFrame
     courses: pl.DataFrame
     lowerings: pl.DataFrame

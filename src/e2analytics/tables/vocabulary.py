@@ -71,6 +71,7 @@ OF_TWO_KINDS: Final = (
 """Reasons why two scans are never compared."""
 SYMPTOMS: Final = symptoms.kinds()
 """What the column ``detail`` says of a symptom."""
+BREAST_SYMPTOMS: Final = ("breast_tenderness", "gynaecomastia")
 LIMIT_SOURCES: Final = ("fitted", "literature")
 BONE_OUTCOMES: Final = ("annual_change_pct", "risk_loss_lsc_2y", "bmd_level_g_cm2")
 
