@@ -14,20 +14,20 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from hashlib import sha256
 from typing import Any, Final
 
 import polars as pl
 
 from e2analytics.errors import ConfigurationError, ContractError, TooLittleDataError
 from e2analytics.flags import judged
-from e2analytics.report.formatting import NOTHING, count, day, month_name
+from e2analytics.report.formatting import NOTHING, month_name
 from e2analytics.report.sections import (
     changes,
     curves,
     de_escalations,
     dose_response,
     flag_context,
+    header,
     headlines,
     ingest,
     measures,
@@ -40,22 +40,6 @@ from e2analytics.tables.months import last_day
 
 MOST_IN_FULL: Final = 500
 """Our own rule: of more men the report of all clinics lists each in a line, and their clinics' what flags rest on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What this page is, of when, from which run, and whether anything is missing."""
-
-    month_name: str
-    as_of: str
-    as_of_day: date
-    run_id: str
-    inputs: str
-    package_version: str
-    model: str
-    simulated: bool
-    complete: bool
-    completeness: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +57,7 @@ class Report:
         not shown to it.
     """
 
-    header: Header
+    header: header.Header
     clinic: str | None
     headlines: tuple[headlines.Headline, ...]
     changes: changes.Changes
@@ -152,7 +136,7 @@ def build(
     unlike = measures.without_precision(tables["patients"], tables["precision"])
     care = _care(here, rules, unlike, month, clinic)
     return Report(
-        header=_header(run, here, intake, month),
+        header=header.describe(run, here, intake, month),
         clinic=clinic,
         headlines=_headlines(counts, flagged, care, shape, intake, month, clinic),
         changes=changes.describe(
@@ -329,49 +313,6 @@ def _same_day(tables: Mapping[str, pl.DataFrame], as_of: date) -> None:
         others = int((frame["as_of"] != as_of).sum())
         if others:
             raise ContractError("report", name, {"as_of is the run's": others})
-
-
-def _header(
-    run: dict[str, Any], tables: Mapping[str, pl.DataFrame], intake: ingest.Intake, month: str
-) -> Header:
-    fitted = (
-        tables["models"].filter(pl.col("model_id") == run["model_id"])["fitted_as_of"].to_list()
-    )
-    model = f"{run['model_id']}, fitted as of {day(fitted[0])}" if fitted else run["model_id"]
-    return Header(
-        month_name=month_name(month),
-        as_of=day(run["as_of"]),
-        as_of_day=run["as_of"],
-        run_id=run["run_id"],
-        inputs=_inputs(tables["files"]),
-        package_version=run["package_version"],
-        model=model,
-        simulated=run["simulated"],
-        complete=run["outcome"] == "complete",
-        completeness=_completeness(run["outcome"], intake),
-    )
-
-
-def _inputs(files: pl.DataFrame) -> str:
-    """Name the inputs of the report, so that two reports of the same files show that they are."""
-    # One file may fill several tables, and has a line for each.
-    hashes = files["sha256"].unique().sort()
-    digest = sha256("\n".join(hashes).encode()).hexdigest()
-    return f"{count(len(hashes), 'file')}, digest {digest[:16]}"
-
-
-def _completeness(outcome: str, intake: ingest.Intake) -> str:
-    # The outside version names no file: there are none to count.
-    earlier = len(intake.refusals) - intake.n_refused_now if intake.refusals else 0
-    still = (
-        f" Refused in earlier runs and not sent again: {count(earlier, 'file')}." if earlier else ""
-    )
-    if outcome == "complete":
-        return f"Complete: every file of this run could be used.{still}"
-    files = count(intake.n_refused_now, "file") if intake.n_refused_now else "some files"
-    return (
-        f"Incomplete: {files} of this run could not be used as a whole; figures may change.{still}"
-    )
 
 
 def flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ from typing import Final
 import polars as pl
 
 from e2analytics.models.disclosure import LARGEST, SMALLEST
-from e2analytics.report.content import Header, Report, build
+from e2analytics.report.content import Report, build
 from e2analytics.report.external.disclosure import Level, release
 from e2analytics.report.external.measures import describe_released, release_measures
 from e2analytics.report.external.men import Men, release_men, shown_count
@@ -27,6 +27,7 @@ from e2analytics.report.formatting import HIDDEN, level
 from e2analytics.report.sections import headlines
 from e2analytics.report.sections.curves import Curves, SiteData, sites_of
 from e2analytics.report.sections.dose_response import DoseResponse
+from e2analytics.report.sections.header import Header
 from e2analytics.report.sections.headlines import Headline
 from e2analytics.report.sections.measures import Measures, without_precision
 from e2analytics.report.sections.methods import Rules
