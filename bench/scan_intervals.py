@@ -69,7 +69,7 @@ def fitted(n_men: int) -> FrozenDoseResponse:
     draws = to_arrays(as_frames(simulate(_design(n_men))).draws)
     model = fit(draws, COVARIATES, priors={**PRIORS, **COVARIATE_PRIORS})
     testosterone = RandomIntercept(0.0, world.TESTOSTERONE_BETWEEN_SD**2, 0.04)
-    imputed = Imputation(testosterone, 0.0, 0.0, _FIRST_DAY, 1.0)
+    imputed = Imputation(testosterone, 0.0, 0.0, _FIRST_DAY, 1.0, 0.0)
     return FrozenDoseResponse(model, imputed)
 
 

@@ -209,6 +209,9 @@ def describe(rows: pl.DataFrame, ends: pl.DataFrame, points: pl.DataFrame) -> Se
             picture(points),
             "### What nominal 95 % covers\n\n*missed* where the interval does not meet 93-97 %.",
             coverage,
+            f"No smooth curve turns in a point. At {world.HIGH_BEND_PG_ML:g} pg/mL the log hazard of breast tenderness "
+            "turns from level to a slope of 13 per log unit of E2: the curve is rounded there, and its intervals hold the "
+            "truth less often than elsewhere, as those of bone do at a kink; a band that fails at the bend fails.",
             "### Limits\n\nShare of the intervals that hold the true limit, among clinics that are given one; the share "
             "that are given none is a column of its own.",
             limits,

@@ -1,5 +1,6 @@
 """E2 at risk: what was known of a man when an interval began, and nothing of later."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -137,6 +138,41 @@ def test_a_man_who_is_given_the_drug_later_is_no_other_man_before(
     before = men.ZERO + timedelta(days=305)
 
     assert_frame_equal(until(never.intervals, before), until(usual[1].intervals, before))
+
+
+def test_a_man_who_may_be_given_the_drug_is_between_those_who_are_and_those_who_are_not():
+    """His prior is the mixture of both kinds: their means by their shares, the spread of the two on top."""
+    data, response = clinic(men.usual_results()), men.moving().response
+    assert response is not None
+    vector = response.model.vector.copy()
+    vector[response.model.names.index("ever_on_drug")] = 0.4
+    model = replace(response.model, vector=vector)
+    at_risk = intervals_at_risk(data, NO_SPELLS, LinkSettings(), men.AS_OF)
+
+    def before_the_drug(given_later: float) -> pl.DataFrame:
+        imputation = replace(response.imputation, given_later=given_later)
+        found = e2_at_risk(at_risk, data, replace(response, model=model, imputation=imputation))
+        first = found.intervals.filter(pl.col("started_on") == men.day(5)).select("interval")
+        return found.episodes.join(first, on="interval").sort("interval")
+
+    never, half, surely = (before_the_drug(share) for share in (0.0, 0.5, 1.0))
+
+    # What the prior weighs beside one draw: less than all of the difference, the same for all men.
+    apart = (surely["log_e2_mean"] - never["log_e2_mean"]).to_numpy() / 0.4
+    assert apart.min() > 0.05
+    assert apart.max() < 0.5
+    np.testing.assert_allclose(apart, apart[0], rtol=0.01)
+    np.testing.assert_allclose(surely["log_e2_sd"], never["log_e2_sd"], rtol=1e-3)
+    # The level's variance has grown by 0.04: so much more do a man's own draws say.
+    assert (half["log_e2_sd"] > 1.01 * never["log_e2_sd"]).all()
+
+
+def test_the_share_of_men_who_are_given_the_drug_later_is_learnt_with_the_dose_response():
+    response = men.moving().response
+
+    # All are off it at their first draw; every second one is given it on day 330.
+    assert response is not None
+    assert response.imputation.given_later == 0.5
 
 
 def test_covariates_are_those_of_the_start_and_never_imputed():

@@ -141,7 +141,7 @@ def test_the_fit_with_an_offset_is_that_of_a_dense_newton():
         roughness = smoothing * (penalised @ beta**2)
         return roughness - 2 * log_likelihood + determinant - penalised.sum() * log_smoothing
 
-    ours = risk.fit(columns, data.outcome, plan.n_fixed, offset)
+    ours = risk.fit(risk.Linear(columns, offset), data.outcome, plan.n_fixed)
     best = np.log(ours.smoothing)
     near = [restricted(best + step) for step in (-0.1, 0.0, 0.1)]
 

@@ -75,7 +75,7 @@ def test_replicates_of_one_step_are_spread_as_full_refits_are():
     full = []
     for _ in range(60):
         drawn = np.concatenate([np.arange(3) + 3 * man for man in rng.integers(0, 300, 300)])
-        resampled = (columns[drawn], timed.outcome[drawn], plan.n_fixed)
+        resampled = (risk.Linear(columns[drawn]), timed.outcome[drawn], plan.n_fixed)
         rough = risk.fit(*resampled)
         again = risk.refit(*resampled, rough, rough.smoothing / 20)
         full.append(at_grid @ again.coefficients)

@@ -47,8 +47,9 @@ change <- function(n, kind, method) {
   described(gam(y ~ z1 + z2 + s(x, bs = "ps", k = k, m = c(2, 2)), method = method, weights = w, knots = knots,
                 data = rows_of(n, kind), control = tight))
 }
-risk <- function(n) {
-  described(gam(lost ~ z1 + z2 + log_years + s(x, bs = "ps", k = k, m = c(2, 2)), method = "REML",
+of_losses <- function(n, years) {
+  model <- paste("lost ~ z1 + z2 +", years, "+ s(x, bs = \"ps\", k = k, m = c(2, 2))")
+  described(gam(as.formula(model), method = "REML",
                 family = binomial("cloglog"), knots = knots, data = rows_of(n, "risk"), control = tight))
 }
 
@@ -57,7 +58,8 @@ for (method in c("REML", "GCV.Cp")) {
   for (n in c(200, 1000, 10000)) for (kind in c("plain", "weighted", "ties", "collinear", "outliers"))
     cases[[paste(if (method == "REML") "reml" else "gcv", n, kind)]] <- change(n, kind, method)
 }
-for (n in c(200, 1000, 10000)) cases[[paste("risk", n)]] <- risk(n)
+for (n in c(200, 1000, 10000)) cases[[paste("risk", n)]] <- of_losses(n, "log_years")
+for (n in c(1000, 10000)) cases[[paste("hazard", n)]] <- of_losses(n, "offset(log_years)")
 
 number <- function(v) paste0("[", paste(formatC(v, digits = 17, format = "g", width = 1), collapse = ", "), "]")
 object <- function(case) paste0("{", paste0("\"", names(case), "\": ", sapply(case, number), collapse = ",\n  "), "}")

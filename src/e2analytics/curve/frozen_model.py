@@ -178,4 +178,5 @@ def _response_from_json(kept: dict[str, Any]) -> FrozenDoseResponse:
     )
     testosterone, aged_on = RandomIntercept(**context["testosterone"]), context["aged_on"]
     changed = {"testosterone": testosterone, "aged_on": date.fromisoformat(aged_on)}
-    return FrozenDoseResponse(model, Imputation(**{**context, **changed}))
+    # To a model of before it was learnt, a man who has not had the drug is one who never has it.
+    return FrozenDoseResponse(model, Imputation(**{"given_later": 0.0, **context, **changed}))

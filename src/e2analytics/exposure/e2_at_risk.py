@@ -7,10 +7,15 @@ Out   E2 and covariates   grain interval
 For each draw the man is a man of his own, with the draws, results and treatment until then. A path through all of
 his draws would be better known where no event came than where one did, because draws of years after an event are
 not used: that alone would bend the curve. The dose of a day in the interval is the one in force on it.
+
+Men who are given the drug had a higher E2 to begin with. A man who has not been given it may be one of them: to take
+him for one who never is would put his E2 too low, the more the fewer draws he has. He is a man of either kind, by the
+share of men who are given it later.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import polars as pl
@@ -23,6 +28,7 @@ from e2analytics.exposure.dose_response.covariates import (
     usable_draws,
     with_covariates,
 )
+from e2analytics.exposure.dose_response.predict import IntervalExposure
 from e2analytics.exposure.episodes import doses_on_days
 from e2analytics.exposure.testosterone_orders import find_changes
 from e2analytics.models.dose_response.frozen import FrozenDoseResponse
@@ -32,6 +38,7 @@ from e2analytics.tables.patient_data import PatientData
 from e2analytics.tables.vocabulary import CURVE_COVARIATES, INTERVAL_AT_RISK, WHOLE_MAN
 
 _KNOWN: Final = ["patient_id", "drawn_on"]
+_EVER: Final = "ever_on_drug"
 
 
 class E2AtRisk(NamedTuple):
@@ -66,14 +73,10 @@ def e2_at_risk(
         )
     )
     draws = _as_known(intervals, data, response)
-    men = draws.group_by("patient_id", maintain_order=True).agg(
-        pl.col(*PATIENT_COVARIATES, "log_testosterone_variance").last()
-    )
     changes = find_changes(data.medications).cast({"patient_id": pl.String})
     of_known = intervals.select("patient_id", "known").unique(maintain_order=True)
-    found = predict.interval_exposure(
+    found = _exposure(
         response,
-        men,
         draws,
         changes.join(of_known, on="patient_id").select("changed_on", patient_id="known"),
         _doses(intervals, data.episodes),
@@ -153,6 +156,31 @@ def _as_known(
         "patient_id", "collected_at", "result_id", "source_order", "source_line"
     ).with_columns(bmi_known="bmi_kg_m2")
     return impute(ordered, response.imputation)
+
+
+def _exposure(
+    response: FrozenDoseResponse, draws: pl.DataFrame, changes: pl.DataFrame, doses: pl.DataFrame
+) -> IntervalExposure:
+    """Return E2 over the intervals of men who had had the drug when these began, and of the others."""
+    had_it = pl.col(_EVER) > 0
+    later = response.imputation.given_later
+    either = draws.filter(~had_it).with_columns(pl.lit(later).alias(_EVER))
+    found = []
+    for of_kind, known in ((response, draws.filter(had_it)), (_of_either_kind(response), either)):
+        men = known.group_by("patient_id", maintain_order=True).agg(
+            pl.col(*PATIENT_COVARIATES, "log_testosterone_variance").last()
+        )
+        held = doses.join(men, on="patient_id", how="semi", maintain_order="left")
+        found.append(predict.interval_exposure(of_kind, men, known, changes, held))
+    return IntervalExposure(*(pl.concat(parts) for parts in zip(*found, strict=True)))
+
+
+def _of_either_kind(response: FrozenDoseResponse) -> FrozenDoseResponse:
+    """Return the response of men of whom a share have the level of men who are given the drug."""
+    later = response.imputation.given_later
+    higher = response.model.vector[response.model.names.index(_EVER)]
+    varied = response.model.with_level_variance(later * (1 - later) * higher**2)
+    return replace(response, model=varied)
 
 
 def _doses(intervals: pl.DataFrame, episodes: pl.DataFrame) -> pl.DataFrame:

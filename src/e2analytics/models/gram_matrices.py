@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from e2analytics.models.plan import Plan
 from e2analytics.models.pspline import Array, are_points
-from e2analytics.models.rows import CurveData
+from e2analytics.models.rows import Codes, CurveData
 from e2analytics.models.threads import side_by_side
 
 _BLOCK_ROWS = 8_192
@@ -75,17 +75,38 @@ def collect(data: CurveData, weight: Array, plan: Plan) -> ClusterGrams:
     weight : array of shape (n,)
     plan : Plan
     """
-    cluster = plan.cluster(data.patient)
-    if np.any(cluster[1:] < cluster[:-1]):
-        order = np.argsort(cluster, kind="stable")
+    order = _by_cluster(data.patient, plan)
+    if order is not None:
         data, weight = data.take(order), weight[order]
-    sizes = np.bincount(cluster, minlength=plan.n_clusters)
+    return _collected(lambda rows: plan.columns(data.take(rows)), data.patient, weight, plan)
+
+
+def collect_columns(columns: Array, patient: Codes, weight: Array, plan: Plan) -> ClusterGrams:
+    """Do what ``collect`` does with columns of shape (n, q) that are there already."""
+    order = _by_cluster(patient, plan)
+    if order is not None:
+        columns, patient, weight = columns[order], patient[order], weight[order]
+    return _collected(lambda rows: columns[rows].copy(), patient, weight, plan)
+
+
+def _by_cluster(patient: Codes, plan: Plan) -> NDArray[np.intp] | None:
+    """Return the order of rows in which clusters ascend; None where they do."""
+    cluster = plan.cluster(patient)
+    ascend = bool(np.all(cluster[1:] >= cluster[:-1]))
+    return None if ascend else np.argsort(cluster, kind="stable")
+
+
+def _collected(
+    columns: Callable[[slice], Array], patient: Codes, weight: Array, plan: Plan
+) -> ClusterGrams:
+    """Sum the cross-products of rows whose clusters ascend."""
+    sizes = np.bincount(plan.cluster(patient), minlength=plan.n_clusters)
     triangle = np.triu_indices(plan.n_columns)
     upper = np.zeros((plan.n_clusters, len(triangle[0])))
 
     def add(block: tuple[slice, slice]) -> None:
         clusters, rows = block
-        weighted = plan.columns(data.take(rows))
+        weighted = columns(rows)
         weighted *= np.sqrt(weight[rows])[:, None]
         for alike, stack in _stacks(weighted, sizes[clusters]):
             grams = stack.swapaxes(1, 2) @ stack

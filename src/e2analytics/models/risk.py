@@ -1,17 +1,19 @@
 """The penalised complementary log-log model: how likely an event is, by interval and exposure.
 
-In    rows of a design, and whether the event came: a measured loss of at least the LSC, a first symptom
+In    the linear predictor of rows, and whether the event came: a measured loss of at least the LSC, a first symptom
 Out   ``RiskPoint``, and working rows on which the machinery of the curve resamples men
 
 The probability is 1 - exp(-exp(eta)), so that a coefficient of 1 for the log of an interval's
 length would be a constant hazard. Of a loss it is estimated, because two noisy scans cross the LSC at any
 interval; of first events it is an offset. Smoothing by the restricted likelihood with Laplace's approximation, Wood, J R Stat Soc B
-2011;73:3, as mgcv's ``gam(family = binomial("cloglog"), method = "REML")``.
+2011;73:3, as mgcv's ``gam(family = binomial("cloglog"), method = "REML")``. A predictor that is not linear in its
+coefficients (``hazard``) is taken as linear at the latest ones, step by step (Gauss and Newton).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
@@ -23,12 +25,49 @@ from e2analytics.models.pspline import Array
 _MAX_STEPS = 100
 _MAX_ROUNDS = 30
 _MAX_HALVINGS = 30
-# Likelihood and score are sums over rows, right to about this share.
+# The likelihood is a sum over rows, right to about this share.
 _SETTLED = 1e-13
+# In units of the likelihood: a last step of a millionth of a standard error.
+_LEAST_GAIN = 1e-12
 # Below this hazard the weights are differences of nearly equal numbers: a series is used.
 _SMALL = 1e-2
-# Log smoothing is bracketed in steps of this size, at most so far.
+# Log smoothing is bracketed in steps of this size and more, at least so far.
 _BRACKET, _FARTHEST = 0.5, 40.0
+
+
+class Predictor(Protocol):
+    """The linear predictor of n rows at p coefficients, and how these move it."""
+
+    @property
+    def n_columns(self) -> int:
+        """p: fixed (unpenalised) coefficients, then penalised ones, whose penalty is an identity."""
+
+    def at(self, coefficients: Array) -> tuple[Array, Array]:
+        """Linear predictor (n,) and its derivative in the coefficients (n, p)."""
+
+
+@dataclass(frozen=True)
+class Linear:
+    """The linear predictor of rows of a design.
+
+    Attributes
+    ----------
+    design : array of shape (n, p)
+    offset : array of shape (n,) or float
+        Part of the predictor that is known: log years where the hazard is constant within a row.
+    """
+
+    design: Array
+    offset: Array | float = 0.0
+
+    @property
+    def n_columns(self) -> int:
+        """Columns of the design."""
+        return self.design.shape[1]
+
+    def at(self, coefficients: Array) -> tuple[Array, Array]:
+        """Linear predictor (n,) and the design (n, p)."""
+        return self.design @ coefficients + self.offset, self.design
 
 
 @dataclass(frozen=True)
@@ -61,11 +100,23 @@ class RiskPoint:
         REML's smoothing parameter.
     eta : array of shape (n,)
         Linear predictor of each row.
+    design : array of shape (n, m + p)
+        Its derivative in the coefficients.
     """
 
     coefficients: Array
     smoothing: float
     eta: Array
+    design: Array
+
+    def least_squares(self, event: Array) -> tuple[Array, Array]:
+        """Return the columns of least squares that stand for the fit, the outcome last, and their weights.
+
+        Their solution, with the same penalty, is these coefficients.
+        """
+        rows = working(self.eta, event)
+        known = self.eta - self.design @ self.coefficients
+        return np.column_stack([self.design, rows.outcome - known]), rows.weight
 
 
 def probability(eta: Array) -> Array:
@@ -112,57 +163,51 @@ def expected_information(design: Array, eta: Array) -> Array:
     return np.asarray((design * weight[:, None]).T @ design)
 
 
-def fit(design: Array, event: Array, n_fixed: int, offset: Array | float = 0.0) -> RiskPoint:
+def fit(predictor: Predictor, event: Array, n_fixed: int) -> RiskPoint:
     """Fit the coefficients and REML's smoothing.
 
     Parameters
     ----------
-    design : array of shape (n, m + p)
-        Fixed (unpenalised) columns, then penalised ones, whose penalty is an identity.
+    predictor : Predictor
     event : array of shape (n,)
         0 or 1.
     n_fixed : int
-        m
-    offset : array of shape (n,), optional
-        Part of the linear predictor that is known: log years where the hazard is constant within a row.
+        Unpenalised coefficients, which come first.
     """
-    problem = _Problem(design, event, n_fixed, offset)
+    problem = _Problem(predictor, event, n_fixed)
     best = problem.best_smoothing(np.log(_start(problem)))
-    coefficients = problem.coefficients(np.exp(best))
-    return RiskPoint(coefficients, float(np.exp(best)), problem.eta(coefficients))
+    return problem.fitted(float(np.exp(best)))
 
 
 def refit(
-    design: Array,
-    event: Array,
-    n_fixed: int,
-    start: RiskPoint,
-    smoothing: float,
-    offset: Array | float = 0.0,
+    predictor: Predictor, event: Array, n_fixed: int, start: RiskPoint, smoothing: float
 ) -> RiskPoint:
     """Fit the coefficients for another smoothing parameter, from those of ``start``."""
-    problem = _Problem(design, event, n_fixed, offset)
+    problem = _Problem(predictor, event, n_fixed)
     problem.latest = start.coefficients
-    coefficients = problem.coefficients(smoothing)
-    return RiskPoint(coefficients, smoothing, problem.eta(coefficients))
+    return problem.fitted(smoothing)
 
 
 def _start(problem: _Problem) -> float:
-    """Smoothing near REML's: that of the working rows, in turn with these."""
-    design, event = problem.design, problem.event
+    """Smoothing near REML's: that of the working rows, in turn with these.
+
+    The predictor is taken as linear all the way, as it is at coefficients of zero.
+    """
+    event = problem.event
     rate = float(np.clip(event.mean(), 1e-6, 1 - 1e-6))
+    known, design = problem.predictor.at(problem.latest)
     # All rows have the mean rate, whatever is known of them.
     eta = np.full(len(event), np.log(-np.log1p(-rate)))
     smoothing = 1.0
     n_rows = np.array([float(len(event))])
     for _ in range(_MAX_ROUNDS):
         rows = working(eta, event)
-        unknown = np.column_stack([design, rows.outcome - problem.offset])
+        unknown = np.column_stack([design, rows.outcome - known])
         table = unknown * np.sqrt(rows.weight)[:, None]
         parts = decompose((table.T @ table)[None], n_rows, problem.n_fixed, known_scale=1.0)
         previous, found = smoothing, parts.spectrum.reml()
         smoothing = float(found[0])
-        eta = problem.eta(parts.coefficients(found)[0])
+        eta = known + design @ parts.coefficients(found)[0]
         if abs(np.log(smoothing / previous)) < 1e-3:
             break
     return smoothing
@@ -171,73 +216,71 @@ def _start(problem: _Problem) -> float:
 class _Problem:
     """One data set whose coefficients are wanted for many smoothing parameters in turn."""
 
-    def __init__(
-        self, design: Array, event: Array, n_fixed: int, offset: Array | float = 0.0
-    ) -> None:
-        self.design, self.event, self.n_fixed, self.offset = design, event, n_fixed, offset
-        n_columns = design.shape[1]
+    def __init__(self, predictor: Predictor, event: Array, n_fixed: int) -> None:
+        self.predictor, self.event, self.n_fixed = predictor, event, n_fixed
+        n_columns = predictor.n_columns
         self.n_penalised = n_columns - n_fixed
         self.penalised = (np.arange(n_columns) >= n_fixed).astype(np.float64)
         self.latest = np.zeros(n_columns)
 
-    def eta(self, coefficients: Array) -> Array:
-        """Linear predictor of each row."""
-        return np.asarray(self.design @ coefficients + self.offset)
-
-    def coefficients(self, smoothing: float) -> Array:
+    def fitted(self, smoothing: float) -> RiskPoint:
         """Maximise the penalised likelihood by Newton's method, from the latest coefficients."""
-        beta, best = self.latest, self._penalised_likelihood(self.latest, smoothing)
+        penalty = smoothing * self.penalised
+        point = self._at(self.latest, smoothing)
+        best = self._penalised_likelihood(point)
         for _ in range(_MAX_STEPS):
-            score, information = self._expansion(beta, smoothing)
-            step = cho_solve(cho_factor(information), score)
+            rows = working(point.eta, self.event)
+            score = (
+                point.design.T @ (rows.weight * (rows.outcome - point.eta))
+                - penalty * point.coefficients
+            )
+            step = cho_solve(cho_factor(_information(point, rows.weight, penalty)), score)
+            gain = float(score @ step)
             for _ in range(_MAX_HALVINGS):
-                moved = self._penalised_likelihood(beta + step, smoothing)
-                if moved >= best - _SETTLED * abs(best):
+                moved = self._at(point.coefficients + step, smoothing)
+                reached = self._penalised_likelihood(moved)
+                if reached >= best - _SETTLED * abs(best):
                     break
                 step = step / 2
-            beta, best = beta + step, moved
-            # The expected gain of the next step, in units of the likelihood.
-            if score @ step <= _SETTLED**2 * abs(best) or np.all(
-                np.abs(step) <= _SETTLED * (1 + np.abs(beta))
-            ):
+            point, best = moved, reached
+            if gain <= _LEAST_GAIN:
                 break
-        self.latest = beta
-        return beta
+        self.latest = point.coefficients
+        return point
 
     def best_smoothing(self, log_smoothing: float) -> float:
         """Log smoothing at which the restricted likelihood is greatest, near a first guess."""
-        low = high = log_smoothing
-        while self.slope(low) > 0 and low > log_smoothing - _FARTHEST:
-            low -= _BRACKET
-        while self.slope(high) < 0 and high < log_smoothing + _FARTHEST:
-            high += _BRACKET
-        if low == high or self.slope(low) > 0 or self.slope(high) < 0:
-            # One of the ends was reached: no penalty at all, or nothing but a line.
-            return low if low < log_smoothing else high
-        return float(brentq(self.slope, low, high, xtol=1e-13, rtol=1e-14))
+        step = _BRACKET if self.slope(log_smoothing) < 0 else -_BRACKET
+        near = log_smoothing
+        while abs(near - log_smoothing) < _FARTHEST:
+            far = near + step
+            if self.slope(far) * step >= 0:
+                return float(brentq(self.slope, near, far, xtol=1e-13, rtol=1e-14))
+            near, step = far, 2 * step
+        # No penalty at all, or nothing but a line.
+        return near
 
     def slope(self, log_smoothing: float) -> float:
         """Differentiate twice the negative restricted likelihood in log smoothing."""
         smoothing = float(np.exp(log_smoothing))
-        beta = self.coefficients(smoothing)
-        rows = working(self.eta(beta), self.event)
+        point = self.fitted(smoothing)
+        beta, design = point.coefficients, point.design
+        rows = working(point.eta, self.event)
         penalty = smoothing * self.penalised
-        information = (self.design * rows.weight[:, None]).T @ self.design + np.diag(penalty)
-        factor = cho_factor(information)
+        factor = cho_factor(_information(point, rows.weight, penalty))
         # How the linear predictor, and with it the information, moves with log smoothing.
-        moved = -self.design @ cho_solve(factor, penalty * beta)
-        changed = (self.design * (rows.slope * moved)[:, None]).T @ self.design + np.diag(penalty)
+        moved = -design @ cho_solve(factor, penalty * beta)
+        changed = (design * (rows.slope * moved)[:, None]).T @ design + np.diag(penalty)
         trace = float(np.trace(cho_solve(factor, changed)))
         return float(penalty @ beta**2 + trace - self.n_penalised)
 
-    def _penalised_likelihood(self, beta: Array, smoothing: float) -> float:
-        roughness = float(self.penalised @ beta**2)
-        return log_likelihood(self.eta(beta), self.event) - smoothing * roughness / 2
+    def _at(self, coefficients: Array, smoothing: float) -> RiskPoint:
+        return RiskPoint(coefficients, smoothing, *self.predictor.at(coefficients))
 
-    def _expansion(self, beta: Array, smoothing: float) -> tuple[Array, Array]:
-        eta = self.eta(beta)
-        rows = working(eta, self.event)
-        penalty = smoothing * self.penalised
-        score = self.design.T @ (rows.weight * (rows.outcome - eta)) - penalty * beta
-        information = (self.design * rows.weight[:, None]).T @ self.design + np.diag(penalty)
-        return score, information
+    def _penalised_likelihood(self, point: RiskPoint) -> float:
+        roughness = float(self.penalised @ point.coefficients**2)
+        return log_likelihood(point.eta, self.event) - point.smoothing * roughness / 2
+
+
+def _information(point: RiskPoint, weight: Array, penalty: Array) -> Array:
+    return np.asarray((point.design * weight[:, None]).T @ point.design + np.diag(penalty))

@@ -12,6 +12,7 @@ step), each with its own REML smoothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,12 +27,14 @@ from e2analytics.models.curve import (
     plan_curve,
     refuse_too_little,
 )
-from e2analytics.models.gram_matrices import collect, whole_gram
+from e2analytics.models.gram_matrices import collect_columns
+from e2analytics.models.hazard import AveragedHazard
 from e2analytics.models.intervals import Interval
 from e2analytics.models.judgement import Curves
 from e2analytics.models.penalised_least_squares import decompose
 from e2analytics.models.plan import Plan
 from e2analytics.models.pspline import Array
+from e2analytics.models.risk import Predictor, RiskPoint
 from e2analytics.models.rows import CurveData
 from e2analytics.models.smooth import Point
 from e2analytics.models.threads import one_blas_thread
@@ -47,21 +50,21 @@ _LEAST_RANGE = 1e-6
 
 @dataclass(frozen=True)
 class _Form:
-    """How the length of a row's interval enters the linear predictor, as log years, and where slopes are tested.
+    """The linear predictor of rows and of the grid, and where slopes are tested.
 
     Attributes
     ----------
-    offset : array of shape (n,) or float
-        With a coefficient of one: a constant hazard within the row. 0 where the coefficient is estimated.
+    predictor : Callable
+        Of the rows, by the plan of the curve.
     offset_on_grid : float
-        The same at the horizon.
+        Log years at the horizon; 0 where they are a covariate.
     covariate_on_grid : float, optional
-        At the horizon, where log years are the last covariate.
+        The same, where log years are the last covariate.
     events_are_rare : bool
         Whether slopes are tested on the linear predictor: ``shape.weigh`` says why.
     """
 
-    offset: Array | float
+    predictor: Callable[[Plan], Predictor]
     offset_on_grid: float
     covariate_on_grid: float | None
     events_are_rare: bool
@@ -99,9 +102,13 @@ def fit_risk(data: CurveData, years: Array, settings: CurveSettings) -> CurveFit
         )
     differing = _without_shared(data)
     timed = replace(differing, covariates=np.column_stack([differing.covariates, np.log(years)]))
-    return _fit(
-        timed, _Form(0.0, 0.0, np.log(HORIZON_YEARS), events_are_rare=False), settings, "losses"
+    form = _Form(
+        lambda plan: risk.Linear(plan.columns(timed)[:, :-1]),
+        offset_on_grid=0.0,
+        covariate_on_grid=np.log(HORIZON_YEARS),
+        events_are_rare=False,
     )
+    return _fit(timed, form, settings, "losses")
 
 
 def fit_hazard(data: CurveData, years: Array, settings: CurveSettings) -> CurveFit:
@@ -124,8 +131,14 @@ def fit_hazard(data: CurveData, years: Array, settings: CurveSettings) -> CurveF
     """
     refuse_too_little([data])
     refuse_too_few_events(int(data.outcome.sum()))
-    form = _Form(np.log(years), np.log(HAZARD_HORIZON_YEARS), None, events_are_rare=True)
-    return _fit(_without_shared(data), form, settings, "events")
+    differing = _without_shared(data)
+    form = _Form(
+        lambda plan: AveragedHazard(differing, np.log(years), plan),
+        offset_on_grid=np.log(HAZARD_HORIZON_YEARS),
+        covariate_on_grid=None,
+        events_are_rare=True,
+    )
+    return _fit(differing, form, settings, "events")
 
 
 def refuse_too_few_events(n_events: int) -> None:
@@ -157,10 +170,10 @@ def _fit(data: CurveData, form: _Form, settings: CurveSettings, what: str) -> Cu
 
 
 def _described(data: CurveData, form: _Form, settings: CurveSettings, plan: Plan) -> CurveFit:
-    point, eta = _fit_point(data, form.offset, plan)
-    rows = risk.working(eta, data.outcome)
+    point, fine = _fit_point(form.predictor(plan), data.outcome, plan.n_fixed)
+    columns, weight = fine.least_squares(data.outcome)
     fitted = smooth.fit(
-        collect(replace(data, outcome=rows.outcome - form.offset), rows.weight, plan),
+        collect_columns(columns, data.patient, weight, plan),
         plan.n_fixed,
         settings.n_replicates,
         settings.seed,
@@ -200,17 +213,17 @@ def _described(data: CurveData, form: _Form, settings: CurveSettings, plan: Plan
     )
 
 
-def _fit_point(data: CurveData, offset: Array | float, plan: Plan) -> tuple[Point, Array]:
-    """Fit to all rows, less smoothed than REML would; also the linear predictor of each row."""
-    design = plan.columns(data)[:, :-1]
-    rough = risk.fit(design, data.outcome, plan.n_fixed, offset)
-    rows = risk.working(rough.eta, data.outcome)
-    gram = whole_gram(replace(data, outcome=rows.outcome - offset), rows.weight, plan)
-    parts = decompose(*gram, plan.n_fixed, known_scale=1.0)
+def _fit_point(predictor: Predictor, event: Array, n_fixed: int) -> tuple[Point, RiskPoint]:
+    """Fit to all rows, less smoothed than REML would."""
+    rough = risk.fit(predictor, event, n_fixed)
+    columns, weight = rough.least_squares(event)
+    weighted = columns * np.sqrt(weight)[:, None]
+    n_rows = np.array([float(len(event))])
+    parts = decompose((weighted.T @ weighted)[None], n_rows, n_fixed, known_scale=1.0)
     smoothing = smooth.undersmoothed(parts, np.array([rough.smoothing]))
-    fine = risk.refit(design, data.outcome, plan.n_fixed, rough, float(smoothing[0]), offset)
+    fine = risk.refit(predictor, event, n_fixed, rough, float(smoothing[0]))
     edf = float(1 + parts.spectrum.edf(smoothing)[0])
-    return Point(fine.coefficients, edf, fine.smoothing, scale=1.0), fine.eta
+    return Point(fine.coefficients, edf, fine.smoothing, scale=1.0), fine
 
 
 def _as_probabilities(level: Interval) -> Interval:

@@ -123,6 +123,7 @@ def learn_imputation(draws: pl.DataFrame, aged_on: date) -> Imputation:
         means["age_years"],
         aged_on,
         float(doses.median() or _ASSUMED_MG_PER_WEEK),  # type: ignore[arg-type]
+        float(men.filter(~pl.col("on_drug"))["ever_on_drug"].mean() or 0.0),  # type: ignore[arg-type]
     )
 
 

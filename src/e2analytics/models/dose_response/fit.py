@@ -14,8 +14,8 @@ that touches no estimate, and standard errors by up to 3 %.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,6 +145,13 @@ class DoseResponse:
     def standard_error(self) -> Vector:
         """Standard errors, shape (q,)."""
         return np.sqrt(np.diag(self.covariance))
+
+    def with_level_variance(self, added: float) -> Self:
+        """Return the response of men whose own levels differ by more than those of men alike, by a variance."""
+        place = self.names.index("log_sd_level")
+        vector = self.vector.copy()
+        vector[place] = np.log(np.exp(2 * vector[place]) + added) / 2
+        return replace(self, vector=vector)
 
     def prior_share(self, priors: Mapping[str, Prior] = PRIORS) -> dict[str, float]:
         """Return the prior's share of what is known of each parameter: 0 none, 1 all."""

@@ -23,6 +23,8 @@ class Imputation:
         Day on which ages are counted.
     assumed_mg_per_week
         Stands for an unknown dose: the man's own response then absorbs the difference.
+    given_later
+        Share of the men off the drug at their first draw who are given it later.
     """
 
     testosterone: RandomIntercept
@@ -30,6 +32,7 @@ class Imputation:
     age_years: float
     aged_on: date
     assumed_mg_per_week: float
+    given_later: float
 
 
 @dataclass(frozen=True)
