@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e2analytics.ingest.normalise.tables import normalise
@@ -229,25 +229,41 @@ def test_a_new_weight_replaces_the_old_one():
     ]
 
 
-@given(
-    st.lists(
-        st.fixed_dictionaries(
-            {
-                "result_id": st.sampled_from(["r1", "r2", None]),
-                "patient_id": st.sampled_from(["p1", "p2", "nobody", None]),
-                "value": st.sampled_from(["20", "21", "<5", "QNS", None, "-1"]),
-                "unit": st.sampled_from(["pg/mL", "IU/L", None]),
-                "status": st.sampled_from(["F", "C", "P", "X", "?", None]),
-                "reported_at": st.sampled_from(["2024-03-02", "2024-03-03", "soon", None]),
-                "test_name": st.sampled_from(["estradiol", "cortisol", None]),
-            }
-        ),
-        max_size=12,
-    )
+RESULTS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "result_id": st.sampled_from(["r1", "r2", None]),
+            "patient_id": st.sampled_from(["p1", "p2", "nobody", None]),
+            "value": st.sampled_from(["20", "21", "<5", "QNS", None, "-1"]),
+            "unit": st.sampled_from(["pg/mL", "IU/L", None]),
+            "status": st.sampled_from(["F", "C", "P", "X", "?", None]),
+            "reported_at": st.sampled_from(["2024-03-02", "2024-03-03", "soon", None]),
+            "test_name": st.sampled_from(["estradiol", "cortisol", None]),
+        }
+    ),
+    max_size=12,
 )
+
+
+@settings(max_examples=25)
+@given(RESULTS)
 def test_every_row_has_exactly_one_fate_and_every_key_at_most_one_version(
     results: list[dict[str, str | None]],
 ):
+    check_fates(results)
+
+
+@pytest.mark.slow
+@settings(max_examples=200)
+@given(RESULTS)
+def test_every_row_has_exactly_one_fate_and_every_key_at_most_one_version_however_often(
+    results: list[dict[str, str | None]],
+):
+    check_fates(results)
+
+
+def check_fates(results: list[dict[str, str | None]]) -> None:
+    """Reconcile results of two known men, and see that no row has two fates and no key two versions."""
     people = rows("patients", {}, {"patient_id": "p2", "sex": "F"})
 
     reconciled = reconcile("labs", rows("labs", *results), identity_status(people))
