@@ -8,7 +8,7 @@ import pytest
 
 from e2analytics.curve import rows
 from e2analytics.curve.rows import CHANGE, LEVEL, RISK, Measured
-from e2analytics.measures.clinic_rows import clinic_rows, clinics
+from e2analytics.measures.clinic_rows import clinic_sums, clinics
 from e2analytics.run.frames import Run
 from e2analytics.run.steps import link, measure_exposure, measure_for_curves, respond_to_dose
 from e2analytics.settings import FitSettings, Settings
@@ -153,7 +153,7 @@ def test_the_risk_form_has_its_own_pairs(
         schema={"patient_id": pl.String, "what": pl.String, "happened_on": pl.Date}
     )
     rows_of_day = AsOfRows(**frames, pending=none_waits, pending_e2=empty_table("labs"))
-    data = link(rows_of_day, clinics(clinic_rows(rows_of_day), AS_OF), run)
+    data = link(rows_of_day, clinics(clinic_sums(rows_of_day), AS_OF), run)
     response = respond_to_dose(data, Snapshot(), None, run)
     exposure = measure_exposure(data, response, run)
 

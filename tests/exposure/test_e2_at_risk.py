@@ -44,7 +44,7 @@ def clinic(
         medications=orders.with_columns(dose_mg=pl.lit(0.5), doses_per_week=pl.lit(2.0)),
         labs=labs,
         events=pl.concat([empty_table("events"), pl.DataFrame(symptoms)], how="diagonal_relaxed"),
-        clinics=clinics(none()["clinic_rows"], men.AS_OF),
+        clinics=clinics(none(), men.AS_OF),
         episodes=episodes,
         draws=link_draws(labs, episodes, FlagSettings()),
         pending=pl.DataFrame(),

@@ -12,6 +12,7 @@ from e2analytics.exposure import intervals
 from e2analytics.exposure.episodes import find_episodes
 from e2analytics.exposure.scan_pairs import pair_scans
 from e2analytics.settings import CrossCalibration, LinkSettings
+from e2analytics.tables.clinics import n_makers
 from e2analytics.tables.snapshot import empty_table
 from tests.exposure.orders import day
 
@@ -368,3 +369,18 @@ def test_two_clinics_name_their_scanners_alike():
     found = pair_scans(both, patients, empty_table("precision"), LinkSettings())
 
     assert found["why_not"].to_list() == [None]
+
+
+def test_a_scan_without_a_maker_is_judged_by_the_scans_of_men_who_are_not_there():
+    two = scans((0, "A"), (400, "A"))
+    named = pl.DataFrame(
+        {"clinic_id": ["c1", "c1"], "scanner_id": ["A", "A"], "manufacturer": [HOLOGIC, LUNAR]}
+    )
+    patients = pl.DataFrame({"patient_id": ["p1"], "clinic_id": ["c1"]})
+
+    def why_not(makers: pl.DataFrame | None) -> list[str | None]:
+        found = pair_scans(two, patients, empty_table("precision"), LinkSettings(), makers=makers)
+        return found["why_not"].to_list()
+
+    assert why_not(n_makers(named)) == ["maker_unsure"]
+    assert why_not(n_makers(named.head(1))) == why_not(None) == [None]

@@ -10,7 +10,7 @@ from e2analytics.exposure.draws import link_draws
 from e2analytics.exposure.episodes import find_episodes
 from e2analytics.flags import cohort
 from e2analytics.flags.criteria import Criteria
-from e2analytics.measures.clinic_rows import clinic_rows, clinics
+from e2analytics.measures.clinic_rows import clinic_sums, clinics
 from e2analytics.settings import FlagSettings
 from e2analytics.tables.limit_in_use import LimitInUse
 from e2analytics.tables.patient_data import CHANGE_PROBABILITIES, Estimates, PatientData
@@ -163,7 +163,7 @@ def known_of(
             schema=empty_table("densitometry").schema,
         ),
         scanner_shifts=empty_table("scanner_shifts"),
-        clinics=clinics(none()["clinic_rows"], AS_OF),
+        clinics=clinics(none(), AS_OF),
         episodes=episodes,
         draws=link_draws(labs, episodes, FlagSettings()),
         lifestyle=empty_table("lifestyle"),
@@ -202,7 +202,7 @@ def known_of(
 
 def with_clinics(data: PatientData, as_of: date = AS_OF) -> PatientData:
     """Add what follows from the rows of all men of a clinic."""
-    return replace(data, clinics=clinics(clinic_rows(data), as_of))
+    return replace(data, clinics=clinics(clinic_sums(data), as_of))
 
 
 def criteria(as_of: date = AS_OF, sd_of_draw: float | None = None) -> Criteria:

@@ -12,7 +12,7 @@ from e2analytics.exposure.patient_data import linked
 from e2analytics.flags import context, free_estradiol, gaps
 from e2analytics.flags import rules as flag_rules
 from e2analytics.measures import pending, rates
-from e2analytics.measures.clinic_rows import clinic_rows, clinics
+from e2analytics.measures.clinic_rows import clinic_sums, clinics
 from e2analytics.measures.units import care_units
 from e2analytics.reference import measures
 from e2analytics.settings import FlagSettings, LinkSettings
@@ -134,7 +134,7 @@ def known(rows: dict[str, list[dict[str, Any]]]) -> PatientData:
         **frames,
     }
     of_day = pending.as_of_rows(accepted, frames["patients"], not_accepted, AS_OF)
-    sent = clinics(clinic_rows(of_day), AS_OF)
+    sent = clinics(clinic_sums(of_day), AS_OF)
     data = linked(of_day, sent, LinkSettings(), FlagSettings())
     return replace(data, draws=with_ms_equivalents(data.draws, None))
 
@@ -507,7 +507,7 @@ def test_a_known_result_above_its_line_is_said_with_one_that_waits(
 def test_where_a_clinic_sends_no_vitamin_d_nothing_is_said_of_it():
     rows = known({"labs": FINE["labs"][:1]})
     others = replace(rows, labs=rows.labs.filter(pl.col("analyte") != "vitamin_d_25oh"))
-    none = replace(others, clinics=clinics(clinic_rows(others), AS_OF))
+    none = replace(others, clinics=clinics(clinic_sums(others), AS_OF))
 
     assert gaps_of(none, empty_table("flags"))["gap"].to_list() == ["no_recent_e2"]
 

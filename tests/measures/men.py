@@ -9,7 +9,7 @@ import polars as pl
 from e2analytics.exposure.dose_response.ms_equivalents import with_ms_equivalents
 from e2analytics.exposure.patient_data import linked
 from e2analytics.measures import pending, rates
-from e2analytics.measures.clinic_rows import clinic_rows, clinics
+from e2analytics.measures.clinic_rows import clinic_rows, clinic_sums, clinics
 from e2analytics.measures.units import care_units
 from e2analytics.reference import measures
 from e2analytics.settings import FlagSettings, LinkSettings
@@ -139,8 +139,8 @@ def known(first: dict[str, Any] = EVERYTHING_ONCE, **every: list[dict[str, Any]]
         **frames,
     }
     rows = pending.as_of_rows(accepted, frames["patients"], not_accepted, AS_OF)
-    sent = clinic_rows(rows)
-    data = linked(rows, clinics(sent, AS_OF), LinkSettings(), FlagSettings())
+    of_clinics = clinics(clinic_sums(rows), AS_OF)
+    data = linked(rows, of_clinics, LinkSettings(), FlagSettings())
     return replace(data, draws=with_ms_equivalents(data.draws, None))
 
 

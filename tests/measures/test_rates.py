@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from e2analytics.exposure.dose_response.ms_equivalents import with_ms_equivalents
 from e2analytics.exposure.patient_data import linked
 from e2analytics.measures import pending
-from e2analytics.measures.clinic_rows import clinic_rows, clinics
+from e2analytics.measures.clinic_rows import clinic_sums, clinics
 from e2analytics.measures.rates import with_older
 from e2analytics.reference import constants, measures
 from e2analytics.settings import FlagSettings, LinkSettings
@@ -160,7 +160,7 @@ def test_months_that_are_disjoint_count_every_unit_once(outputs):
         name: tables[name].clear().with_columns(fate=pl.lit("")) for name in pending.TABLES
     }
     rows = pending.as_of_rows(tables, tables["patients"], none_waits, AS_OF)
-    data = linked(rows, clinics(clinic_rows(rows), AS_OF), LinkSettings(), FlagSettings())
+    data = linked(rows, clinics(clinic_sums(rows), AS_OF), LinkSettings(), FlagSettings())
     given = replace(data, draws=with_ms_equivalents(data.draws, None))
     draws = given.draws
 

@@ -13,6 +13,7 @@ from polars.testing import assert_frame_equal
 from e2analytics.curve import rows as curve_rows
 from e2analytics.exposure.confounders import find_confounders, why_confounded
 from e2analytics.exposure.draws import why_unusable
+from e2analytics.exposure.scan_pairs import pair_scans
 from e2analytics.flags import cohort, judged
 from e2analytics.ingest import ledger
 from e2analytics.ingest.intake import Intake
@@ -81,7 +82,7 @@ def clinic_of_run(sources: Sources, outputs: Outputs) -> Clinic:
     """The simulated clinic of all tests; its exposures are those of its run."""
     intake = take_in(sources, Snapshot(), RUN)
     rows = as_of_view(intake, RUN)
-    data = link(rows, clinics(sum_clinics(rows)["clinic_rows"], AS_OF), RUN)
+    data = link(rows, clinics(sum_clinics(rows), AS_OF), RUN)
     measured = as_measured(data, None, QUICK.flag, AS_OF)
     care = units.care_units(measured, [*rates.month_ends(AS_OF), AS_OF])
     names = [each.name for each in fields(ExposureTables)]
@@ -108,6 +109,30 @@ def test_the_sums_of_two_parts_of_the_men_are_those_of_all(
         assert_frame_equal(together[name], sums[name])
         assert_frame_equal(without[name], others[name])
         assert len(sums[name]) > 0
+
+
+def test_what_is_said_of_some_men_is_what_is_said_of_them_among_all(clinic_of_run: Clinic):
+    of_all = clinic_of_run.data
+    men = of_all.patients["patient_id"].gather_every(7)
+    data = clinic_of_run.part(men)[0].data
+    of_them = pl.col("patient_id").is_in(men.implode())
+
+    pairs = pair_scans(
+        data.dxa, data.patients, of_all.precision, QUICK.link,
+        of_all.scanner_shifts, data.clinics.makers,
+    )  # fmt: skip
+    apart = [
+        judged.set_apart_from_measures(each, QUICK.flag.washout_days, AS_OF)
+        for each in (data, of_all)
+    ]
+    found, expected = (
+        units.care_units(as_measured(each, None, QUICK.flag, AS_OF), rates.month_ends(AS_OF)).units
+        for each in (data, of_all)
+    )
+
+    assert_frame_equal(pairs, of_all.pairs.filter(of_them))
+    assert_frame_equal(apart[0], apart[1].filter(of_them))
+    assert_frame_equal(found, expected.filter(of_them), check_row_order=False)
 
 
 def test_fates_are_counted_row_by_row(clinic_of_run: Clinic, sums: Sums):
@@ -271,7 +296,7 @@ def test_men_who_are_not_judged_are_counted_by_reason(clinic_of_run: Clinic, sum
 
 def test_what_changes_mens_answers_is_told_from_one_day_to_another(sums: Sums):
     def answers(days: int) -> pl.DataFrame:
-        known = clinics(sums["clinic_rows"], AS_OF + timedelta(days=days))
+        known = clinics(sums, AS_OF + timedelta(days=days))
         return known.answers(FlagSettings().stale_feed_days)
 
     today, later, much_later = (answers(days) for days in (0, 20, 2000))

@@ -36,7 +36,9 @@ def linked(
         episodes=episodes,
         draws=link_draws(rows.labs, episodes, flag_settings),
         pending_draws=link_draws(rows.pending_e2, episodes, flag_settings),
-        pairs=pair_scans(rows.dxa, rows.patients, rows.precision, link_settings, shifts),
+        pairs=pair_scans(
+            rows.dxa, rows.patients, rows.precision, link_settings, shifts, clinics.makers
+        ),
         densitometry=densitometry.classify(rows.dxa, rows.patients),
         scanner_shifts=shifts,
     )

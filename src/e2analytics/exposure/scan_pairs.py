@@ -66,6 +66,7 @@ def pair_scans(
     precision: pl.DataFrame,
     settings: LinkSettings,
     shifts: pl.DataFrame | None = None,
+    makers: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return each scan with the next one it can be compared with, and why it cannot.
 
@@ -73,7 +74,8 @@ def pair_scans(
     lie ``shortest_years`` to ``longest_years`` apart. Where no later scan is comparable, the next one is
     returned with the reason. A scan that nothing follows makes no pair.
 
-    Two makers under one id are two scanners (:mod:`e2analytics.exposure.scanners`). Scans before and after an
+    Two makers under one id are two scanners (:mod:`e2analytics.exposure.scanners`): ``makers`` are those of all men's
+    scans, None if ``dxa`` has them all. Scans before and after an
     abrupt shift of their scanner, one of ``shifts``, are not compared either.
 
     Two scanners are compared by an equation that the clinic entered, and only where the scan's own
@@ -89,7 +91,7 @@ def pair_scans(
             side_unreadable=_breaks("unreadable_side"),
             vertebrae_unreadable=_breaks("unreadable_vertebrae"),
         )
-        .pipe(with_maker_unsure)
+        .pipe(with_maker_unsure, makers)
         .sort("patient_id", "site", "scanned_on", "scan_id")
         # A man scanned twice on a day was repositioned; the later scan is the one the clinic kept.
         # His two hips are not one, and a spine may be read with and without a vertebra.

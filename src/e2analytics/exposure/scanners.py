@@ -13,17 +13,30 @@ from typing import Final
 
 import polars as pl
 
+from e2analytics.tables.clinics import n_makers
+
 _SCANNER: Final = ["clinic_id", "scanner_id"]
 UNREADABLE: Final = "unreadable_manufacturer"
 
 
-def with_maker_unsure(scans: pl.DataFrame) -> pl.DataFrame:
-    """Add whether the device of each scan is unsure, by all scans under its id."""
+def with_maker_unsure(scans: pl.DataFrame, makers: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Add whether the device of each scan is unsure, by all scans under its id.
+
+    Parameters
+    ----------
+    scans
+        Scans with their clinic.
+    makers
+        ``Clinics.makers``; None: ``scans`` are all there are.
+    """
+    known = n_makers(scans) if makers is None else makers
     missing = pl.col("manufacturer").is_null()
     unreadable = missing & pl.col("failed_rules").str.split(" ").list.contains(UNREADABLE)
-    n_makers = pl.col("manufacturer").drop_nulls().n_unique().over(_SCANNER)
-    return scans.with_columns(
-        maker_unsure=missing & ((n_makers > 1) | (unreadable & (n_makers > 0)))
+    n = pl.col("n_makers")
+    return (
+        scans.join(known, on=_SCANNER, how="left", nulls_equal=True, maintain_order="left")
+        .with_columns(maker_unsure=missing & ((n > 1) | (unreadable & (n > 0))).fill_null(False))
+        .drop("n_makers")
     )
 
 

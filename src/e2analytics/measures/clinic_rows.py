@@ -1,8 +1,9 @@
 """Clinic rows: what each clinic has sent, source by source and day by day.
 
 In    the men's rows as of a day
-Out   clinic_rows   grain clinic_id, source, on (``tables.sums``): how many rows
-      ``Clinics``, the facts of each clinic that follow from it
+Out   clinic_rows      grain clinic_id, source, on (``tables.sums``): how many rows
+      scanner_makers   grain clinic_id, scanner_id, manufacturer (``tables.sums``): how many scans
+      ``Clinics``, the facts of each clinic that follow from these
 """
 
 from __future__ import annotations
@@ -23,14 +24,20 @@ from e2analytics.tables.clinics import (
     MAN,
     WAITING_TESTOSTERONE,
     Clinics,
+    n_makers,
 )
 from e2analytics.tables.patient_data import BONE_SITES, AsOfRows
 from e2analytics.tables.registry import EVENT_DATE
-from e2analytics.tables.sums import added_up
+from e2analytics.tables.sums import Sums, added_up
 from e2analytics.tables.vocabulary import BREAST_SYMPTOMS
 
 _N: Final = pl.len().cast(pl.Int64).alias("n")
 _NO_DAY: Final = pl.lit(None, dtype=pl.Date)
+
+
+def clinic_sums(rows: AsOfRows) -> Sums:
+    """Return the sums that the facts of clinics follow from."""
+    return Sums({"clinic_rows": clinic_rows(rows), "scanner_makers": scanner_makers(rows)})
 
 
 def clinic_rows(rows: AsOfRows) -> pl.DataFrame:
@@ -87,17 +94,25 @@ def _counted(men: AsOfRows, rows: pl.DataFrame, day: str, source: pl.Expr) -> pl
     )
 
 
-def clinics(sent: pl.DataFrame, as_of: date) -> Clinics:
+def scanner_makers(rows: AsOfRows) -> pl.DataFrame:
+    """Return how many scans of each scanner name each maker; scans without a day of their own say nothing."""
+    scans = rows.dxa.filter(~pl.col("imputed").str.contains("scanned_on", literal=True)).join(
+        rows.patients.select("patient_id", "clinic_id"), on="patient_id"
+    )
+    return added_up("scanner_makers", scans.with_columns(n=1))
+
+
+def clinics(sums: Sums, as_of: date) -> Clinics:
     """Return the facts of each clinic as of a day.
 
     Parameters
     ----------
-    sent
-        The sum ``clinic_rows``.
+    sums
+        ``clinic_rows`` and ``scanner_makers``.
     as_of
         The day.
     """
-    source = pl.col("source")
+    sent, source = sums["clinic_rows"], pl.col("source")
     until = pl.col("on") <= as_of
     facts = sent.group_by("clinic_id").agg(
         newest_result_on=pl.col("on").filter(source == ANY_RESULT).max(),
@@ -108,4 +123,5 @@ def clinics(sent: pl.DataFrame, as_of: date) -> Clinics:
         as_of=as_of,
         facts=facts.sort("clinic_id"),
         unavailable=unavailable(sent, [as_of]).drop("month_end"),
+        makers=n_makers(sums["scanner_makers"]),
     )

@@ -17,7 +17,7 @@ from typing import Any, Final
 import polars as pl
 
 from e2analytics.measures import pending, rates, units
-from e2analytics.measures.clinic_rows import clinic_rows, clinics
+from e2analytics.measures.clinic_rows import clinic_sums, clinics
 from e2analytics.settings import FlagSettings, LinkSettings
 from e2analytics.tables.clinics import Clinics
 from e2analytics.tables.patient_data import AsOfRows, PatientData
@@ -128,8 +128,8 @@ def _counted(tables: Tables, settings: Mapping[str, Any], as_of: date, link: Lin
     rows = pending.as_of_rows(accepted, tables["patients"], in_quarantine, as_of)
     link_settings = LinkSettings(**settings.get("link", {}))
     flag_settings = FlagSettings(**settings.get("flag", {}))
-    sent = clinic_rows(rows)
-    data = link(rows, clinics(sent, as_of), link_settings, flag_settings)
+    of_clinics = clinic_sums(rows)
+    data = link(rows, clinics(of_clinics, as_of), link_settings, flag_settings)
     ends = rates.month_ends(as_of, 1)
     counted = rates.unit_counts(units.care_units(data, ends).units, data.patients, ends)
-    return rates.measures(counted, sent, as_of, n_months=1)
+    return rates.measures(counted, of_clinics["clinic_rows"], as_of, n_months=1)

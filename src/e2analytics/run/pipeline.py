@@ -156,7 +156,7 @@ def _analyse(intake: Intake, of_intake: Sums, before: Snapshot, run: Run, timed:
     )
     rows = timed(as_of_view)(intake, run)
     of_clinics = timed(sum_clinics)(rows)
-    data = timed(link)(rows, clinics(of_clinics["clinic_rows"], run.as_of), run)
+    data = timed(link)(rows, clinics(of_clinics, run.as_of), run)
     response = timed(respond_to_dose)(data, before, frozen, run)
     exposure = timed(measure_exposure)(data, response, run)
     if frozen is None:

@@ -167,8 +167,8 @@ def as_of_view(intake: Intake, run: Run) -> AsOfRows:
 
 @step("Adding up what clinics sent")
 def sum_clinics(rows: AsOfRows) -> Sums:
-    """Return the sum that the facts of clinics follow from."""
-    return Sums({"clinic_rows": clinic_rows.clinic_rows(rows)})
+    """Return the sums that the facts of clinics follow from."""
+    return clinic_rows.clinic_sums(rows)
 
 
 @step("Linking doses, draws and scans")
@@ -180,7 +180,7 @@ def link(rows: AsOfRows, clinics: Clinics, run: Run) -> PatientData:
 def link_all(intake: Intake, run: Run) -> PatientData:
     """Take the as-of view of all men and link it, with the facts of clinics that follow from it."""
     rows = as_of_view(intake, run)
-    return link(rows, clinic_rows.clinics(sum_clinics(rows)["clinic_rows"], run.as_of), run)
+    return link(rows, clinic_rows.clinics(sum_clinics(rows), run.as_of), run)
 
 
 @step("Estimating each man's estradiol")
@@ -255,7 +255,12 @@ def measure_for_curves(
     shortest = settings.shortest_years_of_risk
     of_risk = settings.model_copy(update={"shortest_years": shortest})
     pairs = pair_scans(
-        data.dxa, data.patients, data.precision, of_risk, data.scanner_shifts
+        data.dxa,
+        data.patients,
+        data.precision,
+        of_risk,
+        data.scanner_shifts,
+        data.clinics.makers,
     ).filter(pl.col("why_not").is_null())
     # Most scans have the same next scan in both forms: their exposures are known already.
     added = pairs.join(data.pairs.select(_PAIR), on=_PAIR, how="anti", maintain_order="left")

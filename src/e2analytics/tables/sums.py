@@ -45,6 +45,10 @@ SUMS: Final[Mapping[str, Counted]] = {
     "report_delays": Counted({"feed": pl.String, "month": pl.Int32, "minutes": pl.Int64}),
     # Rows that clinics sent, by their source (``tables.clinics``) and day. One row counts for several sources.
     "clinic_rows": Counted({"clinic_id": pl.String, "source": pl.String, "on": pl.Date}),
+    # Scans by the maker that they name (null: none).
+    "scanner_makers": Counted(
+        {"clinic_id": pl.String, "scanner_id": pl.String, "manufacturer": pl.String}
+    ),
     # Units of quality measures that were due in a month.
     "unit_counts": Counted(
         {"month_end": pl.Date, "clinic_id": pl.String, "measure": pl.String},
