@@ -63,7 +63,7 @@ class Linear:
     @property
     def n_columns(self) -> int:
         """Columns of the design."""
-        return self.design.shape[1]
+        return int(self.design.shape[1])
 
     def at(self, coefficients: Array) -> tuple[Array, Array]:
         """Linear predictor (n,) and the design (n, p)."""
