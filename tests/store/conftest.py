@@ -17,7 +17,7 @@ from tests.conftest import AS_OF
 
 
 def publish(store: Store, outputs: Outputs, as_of: date = AS_OF) -> dict[str, object]:
-    with writing(store.uri):
+    with writing(store.delta):
         return publish_run(
             store,
             outputs,

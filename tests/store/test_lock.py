@@ -9,13 +9,15 @@ import pytest
 from filelock import FileLock
 
 from e2analytics.errors import StoreError
+from e2analytics.store.access import DeltaTables
 from e2analytics.store.lock import writing
 from e2analytics.store.store import Store
 
 HOLDER = """
 import sys, time
+from e2analytics.store.access import DeltaTables
 from e2analytics.store.lock import writing
-with writing(sys.argv[1]):
+with writing(DeltaTables(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -32,12 +34,12 @@ def test_a_second_publisher_learns_who_holds_the_store(
         assert holder.stdout.readline() == "held\n"
         with (
             pytest.raises(StoreError, match=f"in use by process {holder.pid} on"),
-            writing(store.uri),
+            writing(store.delta),
         ):
             pass
         holder.kill()
 
-    with writing(store.uri):
+    with writing(store.delta):
         pass
 
 
@@ -46,7 +48,7 @@ def test_a_store_that_cannot_be_made_is_an_error(tmp_path: Path):
 
     with (
         pytest.raises(StoreError, match="cannot be made"),
-        writing(f"{tmp_path}/file/store"),
+        writing(DeltaTables(f"{tmp_path}/file/store")),
     ):
         pass
 
@@ -59,11 +61,11 @@ def test_a_full_disk_is_an_error(store: Store, monkeypatch: pytest.MonkeyPatch):
         context.setattr(Path, "write_text", full)
         with (
             pytest.raises(StoreError, match=r"cannot be written \(No space left on device\)"),
-            writing(store.uri),
+            writing(store.delta),
         ):
             pass
 
-    with writing(store.uri):
+    with writing(store.delta):
         pass
 
 
@@ -74,6 +76,6 @@ def test_a_holder_that_has_not_said_its_name_is_another_process(
     with (
         FileLock(Path(store.uri) / ".lock"),
         pytest.raises(StoreError, match="in use by another process"),
-        writing(store.uri),
+        writing(store.delta),
     ):
         pass

@@ -60,7 +60,7 @@ def killed_at(delta, name, frame, published):
         os.kill(os.getpid(), signal.SIGKILL)
     return replace(delta, name, frame, published)
 publish.replace = killed_at
-with writing(store.uri):
+with writing(store.delta):
     publish.publish(store, outputs, run_id="run-000002", as_of=date(2026, 10, 31), part="all", key_check="check",
                   started_at=datetime.now(UTC), settings={}, inputs={})
 """
@@ -121,7 +121,7 @@ def test_a_row_read_again_in_another_month_stands_once(store: Store, outputs: Ou
 
 def test_the_first_run_may_be_killed_too(outputs: Outputs, tmp_path: Path):
     store = Store(str(tmp_path / "store"))
-    with writing(store.uri):
+    with writing(store.delta):
         merge(store.delta, "labs", {"labs": outputs.tables["labs"].head(3)}, "labs", None)
     assert not store.exists()
 

@@ -142,7 +142,7 @@ def run_job(
     started_at = datetime.now(UTC)
     key_check = check(job)
     store = Store(job.store)
-    with writing(store.uri):
+    with writing(store.delta):
         manifest, sources, outputs = pipeline.publish_run(
             store,
             job.drop,

@@ -16,15 +16,29 @@ from urllib.parse import unquote
 import polars as pl
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
+from deltalake.transaction import CommitProperties, Transaction
 
 from e2analytics.errors import E2AnalyticsError, StoreError, is_stop
+from e2analytics.store.lease import Fence
+
+RUNS: Final = "runs"
+"""Name of the table of manifests, whose last row makes a run visible."""
+
+_HOLDER: Final = "e2analytics"
+"""The application of Delta Lake's transactions, whose version is the token of the lease."""
+
 
 # Delta Lake makes an address of a path and back: it takes %20 for a space, a bracket for that of a host.
 _NOT_IN_A_PATH: Final = re.compile(r"%[0-9A-Fa-f]{2}|[\[\]\\\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def _check_name(uri: str) -> None:
-    """Refuse a path that Delta Lake would fail on, or write elsewhere."""
+    """Refuse a path that Delta Lake would fail on, or write elsewhere, and an address that tells a secret."""
+    if "://" in uri and "?" in uri:
+        raise StoreError(
+            "The address of a store must not have a question mark: messages show it, and what follows may be "
+            "a secret. Give keys and tokens in the environment; docs/object_storage.md names the variables."
+        )
     path = f"{Path(uri).resolve()}"
     if "://" not in uri and (found := _NOT_IN_A_PATH.search(path)):
         raise StoreError(
@@ -52,6 +66,9 @@ class DeltaTables:
     ----------
     uri
         A path, or what Delta Lake takes for one (``s3://...``).
+    fence
+        The right to write to object storage, which :func:`e2analytics.store.lock.writing` gives. A process that
+        writes for the one that holds the store is handed its fence.
 
     Raises
     ------
@@ -59,9 +76,15 @@ class DeltaTables:
         If Delta Lake cannot write to a path of this name; nothing was written.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, fence: Fence | None = None) -> None:
         _check_name(uri)
         self.uri = uri
+        self.fence = fence
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the tables lie in object storage."""
+        return "://" in self.uri
 
     def path(self, name: str) -> str:
         """Return the address of a table."""
@@ -100,22 +123,60 @@ class DeltaTables:
             files = pl.DataFrame(DeltaTable(self.path(name), version=version).get_add_actions())
             return int(files["size_bytes"].sum())
 
+    def newest(self, name: str) -> DeltaTable | None:
+        """Open a table for a write that follows on what is in it now; None if there is no such table yet."""
+        if self.fence:
+            self.fence.check()
+        if not DeltaTable.is_deltatable(self.path(name)):
+            return None
+        table = DeltaTable(self.path(name))
+        if self.fence and (table.transaction_version(_HOLDER) or 0) > self.fence.token:
+            raise self.fence.lost()
+        return table
+
+    def commit_properties(self) -> CommitProperties | None:
+        """Return what lets a commit fail if the store was taken over, or the table written, since it was opened."""
+        if self.fence is None:
+            return None
+        token = Transaction(_HOLDER, self.fence.token)
+        return CommitProperties(app_transactions=[token], max_commit_retries=0)
+
     def write(self, name: str, frame: pl.DataFrame, mode: Literal["append", "overwrite"]) -> None:
         """Add to a table, or replace it and its columns; columns that it did not have are null before."""
-        with self.named_errors(name, "written"):
+        with self.named_errors(name, "written"), self.one_writer(name):
+            table = self.newest(name) if self.fence else None
             write_deltalake(
-                self.path(name),
+                table or self.path(name),
                 frame,
                 mode=mode,
                 schema_mode="merge" if mode == "append" else "overwrite",
+                commit_properties=self.commit_properties(),
             )
 
-    def put_back(self, name: str, version: int) -> None:
-        """Undo what was written after a version, by a run that was killed before it published for example."""
-        with self.named_errors(name, "written"):
-            table = DeltaTable(self.path(name))
+    def put_back(self, name: str, version: int) -> DeltaTable:
+        """Undo what was written after a version, by a run that was killed before it published for example.
+
+        Returns
+        -------
+        DeltaTable
+            The table with the rows of that version, for a write that follows on them.
+        """
+        with self.named_errors(name, "written"), self.one_writer(name):
+            table = self.newest(name) or DeltaTable(self.path(name))
             if table.version() != version:
-                table.restore(version)
+                table.restore(version, commit_properties=self.commit_properties())
+            return table
+
+    @contextmanager
+    def one_writer(self, name: str) -> Iterator[None]:
+        """Turn the refusal of a commit into an error that says what to do."""
+        try:
+            yield
+        except CommitFailedError:
+            raise StoreError(
+                f"The table {name} of {self.uri} was written by another process at the same time. Run again; "
+                "nothing was published."
+            ) from None
 
     @contextmanager
     def named_errors(self, name: str, done: str) -> Iterator[None]:

@@ -1,32 +1,54 @@
-"""The lock of a store: one publisher at a time. It names its holder and ends with its process."""
+"""The lock of a store: one publisher at a time. It names its holder and ends with its process.
+
+On disk it is a lock of the operating system, in object storage a lease (``lease``).
+"""
 
 from __future__ import annotations
 
 import os
 import socket
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from filelock import FileLock, Timeout
 
 from e2analytics.errors import StoreError
+from e2analytics.store.access import RUNS, DeltaTables
+from e2analytics.store.lease import holding
 
 _WAIT_SECONDS: Final = 5
 
 
 @contextmanager
-def writing(uri: str) -> Iterator[None]:
-    """Hold the store at ``uri``; it is made if there is none.
+def writing(delta: DeltaTables) -> Iterator[None]:
+    """Hold a store for writing; its folder is made if there is none.
 
     Raises
     ------
     StoreError
         If another run holds it; the message names the process.
     """
+    with _leased(delta) if delta.is_remote else _locked(delta.uri):
+        yield
+
+
+@contextmanager
+def _leased(delta: DeltaTables) -> Iterator[None]:
+    with holding(delta.uri, _WAIT_SECONDS) as held:
+        delta.fence = held.fence
+        try:
+            if held.taken_over and delta.is_table(RUNS):
+                # From this commit on the run that fell silent cannot publish, should it wake up.
+                delta.write(RUNS, delta.read(RUNS).clear(), "append")
+            yield
+        finally:
+            delta.fence = None
+
+
+@contextmanager
+def _locked(uri: str) -> Iterator[None]:
     folder = _lock_folder(uri)
     holder = folder / ".holder"
     # The operating system drops the lock with the process that held it.
@@ -65,12 +87,7 @@ def _not_writable(uri: str, error: OSError) -> StoreError:
 
 
 def _lock_folder(uri: str) -> Path:
-    if "://" in uri:
-        folder = (
-            Path(tempfile.gettempdir()) / f"e2analytics-{sha256(uri.encode()).hexdigest()[:12]}"
-        )
-    else:
-        folder = Path(uri)
+    folder = Path(uri)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 import polars as pl
 import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
+from deltalake import write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from e2analytics.errors import StoreError
@@ -74,9 +74,8 @@ def merge(
         for part in slices(tables, table)
     )
     leaving = to_contract_types(gone.drop(_HASH), table).with_columns(keep=pl.lit(False))
-    _merge_changes(
-        delta, name, pl.concat([rows.with_columns(keep=pl.lit(True)), leaving], how="diagonal")
-    )
+    changes = pl.concat([rows.with_columns(keep=pl.lit(True)), leaving], how="diagonal")
+    _merge_changes(delta, name, published, changes)
     return delta.version(name)
 
 
@@ -84,8 +83,8 @@ def write_rows(
     delta: DeltaTables, name: str, tables: Mapping[str, pl.DataFrame], table: str
 ) -> None:
     """Write a table of source rows in place of whatever is there; parameters as of :func:`merge`."""
-    with delta.named_errors(name, "written"):
-        if "://" in delta.uri:
+    with delta.named_errors(name, "written"), delta.one_writer(name):
+        if delta.is_remote:
             _write_slices(delta, name, tables, table)
         else:
             rows = categorical_rows(tables, table)
@@ -102,11 +101,12 @@ def _write_slices(
     schema = first.head(0).to_arrow().schema
     batches = (batch for part in chain([first], parts) for batch in part.to_arrow().to_batches())
     write_deltalake(
-        delta.path(name),
+        delta.newest(name) or delta.path(name),
         pa.RecordBatchReader.from_batches(schema, batches),
         mode="overwrite",
         schema_mode="overwrite",
         partition_by=[_MONTH] if _MONTH in first.columns else None,
+        commit_properties=delta.commit_properties(),
     )
 
 
@@ -115,7 +115,7 @@ def _stored_hashes(delta: DeltaTables, name: str, version: int) -> pl.DataFrame:
         return _hashes(delta.scan(name, version)).collect(engine="streaming")
 
 
-def _merge_changes(delta: DeltaTables, name: str, changes: pl.DataFrame) -> None:
+def _merge_changes(delta: DeltaTables, name: str, published: int, changes: pl.DataFrame) -> None:
     same_row = " AND ".join(f"t.{column} = s.{column}" for column in ROW)
     if _MONTH in changes.columns:
         # Naming the months keeps the merge to the partitions it touches.
@@ -124,10 +124,16 @@ def _merge_changes(delta: DeltaTables, name: str, changes: pl.DataFrame) -> None
     columns = {column: f"s.{column}" for column in changes.columns if column != "keep"}
     for attempt in range(_TRIES):
         try:
+            table = delta.put_back(name, published)
             with delta.named_errors(name, "written"):
                 (
-                    DeltaTable(delta.path(name))
-                    .merge(changes, same_row, source_alias="s", target_alias="t")
+                    table.merge(
+                        changes,
+                        same_row,
+                        source_alias="s",
+                        target_alias="t",
+                        commit_properties=delta.commit_properties(),
+                    )
                     .when_matched_delete("NOT s.keep")
                     .when_matched_update(columns, "s.keep")
                     .when_not_matched_insert(columns, "s.keep")

@@ -22,7 +22,6 @@ from datetime import UTC, datetime
 from typing import Final
 
 import polars as pl
-from deltalake.exceptions import CommitFailedError
 
 from e2analytics.errors import StoreError
 from e2analytics.store import history
@@ -80,7 +79,7 @@ def migrate(
         if the disk has no room for the tables.
     """
     store.check_exists()
-    with writing(store.uri):
+    with writing(store.delta):
         from_version = store.schema_version()
         if from_version == SCHEMA_VERSION:
             return False
@@ -124,7 +123,7 @@ def _contract(name: str) -> str:
 
 
 def _check_room(store: Store, tables: dict[str, StoredTable]) -> None:
-    if "://" in store.uri:
+    if store.delta.is_remote:
         return
     needed = sum(store.delta.n_bytes(at.folder, at.version) for at in tables.values())
     free = shutil.disk_usage(store.uri).free
@@ -142,7 +141,7 @@ def _rows(store: Store, tables: dict[str, StoredTable]) -> dict[str, int]:
 def _put_back(store: Store, tables: dict[str, StoredTable]) -> None:
     # On a full disk not even this can be written: the error to tell is the one before.
     for at in tables.values():
-        with suppress(StoreError, CommitFailedError):
+        with suppress(StoreError):
             store.delta.put_back(at.folder, at.version)
 
 

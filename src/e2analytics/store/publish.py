@@ -17,6 +17,7 @@ from typing import Any
 
 import polars as pl
 
+from e2analytics.errors import StoreError
 from e2analytics.key import is_of_simulated_patients
 from e2analytics.store import history
 from e2analytics.store.access import DeltaTables
@@ -46,6 +47,11 @@ def publish(
     """
     # A newer e2analytics may have migrated the store since the job was checked.
     store.check(key_check)
+    if run_id != store.next_run_id():
+        raise StoreError(
+            f"Another run was published to {store.uri} while this one was at work, so this one was not. Run "
+            "again."
+        )
     before = store.published()
     published = {name: at.version for name, at in store.tables(before).items()} if before else {}
     versions = _write_tables(store.delta, outputs, published)
