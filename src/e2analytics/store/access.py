@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import unquote
+from uuid import uuid4
 
 import polars as pl
 from deltalake import DeltaTable, write_deltalake
@@ -46,6 +47,10 @@ def _check_name(uri: str) -> None:
             "--store a path without brackets, backslashes, control characters and %XX, in UTF-8; nothing "
             "was written."
         )
+
+
+_COMMIT: Final = "e2analyticsCommit"
+"""What the log of a table in object storage calls the name of a commit."""
 
 
 class _LocalTable(DeltaTable):
@@ -139,19 +144,32 @@ class DeltaTables:
         if self.fence is None:
             return None
         token = Transaction(_HOLDER, self.fence.token)
-        return CommitProperties(app_transactions=[token], max_commit_retries=0)
+        name = {_COMMIT: uuid4().hex}
+        return CommitProperties(name, app_transactions=[token], max_commit_retries=0)
 
     def write(self, name: str, frame: pl.DataFrame, mode: Literal["append", "overwrite"]) -> None:
         """Add to a table, or replace it and its columns; columns that it did not have are null before."""
         with self.named_errors(name, "written"), self.one_writer(name):
             table = self.newest(name) if self.fence else None
-            write_deltalake(
-                table or self.path(name),
-                frame,
-                mode=mode,
-                schema_mode="merge" if mode == "append" else "overwrite",
-                commit_properties=self.commit_properties(),
-            )
+            commit = self.commit_properties()
+            try:
+                write_deltalake(
+                    table or self.path(name),
+                    frame,
+                    mode=mode,
+                    schema_mode="merge" if mode == "append" else "overwrite",
+                    commit_properties=commit,
+                )
+            except CommitFailedError:
+                # Where the answer to a commit is lost, it is tried again and meets itself.
+                if not self._has_arrived(name, commit):
+                    raise
+
+    def _has_arrived(self, name: str, commit: CommitProperties | None) -> bool:
+        if commit is None or commit.custom_metadata is None:
+            return False
+        newest = DeltaTable(self.path(name)).history(1)[0]
+        return bool(newest.get(_COMMIT) == commit.custom_metadata[_COMMIT])
 
     def put_back(self, name: str, version: int) -> DeltaTable:
         """Undo what was written after a version, by a run that was killed before it published for example.

@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 Mode = Literal["open", "cut", "unconditional", "lose the next answer"]
 """Cut: connections end without an answer. Unconditional: a write whose condition fails is answered as one that was
-done, as by a storage that knows no conditions. Lose the next answer: the next write is done, and its answer is lost
-on its way back; then open."""
+done, as by a storage that knows no conditions. Lose the next answer: the next write on condition is done, and its
+answer is lost on its way back; then open."""
 
 _MODES: tuple[Mode, ...] = ("open", "cut", "unconditional", "lose the next answer")
 _OF_A_HOP = ("connection", "transfer-encoding", "content-length")
@@ -80,7 +80,8 @@ class _Handler(BaseHTTPRequestHandler):
         answer = connection.getresponse()
         content = answer.read()
         connection.close()
-        if mode == "lose the next answer" and self.command == "PUT":
+        is_conditional = "If-None-Match" in self.headers or "If-Match" in self.headers
+        if mode == "lose the next answer" and is_conditional:
             _Handler.mode = "open"
             self.close_connection = True
             return

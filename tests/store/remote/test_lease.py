@@ -198,6 +198,21 @@ def test_a_renewal_whose_answer_is_lost_keeps_the_lease(uri: str, gateway: Gatew
         tables.write("t", ROW, "append")
 
 
+def test_a_commit_whose_answer_is_lost_is_no_failure(
+    uri: str, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(lease, "_RENEW_SECONDS", 1e6)
+    tables = DeltaTables(uri)
+    with writing(tables):
+        tables.write("runs", ROW, "append")
+        gateway.mode = "lose the next answer"
+        tables.write("runs", ROW, "append")
+
+        assert gateway.mode == "open"
+        assert tables.version("runs") == 1
+        assert len(tables.read("runs")) == 2
+
+
 def test_a_storage_that_does_not_keep_conditions_is_refused(uri: str, gateway: Gateway):
     gateway.mode = "unconditional"
 
