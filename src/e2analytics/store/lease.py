@@ -222,8 +222,8 @@ def _acquire(objects: ObjectStore, uri: str, wait_seconds: float) -> tuple[_Foun
 
 def _new_lease(acquisition: str, before: _Lease | None) -> _Lease:
     now = datetime.now(UTC)
-    # From the clock where there is none before: a file that was removed must not bring a smaller token.
-    token = before.token + 1 if before else int(now.timestamp())
+    # In milliseconds where there is none before: a file that was removed must not bring a smaller token.
+    token = before.token + 1 if before else int(now.timestamp() * 1000)
     return _Lease(
         token=token,
         holder=f"process {os.getpid()} on {socket.gethostname()}",
