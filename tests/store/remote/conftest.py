@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from uuid import uuid4
 
+import obstore
 import pytest
+from obstore.store import S3Store
 
 from e2analytics.store import lease
 from e2analytics.store.store import Store
@@ -17,6 +19,15 @@ from tests.store.remote.server import KEY, SECRET, running
 def s3_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of a server that runs as long as the tests."""
     with running(tmp_path_factory.mktemp("s3")) as port:
+        bucket = S3Store(
+            "clinic",
+            endpoint=f"http://127.0.0.1:{port}",
+            access_key_id=KEY,
+            secret_access_key=SECRET,
+            client_options={"allow_http": True},
+        )
+        # The server makes a bucket with its first object.
+        obstore.put(bucket, "made", b"")
         yield port
 
 

@@ -267,7 +267,7 @@ def test_the_command_line_runs_reports_and_exports(
     arguments = ("--format", "csv", "-o", str(table), "--as-of", f"{AS_OF}")
     export = call(capsys, "export", "cohort", "--store", uri, *arguments)
     assert export[0] == 0, export
-    assert "run-000002" in export[1]
+    assert "run-000002" in export[2]
     assert set(pl.read_csv(table, try_parse_dates=True)["as_of"]) == {AS_OF}
     for verb in (["status"], ["limits", "show"], ["worklist", "-o", str(tmp_path / "w.csv")]):
         answered = call(capsys, *verb, "--store", uri)
