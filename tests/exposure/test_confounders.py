@@ -6,7 +6,6 @@ import polars as pl
 import pytest
 
 from e2analytics.exposure.confounders import find_confounders, why_confounded
-from e2analytics.run.attrition import Loss, draw_losses
 from e2analytics.settings import FlagSettings
 
 MEN = pl.DataFrame(
@@ -69,14 +68,3 @@ def test_it_acts_from_its_first_day_until_it_is_washed_out(
 def test_a_boy_s_results_leave_until_he_is_an_adult():
     assert why(date(2026, 5, 31), who="boy") == "under_18"
     assert why(date(2026, 6, 1), who="boy") is None
-
-
-def test_each_result_that_leaves_is_counted_once_by_its_first_reason():
-    unusable = pl.Series([None, "dose_not_steady", None, None, "dose_not_steady"], dtype=pl.String)
-    confounded = pl.Series(["on_serm", "on_serm", "under_18", None, None], dtype=pl.String)
-
-    assert draw_losses(unusable, confounded) == [
-        Loss("dose not steady", 2, "dose_not_steady"),
-        Loss("on serm", 1, "on_serm"),
-        Loss("under 18", 1, "under_18"),
-    ]

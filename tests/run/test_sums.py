@@ -53,10 +53,13 @@ class Clinic:
     data: PatientData
     care: CareUnits
     exposure: ExposureTables
+    cohort: pl.DataFrame
+    flags: pl.DataFrame
 
     def sums(self) -> Sums:
-        of_rows = plus(sum_intake(self.intake), sum_clinics(self.data))
-        return plus(of_rows, sum_men(self.data, self.care, self.exposure, RUN))
+        of_rows = plus(sum_intake(self.intake, self.intake.files), sum_clinics(self.data))
+        found = sum_men(self.data, self.care, self.exposure, self.cohort, self.flags, RUN)
+        return plus(of_rows, found)
 
     def part(self, men: pl.Series) -> tuple["Clinic", "Clinic"]:
         """Return the clinic of some men, and that of all others, with the rows that are nobody's."""
@@ -74,7 +77,8 @@ class Clinic:
 
         rows = {table: kept(each) for table, each in self.intake.rows.items()}
         intake = replace(self.intake, rows=rows, row_fates=ledger.row_fates(rows))
-        return Clinic(intake, of(self.data), of(self.care), of(self.exposure))
+        found = kept(self.cohort), kept(self.flags)
+        return Clinic(intake, of(self.data), of(self.care), of(self.exposure), *found)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +91,7 @@ def clinic_of_run(sources: Sources, outputs: Outputs) -> Clinic:
     care = units.care_units(measured, [*rates.month_ends(AS_OF), AS_OF])
     names = [each.name for each in fields(ExposureTables)]
     exposure = ExposureTables(**{name: outputs.tables[name] for name in names})
-    return Clinic(intake, data, care, exposure)
+    return Clinic(intake, data, care, exposure, outputs.tables["cohort"], outputs.tables["flags"])
 
 
 @pytest.fixture(scope="module")

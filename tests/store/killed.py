@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-from e2analytics.store import access, delta, merge
+from e2analytics.store import access, by_man, delta
 from e2analytics.store.migrate import migrate
 from e2analytics.store.store import Store
 
@@ -34,7 +34,7 @@ def killed_at_write(uri: str, number: int, after: bool) -> None:
         return one
 
     access.write_deltalake = counted(access.write_deltalake)  # type: ignore[attr-defined]
-    merge.write_new = counted(merge.write_new)  # type: ignore[attr-defined]
+    by_man.write_files = counted(by_man.write_files)  # type: ignore[attr-defined]
     migrate_store(uri)
 
 

@@ -13,8 +13,8 @@ from polars.testing import assert_frame_equal
 
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.run import run
+from e2analytics.store.by_man import put
 from e2analytics.store.lock import writing
-from e2analytics.store.merge import merge
 from e2analytics.store.store import Store
 from e2analytics.tables.categoricals import to_contract_types
 from e2analytics.tables.snapshot import Outputs
@@ -22,8 +22,18 @@ from tests.conftest import AS_OF, QUICK
 from tests.store.conftest import labs_of, publish, versions
 
 
-def test_labs_are_partitioned_by_month(store: Store):
-    assert DeltaTable(f"{store.uri}/labs").metadata().partition_columns == ["month"]
+def test_what_has_rows_of_men_is_divided_by_them(store: Store):
+    divided = {
+        name: DeltaTable(f"{store.uri}/{name}").metadata().partition_columns
+        for name in ("labs", "not_accepted/labs", "cohort", "curve")
+    }
+
+    assert divided == {
+        "labs": ["bucket"],
+        "not_accepted/labs": ["bucket"],
+        "cohort": ["bucket"],
+        "curve": [],
+    }
 
 
 def test_the_same_again_writes_nothing_but_its_manifest(store: Store):
@@ -54,12 +64,14 @@ from e2analytics.store import publish
 from e2analytics.store.lock import writing
 from e2analytics.store.store import Store
 outputs, at = pickle.load(open(sys.argv[2], "rb")), sys.argv[3]
-store, replace = Store(sys.argv[1]), publish.replace
-def killed_at(delta, name, frame, published):
-    if name == at:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return replace(delta, name, frame, published)
-publish.replace = killed_at
+store = Store(sys.argv[1])
+def killed(write):
+    def killed_at(delta, name, *args, **kwargs):
+        if name == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return write(delta, name, *args, **kwargs)
+    return killed_at
+publish.replace, publish.put = killed(publish.replace), killed(publish.put)
 with writing(store.delta):
     publish.publish(store, outputs, run_id="run-000002", as_of=date(2026, 10, 31), part="all", key_check="check",
                   started_at=datetime.now(UTC), settings={}, inputs={})
@@ -122,7 +134,8 @@ def test_a_row_read_again_in_another_month_stands_once(store: Store, outputs: Ou
 def test_the_first_run_may_be_killed_too(outputs: Outputs, tmp_path: Path):
     store = Store(str(tmp_path / "store"))
     with writing(store.delta):
-        merge(store.delta, "labs", {"labs": outputs.tables["labs"].head(3)}, "labs", None)
+        labs = outputs.tables["labs"].head(3)
+        put(store.delta, "labs", labs, "labs", men=None, published=None, n_buckets=1)
     assert not store.exists()
 
     publish(store, outputs)

@@ -114,11 +114,11 @@ def test_a_missing_store_is_an_error_that_says_what_to_do(tmp_path: Path):
 
 
 def test_a_damaged_table_is_named(store: Store):
-    for file in Path(store.uri, "dxa").glob("*.parquet"):
+    for file in Path(store.uri, "dxa").rglob("*.parquet"):
         file.unlink()
 
     with pytest.raises(StoreError, match="The table dxa of the store"):
-        store.snapshot()
+        store.snapshot().table("dxa")
 
 
 @pytest.mark.parametrize(
@@ -170,3 +170,11 @@ def test_a_store_may_have_any_name(tmp_path: Path, outputs: Outputs, name: str):
 def test_the_address_of_a_folder_is_the_folder(tmp_path: Path):
     assert Store(f"file://{tmp_path}/a%20b/").uri == Store(f"{tmp_path}/a b").uri
     assert Store("s3://bucket/a%20b").uri == "s3://bucket/a%20b"
+
+
+def test_a_run_as_of_another_day_does_not_go_on_from_the_last_one(store: Store, outputs: Outputs):
+    earlier = date(2026, 9, 1)
+    publish(store, outputs, earlier)
+
+    assert store.snapshot(earlier).state is not None
+    assert store.snapshot(AS_OF).state is None

@@ -28,7 +28,7 @@ def test_every_table_of_a_run_has_a_contract(outputs: Outputs):
 @pytest.mark.parametrize("table", TABLES)
 def test_the_facts_of_a_table_name_columns_that_it_has(table: str):
     facts = facts_of(table)
-    dates = [day for day in (facts.event_date, facts.month_partition) if day]
+    dates = [day for day in (facts.event_date, *facts.of_the_day) if day]
 
     assert facts.key
     assert {*facts.key, *order_of(table), *dates} <= set(columns_of(table))
@@ -40,7 +40,7 @@ def test_a_table_without_facts_of_its_own_has_those_of_its_base():
 
 @pytest.mark.parametrize(
     "change",
-    [{"kind": "derived"}, {"key": ("as_of",)}, {"order": ("as_of",)}, {"month_partition": "as_of"}],
+    [{"kind": "derived"}, {"key": ("as_of",)}, {"order": ("as_of",)}],
 )
 def test_the_digest_of_the_contracts_changes_with_a_fact(
     change: dict[str, object], monkeypatch: pytest.MonkeyPatch

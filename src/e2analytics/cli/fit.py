@@ -12,7 +12,7 @@ def fit(
 ) -> None:
     """Fit the curves anew to what the store holds, and flag with them."""
     done = run_part("fit", store, as_of, config)
-    summary = done.outputs.tables["curve_summary"]
+    summary = done.table("curve_summary")
     if summary["verdict"].is_null().all():
         reasons = "; ".join(summary["why_not"].unique().sort())
         raise TooLittleDataError(f"No curve could be fitted: {reasons}")

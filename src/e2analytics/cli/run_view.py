@@ -36,10 +36,10 @@ def print_done(done: JobResult, store: str, feeds_folder: Path | None = None) ->
     out.print(_files(counts))
     fates = " + ".join(f"{counts[fate]:,} {fate.replace('_', ' ')}" for fate in FATES)
     out.print(f"All rows ever read: {counts['rows_read']:,} = {fates}.")
-    for line in curves(done.outputs.tables["curve_summary"]):
+    for line in curves(done.table("curve_summary")):
         out.print(line)
     if "men" in counts:
-        flagged = tiers(done.outputs.tables["flags"])
+        flagged = tiers(done.table("flags"))
         out.print(
             f"{counts['men']:,} men, {counts['men_on_drug']:,} on an aromatase inhibitor; "
             f"flagged: {flagged}."
@@ -48,7 +48,7 @@ def print_done(done: JobResult, store: str, feeds_folder: Path | None = None) ->
         if any(apart.values()):
             named = ", ".join(f"{n:,} {why.replace('_', ' ')}" for why, n in apart.items() if n)
             out.print(f"On such a drug, and not judged: {named}.")
-        changed = news(done.outputs.tables["flag_events"], done.manifest["run_id"])
+        changed = news(done.table("flag_events"), done.manifest["run_id"])
         out.print(f"New in this run: {changed}.")
     out.print(f"Store: {store}   (overview: e2analytics status --store {quote(store)})")
     _print_what_was_not_read(done, store)

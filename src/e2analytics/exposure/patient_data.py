@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+import polars as pl
+
 from e2analytics.exposure import densitometry
 from e2analytics.exposure.draws import link_draws
 from e2analytics.exposure.episodes import find_episodes
@@ -15,7 +17,11 @@ from e2analytics.tables.patient_data import AsOfRows, PatientData
 
 
 def linked(
-    rows: AsOfRows, clinics: Clinics, link_settings: LinkSettings, flag_settings: FlagSettings
+    rows: AsOfRows,
+    clinics: Clinics,
+    link_settings: LinkSettings,
+    flag_settings: FlagSettings,
+    shifts: pl.DataFrame | None = None,
 ) -> PatientData:
     """Find the dosing episodes, the E2 draws under them, the scan pairs and the bone classes.
 
@@ -27,9 +33,12 @@ def linked(
         What follows from the rows of all men of their clinics.
     link_settings, flag_settings
         How draws and scans are linked.
+    shifts
+        Of their scanners, found in the scans of all men; None: ``rows`` are all men's.
     """
     episodes = find_episodes(rows.medications)
-    shifts = find_shifts(rows.dxa, rows.patients, link_settings)
+    if shifts is None:
+        shifts = find_shifts(rows.dxa, rows.patients, link_settings)
     return PatientData(
         **{field.name: getattr(rows, field.name) for field in fields(AsOfRows)},
         clinics=clinics,

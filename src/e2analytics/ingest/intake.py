@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import polars as pl
 
 from e2analytics.ingest.read_drop import Sources
+from e2analytics.ingest.row_owners import number_of
 from e2analytics.tables.categoricals import to_categories, to_contract_types
 from e2analytics.tables.check import check
-from e2analytics.tables.registry import CANONICAL, TABLES, columns_of
+from e2analytics.tables.registry import CANONICAL, OF_MEN, TABLES, columns_of
 from e2analytics.tables.snapshot import Sliced, Snapshot
+from e2analytics.tables.source import ROW
 from e2analytics.tables.vocabulary import FATES
+
+_SETTLED: Final = ("duplicate", "superseded", "withdrawn")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Intake:
-    """The rows that were ever read, after reconciliation.
+class ReadRows:
+    """Rows that were read, after reconciliation.
 
     Attributes
     ----------
     rows
         By canonical table: compact rows with ``fate`` and ``why``.
-    quarantine, files, unit_slips
-        As their contracts say.
-    row_fates
-        The sum of that name: how many rows of each file have a fate, and why.
     """
 
     rows: Mapping[str, pl.DataFrame]
-    quarantine: pl.DataFrame
-    files: pl.DataFrame
-    row_fates: pl.DataFrame
-    unit_slips: pl.DataFrame
 
     def accepted(self, table: str) -> pl.DataFrame:
         """Return the current rows of a canonical table."""
@@ -57,15 +54,88 @@ class Intake:
         return rows.filter(pl.col("fate") == "accepted").select(columns_of(table))
 
 
-def every_row(sources: Sources, before: Snapshot) -> dict[str, pl.DataFrame]:
-    """Return the rows read before and now, by canonical table; a file read again replaces its rows."""
+@dataclass(frozen=True, kw_only=True)
+class Intake(ReadRows):
+    """The rows that were ever read of the men who are taken in now, and what is known of all rows.
+
+    Attributes
+    ----------
+    quarantine, files, unit_slips
+        As their contracts say: of all men.
+    row_fates
+        How many of ``rows`` of each file have a fate, and why.
+    concerned
+        Other men whose results are newly suspected of another unit, or no longer: they must be taken in, too.
+    """
+
+    quarantine: pl.DataFrame
+    files: pl.DataFrame
+    row_fates: pl.DataFrame
+    unit_slips: pl.DataFrame
+    concerned: pl.Series
+
+
+class EveryRow(NamedTuple):
+    """Rows read before and now, by canonical table.
+
+    Attributes
+    ----------
+    rows
+        Those to be reconciled.
+    settled
+        Rows that name no patient and have their fate, with it: nothing that is taken in now shares their number.
+    """
+
+    rows: dict[str, pl.DataFrame]
+    settled: dict[str, pl.DataFrame]
+
+
+def every_row(sources: Sources, before: Snapshot, *, of_all_men: bool = True) -> EveryRow:
+    """Return the rows read before and now, by canonical table; a file read again replaces its rows.
+
+    Parameters
+    ----------
+    sources
+        What is read now.
+    before
+        What is known of the men who are taken in.
+    of_all_men
+        Whether these are all. Else a row that names no patient may share its number with a man who is not there, and
+        keeps the fate that it got beside his rows.
+    """
     read_again = [file.source_file for file in sources.files if not file.refused]
-    rows = {}
+    rows, settled = {}, {}
     for table in CANONICAL:
         old = before.rows(table).filter(~pl.col("source_file").is_in(read_again))
         new = [to_categories(sources.rows[table])] if table in sources.rows else []
-        rows[table] = pl.concat([old, *new], how="diagonal")
-    return rows
+        settled[table] = old.clear()
+        if not of_all_men and table in OF_MEN:
+            settled[table] = _settled(table, old, new)
+            old = old.join(settled[table].select(ROW), on=ROW, how="anti", maintain_order="left")
+        rows[table] = pl.concat([old.drop("fate", "why"), *new], how="diagonal")
+    return EveryRow(rows, settled)
+
+
+def _settled(table: str, old: pl.DataFrame, new: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    nobody = pl.col("patient_id").is_null()
+    has_fate = pl.col("fate").cast(pl.String).is_in(_SETTLED)
+    number = number_of(table)
+    taken_in = pl.concat(
+        [old.filter(~nobody).select(number), *(rows.select(number) for rows in new)]
+    )
+    return old.filter(nobody & has_fate).join(
+        taken_in, on=number, how="anti", maintain_order="left"
+    )
+
+
+def with_settled(
+    reconciled: Mapping[str, pl.DataFrame], settled: Mapping[str, pl.DataFrame]
+) -> dict[str, pl.DataFrame]:
+    """Return the reconciled rows, and those that had their fate."""
+    return {
+        table: pl.concat([rows, settled[table]], how="diagonal")
+        for table, rows in reconciled.items()
+    }
 
 
 def counts_of_rows(intake: Intake, sources: Sources) -> dict[str, int]:

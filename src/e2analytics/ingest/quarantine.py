@@ -6,6 +6,8 @@ Out   quarantine   grain source_file, source_line, rule: ``open``, or ``resolved
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from e2analytics.ingest.source_file import NO_FEED
@@ -16,7 +18,12 @@ from e2analytics.tables.registry import columns_of
 _LINE = ["table", "source_file", "source_line", "rule"]
 
 
-def listed(now: pl.DataFrame, before: pl.DataFrame, run_id: str) -> pl.DataFrame:
+def listed(
+    now: pl.DataFrame,
+    before: pl.DataFrame,
+    run_id: str,
+    rows: Mapping[str, pl.DataFrame] | None = None,
+) -> pl.DataFrame:
     """Return today's list: what is open now, and what was open before and is resolved.
 
     Parameters
@@ -27,8 +34,13 @@ def listed(now: pl.DataFrame, before: pl.DataFrame, run_id: str) -> pl.DataFrame
         The list as the last run left it.
     run_id
         This run.
+    rows
+        By table: the rows, as they were, that ``now`` can be about, beside new ones; lines of others stay as they are.
+        None: all.
     """
-    first_listed = before.select(*_LINE, first="run_id")
+    of_these = pl.lit(True) if rows is None else _of_rows(before, rows)
+    concerned = before.filter(of_these)
+    first_listed = concerned.select(*_LINE, first="run_id")
     still_open = now.join(
         first_listed, on=_LINE, how="left", nulls_equal=True, maintain_order="left"
     ).with_columns(
@@ -36,13 +48,25 @@ def listed(now: pl.DataFrame, before: pl.DataFrame, run_id: str) -> pl.DataFrame
         run_id=pl.coalesce("first", pl.lit(run_id)),
         resolved_run_id=pl.lit(None, dtype=pl.String),
     )
-    resolved = before.join(now, on=_LINE, how="anti", nulls_equal=True).with_columns(
+    resolved = concerned.join(now, on=_LINE, how="anti", nulls_equal=True).with_columns(
         state=pl.lit("resolved"), resolved_run_id=pl.coalesce("resolved_run_id", pl.lit(run_id))
     )
     columns = columns_of("quarantine")
-    return pl.concat([still_open.select(columns), resolved.select(columns)]).sort(
-        "source_file", "source_line", "rule"
+    return pl.concat(
+        each.select(columns) for each in (still_open, resolved, before.filter(~of_these))
+    ).sort("source_file", "source_line", "rule")
+
+
+def _of_rows(listed: pl.DataFrame, rows: Mapping[str, pl.DataFrame]) -> pl.Expr:
+    """Return which lines of a list are of some rows, or of a whole file."""
+    line = ["table", "source_file", "source_line"]
+    theirs = pl.concat(
+        each.select(pl.col("source_file").cast(pl.String), "source_line", table=pl.lit(table))
+        for table, each in rows.items()
     )
+    places = listed.with_row_index("place").join(theirs, on=line, how="semi")["place"]
+    is_theirs = pl.int_range(pl.len()).is_in(places.implode())
+    return is_theirs | pl.col("source_line").is_null()
 
 
 def pending(table: str, reconciled: pl.DataFrame, feeds: pl.DataFrame) -> pl.DataFrame:

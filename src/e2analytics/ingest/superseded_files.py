@@ -12,6 +12,7 @@ alone proves nothing; a file without any numbered row proves nothing either, and
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import polars as pl
@@ -25,9 +26,11 @@ from e2analytics.reference.row_rules import (
 )
 from e2analytics.tables.categoricals import TEXT
 from e2analytics.tables.registry import key_of
+from e2analytics.tables.source import ROW
 
 _SENT_AS: Final = ["feed", "table", "named"]
 _QUARANTINED: Final = pl.col("fate") == "quarantined"
+_AT: Final = "at"
 
 
 def supersede(table: str, reconciled: pl.DataFrame, files: pl.DataFrame) -> pl.DataFrame:
@@ -48,7 +51,52 @@ def supersede(table: str, reconciled: pl.DataFrame, files: pl.DataFrame) -> pl.D
     candidates = _resent_as(files, pending["source_file"].unique().cast(pl.String))
     replaced = _replaced(table, reconciled, candidates)
     of_resent_file = _QUARANTINED & pl.col("source_file").cast(pl.String).is_in(replaced)
-    is_superseded = pl.when(of_resent_file).then(_has_no_number(table))
+    return _superseded_where(pl.when(of_resent_file).then(_has_no_number(table)), reconciled)
+
+
+def sent_again(
+    files: pl.DataFrame, read_now: Collection[str], open_lines: pl.DataFrame
+) -> pl.DataFrame:
+    """Return ``table``, ``source_file`` and ``again``: files with open lines that a file read now may stand for.
+
+    Parameters
+    ----------
+    files
+        The ledger, with the files read now.
+    read_now
+        Their ``source_file``.
+    open_lines
+        The open lines of ``quarantine``.
+    """
+    again = _resent_as(files, open_lines["source_file"].unique())
+    now = again.filter(pl.col("again").is_in([*read_now]))
+    return now.join(files.select("source_file", "table"), on="source_file")
+
+
+def stay(table: str, reconciled: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """Leave superseded the unnumbered lines that were, of files that were not sent again since.
+
+    Parameters
+    ----------
+    table
+        Name of the table.
+    reconciled
+        Its rows with ``fate`` and ``why``.
+    before
+        The same rows as they were.
+    """
+    superseded = before.filter((pl.col("fate") == "superseded") & (pl.col("why") == MENDED))
+    waits_again = (
+        reconciled.with_row_index(_AT)
+        .filter(_QUARANTINED)
+        .filter(_has_no_number(table))
+        .join(superseded.select(ROW), on=ROW, how="semi")
+    )
+    is_superseded = pl.int_range(pl.len()).is_in(waits_again[_AT].implode())
+    return _superseded_where(is_superseded, reconciled)
+
+
+def _superseded_where(is_superseded: pl.Expr, reconciled: pl.DataFrame) -> pl.DataFrame:
     return reconciled.with_columns(
         fate=pl.when(is_superseded).then(pl.lit("superseded", TEXT)).otherwise("fate"),
         why=pl.when(is_superseded).then(pl.lit(MENDED, TEXT)).otherwise("why"),

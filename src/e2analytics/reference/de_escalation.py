@@ -15,6 +15,11 @@ def days(outcome: str) -> int:
     return int(reference.load("de_escalation")["days"][outcome]["value"])
 
 
+def all_days() -> tuple[int, ...]:
+    """Return the days after the change of all outcomes."""
+    return tuple(int(each["value"]) for each in reference.load("de_escalation")["days"].values())
+
+
 def immunoassay_tells_from_pg_ml() -> float:
     """Return from which E2 on an immunoassay tells that the limit in use is reached, pg/mL.
 

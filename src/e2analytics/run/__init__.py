@@ -68,4 +68,5 @@ def run(
     asked = Run(
         as_of=as_of, settings=settings, run_id=run_id, scope=scope, refit=refit, adopt=adopt
     )
-    return run_steps(sources, before or Snapshot(), asked, wrap or unwrapped)
+    known = before or Snapshot()
+    return run_steps(sources, known, asked, wrap or unwrapped).after(known)

@@ -8,6 +8,7 @@ from datetime import date
 import polars as pl
 
 from e2analytics.settings import Settings
+from e2analytics.tables.registry import order_of
 from e2analytics.tables.snapshot import Snapshot
 from e2analytics.tables.vocabulary import Scope
 
@@ -52,6 +53,24 @@ class ExposureTables:
     exposures: pl.DataFrame
     exposure_episodes: pl.DataFrame
     levels: pl.DataFrame
+
+    def of(self, men: pl.Series) -> ExposureTables:
+        """Return the rows of some men."""
+        is_theirs = pl.col("patient_id").is_in(men.implode())
+        return ExposureTables(
+            **{name: rows.filter(is_theirs) for name, rows in frames_of(self).items()}
+        )
+
+    def plus(self, others: ExposureTables) -> ExposureTables:
+        """Return the rows of these men and others."""
+        return ExposureTables(
+            **{
+                name: pl.concat([rows, getattr(others, name).select(rows.columns)]).sort(
+                    order_of(name)
+                )
+                for name, rows in frames_of(self).items()
+            }
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

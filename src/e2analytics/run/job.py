@@ -73,11 +73,16 @@ class Job:
 
 @dataclass(frozen=True)
 class JobResult:
-    """What a run did: its manifest, what it read, and the tables that it published."""
+    """What a run did: its manifest, what it read, and what it computed; the store it was published in."""
 
     manifest: dict[str, Any]
     sources: Sources
     outputs: Outputs
+    store: Store
+
+    def table(self, name: str) -> pl.DataFrame:
+        """Return a table as the run published it: of all men, where it computed some."""
+        return self.store.table(name, self.manifest)
 
 
 @dataclass(frozen=True)
@@ -151,7 +156,7 @@ def run_job(
             started_at=started_at,
             wrap=guarded_and_reported,
         )
-    return JobResult(manifest, sources, outputs)
+    return JobResult(manifest, sources, outputs, store)
 
 
 @without_values
@@ -174,7 +179,7 @@ def preview(job: Job, limit_pg_ml: float | None = None) -> Preview:
         before = replace(was, tables={**was.tables, "limits": empty_table("limits")})
         flag = job.settings.flag.model_copy(update={"literature_limit_pg_ml": limit_pg_ml})
         run = replace(run, settings=job.settings.model_copy(update={"flag": flag}))
-    outputs = pipeline.run_steps(Sources(), before, run)
+    outputs = pipeline.run_steps(Sources(), before, run).after(before)
     return Preview(was.table("cohort"), outputs.tables["cohort"])
 
 

@@ -3,20 +3,24 @@
 ::
 
     publish_run   snapshot -> read -> run_steps -> keep_crosswalk -> publish
-    run_steps     take_in -> sum_intake -> analysis -> grade
-    analysis      as_of_view -> sum_clinics -> link -> respond_to_dose -> measure_exposure
+    run_steps     find_men -> take_in -> sum_intake -> as_of_view -> sum_clinics -> look_back -> look_across
+                  -> analysis -> grade
+    analysis      link -> respond_to_dose -> measure_exposure
                   -> measure_for_curves -> follow_up -> fit -> sensitivity  (unless the model is frozen)
-                  -> find_care -> flag_men -> sum_men -> count_measures -> account_for
+                  -> find_care -> flag_men -> sum_men -> count_measures -> account_for -> leave_state
 
-What crosses men is made from sums (:mod:`e2analytics.tables.sums`): measures, losses, grades, the facts of clinics.
-Each step is a function of frames and a ``Run`` in :mod:`e2analytics.run.steps`. The commands do the same
+A night takes in the men whose answers may have changed (``find_men``): every step is a function of their rows, the frozen
+model, the as-of date, and of what crosses men.
+
+What crosses men is made from sums (:mod:`e2analytics.tables.sums`): measures, losses, grades, the facts of clinics; those
+of today are those of before, less what these men counted for then (``look_back``), and what they count for now. Each step is a function of frames and a ``Run`` in :mod:`e2analytics.run.steps`. The commands do the same
 order in part: ``ingest`` stops after ``take_in``; ``fit`` and ``flag`` read no drop.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,20 +29,24 @@ import polars as pl
 
 from e2analytics.ingest.intake import Intake, counts_of_rows
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.measures.clinic_rows import clinics
-from e2analytics.run import attrition
+from e2analytics.run import attrition, concerned
+from e2analytics.run.across import Across
 from e2analytics.run.frames import CurveTables, ExposureTables, Run, frames_of
 from e2analytics.run.steps import (
     account_for,
     as_of_view,
     count_measures,
     find_care,
+    find_men,
     fit,
     flag_men,
     follow_up,
     grade,
     keep_crosswalk,
+    leave_state,
     link,
+    look_across,
+    look_back,
     measure_exposure,
     measure_for_curves,
     publish,
@@ -51,14 +59,16 @@ from e2analytics.run.steps import (
     sum_men,
     take_in,
 )
+from e2analytics.run.then import Then
 from e2analytics.run.timing import StepWrapper, Timer, unwrapped
 from e2analytics.store.store import Store
 from e2analytics.tables.check import check
 from e2analytics.tables.limit_in_use import limit_in_use
-from e2analytics.tables.patient_data import PatientData
+from e2analytics.tables.patient_data import AsOfRows, PatientData
 from e2analytics.tables.registry import DERIVED, TABLES
 from e2analytics.tables.snapshot import Outputs, Snapshot
-from e2analytics.tables.sums import Sums, plus
+from e2analytics.tables.state import State
+from e2analytics.tables.sums import Sums, minus, plus
 
 if TYPE_CHECKING:
     from e2analytics.curve.frozen_model import FrozenModel
@@ -74,6 +84,7 @@ class Analysis:
     attrition: pl.DataFrame
     counts: dict[str, int]
     model_id: str
+    state: State | None = None
 
 
 def publish_run(
@@ -102,21 +113,23 @@ def publish_run(
 def run_steps(
     sources: Sources, before: Snapshot, run: Run, wrap: StepWrapper = unwrapped
 ) -> Outputs:
-    """Run every step between reading and publishing."""
+    """Run every step between reading and publishing, for the men whose answers may have changed."""
     timed = Timer(wrap)
-    intake = timed(take_in)(sources, before, run)
-    sums = timed(sum_intake)(intake)
-    analysis = (
-        _as_before(sums, before, run)
-        if run.scope == "ingest"
-        else _analyse(intake, sums, before, run, timed)
-    )
-    grades = timed(grade)(sums, intake.files, before, run)
+    if run.scope == "ingest":
+        intake = timed(take_in)(sources, before, run)
+        sums = timed(sum_intake)(intake, intake.files)
+        analysis = _as_before(sums, before, run)
+        men = None
+    else:
+        taken = _taken_in(sources, before, run, timed)
+        intake, men = taken.intake, taken.men
+        analysis = _analyse(taken, before, run, timed)
+        sums = taken.sums
     others = {
         "files": intake.files,
         "quarantine": intake.quarantine,
         "unit_slips": intake.unit_slips,
-        "quality": grades,
+        "quality": timed(grade)(sums, intake.files, before, run),
         "attrition": analysis.attrition,
         **analysis.tables,
     }
@@ -130,7 +143,45 @@ def run_steps(
         model_id=analysis.model_id,
         counts=counts_of_rows(intake, sources) | analysis.counts,
         timings=timed.seconds,
+        men=men,
+        state=analysis.state,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TakenIn:
+    """The rows of some men, as they are and as they were, and what is known from those of all.
+
+    ``men`` is None where they are all; then nothing was. ``sums`` are of all men; those of what is found of them are
+    of the run before.
+    """
+
+    men: pl.Series | None
+    intake: Intake
+    rows: AsOfRows
+    was: Then | None
+    across: Across
+    sums: Sums
+
+
+def _taken_in(sources: Sources, before: Snapshot, run: Run, timed: Timer) -> _TakenIn:
+    """Take in the rows of the men whose answers may change; more men while theirs change with these."""
+    men = timed(find_men)(sources, before, run)
+    while True:
+        intake = timed(take_in)(sources, before, run, men)
+        of_rows = timed(sum_intake)(intake, intake.files)
+        rows = timed(as_of_view)(intake, run)
+        now = plus(of_rows, timed(sum_clinics)(rows))
+        was = timed(look_back)(before, men, run)
+        sums = now
+        if was is not None and before.state is not None:
+            were = plus(sum_intake(was.intake, before.table("files")), sum_clinics(was.rows))
+            sums = plus(minus(before.state.sums, were), now)
+        across = timed(look_across)(rows, was, sums, before, men, run)
+        more = pl.concat([intake.concerned, across.concerned])
+        if men is None or more.is_empty():
+            return _TakenIn(men=men, intake=intake, rows=rows, was=was, across=across, sums=sums)
+        men = concerned.with_others(men, more, before)
 
 
 def _as_before(sums: Sums, before: Snapshot, run: Run) -> Analysis:
@@ -145,20 +196,19 @@ def _as_before(sums: Sums, before: Snapshot, run: Run) -> Analysis:
     )
 
 
-def _analyse(intake: Intake, of_intake: Sums, before: Snapshot, run: Run, timed: Timer) -> Analysis:
+def _analyse(taken: _TakenIn, known: Snapshot, run: Run, timed: Timer) -> Analysis:
     """Do everything that follows from the rows."""
     from e2analytics.curve import frozen_model, limit
     from e2analytics.flags import judged
 
+    before, across = known.of(taken.men), taken.across
     models, curve_summary = before.table("models"), before.table("curve_summary")
     frozen = (
         None if run.refit else frozen_model.in_force(models, curve_summary, run.settings, run.as_of)
     )
-    rows = timed(as_of_view)(intake, run)
-    of_clinics = timed(sum_clinics)(rows)
-    data = timed(link)(rows, clinics(of_clinics, run.as_of), run)
+    data = timed(link)(taken.rows, across.clinics, run, across.scanner_shifts)
     response = timed(respond_to_dose)(data, before, frozen, run)
-    exposure = timed(measure_exposure)(data, response, run)
+    exposure = timed(measure_exposure)(data, response, run, taken.was)
     if frozen is None:
         model, curves = _new_model(data, response, exposure, run, timed)
     else:
@@ -175,11 +225,13 @@ def _analyse(intake: Intake, of_intake: Sums, before: Snapshot, run: Run, timed:
             as_of=run.as_of,
             reason=run.adopt,
         )
-    care = timed(find_care)(data, response, run)
+    care = timed(find_care)(data, response.response, run)
     criteria = _criteria(response, models, limits, model.model_id, run)
     flagged = timed(flag_men)(data, response, exposure, care, criteria, before, run)
-    of_men = timed(sum_men)(data, care, exposure, run)
-    sums = plus(plus(of_intake, of_clinics), of_men)
+    found = timed(sum_men)(data, care, exposure, flagged.cohort, flagged.flags, run)
+    sums = plus(taken.sums, found)
+    if taken.was is not None:
+        sums = minus(sums, _sums_then(taken.was, across, frozen, run))
     measures = timed(count_measures)(sums, before, run)
     losses = timed(account_for)(sums, run)
     of_model = pl.lit(model.model_id).alias("model_id")
@@ -199,11 +251,25 @@ def _analyse(intake: Intake, of_intake: Sums, before: Snapshot, run: Run, timed:
     tallied = attrition.Tallies(sums["tallies"])
     counts = {
         "men": tallied.n("men", "known"),
-        "men_on_drug": len(flagged.cohort),
+        "men_on_drug": tallied.n("men", "judged"),
         **{f"men_on_drug_{why}": tallied.n("men", "set_apart", why) for why in judged.WHY},
-        "men_flagged": int((flagged.flags["tier"] != "none").sum()),
+        "men_flagged": tallied.n("men", "flagged"),
     }
-    return Analysis(tables=tables, attrition=losses, counts=counts, model_id=model.model_id)
+    basis = concerned.basis(run.settings, model.model_id, limits, run.as_of)
+    state = timed(leave_state)(
+        taken.men, taken.intake, data, response, flagged, sums, known, basis, run
+    )
+    return Analysis(
+        tables=tables, attrition=losses, counts=counts, model_id=model.model_id, state=state
+    )
+
+
+def _sums_then(was: Then, across: Across, frozen: FrozenModel | None, run: Run) -> Sums:
+    """Return what the sums of the men were, as of the day of the run before."""
+    run_then = replace(run, as_of=was.as_of)
+    data = link(was.rows, across.clinics_then, run_then, was.scanner_shifts)
+    care = find_care(data, frozen.response if frozen else None, run_then)
+    return sum_men(data, care, was.exposure, was.cohort, was.flags, run_then)
 
 
 def _new_model(

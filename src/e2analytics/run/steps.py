@@ -7,7 +7,7 @@ runs: a command that only ingests does not wait for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -32,22 +32,24 @@ from e2analytics.ingest import (
     reconcile,
     superseded_files,
 )
-from e2analytics.ingest.intake import Intake, every_row
+from e2analytics.ingest.intake import Intake, ReadRows, every_row, with_settled
 from e2analytics.ingest.read_drop import Sources
-from e2analytics.ingest.unit_errors import convert, find, on_treatment
+from e2analytics.ingest.unit_errors import convert, find, of_all_men, on_treatment
 from e2analytics.measures import clinic_rows, pending
 from e2analytics.reference.simulation_marker import is_simulated
-from e2analytics.run import attrition
+from e2analytics.run import across, attrition
 from e2analytics.run.frames import ExposureTables, FlagTables, Run
+from e2analytics.run.then import Then, read_rows, then
 from e2analytics.store import crosswalk
 from e2analytics.store import publish as publishing
 from e2analytics.store.store import Store
 from e2analytics.tables.categoricals import to_contract_types
 from e2analytics.tables.clinics import Clinics
 from e2analytics.tables.patient_data import AsOfRows, CareUnits, Estimates, PatientData
-from e2analytics.tables.registry import CANONICAL
+from e2analytics.tables.registry import CANONICAL, columns_of
 from e2analytics.tables.snapshot import Outputs, Snapshot
-from e2analytics.tables.sums import Sums
+from e2analytics.tables.state import State
+from e2analytics.tables.sums import Sums, minus, none, plus
 
 if TYPE_CHECKING:
     from e2analytics.curve.fit import Fitted
@@ -56,11 +58,14 @@ if TYPE_CHECKING:
     from e2analytics.curve.rows import Measured
     from e2analytics.exposure.dose_response.fit import DoseResponseResult
     from e2analytics.flags.criteria import Criteria
+    from e2analytics.models.dose_response.frozen import FrozenDoseResponse
 
 P = ParamSpec("P")
 R = TypeVar("R")
 STEPS: Final[dict[str, str]] = {}
 """By name, in order, what the terminal shows while a step of a whole run is at work."""
+_OF_UNITS: Final = {"labs", "medications", "patients"}
+"""Tables whose new rows may show that a source's unit slipped."""
 _PAIR: Final = ["patient_id", "site", "scan_id", "scan_id_2"]
 
 
@@ -103,49 +108,93 @@ def read(drop: Path | None, before: Snapshot, run: Run) -> Sources:
     )
 
 
+@step("Finding the men whose answers may change")
+def find_men(sources: Sources, before: Snapshot, run: Run) -> pl.Series | None:
+    """Return the men with new rows and those for whom time changes something; None: all men."""
+    from e2analytics.run.concerned import men_concerned
+
+    return men_concerned(sources, before, run)
+
+
 @step("Normalising and checking rows")
-def take_in(sources: Sources, before: Snapshot, run: Run) -> Intake:
-    """Give every row ever read its one fate, and every file its line in the ledger."""
-    settings = run.settings
-    rows = every_row(sources, before)
+def take_in(sources: Sources, before: Snapshot, run: Run, men: pl.Series | None = None) -> Intake:
+    """Give every row ever read its one fate, and every file its line in the ledger.
+
+    Of ``men`` alone, where the rows of no others can change; None: of all.
+    """
+    settings, part = run.settings, before.of(men)
+    rows, settled = every_row(sources, part, of_all_men=men is None)
     feeds = ledger.feed_of_each_file(before.table("files"), sources)
     clinics = to_contract_types(rows["patients"].select("patient_id", "clinic_id"), "patients")
     rows["labs"] = convert.converted(rows["labs"], feeds, clinics, settings.slips)
     identities = reconcile.identity_status(rows["patients"], settings.identities_settled)
     rows = {table: reconcile.reconcile(table, each, identities) for table, each in rows.items()}
-
-    orders = rows["medications"].filter(pl.col("fate") == "accepted")
-    episodes = find_episodes(to_contract_types(orders, "medications"))
-    on_drug = on_treatment.on_drug(rows["labs"], episodes, clinics, settings.flag)
-    mix_ups = find.find(rows["labs"].with_columns(on_drug), feeds, clinics, settings.slips)
+    mix_ups, concerned = _unit_mix_ups(rows, clinics, feeds, sources, before, run, men)
     rows["labs"] = reconcile.quarantine_suspects(rows["labs"], mix_ups.suspects)
 
     files = ledger.with_files_read_now(before.table("files"), sources, run.run_id)
-    rows = {table: superseded_files.supersede(table, each, files) for table, each in rows.items()}
+    old = {table: part.rows(table) for table in rows}
+    rows = {
+        table: superseded_files.supersede(table, each, files)
+        if men is None
+        else superseded_files.stay(table, each, old[table])
+        for table, each in rows.items()
+    }
     rows["medications"] = listing.with_last_listing(
         rows["medications"], files, run.days_of_runs(before), run.as_of
     )
+    rows = with_settled(rows, settled)
     row_fates = ledger.row_fates(rows)
-    files = ledger.count_fates(files, row_fates)
+    others = none()
+    if men is not None and before.state is not None:
+        others = minus(before.state.sums, Sums({"row_fates": ledger.row_fates(old)}))
+    files = ledger.count_fates(files, plus(others, Sums({"row_fates": row_fates}))["row_fates"])
     now = [quarantine.pending(table, each, feeds) for table, each in rows.items()]
-    listed = pl.concat([*now, quarantine.refused(files)])
     return Intake(
         rows=rows,
-        quarantine=quarantine.listed(listed, before.table("quarantine"), run.run_id),
+        quarantine=quarantine.listed(
+            pl.concat([*now, quarantine.refused(files)]),
+            before.table("quarantine"),
+            run.run_id,
+            old if men is not None else None,
+        ),
         files=files,
         row_fates=row_fates,
         unit_slips=mix_ups.evidence,
+        concerned=concerned,
     )
 
 
+def _unit_mix_ups(
+    rows: Mapping[str, pl.DataFrame],
+    clinics: pl.DataFrame,
+    feeds: pl.DataFrame,
+    sources: Sources,
+    before: Snapshot,
+    run: Run,
+    men: pl.Series | None,
+) -> tuple[find.MixUps, pl.Series]:
+    """Return the unit mix-ups of all men's results, and whom else a new suspicion concerns."""
+    if men is not None and not sources.rows.keys() & _OF_UNITS:
+        return of_all_men.as_before(before.of(men)), men.clear()
+    accepted = rows["medications"].filter(pl.col("fate") == "accepted")
+    orders = to_contract_types(accepted.select(columns_of("medications")), "medications")
+    searched = of_all_men.with_others(rows["labs"], orders, clinics, before, men)
+    episodes = find_episodes(searched.orders)
+    on_drug = on_treatment.on_drug(searched.labs, episodes, searched.clinics, run.settings.flag)
+    labs = searched.labs.with_columns(on_drug)
+    mix_ups = find.find(labs, feeds, searched.clinics, run.settings.slips)
+    return mix_ups, of_all_men.concerned(mix_ups.suspects, searched, men)
+
+
 @step("Adding up rows")
-def sum_intake(intake: Intake) -> Sums:
+def sum_intake(intake: ReadRows, files: pl.DataFrame) -> Sums:
     """Return the sums of rows: their fates, and how good they are."""
     return Sums(
         {
-            "row_fates": intake.row_fates,
+            "row_fates": ledger.row_fates(intake.rows),
             "row_quality": quality_counts.row_quality(intake.rows),
-            "report_delays": quality_counts.report_delays(intake.rows["labs"], intake.files),
+            "report_delays": quality_counts.report_delays(intake.rows["labs"], files),
         }
     )
 
@@ -154,7 +203,7 @@ def sum_intake(intake: Intake) -> Sums:
 
 
 @step("Taking the as-of view")
-def as_of_view(intake: Intake, run: Run) -> AsOfRows:
+def as_of_view(intake: ReadRows, run: Run) -> AsOfRows:
     """Return the accepted rows of the as-of date or before, and what is pending of the same men."""
     return pending.as_of_rows(
         {table: intake.accepted(table) for table in CANONICAL}
@@ -171,10 +220,30 @@ def sum_clinics(rows: AsOfRows) -> Sums:
     return clinic_rows.clinic_sums(rows)
 
 
+@step("Looking back")
+def look_back(before: Snapshot, men: pl.Series | None, run: Run) -> Then | None:
+    """Return what the run before knew and found of these men; None where all men are taken in."""
+    if men is None or before.state is None:
+        return None
+    part, state = before.of(men), before.state
+    rows = as_of_view(read_rows(part), replace(run, as_of=state.as_of))
+    return then(part, rows, state)
+
+
+@step("Looking across men")
+def look_across(
+    rows: AsOfRows, was: Then | None, sums: Sums, before: Snapshot, men: pl.Series | None, run: Run
+) -> across.Across:
+    """Return the facts of clinics and the shifts of scanners, and whom a change of these concerns."""
+    return across.look_across(rows, was.rows if was else None, sums, before, men, run)
+
+
 @step("Linking doses, draws and scans")
-def link(rows: AsOfRows, clinics: Clinics, run: Run) -> PatientData:
+def link(
+    rows: AsOfRows, clinics: Clinics, run: Run, scanner_shifts: pl.DataFrame | None = None
+) -> PatientData:
     """Find the dosing episodes, the E2 draws under them, the scan pairs and the bone classes."""
-    return patient_data.linked(rows, clinics, run.settings.link, run.settings.flag)
+    return patient_data.linked(rows, clinics, run.settings.link, run.settings.flag, scanner_shifts)
 
 
 def link_all(intake: Intake, run: Run) -> PatientData:
@@ -210,8 +279,15 @@ def respond_to_dose(
 
 
 @step("Estimating estradiol between scans")
-def measure_exposure(data: PatientData, response: DoseResponseResult, run: Run) -> ExposureTables:
-    """Estimate the E2 of every scan pair from the men's own levels."""
+def measure_exposure(
+    data: PatientData, response: DoseResponseResult, run: Run, was: Then | None = None
+) -> ExposureTables:
+    """Estimate the E2 of every scan pair from the men's own levels; men whose rows are what they were keep theirs."""
+    if was is not None:
+        same = was.of_unchanged(data)
+        changed = ~pl.col("patient_id").is_in(same.implode())
+        others = replace(data, pairs=data.pairs.filter(changed), dxa=data.dxa.filter(changed))
+        return was.exposure.of(same).plus(measure_exposure(others, response, run))
     from e2analytics.exposure import bone_drugs, intervals
     from e2analytics.exposure.dose_response import predict
 
@@ -323,12 +399,12 @@ def sensitivity(
 
 
 @step("Finding what the quality measures count")
-def find_care(data: PatientData, response: DoseResponseResult, run: Run) -> CareUnits:
+def find_care(data: PatientData, response: FrozenDoseResponse | None, run: Run) -> CareUnits:
     """Return the units of the quality measures of the months that have ended, and of the day."""
     from e2analytics.measures import rates, units
     from e2analytics.run.measured import as_measured
 
-    measured = as_measured(data, response.response, run.settings.flag, run.as_of)
+    measured = as_measured(data, response, run.settings.flag, run.as_of)
     return units.care_units(measured, [*rates.month_ends(run.as_of), run.as_of])
 
 
@@ -393,7 +469,14 @@ def flag_men(
 
 
 @step("Adding up men and their care")
-def sum_men(data: PatientData, care: CareUnits, exposure: ExposureTables, run: Run) -> Sums:
+def sum_men(
+    data: PatientData,
+    care: CareUnits,
+    exposure: ExposureTables,
+    cohort: pl.DataFrame,
+    flags: pl.DataFrame,
+    run: Run,
+) -> Sums:
     """Return the sums of men: what the measures count, and how far they come on their way to the models."""
     from e2analytics.measures import rates
     from e2analytics.run.tallies import tallies
@@ -402,7 +485,7 @@ def sum_men(data: PatientData, care: CareUnits, exposure: ExposureTables, run: R
     return Sums(
         {
             "unit_counts": rates.unit_counts(care.units, data.patients, ends),
-            "tallies": tallies(data, exposure, run.settings, run.as_of),
+            "tallies": tallies(data, exposure, cohort, flags, run.settings, run.as_of),
         }
     )
 
@@ -427,6 +510,41 @@ def account_for(sums: Sums, run: Run) -> pl.DataFrame:
         **attrition.of_men(tallied, *primary_curve(tallied, run.settings.fit)),
     }
     return attrition.table(run.run_id, chains)
+
+
+@step("Noting what the next run need not compute")
+def leave_state(
+    men: pl.Series | None,
+    intake: Intake,
+    data: PatientData,
+    response: DoseResponseResult,
+    flagged: FlagTables,
+    sums: Sums,
+    before: Snapshot,
+    basis: str,
+    run: Run,
+) -> State:
+    """Return the state that the next run goes on from."""
+    from e2analytics.exposure.dose_response.predict import AsOf
+    from e2analytics.run.concerned import shared_numbers
+    from e2analytics.run.due import due
+
+    day = AsOf(run.as_of, find_changes(data.medications))
+    found = {
+        "due": due(intake, data, response.own_levels, flagged, day, run.settings.flag),
+        "shared": shared_numbers(intake.rows),
+    }
+    if men is not None and before.state is not None:
+        for name, rows in found.items():
+            others = getattr(before.state, name).filter(~pl.col("patient_id").is_in(men.implode()))
+            found[name] = pl.concat([others, rows])
+    return State(
+        basis=basis,
+        as_of=run.as_of,
+        due=found["due"].sort("patient_id"),
+        shared=found["shared"].sort("table", "number", "patient_id"),
+        sums=sums,
+    )
 
 
 @step("Grading each feed's data")

@@ -7,6 +7,8 @@ Out   tallies   grain unit, step, reason (``tables.sums``)
 unit         step          reason
 ===========  ============  ====================================================================================
 men          known         none
+men          judged        none; on the drug
+men          flagged       none
 men          set_apart     why a man on the drug is not judged
 men          with_*        none; a pair (scan) at the primary site
 men          usable_*      none; a pair (level) that is usable
@@ -35,7 +37,8 @@ import polars as pl
 from e2analytics.curve import rows
 from e2analytics.exposure.confounders import find_confounders, why_confounded
 from e2analytics.exposure.draws import why_unusable
-from e2analytics.flags import cohort, judged
+from e2analytics.flags import judged
+from e2analytics.flags.cohort import men_on_drug
 from e2analytics.run.attrition import Tallies
 from e2analytics.run.frames import ExposureTables
 from e2analytics.settings import FitSettings, Settings
@@ -51,13 +54,18 @@ Tally: TypeAlias = tuple[str, str, str, int]
 
 
 def tallies(
-    data: PatientData, exposure: ExposureTables, settings: Settings, as_of: date
+    data: PatientData,
+    exposure: ExposureTables,
+    cohort: pl.DataFrame,
+    flags: pl.DataFrame,
+    settings: Settings,
+    as_of: date,
 ) -> pl.DataFrame:
     """Return the sum ``tallies`` of some men.
 
     Parameters
     ----------
-    data, exposure
+    data, exposure, cohort, flags
         Of the men.
     settings
         Name the primary site, and say who is judged.
@@ -66,9 +74,11 @@ def tallies(
     """
     at_site = rows.at_site(settings.fit.primary_site)
     pairs, levels = exposure.exposures.filter(at_site), exposure.levels.filter(at_site)
-    on_drug = cohort.men_on_drug(data.episodes, settings.flag, as_of)
+    on_drug = men_on_drug(data.episodes, settings.flag, as_of)
     counted = [
         ("men", "known", "", _men(data.patients)),
+        ("men", "judged", "", len(cohort)),
+        ("men", "flagged", "", _men(flags.filter(pl.col("tier") != "none"))),
         *_by_reason("men", "set_apart", judged.set_apart(on_drug, data, as_of)["why"]),
         *_on_the_way(PAIRS, pairs, pairs.filter("usable")),
         *_by_reason(PAIRS, "unusable", pairs.filter(~pl.col("usable"))["why_not"]),

@@ -117,6 +117,23 @@ class DeltaTables:
             return pl.scan_delta(path, version=version)
         return pl.scan_delta(_LocalTable(path, version=version))
 
+    def partitions(self, name: str) -> list[str]:
+        """Return the columns by which a table is divided."""
+        with self.named_errors(name, "read"):
+            return DeltaTable(self.path(name)).metadata().partition_columns
+
+    def rows_by_partition(self, name: str, version: int, column: str) -> dict[str, int]:
+        """Return how many rows each partition of a table had at a version."""
+        with self.named_errors(name, "read"):
+            files = pl.DataFrame(
+                DeltaTable(self.path(name), version=version).get_add_actions(flatten=True)
+            )
+            if files.is_empty():
+                return {}
+            key = f"partition.{column}"
+            counts = files.group_by(key).agg(pl.col("num_records").sum())
+            return {str(value): int(n or 0) for value, n in counts.iter_rows()}
+
     def n_rows(self, name: str, version: int) -> int:
         """Return how many rows a table had at a version."""
         with self.named_errors(name, "read"):

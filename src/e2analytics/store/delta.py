@@ -10,7 +10,7 @@ the time and the memory. Parquet keeps repeated texts as a dictionary, so the ca
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 from uuid import uuid4
@@ -29,11 +29,17 @@ class Part(NamedTuple):
     """Rows of one file; ``key`` is their value of the partition column."""
 
     rows: pl.DataFrame
-    key: str | None = None
+    key: str
 
 
-def write_new(folder: Path, schema: pl.Schema, parts: Iterable[Part], by: str | None) -> None:
-    """Write a table in place of whatever is in ``folder``.
+def write_files(
+    folder: Path,
+    schema: pl.Schema,
+    parts: Iterable[Part],
+    by: str,
+    instead_of: Sequence[str] | None = None,
+) -> None:
+    """Write a table in place of whatever is in ``folder``, or some of its partitions.
 
     Parameters
     ----------
@@ -44,19 +50,26 @@ def write_new(folder: Path, schema: pl.Schema, parts: Iterable[Part], by: str | 
     parts
         The rows, file by file.
     by
-        Name of the partition column, which the rows do not have; None writes no partitions.
+        Name of the partition column, which the rows do not have.
+    instead_of
+        The partitions that the rows take the place of; None: all, and the columns of the table with them.
     """
     columns = {name: pl.String() if dtype == TEXT else dtype for name, dtype in schema.items()}
-    none = pl.DataFrame(schema=columns | ({by: pl.String()} if by else {}))
+    none = pl.DataFrame(schema=columns | {by: pl.String()})
     stored = Schema.from_arrow(none.to_arrow().schema)
-    table = DeltaTable.create(folder, stored, mode="overwrite", partition_by=by)
+    if instead_of is None:
+        table = DeltaTable.create(folder, stored, mode="overwrite", partition_by=by)
+        replaced = None
+    else:
+        table = DeltaTable(folder)
+        replaced = [(by, "in", [*instead_of])]
     # Selects the rows of the next file while the last one is written.
     files = [_added(folder, part, by) for part in prefetch(iter(parts)) if len(part.rows)]
-    table.create_write_transaction([*files], "overwrite", stored, by)
+    table.create_write_transaction([*files], "overwrite", stored, by, partition_filters=replaced)
 
 
-def _added(folder: Path, part: Part, by: str | None) -> AddAction:
-    place = Path(f"{by}={part.key}" if by else "", f"{uuid4()}.parquet")
+def _added(folder: Path, part: Part, by: str) -> AddAction:
+    place = Path(f"{by}={part.key}", f"{uuid4()}.parquet")
     file = folder / place
     part.rows.write_parquet(
         file,
@@ -73,7 +86,7 @@ def _added(folder: Path, part: Part, by: str | None) -> AddAction:
     return AddAction(
         place.as_posix(),
         size=facts.st_size,
-        partition_values={by: part.key} if by else {},
+        partition_values={by: part.key},
         modification_time=int(facts.st_mtime * 1000),
         data_change=True,
         stats=json.dumps({"numRecords": len(part.rows)}),

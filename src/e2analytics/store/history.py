@@ -1,6 +1,7 @@
 """The history of a store's schema: ``store_info``, and the version that each run's tables are in.
 
-One row per schema version that the store has had: ``schema_version``, ``key_check``, and of a migration
+One row per schema version that the store has had: ``schema_version``, ``key_check``, ``n_buckets`` (into how many
+buckets of men the tables are divided; the first one that is known holds), and of a migration
 ``migrated_at``, ``migrated_run_id`` (the run that was the last one then) and ``table_versions`` (JSON: the
 Delta versions at which that run's tables are in the new schema). Rows are only ever added.
 
@@ -27,6 +28,7 @@ _SCHEMA: Final = {
     "migrated_at": pl.Datetime("us", "UTC"),
     "migrated_run_id": pl.String(),
     "table_versions": pl.String(),
+    "n_buckets": pl.Int64(),
 }
 
 
@@ -52,7 +54,7 @@ def history(delta: DeltaTables) -> pl.DataFrame:
             f"The table {STORE_INFO} of the store {delta.uri}, which holds its key check and version, is "
             "damaged. Restore it from a backup."
         )
-    # Stores of version 1 have the first two columns only.
+    # Stores of versions 1 and 2 have fewer columns.
     none = pl.DataFrame(schema=_SCHEMA)
     return pl.concat([none, rows], how="diagonal").sort("schema_version")
 
@@ -68,9 +70,9 @@ def _is_intact(rows: pl.DataFrame) -> bool:
     )
 
 
-def begin(delta: DeltaTables, key_check: str) -> None:
+def begin(delta: DeltaTables, key_check: str, n_buckets: int) -> None:
     """Write the first row, of a new store."""
-    first = {"schema_version": SCHEMA_VERSION, "key_check": key_check}
+    first = {"schema_version": SCHEMA_VERSION, "key_check": key_check, "n_buckets": n_buckets}
     delta.write(STORE_INFO, pl.DataFrame([first], schema=_SCHEMA), "overwrite")
 
 

@@ -25,13 +25,12 @@ import polars as pl
 
 from e2analytics.errors import StoreError
 from e2analytics.store import history
+from e2analytics.store.by_man import buckets_for, put
 from e2analytics.store.history import StoredTable
 from e2analytics.store.lock import writing
-from e2analytics.store.merge import write_rows
 from e2analytics.store.migrations import NOT_ACCEPTED, SCHEMA_VERSION, is_changed
 from e2analytics.store.store import Store
-from e2analytics.tables.registry import CANONICAL
-from e2analytics.tables.snapshot import Sliced
+from e2analytics.tables.registry import CANONICAL, OF_MEN
 from e2analytics.tables.vocabulary import FATES
 
 _COUNTS_EVERY_RESULT: Final = 3
@@ -93,10 +92,11 @@ def migrate(
         _check_room(store, changed)
         announce(Plan(from_version, SCHEMA_VERSION, _rows(store, changed)))
         versions = {name: at.version for name, at in tables.items()}
+        n_buckets = store.n_buckets() or buckets_for(_n_men(store, tables))
         try:
             for name, at in changed.items():
                 report_progress(name)
-                versions[name] = _rewrite(store, name, at, tables)
+                versions[name] = _rewrite(store, name, at, tables, n_buckets)
             history.add(
                 store.delta,
                 {
@@ -105,6 +105,7 @@ def migrate(
                     "migrated_at": datetime.now(UTC),
                     "migrated_run_id": run["run_id"],
                     "table_versions": json.dumps(versions, sort_keys=True),
+                    "n_buckets": n_buckets,
                 },
             )
         except BaseException:
@@ -145,11 +146,19 @@ def _put_back(store: Store, tables: dict[str, StoredTable]) -> None:
             store.delta.put_back(at.folder, at.version)
 
 
-def _rewrite(store: Store, name: str, at: StoredTable, tables: dict[str, StoredTable]) -> int:
+def _n_men(store: Store, tables: dict[str, StoredTable]) -> int:
+    patients = tables["patients"]
+    return store.delta.n_rows(patients.folder, patients.version)
+
+
+def _rewrite(
+    store: Store, name: str, at: StoredTable, tables: dict[str, StoredTable], n_buckets: int
+) -> int:
     """Write a table with today's columns; return its Delta version."""
-    if not _is_derived(name):
-        table = _contract(name)
-        write_rows(store.delta, name, Sliced({table: store.categorical_rows(name, at)}), table)
+    table = _contract(name)
+    if table in OF_MEN:
+        rows = store.categorical_rows(name, at) if table in CANONICAL else store.rows(name, at)
+        put(store.delta, name, rows, table, men=None, published=None, n_buckets=n_buckets)
     else:
         rows = store.rows(name, at)
         if name == "files" and at.schema_version < _COUNTS_EVERY_RESULT:

@@ -21,11 +21,12 @@ from e2analytics.errors import StoreError
 from e2analytics.key import is_of_simulated_patients
 from e2analytics.store import history
 from e2analytics.store.access import DeltaTables
-from e2analytics.store.merge import merge
+from e2analytics.store.by_man import buckets_for, put
 from e2analytics.store.migrations import NOT_ACCEPTED
+from e2analytics.store.state import frames_of
 from e2analytics.store.store import Store
-from e2analytics.tables.registry import CANONICAL, order_of, schema_of
-from e2analytics.tables.snapshot import Outputs
+from e2analytics.tables.registry import CANONICAL, OF_MEN, OF_THE_DAY, order_of, schema_of
+from e2analytics.tables.snapshot import Outputs, categorical_rows
 
 
 # Nine parameters: each of them is a fact of the manifest, given by name.
@@ -54,7 +55,8 @@ def publish(
         )
     before = store.published()
     published = {name: at.version for name, at in store.tables(before).items()} if before else {}
-    versions = _write_tables(store.delta, outputs, published)
+    n_buckets = store.n_buckets() or buckets_for(len(outputs.tables["patients"]))
+    versions = _write_tables(store.delta, outputs, published, as_of, n_buckets)
     manifest = {
         "run_id": run_id,
         "as_of": as_of,
@@ -72,31 +74,63 @@ def publish(
         "table_versions": json.dumps(versions, sort_keys=True),
     }
     if not before:
-        history.begin(store.delta, key_check or "")
+        history.begin(store.delta, key_check or "", n_buckets)
     store.delta.write("runs", pl.DataFrame([manifest], schema=schema_of("runs")), "append")
     return manifest
 
 
 def _write_tables(
-    delta: DeltaTables, outputs: Outputs, published: Mapping[str, int]
+    delta: DeltaTables,
+    outputs: Outputs,
+    published: Mapping[str, int],
+    as_of: date,
+    n_buckets: int,
 ) -> dict[str, int]:
     versions = {}
-    for table in CANONICAL:
-        name = f"{NOT_ACCEPTED}/{table}"
-        versions[name] = merge(delta, name, outputs.not_accepted, table, published.get(name))
-    for table in CANONICAL:
-        versions[table] = merge(delta, table, outputs.tables, table, published.get(table))
-    for table in outputs.tables:
-        if table not in CANONICAL:
-            versions[table] = replace(delta, table, outputs.tables[table], published.get(table))
+    of_men = {
+        f"{NOT_ACCEPTED}/{table}": (outputs.not_accepted, table) for table in outputs.not_accepted
+    }
+    of_men |= {table: (outputs.tables, table) for table in outputs.tables}
+    for name, (tables, table) in of_men.items():
+        if table in OF_MEN:
+            versions[name] = put(
+                delta,
+                name,
+                _without_the_day(_rows(tables, table), table, as_of),
+                table,
+                men=outputs.men,
+                published=published.get(name),
+                n_buckets=n_buckets,
+            )
+        else:
+            rows = tables[table].sort(order_of(table))
+            versions[name] = replace(delta, name, rows, published.get(name))
+    left = frames_of(outputs.state) if outputs.state else {}
+    for name, frame in left.items():
+        versions[name] = replace(delta, name, frame, published.get(name))
     return versions
 
 
-def replace(delta: DeltaTables, table: str, frame: pl.DataFrame, published: int | None) -> int:
-    """Write a derived table anew, unless nothing in it changed; return the version to publish."""
+def _rows(tables: Mapping[str, pl.DataFrame], table: str) -> pl.DataFrame:
+    # Of rows of suppliers there are many: they stay categories until they are written.
+    return categorical_rows(tables, table) if table in CANONICAL else tables[table]
+
+
+def _without_the_day(rows: pl.DataFrame, table: str, as_of: date) -> pl.DataFrame:
+    """Leave out the day where it is that of the run: rows that do not change from day to day stay as they are."""
+    return rows.with_columns(
+        pl.when(pl.col(name) != as_of).then(name).alias(name) for name in OF_THE_DAY.get(table, ())
+    )
+
+
+def replace(delta: DeltaTables, name: str, frame: pl.DataFrame, published: int | None) -> int:
+    """Write a table that is about many anew, unless nothing in it changed; return the version to publish.
+
+    Its rows are in an order that is always the same.
+    """
     if published is not None:
-        stored = delta.read(table, published).select(frame.columns).sort(order_of(table))
-        if stored.equals(frame.sort(order_of(table))):
+        stored = delta.read(name, published)
+        if stored.columns == frame.columns and stored.equals(frame):
             return published
-    delta.write(table, frame, "overwrite")
-    return delta.version(table)
+    delta.write(name, frame, "overwrite")
+    return delta.version(name)

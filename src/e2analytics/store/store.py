@@ -8,8 +8,9 @@ nothing visible.
 
     STORE/runs                  the manifests
     STORE/store_info            schema versions, check of the key (``history``)
-    STORE/<table>               as in schemas/contracts; labs by month of the draw
+    STORE/<table>               as in schemas/contracts; what has rows of men by buckets of men (``by_man``)
     STORE/not_accepted/<table>  rows that were read and not accepted, with their fate
+    STORE/state/<name>          what a run leaves for the next one (``state``)
     STORE/crosswalk             the patient number behind each pseudonym, encrypted (``crosswalk``)
     STORE/audit                 who opened the crosswalk
 """
@@ -26,8 +27,11 @@ import polars as pl
 
 from e2analytics.errors import ConfigurationError, StoreError, TooLittleDataError
 from e2analytics.store.access import DeltaTables
+from e2analytics.store.by_man import BUCKET, buckets_of
 from e2analytics.store.history import STORE_INFO, StoredTable, history, stored_tables
 from e2analytics.store.migrations import NOT_ACCEPTED, SCHEMA_VERSION, upgrade
+from e2analytics.store.state import read_state
+from e2analytics.store.stored_tables import StoredTables, dated
 from e2analytics.tables.categoricals import to_categories
 from e2analytics.tables.registry import (
     CANONICAL,
@@ -118,6 +122,13 @@ class Store:
             )
         return version
 
+    def n_buckets(self) -> int | None:
+        """Return into how many buckets of men the tables are divided; None if that is not settled yet."""
+        if not self.exists():
+            return None
+        known = history(self.delta)["n_buckets"].drop_nulls()
+        return int(known[0]) if len(known) else None
+
     def key_check(self) -> str:
         """Return the check of the key that the store was written under; empty if there is no store."""
         return str(history(self.delta)["key_check"][-1]) if self.exists() else ""
@@ -148,7 +159,7 @@ class Store:
         at = self.tables(run).get(name)
         if at is None:
             return pl.DataFrame(schema=schema_of(name))
-        return self.rows(name, at).sort(order_of(name))
+        return dated(self.rows(name, at), name, run["as_of"]).sort(order_of(name))
 
     def pending(self, table: str, run: Mapping[str, Any]) -> pl.DataFrame:
         """Return the rows of a canonical table that a published run left in quarantine."""
@@ -169,26 +180,29 @@ class Store:
         if run is None:
             return Snapshot()
         stored = self.tables(run)
+        of_each = {name: (at, run["as_of"]) for name, at in stored.items()}
+        that_day = self.published(as_of)
+        goes_on = that_day is not None and that_day["run_id"] == run["run_id"]
+        if not goes_on:
+            of_day = {name for name in stored if name in TABLES and name not in CARRIED_OVER}
+            of_each = {name: at for name, at in of_each.items() if name not in of_day}
+            if that_day:
+                there = self.tables(that_day)
+                of_each |= {
+                    name: (there[name], that_day["as_of"]) for name in of_day & there.keys()
+                }
         not_accepted = {
-            table: self.categorical_rows(name, stored[name])
+            table: of_each[name]
             for table in CANONICAL
-            if (name := f"{NOT_ACCEPTED}/{table}") in stored
+            if (name := f"{NOT_ACCEPTED}/{table}") in of_each
         }
-        tables = {
-            name: self.table(name, run)
-            for name in stored
-            if name in CARRIED_OVER and name not in CANONICAL
-        }
-        tables |= {
-            table: self.categorical_rows(table, stored[table])
-            for table in CANONICAL
-            if table in stored
-        }
-        tables["runs"] = self.runs()
-        if that_day := self.published(as_of):
-            of_a_day = [name for name in stored if name in TABLES and name not in tables]
-            tables |= {name: self.table(name, that_day) for name in of_a_day}
-        return Snapshot(tables, not_accepted)
+        tables = {name: at for name, at in of_each.items() if name in TABLES}
+        return Snapshot(
+            StoredTables(self, tables, runs=self.runs()),
+            StoredTables(self, not_accepted, folder=f"{NOT_ACCEPTED}/"),
+            # The state is of the last run: one as of another day does not go on from it.
+            read_state(lambda name: self.rows(name, stored[name]), stored) if goes_on else None,
+        )
 
     def next_run_id(self) -> str:
         """Return the name of the next run."""
@@ -201,17 +215,24 @@ class Store:
     def rows(self, name: str, at: StoredTable) -> pl.DataFrame:
         """Return a stored table with the columns of today."""
         with self.delta.named_errors(name, "read"):
-            return self._scan(name, at).collect()
+            return self.scan(name, at).collect()
 
     def categorical_rows(self, name: str, at: StoredTable) -> pl.DataFrame:
         """Return a stored table with the columns of today, its repeated texts as categories."""
         with self.delta.named_errors(name, "read"):
-            return to_categories(self._scan(name, at)).collect(engine="streaming")
+            return to_categories(self.scan(name, at)).collect(engine="streaming")
 
-    def _scan(self, name: str, at: StoredTable) -> pl.LazyFrame:
-        rows = upgrade(name, self.delta.scan(at.folder, at.version), at.schema_version)
-        # Rows that were not accepted have no contract of their own.
-        return rows.select(columns_of(name)) if name in TABLES else rows
+    def scan(self, name: str, at: StoredTable, men: pl.Series | None = None) -> pl.LazyFrame:
+        """Return a stored table with the columns of today, to be read in part inside ``delta.named_errors``.
+
+        Of ``men`` at least: files without any of them are left out.
+        """
+        stored = self.delta.scan(at.folder, at.version)
+        if men is not None and BUCKET in stored.collect_schema():
+            stored = stored.filter(pl.col(BUCKET).is_in(buckets_of(men, self.n_buckets() or 1)))
+        rows = upgrade(name, stored, at.schema_version)
+        # Rows that were not accepted, and states, have no contract of their own.
+        return rows.select(columns_of(name)) if name in TABLES else rows.drop(BUCKET, strict=False)
 
 
 def open_published(uri: str, as_of: date | None = None) -> tuple[Store, dict[str, Any]]:

@@ -37,8 +37,8 @@ class Facts:
         Columns that sort the rows, whatever order files are read in; the key unless stated.
     event_date
         Column with the day on which a row happened.
-    month_partition
-        Date column by whose month the store divides the table.
+    of_the_day
+        Columns that hold the as-of day of the run, where no row gives another one.
     carried_over
         Whether a run continues the table of the last run. False: the table belongs to the day that the
         run is as of.
@@ -49,7 +49,7 @@ class Facts:
     key_checked: bool = True
     order: tuple[str, ...] = ()
     event_date: str | None = None
-    month_partition: str | None = None
+    of_the_day: tuple[str, ...] = ()
     carried_over: bool = False
 
 

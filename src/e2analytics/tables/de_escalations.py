@@ -101,3 +101,4 @@ class DeEscalations(Table):
 
         key = ("patient_id", "drug", "changed_on")
         order = ("patient_id", "changed_on", "drug")
+        of_the_day = ("as_of", "followed_until_on")

@@ -103,6 +103,7 @@ class Cohort(Table):
         """Facts of the table."""
 
         key = ("patient_id",)
+        of_the_day = ("as_of",)
 
 
 class Flags(Cohort):
@@ -178,6 +179,7 @@ class FlagEvidence(Table):
         """Facts of the table."""
 
         key = ("patient_id", "position")
+        of_the_day = ("as_of",)
 
 
 class Causes(Table):
@@ -213,6 +215,7 @@ class Causes(Table):
 
         key = ("patient_id", "cause")
         order = ("patient_id", "position")
+        of_the_day = ("as_of",)
 
 
 class Gaps(Table):
@@ -235,6 +238,7 @@ class Gaps(Table):
         """Facts of the table."""
 
         key = ("patient_id", "gap")
+        of_the_day = ("as_of",)
 
 
 class Context(Table):
@@ -319,3 +323,4 @@ class Context(Table):
         """Facts of the table."""
 
         key = ("patient_id",)
+        of_the_day = ("as_of",)

@@ -109,7 +109,7 @@ def columns_of(table: str) -> list[str]:
 def contracts_digest() -> str:
     """Return a digest of all that stored tables depend on.
 
-    It changes with a table's name, kind, key, order or partition, and with a column's name, type, place, or
+    It changes with a table's name, kind, key or order, and with a column's name, type, place, or
     whether it may be null. The words that a column may hold are not in it: new ones need no migration, and a
     word that is renamed or goes needs a step all the same.
     A store written under another digest needs a migration.
@@ -120,7 +120,6 @@ def contracts_digest() -> str:
             facts_of(table).kind,
             key_of(table),
             order_of(table),
-            facts_of(table).month_partition,
             [
                 (name, str(column.dtype), column.nullable)
                 for name, column in TABLES[table].to_schema().columns.items()
@@ -143,7 +142,9 @@ CARRIED_OVER: Final = tuple(table for table in TABLES if facts_of(table).carried
 """Tables that a run continues; all others belong to the day that a run is as of."""
 EVENT_DATE: Final = {table: day for table in TABLES if (day := facts_of(table).event_date)}
 """By table: the column with the day on which a row happened."""
-MONTH_PARTITION: Final = {
-    table: day for table in TABLES if (day := facts_of(table).month_partition)
-}
-"""By table: the date column by whose month the store divides it."""
+OF_MEN: Final = frozenset(
+    table for table in TABLES if "patient_id" in TABLES[table].to_schema().columns
+)
+"""Tables whose rows are each of one man; all others are about many."""
+OF_THE_DAY: Final = {table: days for table in TABLES if (days := facts_of(table).of_the_day)}
+"""By table: the columns that hold the as-of day of the run, where no row gives another one."""

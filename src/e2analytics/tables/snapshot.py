@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final
 
 import polars as pl
 
 from e2analytics.tables.categoricals import to_categories, to_contract_types
-from e2analytics.tables.registry import EVENT_DATE, schema_of
+from e2analytics.tables.registry import EVENT_DATE, OF_MEN, OF_THE_DAY, order_of, schema_of
+from e2analytics.tables.state import State
 
 _SLICE: Final = 500_000
 _NOT_ACCEPTED_COLUMNS: Final = {
@@ -21,33 +22,94 @@ _NOT_ACCEPTED_COLUMNS: Final = {
 }
 
 
+class Tables(Mapping[str, pl.DataFrame]):
+    """Tables by name, of all men or of some; here in memory."""
+
+    def __init__(self, frames: Mapping[str, pl.DataFrame]) -> None:
+        self._frames = dict(frames)
+
+    def __getitem__(self, name: str) -> pl.DataFrame:
+        return self._frames[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._frames)
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def lazy(self, name: str) -> pl.LazyFrame:
+        """Return a table to be read in part."""
+        return self[name].lazy()
+
+    def of(self, men: pl.Series) -> Tables:
+        """Return the tables with the rows of some men, and those that name no patient."""
+        return Tables({name: of_men(name, frame, men) for name, frame in self.items()})
+
+
+def of_men(name: str, rows: pl.DataFrame, men: pl.Series) -> pl.DataFrame:
+    """Return the rows of some men, and those that name no patient; all rows of a table that is about many."""
+    return rows.filter(is_of(men)) if name in OF_MEN else rows
+
+
+def is_of(men: pl.Series) -> pl.Expr:
+    """Return which rows are of some men, or name no patient."""
+    named = pl.col("patient_id").cast(pl.String)
+    return named.is_in(men.implode()).fill_null(True)
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """The tables of a published run; empty before the first.
 
     ``not_accepted`` holds the other rows of the canonical tables: superseded and withdrawn versions,
-    duplicates, quarantined rows, and rows out of scope.
+    duplicates, quarantined rows, and rows out of scope. ``state`` is None where the next run must compute all anew.
     """
 
     tables: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     not_accepted: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    state: State | None = None
+
+    def of(self, men: pl.Series | None) -> Snapshot:
+        """Return what is known of some men, and of nobody in particular; None: of all."""
+        if men is None:
+            return self
+        tables, not_accepted = (
+            (frames if isinstance(frames, Tables) else Tables(frames)).of(men)
+            for frames in (self.tables, self.not_accepted)
+        )
+        return replace(self, tables=tables, not_accepted=not_accepted)
 
     def table(self, name: str) -> pl.DataFrame:
         """Return a table; without rows if there is none yet."""
         return self.tables[name] if name in self.tables else empty_table(name)
 
     def rows(self, table: str) -> pl.DataFrame:
-        """Return every row ever read of a canonical table, accepted or not, without its fate."""
+        """Return every row ever read of a canonical table, with the fate that it had."""
         accepted = self.table(table).with_columns(
-            pl.lit(None, dtype=pl.String).alias(name) for name in ("excluded", "reject")
+            *(pl.lit(None, dtype=pl.String).alias(name) for name in ("excluded", "reject", "why")),
+            fate=pl.lit("accepted"),
         )
         not_accepted = (
             self.not_accepted[table] if table in self.not_accepted else empty_not_accepted(table)
         )
+        return pl.concat([to_categories(accepted), to_categories(not_accepted)], how="diagonal")
+
+    def lazy_rows(self, table: str, columns: Sequence[str]) -> pl.LazyFrame:
+        """Return some columns, as text, of every row ever read of a canonical table, with ``fate`` and ``why``."""
+        nothing = pl.lit(None, dtype=pl.String)
+        parts = [empty_not_accepted(table).lazy().select(*columns, "fate", "why")]
+        if table in self.tables:
+            accepted = _lazy(self.tables, table)
+            parts.append(accepted.select(*columns, fate=pl.lit("accepted"), why=nothing))
+        if table in self.not_accepted:
+            parts.append(_lazy(self.not_accepted, table).select(*columns, "fate", "why"))
         return pl.concat(
-            [to_categories(accepted), to_categories(not_accepted.drop("fate", "why"))],
-            how="diagonal",
+            part.with_columns(pl.selectors.categorical().cast(pl.String)) for part in parts
         )
+
+
+def _lazy(tables: Mapping[str, pl.DataFrame], name: str) -> pl.LazyFrame:
+    return tables.lazy(name) if isinstance(tables, Tables) else tables[name].lazy()
 
 
 class Sliced(Mapping[str, pl.DataFrame]):
@@ -109,13 +171,18 @@ class Outputs:
     Attributes
     ----------
     tables
-        By name, as in ``schemas/contracts/``: the full state after the run, not only what is new.
+        By name, as in ``schemas/contracts/``. Of tables about many all rows; of tables with rows of men those of
+        ``men``.
     not_accepted
-        By canonical table: its rows that were not accepted, with ``fate`` and ``why``.
+        By canonical table: their rows that were not accepted, with ``fate`` and ``why``.
     outcome
         ``complete``, or ``incomplete`` if a file was refused.
     counts, timings
         For the manifest: rows by fate, men, flags; seconds by stage.
+    men
+        Whose rows the tables hold, with those of nobody; None: of all men.
+    state
+        For the next run; None: it must compute all anew.
     """
 
     tables: Mapping[str, pl.DataFrame]
@@ -124,6 +191,40 @@ class Outputs:
     model_id: str
     counts: Mapping[str, int]
     timings: Mapping[str, float]
+    men: pl.Series | None = None
+    state: State | None = None
+
+    def after(self, before: Snapshot) -> Outputs:
+        """Return the outputs of all men: those of ``men`` in place of what was known of them before."""
+        if self.men is None or self.state is None or before.state is None:
+            return self
+        days = before.state.as_of, self.state.as_of
+        return replace(
+            self,
+            men=None,
+            tables=_with_others(self.tables, before.tables, self.men, *days),
+            not_accepted=_with_others(self.not_accepted, before.not_accepted, self.men, *days),
+        )
+
+
+def _with_others(
+    now: Mapping[str, pl.DataFrame],
+    before: Mapping[str, pl.DataFrame],
+    men: pl.Series,
+    then: date,
+    today: date,
+) -> dict[str, pl.DataFrame]:
+    together = dict(now)
+    for name in now.keys() & before.keys() & OF_MEN:
+        of_the_day = [
+            pl.when(pl.col(day) == then).then(pl.lit(today)).otherwise(day).alias(day)
+            for day in OF_THE_DAY.get(name, ())
+        ]
+        others = to_contract_types(before[name], name).filter(~is_of(men)).with_columns(of_the_day)
+        together[name] = pl.concat([others.select(now[name].columns), now[name]]).sort(
+            order_of(name)
+        )
+    return together
 
 
 def empty_table(name: str) -> pl.DataFrame:

@@ -93,7 +93,6 @@ class Labs(SourceRow):
 
         key = ("namespace", "result_id")
         event_date = "collected_on"
-        month_partition = "collected_on"
 
 
 class Dxa(SourceRow):

@@ -16,6 +16,8 @@ from e2analytics.settings import FlagSettings
 
 ZERO = date(2024, 1, 1)
 AS_OF = ZERO + timedelta(days=800)
+# Their last draw is of day 705, and E2 is carried from there in steps of 14 days.
+CARRIED_TO = ZERO + timedelta(days=705 + 6 * 14)
 N_MEN, N_DRAWS = 60, 8
 STARTS = 350  # men of odd number take 1 mg a week from this day
 LABS = {
@@ -36,8 +38,8 @@ HELD = pl.DataFrame(
         "scan_id": ["s1", "s1", "s2"],
         "weekly_dose_mg": [0.0, 1.0, 0.0],
         "share": [0.25, 0.75, 1.0],
-        # As of the day on which all is asked about.
-        "on": [AS_OF] * 3,
+        # The day up to which the E2 of these men is carried from their last draw.
+        "on": [CARRIED_TO] * 3,
     },
     schema_overrides={"pair": pl.UInt32},
 )

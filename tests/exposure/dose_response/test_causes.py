@@ -93,7 +93,9 @@ def smoothed(
     """Return E(own part | draws) = Cov(part, log E2) Cov(log E2)^-1 (log E2 - expected), of exact MS draws on 1 mg."""
     population = found.response.model.population
     spreads = population.spreads
-    days = np.array([when for when, _ in draws] + [NOW], dtype=float)
+    last = draws[-1][0]
+    carried_to = last + 14 * ((NOW - last) // 14)
+    days = np.array([when for when, _ in draws] + [carried_to], dtype=float)
     # His covariates are those of all: the same patients, no testosterone, no measured weight.
     covariates = predict.usual_covariates(found.own_levels.filter(pl.col("patient_id") == "p03"))
     expected = (covariates @ population.coefficients)[0] + population.effect(np.ones(1)).log_ratio

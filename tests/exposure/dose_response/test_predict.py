@@ -105,8 +105,10 @@ def test_along_an_interval_of_long_ago_it_is_the_path_of_that_time():
 def probability_of_a_fall(population: Population) -> float:
     """Return it for five results of 40 and three of 9 pg/mL, by dense algebra at these parameters."""
     drawn = np.arange(8) * 100.0 + 5
+    # Day 800 is the day; from the last draw it is 6 whole steps of 14 days.
+    now = drawn[-1] + 6 * 14
     log_e2 = np.log(np.where(drawn < 500, 40.0, 9.0)) - population.coefficients[0]
-    at = np.append(drawn, [800.0 - 365, 800.0])
+    at = np.append(drawn, [now - 365, now])
     forgets = np.exp(-np.abs(at[:, None] - at) / np.exp(population.log_days_movement))
     prior = np.exp(2 * population.log_sd_level) + np.exp(2 * population.log_sd_movement) * forgets
     readings = prior[:8, :8] + population.assays.sd_ms**2 * np.eye(8)

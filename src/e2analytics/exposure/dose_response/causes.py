@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from e2analytics.exposure.dose_response.covariates import COVARIATES, to_arrays, without_outliers
+from e2analytics.exposure.dose_response.covariates import COVARIATES, to_arrays
 from e2analytics.exposure.dose_response.predict import AsOf, effects_on, usual_covariates
 from e2analytics.models.dose_response.fit import CONSTANT
 from e2analytics.models.dose_response.frozen import FrozenDoseResponse
@@ -72,7 +72,7 @@ def causes(
     if response is None or men.is_empty():
         return pl.DataFrame(schema=_SCHEMA)
     of_men = draws.join(men, on="patient_id", how="semi", maintain_order="left")
-    best = _best_years(_at_draws(response, without_outliers(of_men, response.model)))
+    best = _best_years(_at_draws(response, of_men))
     now = _now(response, men, as_of)
     both = now.join(best, on="patient_id", how="left", suffix="_then", maintain_order="left")
     of_himself = pl.col("reference_from").is_not_null()

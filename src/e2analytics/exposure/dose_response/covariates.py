@@ -41,15 +41,14 @@ COVARIATE_PRIORS: Final[Mapping[str, Prior]] = {
 }
 PATIENT_COVARIATES: Final = COVARIATES[1:]
 """Covariates of a man. Testosterone is the usual one under the order of the day, BMI the nearest."""
+ORDER_OF_DRAWS: Final = ("patient_id", "collected_at", "result_id", "source_order", "source_line")
 _ASSUMED_MG_PER_WEEK: Final = 1.0
 """Stands for an unknown dose where no draw has a known one."""
 
 
 def usable_draws(draws: pl.DataFrame) -> pl.DataFrame:
     """Return the draws that the model describes, in a fixed order: sums are the same to the last digit."""
-    return draws.filter(why_unusable().is_null()).sort(
-        "patient_id", "collected_at", "result_id", "source_order", "source_line"
-    )
+    return draws.filter(why_unusable().is_null()).sort(ORDER_OF_DRAWS)
 
 
 def with_covariates(

@@ -23,6 +23,7 @@ from e2analytics.exposure.dose_response.checks import check_draws
 from e2analytics.exposure.dose_response.covariates import (
     COVARIATE_PRIORS,
     COVARIATES,
+    ORDER_OF_DRAWS,
     PATIENT_COVARIATES,
     impute,
     learn_imputation,
@@ -56,7 +57,7 @@ class DoseResponseResult(NamedTuple):
     own_levels, effects, checks
         The tables ``own_levels``, ``dose_effects`` and ``e2_checks``, without ``model_id``.
     draws
-        All usable draws with their covariates, those that fit nothing else among them.
+        The draws that estimates rest on, with their covariates: usable, and no outliers.
     """
 
     response: FrozenDoseResponse | None
@@ -115,15 +116,27 @@ def estimate(
         z = draw_check.z_scores(response.model, to_arrays(scored.draws))
         checked = _unconfounded(scored.draws.with_columns(z=pl.Series(z)), confounders)
         return DoseResponseResult(
-            response, scored.men, dose_effects(to_fit, response), check_draws(checked), complete
+            response, scored.men, dose_effects(to_fit, response), check_draws(checked), scored.draws
         )
     imputation = before.response.imputation
     covered = with_covariates(used, patients, labs, episodes, changes, imputation.aged_on)
     complete = impute(covered, imputation)
     same = before.own_levels.join(complete, on=["patient_id", "draws_digest"], how="semi")
-    changed = complete.join(same, on="patient_id", how="anti", maintain_order="left")
-    men = _score(changed, before.response).men
-    return before._replace(own_levels=pl.concat([same, men]).sort("patient_id"), draws=complete)
+    known, changed = (
+        complete.join(same, on="patient_id", how=how, maintain_order="left")
+        for how in ("semi", "anti")
+    )
+    scored = _score(changed, before.response)
+    with_outliers = same.filter(pl.col("n_outliers") > 0)
+    judged, all_kept = (
+        known.join(with_outliers, on="patient_id", how=how, maintain_order="left")
+        for how in ("semi", "anti")
+    )
+    kept = pl.concat([all_kept, without_outliers(judged, before.response.model), scored.draws])
+    return before._replace(
+        own_levels=pl.concat([same, scored.men]).sort("patient_id"),
+        draws=kept.sort(ORDER_OF_DRAWS),
+    )
 
 
 def _unconfounded(draws: pl.DataFrame, spells: pl.DataFrame) -> pl.DataFrame:

@@ -22,7 +22,6 @@ from e2analytics.exposure.dose_response.covariates import (
     COVARIATES,
     to_arrays,
     to_days,
-    without_outliers,
 )
 from e2analytics.exposure.dose_response.tables import empty
 from e2analytics.models.dose_response import predict
@@ -59,11 +58,37 @@ SHIFTING_PARAMETERS: Final = (
 )
 
 
+STEP_DAYS: Final = 14
+"""E2 is carried forward from a man's last draw in steps of so many days: a night without news changes few men."""
+
+
 class AsOf(NamedTuple):
     """A day, and ``testosterone_orders.find_changes`` until then."""
 
     day: date
     changes: pl.DataFrame
+
+    def carried_to(self, men: pl.DataFrame) -> pl.Series:
+        """Return the day up to which the E2 of men (rows of ``own_levels``) is carried forward.
+
+        It is the last one, up to the day itself, that lies whole steps after a man's last draw or the last
+        change of his testosterone, whichever came later. In 14 days a movement with a time constant of 270
+        loses 5 % of itself.
+        """
+        changed = (
+            self.changes.filter(pl.col("changed_on") <= self.day)
+            .group_by("patient_id")
+            .agg(pl.col("changed_on").max())
+        )
+        since = pl.max_horizontal("last_drawn_on", "changed_on")
+        steps = (pl.lit(self.day) - since).dt.total_days() // STEP_DAYS
+        return (
+            men.select("patient_id", "last_drawn_on")
+            .join(changed, on="patient_id", how="left", maintain_order="left")
+            .select(since + pl.duration(days=steps * STEP_DAYS))
+            .to_series()
+            .alias("on")
+        )
 
 
 class IntervalExposure(NamedTuple):
@@ -226,11 +251,13 @@ def recent_changes(
         of_columns = {name: pl.Float64() for name in CHANGE_COLUMNS}
         days_of = {"changed_on": pl.Date(), "testosterone_since": pl.Date()}
         return pl.DataFrame(schema={"patient_id": pl.String(), **of_columns, **days_of})
-    asked = men.select("patient_id", weekly_dose_mg="present_mg_per_week").join(
-        _days_of_changes(), how="cross"
+    asked = (
+        men.select("patient_id", weekly_dose_mg="present_mg_per_week")
+        .with_columns(as_of.carried_to(men))
+        .join(_days_of_changes(), how="cross")
     )
     days = asked.with_columns(
-        on=pl.lit(as_of.day) - pl.duration(days="days_ago"),
+        on=pl.col("on") - pl.duration(days="days_ago"),
         pair=(pl.col("patient_id").rank("dense").cast(pl.Int64) - 1) * _GROUPS_OF_MAN
         + pl.col("group"),
     ).sort("pair", "days_ago", descending=[False, True], maintain_order=True)
@@ -282,8 +309,7 @@ def _along(
     groups: pl.DataFrame,
 ) -> Path:
     """Return log E2 on days (pair, patient_id, on, weekly_dose_mg, share), and summed over each of the groups."""
-    kept = without_outliers(draws, response.model)
-    names = kept.select(pl.col("patient_id").unique().sort()).with_row_index("man")
+    names = draws.select(pl.col("patient_id").unique().sort()).with_row_index("man")
     men = groups.join(names, on="patient_id", how="left", maintain_order="left").join(
         own_levels, on="patient_id", how="left", maintain_order="left"
     )
@@ -299,7 +325,7 @@ def _along(
         covariates=usual_covariates(men),
         covariate_variance=covariate_variance(response, men),
     )
-    return along(response.model, to_arrays(kept), wanted)
+    return along(response.model, to_arrays(draws), wanted)
 
 
 def usual_covariates(men: pl.DataFrame) -> NDArray[np.float64]:
@@ -348,7 +374,7 @@ def effects_on(response: FrozenDoseResponse, men: pl.DataFrame, as_of: AsOf) -> 
         to_days(men["last_drawn_on"]),
         men["testosterone_changes"].to_numpy(),
     )
-    dated = men.select("patient_id", on=pl.lit(as_of.day))
+    dated = men.select("patient_id").with_columns(as_of.carried_to(men))
     return predict.ahead(
         response.model,
         last,
