@@ -234,7 +234,7 @@ def test_a_run_that_was_paused_earlier_learns_that_it_lost_the_store(
     changed = Outputs(tables, changed.not_accepted, "complete", "m", {}, {})
     with publisher(published.uri, changed, tmp_path / "a", pause_at="cohort", term=2) as paused:
         os.waitid(os.P_PID, paused.pid, os.WSTOPPED)
-        publish(published, without_last_labs(outputs, 3), LATER)
+        publish(published, a_month_later(without_last_labs(outputs, 3)), LATER)
         paused.send_signal(signal.SIGCONT)
         said, _ = paused.communicate(timeout=60)
 
