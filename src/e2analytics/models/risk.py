@@ -12,7 +12,7 @@ coefficients (``hazard``) is taken as linear at the latest ones, step by step (G
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -184,7 +184,7 @@ def refit(
 ) -> RiskPoint:
     """Fit the coefficients for another smoothing parameter, from those of ``start``."""
     problem = _Problem(predictor, event, n_fixed)
-    problem.latest = start.coefficients
+    problem.latest = start
     return problem.fitted(smoothing)
 
 
@@ -195,7 +195,7 @@ def _start(problem: _Problem) -> float:
     """
     event = problem.event
     rate = float(np.clip(event.mean(), 1e-6, 1 - 1e-6))
-    known, design = problem.predictor.at(problem.latest)
+    known, design = problem.latest.eta, problem.latest.design
     # All rows have the mean rate, whatever is known of them.
     eta = np.full(len(event), np.log(-np.log1p(-rate)))
     smoothing = 1.0
@@ -221,12 +221,13 @@ class _Problem:
         n_columns = predictor.n_columns
         self.n_penalised = n_columns - n_fixed
         self.penalised = (np.arange(n_columns) >= n_fixed).astype(np.float64)
-        self.latest = np.zeros(n_columns)
+        none = np.zeros(n_columns)
+        self.latest = RiskPoint(none, 0.0, *predictor.at(none))
 
     def fitted(self, smoothing: float) -> RiskPoint:
         """Maximise the penalised likelihood by Newton's method, from the latest coefficients."""
         penalty = smoothing * self.penalised
-        point = self._at(self.latest, smoothing)
+        point = replace(self.latest, smoothing=smoothing)
         best = self._penalised_likelihood(point)
         for _ in range(_MAX_STEPS):
             rows = working(point.eta, self.event)
@@ -245,7 +246,7 @@ class _Problem:
             point, best = moved, reached
             if gain <= _LEAST_GAIN:
                 break
-        self.latest = point.coefficients
+        self.latest = point
         return point
 
     def best_smoothing(self, log_smoothing: float) -> float:
