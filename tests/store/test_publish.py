@@ -13,6 +13,8 @@ from polars.testing import assert_frame_equal
 
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.run import run
+from e2analytics.store import by_man
+from e2analytics.store.access import DeltaTables
 from e2analytics.store.by_man import put
 from e2analytics.store.lock import writing
 from e2analytics.store.store import Store
@@ -141,3 +143,85 @@ def test_the_first_run_may_be_killed_too(outputs: Outputs, tmp_path: Path):
     publish(store, outputs)
 
     assert len(store.snapshot().tables["labs"]) == len(outputs.tables["labs"])
+
+
+def files_of(store: Store, table: str) -> set[str]:
+    return {*DeltaTable(f"{store.uri}/{table}").file_uris()}
+
+
+def test_rows_that_are_only_added_are_one_more_file(store: Store, outputs: Outputs):
+    labs = outputs.tables["labs"]
+    publish(store, with_labs(outputs, labs.head(len(labs) - 3)))
+    before = files_of(store, "labs")
+
+    publish(store, outputs)
+
+    assert before < files_of(store, "labs")
+    assert len(files_of(store, "labs") - before) == 1
+    assert_frame_equal(labs_of(store), labs, check_row_order=False)
+
+
+def test_a_bucket_is_written_again_where_a_row_changes(store: Store, outputs: Outputs):
+    labs = outputs.tables["labs"]
+    before = files_of(store, "labs")
+    first = pl.int_range(pl.len()) == 0
+    changed = labs.with_columns(
+        value_low=pl.when(first).then(pl.col("value_low") + 1).otherwise("value_low")
+    )
+
+    publish(store, with_labs(outputs, changed))
+
+    assert not before & files_of(store, "labs")
+    assert_frame_equal(labs_of(store), changed, check_row_order=False)
+
+
+def test_a_bucket_of_many_files_becomes_one_again(
+    store: Store, outputs: Outputs, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(by_man, "_MOST_FILES", 3)
+    labs = outputs.tables["labs"]
+    counts = []
+    for left_out in (9, 7, 5, 3, 1):
+        publish(store, with_labs(outputs, labs.head(len(labs) - left_out)))
+        counts.append(len(files_of(store, "labs")))
+
+    assert counts == [1, 2, 3, 1, 2]
+    assert_frame_equal(labs_of(store), labs.head(len(labs) - 1), check_row_order=False)
+
+
+def with_labs(outputs: Outputs, labs: pl.DataFrame) -> Outputs:
+    tables = {**outputs.tables, "labs": labs}
+    return Outputs(tables, outputs.not_accepted, "complete", "m", {}, {})
+
+
+def test_rows_that_name_no_patient_and_rows_of_some_men_are_put_in_their_buckets(tmp_path: Path):
+    delta = DeltaTables(str(tmp_path))
+    men = [f"p{number * 16_777_619 % 16**7:07x}{0:013}" for number in range(1, 40)]
+    rows = pl.DataFrame({"patient_id": men, "clinic_id": ["c"] * 39})
+    nobody = pl.DataFrame({"patient_id": [None], "clinic_id": ["n"]}, schema=rows.schema)
+    told = pl.concat([rows, nobody])
+    options = {"table": "context", "n_buckets": 8}
+
+    def put_in(frame: pl.DataFrame, men: pl.Series | None, version: int | None) -> int:
+        return put(delta, "t", frame, men=men, published=version, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(by_man, "order_of", lambda _: ["patient_id"])
+        patch.setattr(by_man, "to_contract_types", lambda frame, _: frame)
+        first = put_in(told, None, None)
+        files = {*DeltaTable(delta.path("t")).file_uris()}
+        his = pl.Series("patient_id", [men[4]])
+        changed = pl.DataFrame({"patient_id": [men[4]], "clinic_id": ["d"]})
+        second = put_in(pl.concat([changed, nobody]), his, first)
+        again = put_in(pl.concat([changed, nobody]), his, second)
+        gone = put_in(nobody, his, again)
+
+    kept = files & {*DeltaTable(delta.path("t"), version=second).file_uris()}
+    assert len(files) == 9
+    assert len(kept) == 8
+    assert again == second
+    now = delta.read("t", gone).select(rows.columns)
+    expected = told.filter(pl.col("patient_id").ne_missing(pl.lit(men[4])))
+    assert_frame_equal(now, expected, check_row_order=False)
+    was = delta.read("t", second).filter(patient_id=men[4])
+    assert was["clinic_id"].to_list() == ["d"]

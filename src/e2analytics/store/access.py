@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import unquote
 from uuid import uuid4
 
@@ -62,6 +62,13 @@ class _LocalTable(DeltaTable):
 
     def file_uris(self, *args: Any, **kwargs: Any) -> list[str]:
         return [unquote(uri) for uri in super().file_uris(*args, **kwargs)]
+
+
+class PartitionSize(NamedTuple):
+    """Rows and files of a partition of a table."""
+
+    n_rows: int
+    n_files: int
 
 
 class DeltaTables:
@@ -122,17 +129,20 @@ class DeltaTables:
         with self.named_errors(name, "read"):
             return DeltaTable(self.path(name)).metadata().partition_columns
 
-    def rows_by_partition(self, name: str, version: int, column: str) -> dict[str, int]:
-        """Return how many rows each partition of a table had at a version."""
+    def sizes(self, name: str, version: int, column: str) -> dict[str, PartitionSize]:
+        """Return how many rows and files each partition of a table had at a version."""
         with self.named_errors(name, "read"):
-            files = pl.DataFrame(
-                DeltaTable(self.path(name), version=version).get_add_actions(flatten=True)
-            )
+            table = DeltaTable(self.path(name), version=version)
+            files = pl.DataFrame(table.get_add_actions(flatten=True))
             if files.is_empty():
                 return {}
-            key = f"partition.{column}"
-            counts = files.group_by(key).agg(pl.col("num_records").sum())
-            return {str(value): int(n or 0) for value, n in counts.iter_rows()}
+            counts = files.group_by(f"partition.{column}").agg(
+                pl.col("num_records").sum(), pl.len().alias("n_files")
+            )
+            return {
+                str(value): PartitionSize(int(n_rows or 0), int(n_files))
+                for value, n_rows, n_files in counts.iter_rows()
+            }
 
     def n_rows(self, name: str, version: int) -> int:
         """Return how many rows a table had at a version."""

@@ -3,40 +3,44 @@
 In    the rows of some men, or of all; the version that the last run published
 Out   a Delta version of the table, divided by ``bucket``: a keyed hash of the man, whose pseudonym is one already
 
-A night brings rows of few men. Their buckets are read, compared and written again; the files of all others stay.
-Rows that name no patient have a bucket of their own.
+A night brings rows of few men. Where it only adds to a bucket, these rows are one more file; where a row changes or goes,
+the bucket is written again, as it is where it has many files. The files of all other buckets stay. Rows that name no
+patient have a bucket of their own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import polars as pl
 from deltalake import DeltaTable, write_deltalake
 
-from e2analytics.store.access import DeltaTables
+from e2analytics.store.access import DeltaTables, PartitionSize
 from e2analytics.store.delta import Part, write_files
 from e2analytics.tables.categoricals import to_contract_types
 from e2analytics.tables.registry import order_of
 from e2analytics.tables.snapshot import is_of
 
 BUCKET: Final = "bucket"
-MEN_OF_A_BUCKET: Final = 4_000
-"""So many men are read, compared and written together in about a second."""
+MEN_OF_A_BUCKET: Final = 2_000
+"""Fewer make more files, of which a night with a correction writes fewer again."""
 MOST_BUCKETS: Final = 256
 _NOBODY: Final = "none"
 _HEX_DIGITS: Final = slice(1, 8)
 _DIGITS: Final = 4
 _ROWS_AT_ONCE: Final = 2_000_000
+_MOST_FILES: Final = 30
+"""Of a bucket; one that has more is written into one again when it next changes."""
 
 
 def buckets_for(n_men: int) -> int:
     """Return into how many buckets a store of so many men is divided.
 
     >>> buckets_for(600), buckets_for(24_000), buckets_for(10_000_000)
-    (1, 6, 256)
+    (1, 12, 256)
     """
     return max(1, min(MOST_BUCKETS, -(-n_men // MEN_OF_A_BUCKET)))
 
@@ -94,16 +98,24 @@ def put(
         return delta.version(name)
     then = delta.put_back(name, published)
     stored = _Stored(delta, name, published, placed, order_of(table))
-    changed = {
-        bucket: now
+    changes = [
+        change
         for group in _groups(stored, men, n_buckets)
-        for bucket, now in _changed(stored, placed, men, group)
-    }
-    if not changed:
+        for change in _changed(stored, placed, men, group)
+    ]
+    if not changes:
         return published
     with delta.named_errors(name, "written"), delta.one_writer(name):
-        _replace(delta, name, then, changed, table)
+        _write(delta, name, then, changes, table)
     return delta.version(name)
+
+
+class _Change(NamedTuple):
+    """Rows of a bucket: all that it has now, or those that are new beside what it had."""
+
+    bucket: str
+    rows: pl.DataFrame
+    is_whole: bool
 
 
 class _Stored:
@@ -118,9 +130,10 @@ class _Stored:
         self._like = like
         self.order = [BUCKET, *order]
 
-    def n_rows(self) -> dict[str, int]:
-        """Return the number of rows of each bucket."""
-        return self._delta.rows_by_partition(self._name, self._version, BUCKET)
+    @cached_property
+    def sizes(self) -> dict[str, PartitionSize]:
+        """Rows and files of each bucket."""
+        return self._delta.sizes(self._name, self._version, BUCKET)
 
     def read(self, buckets: Sequence[str], which: pl.Expr | None = None) -> pl.DataFrame:
         """Return the rows of some buckets, all or those for which ``which`` holds."""
@@ -133,12 +146,12 @@ class _Stored:
 
 def _groups(stored: _Stored, men: pl.Series | None, n_buckets: int) -> Iterator[list[str]]:
     """Yield the buckets that may have changed, so many together as take little memory."""
-    n_stored = stored.n_rows()
-    concerned = {*n_stored, *_all(n_buckets)} if men is None else {*buckets_of(men, n_buckets)}
+    sizes = stored.sizes
+    concerned = {*sizes, *_all(n_buckets)} if men is None else {*buckets_of(men, n_buckets)}
     group: list[str] = []
     n_rows = 0
     for bucket in sorted(concerned):
-        n_rows += n_stored.get(bucket, 0)
+        n_rows += sizes[bucket].n_rows if bucket in sizes else 0
         group.append(bucket)
         if n_rows > _ROWS_AT_ONCE:
             yield group
@@ -153,23 +166,29 @@ def _all(n_buckets: int) -> list[str]:
 
 def _changed(
     stored: _Stored, placed: pl.DataFrame, men: pl.Series | None, group: Sequence[str]
-) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Yield the buckets of a group whose rows differ from what is stored, with their rows."""
+) -> Iterator[_Change]:
+    """Yield the changes of the buckets of a group."""
     new = placed.filter(pl.col(BUCKET).is_in(group)).sort(stored.order)
     theirs = stored.read(group, None if men is None else is_of(men)).sort(stored.order)
     before, after = _by_bucket(theirs), _by_bucket(new)
-    differ = [
-        bucket
-        for bucket in group
-        if not before.get(bucket, new.clear()).equals(after.get(bucket, new.clear()))
-    ]
+    differ = []
+    for bucket in group:
+        was, now = (rows.get(bucket, new.clear()) for rows in (before, after))
+        if was.equals(now):
+            continue
+        size = stored.sizes.get(bucket)
+        added = now.join(was, on=now.columns, how="anti", nulls_equal=True)
+        if size and size.n_files < _MOST_FILES and len(added) == len(now) - len(was):
+            yield _Change(bucket, added, is_whole=False)
+        else:
+            differ.append(bucket)
     if not differ:
         return
     others = new.clear() if men is None else stored.read(differ, ~is_of(men))
     now = pl.concat([others, new.filter(pl.col(BUCKET).is_in(differ))])
     of_each = _by_bucket(now.sort(stored.order))
     for bucket in differ:
-        yield bucket, of_each.get(bucket, now.clear())
+        yield _Change(bucket, of_each.get(bucket, now.clear()), is_whole=True)
 
 
 def _by_bucket(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
@@ -198,25 +217,36 @@ def _write_whole(delta: DeltaTables, name: str, placed: pl.DataFrame, table: str
         write_files(Path(delta.path(name)), ordered.drop(BUCKET).schema, parts, BUCKET)
 
 
-def _replace(
-    delta: DeltaTables,
-    name: str,
-    then: DeltaTable,
-    changed: Mapping[str, pl.DataFrame],
-    table: str,
+def _write(
+    delta: DeltaTables, name: str, then: DeltaTable, changes: Sequence[_Change], table: str
 ) -> None:
-    """Write some buckets in place of what a table held in them, in one commit."""
-    if delta.is_remote:
-        names = ", ".join(f"'{bucket}'" for bucket in changed)
+    """Write the changes of a table's buckets; on disk in one commit."""
+    whole = [change.bucket for change in changes if change.is_whole]
+    if not delta.is_remote:
+        parts = (Part(change.rows.drop(BUCKET), change.bucket) for change in changes)
+        schema = changes[0].rows.drop(BUCKET).schema
+        write_files(Path(delta.path(name)), schema, parts, BUCKET, instead_of=whole)
+        return
+    rewritten, added = (
+        [change.rows for change in changes if change.is_whole is is_whole]
+        for is_whole in (True, False)
+    )
+    if rewritten:
+        names = ", ".join(f"'{bucket}'" for bucket in whole)
         write_deltalake(
             then,
-            to_contract_types(pl.concat(changed.values()), table),
+            to_contract_types(pl.concat(rewritten), table),
             mode="overwrite",
             predicate=f"{BUCKET} IN ({names})",
             partition_by=[BUCKET],
             commit_properties=delta.commit_properties(),
         )
-        return
-    parts = (Part(rows.drop(BUCKET), bucket) for bucket, rows in changed.items())
-    schema = next(iter(changed.values())).drop(BUCKET).schema
-    write_files(Path(delta.path(name)), schema, parts, BUCKET, instead_of=[*changed])
+        then.update_incremental()
+    if added:
+        write_deltalake(
+            then,
+            to_contract_types(pl.concat(added), table),
+            mode="append",
+            partition_by=[BUCKET],
+            commit_properties=delta.commit_properties(),
+        )

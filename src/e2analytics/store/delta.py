@@ -12,12 +12,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from time import time
 from typing import Final, NamedTuple
 from uuid import uuid4
 
 import polars as pl
 from deltalake import DeltaTable, Schema
-from deltalake.transaction import AddAction
+from deltalake.transaction import AddAction, RemoveAction
 
 from e2analytics.tables.categoricals import TEXT
 from e2analytics.tables.prefetch import prefetch
@@ -52,20 +53,36 @@ def write_files(
     by
         Name of the partition column, which the rows do not have.
     instead_of
-        The partitions that the rows take the place of; None: all, and the columns of the table with them.
+        The partitions whose files go as these come; None: all, and the columns of the table with them.
     """
     columns = {name: pl.String() if dtype == TEXT else dtype for name, dtype in schema.items()}
     none = pl.DataFrame(schema=columns | {by: pl.String()})
     stored = Schema.from_arrow(none.to_arrow().schema)
     if instead_of is None:
         table = DeltaTable.create(folder, stored, mode="overwrite", partition_by=by)
-        replaced = None
     else:
         table = DeltaTable(folder)
-        replaced = [(by, "in", [*instead_of])]
     # Selects the rows of the next file while the last one is written.
-    files = [_added(folder, part, by) for part in prefetch(iter(parts)) if len(part.rows)]
-    table.create_write_transaction([*files], "overwrite", stored, by, partition_filters=replaced)
+    added = [_added(folder, part, by) for part in prefetch(iter(parts)) if len(part.rows)]
+    if instead_of is None:
+        table.create_write_transaction([*added], "overwrite", stored, by)
+    else:
+        removed = _removed(table, by, instead_of)
+        table.create_write_transaction([*added, *removed], "append", stored, by)
+
+
+def _removed(table: DeltaTable, by: str, partitions: Sequence[str]) -> list[RemoveAction]:
+    files = pl.DataFrame(table.get_add_actions(flatten=True))
+    if files.is_empty() or not partitions:
+        return []
+    gone = files.filter(pl.col(f"partition.{by}").is_in(partitions))
+    now = int(time() * 1000)
+    return [
+        RemoveAction(
+            path, deletion_timestamp=now, data_change=True, size=size, partition_values={by: key}
+        )
+        for path, size, key in gone.select("path", "size_bytes", f"partition.{by}").iter_rows()
+    ]
 
 
 def _added(folder: Path, part: Part, by: str) -> AddAction:
