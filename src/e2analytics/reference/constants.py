@@ -44,6 +44,13 @@ STEADY_STATE_DAYS: Final = Cited(
 WASHOUT_DAYS: Final = Cited(
     14.0, "days", "five half-lives are 10 days, recovery of E2 lags", "medium"
 )
+E2_STEP_DAYS: Final = Cited(
+    14.0,
+    "days",
+    "Our own rule: E2 is carried forward from a man's last draw in steps of so many days, so that a night without "
+    "news changes few men; a movement with a time constant of 270 days loses 5 % of itself in one",
+    "low",
+)
 RENEWAL_GAP_DAYS: Final = Cited(
     6.0, "days", "anastrozole label: suppression holds up to 6 days after stopping", "high"
 )

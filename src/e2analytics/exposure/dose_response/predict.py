@@ -56,10 +56,8 @@ SHIFTING_PARAMETERS: Final = (
     "log_ia_slope",
     "ia_constant_pg_ml",
 )
-
-
-STEP_DAYS: Final = 14
-"""E2 is carried forward from a man's last draw in steps of so many days: a night without news changes few men."""
+STEP_DAYS: Final = int(constants.E2_STEP_DAYS.value)
+"""E2 is carried forward from a man's last draw in steps of so many days."""
 
 
 class AsOf(NamedTuple):
@@ -72,8 +70,7 @@ class AsOf(NamedTuple):
         """Return the day up to which the E2 of men (rows of ``own_levels``) is carried forward.
 
         It is the last one, up to the day itself, that lies whole steps after a man's last draw or the last
-        change of his testosterone, whichever came later. In 14 days a movement with a time constant of 270
-        loses 5 % of itself.
+        change of his testosterone, whichever came later.
         """
         changed = (
             self.changes.filter(pl.col("changed_on") <= self.day)
