@@ -49,11 +49,14 @@ def measures(men: pl.DataFrame) -> dict[str, float]:
         "recall": _share(said[pushed]),
         "precision of last value": _share(pushed[by_last]),
         "recall of last value": _share(by_last[pushed]),
-        "average precision": float(average_precision_score(pushed, p)),
-        "that of last value": float(average_precision_score(pushed, -assessed["last"].to_numpy())),
-        "average precision, all men": _average_precision(men.drop_nulls("p_attributable")),
-        "calibration slope": calibration_slope(p, pushed),
-        "Brier": float(np.mean((p - pushed) ** 2)),
+        "average precision": _average_precision(pushed, p),
+        "that of last value": _average_precision(pushed, -assessed["last"].to_numpy()),
+        "average precision, all men": _average_precision(
+            men.drop_nulls("p_attributable")["pushed"].to_numpy(),
+            men["p_attributable"].drop_nulls().to_numpy(),
+        ),
+        "calibration slope": calibration_slope(p, pushed) if pushed.any() else np.nan,
+        "Brier": float(np.mean((p - pushed) ** 2)) if len(p) else np.nan,
         "men low without the drug": len(low_without),
         "below_range of them": _share((low_without["status"] == "below_range").to_numpy()),
         "not assessable": _share((men["status"] == "not_assessable").to_numpy()),
@@ -63,8 +66,9 @@ def measures(men: pl.DataFrame) -> dict[str, float]:
     }
 
 
-def _average_precision(men: pl.DataFrame) -> float:
-    return float(average_precision_score(men["pushed"], men["p_attributable"]))
+def _average_precision(pushed: np.ndarray[Any, Any], p: np.ndarray[Any, Any]) -> float:
+    """Return the average precision; not a number where no man who is pushed low was assessed."""
+    return float(average_precision_score(pushed, p)) if pushed.any() else np.nan
 
 
 def calibration_slope(p: np.ndarray[Any, Any], happened: np.ndarray[Any, Any]) -> float:
