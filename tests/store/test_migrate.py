@@ -33,6 +33,7 @@ from e2analytics.store.migrations import SCHEMA_VERSION, is_changed
 from e2analytics.store.store import Store
 from e2analytics.tables.registry import CANONICAL, TABLES, schema_of
 from tests.cli.command_line import call
+from tests.store.conftest import unpack
 from tests.store.killed import killed_at_write, killed_between_files, migrate_store
 
 V1 = Path(__file__).parent / "v1"
@@ -57,7 +58,7 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("v1")
     for name in ("store", "exports"):
         with tarfile.open(V1 / f"{name}.tar.xz") as archive:
-            archive.extractall(folder, filter="data")
+            unpack(archive, folder)
     return folder
 
 

@@ -28,7 +28,7 @@ from e2analytics.tables.registry import OF_THE_DAY
 from e2analytics.tables.snapshot import Outputs
 from tests.cli.command_line import call
 from tests.conftest import AS_OF, KEY
-from tests.store.conftest import labs_of, publish, versions
+from tests.store.conftest import labs_of, publish, unpack, versions
 from tests.store.killed import migrate_store
 from tests.store.remote.gateway import Gateway
 
@@ -183,11 +183,11 @@ def test_the_crosswalk_is_kept_and_opened(store: Store, tmp_path: Path):
 @pytest.mark.slow
 def test_a_store_of_version_1_is_migrated_where_it_lies(uri: str, tmp_path: Path):
     with tarfile.open(V1 / "store.tar.xz") as archive:
-        archive.extractall(tmp_path, filter="data")
+        unpack(archive, tmp_path)
     migrate_store(f"{tmp_path / 'store'}")
     local = Store(f"{tmp_path / 'store'}")
     with tarfile.open(V1 / "store.tar.xz") as archive:
-        archive.extractall(tmp_path / "again", filter="data")
+        unpack(archive, tmp_path / "again")
     objects = from_url(uri)
     old = tmp_path / "again" / "store"
     for file in (path for path in old.rglob("*") if path.is_file()):
