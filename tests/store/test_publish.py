@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -19,7 +20,7 @@ from e2analytics.store.by_man import put
 from e2analytics.store.lock import writing
 from e2analytics.store.store import Store
 from e2analytics.tables.categoricals import to_contract_types
-from e2analytics.tables.snapshot import Outputs
+from e2analytics.tables.snapshot import Outputs, of_men
 from tests.conftest import AS_OF, QUICK
 from tests.store.conftest import labs_of, publish, versions
 
@@ -225,3 +226,17 @@ def test_rows_that_name_no_patient_and_rows_of_some_men_are_put_in_their_buckets
     assert_frame_equal(now, expected, check_row_order=False)
     was = delta.read("t", second).filter(patient_id=men[4])
     assert was["clinic_id"].to_list() == ["d"]
+
+
+def test_a_store_that_never_wrote_down_its_buckets_keeps_one(store: Store, outputs: Outputs):
+    rows = store.delta.read("store_info").drop("n_buckets")
+    store.delta.write("store_info", rows, "overwrite")
+    later = Store(store.uri)
+    assert later.n_buckets() is None
+    his = outputs.tables["patients"]["patient_id"].head(1)
+    few = {name: of_men(name, rows, his) for name, rows in outputs.tables.items()}
+    waiting = {name: of_men(name, rows, his) for name, rows in outputs.not_accepted.items()}
+
+    publish(later, replace(outputs, tables=few, not_accepted=waiting, men=his))
+
+    assert_frame_equal(labs_of(later), outputs.tables["labs"], check_row_order=False)

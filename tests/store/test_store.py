@@ -178,3 +178,12 @@ def test_a_run_as_of_another_day_does_not_go_on_from_the_last_one(store: Store, 
 
     assert store.snapshot(earlier).state is not None
     assert store.snapshot(AS_OF).state is None
+
+
+def test_a_damaged_table_is_named_where_a_part_of_it_is_asked_for(store: Store):
+    for file in Path(store.uri, "labs").rglob("*.parquet"):
+        file.unlink()
+    before = store.snapshot()
+
+    with pytest.raises(StoreError, match="The table labs of the store"):
+        before.rows_where("labs", ["patient_id"], pl.col("fate") == "accepted")

@@ -371,6 +371,7 @@ class _Ends:
         lengths = last_fields.drop_nulls().str.len_bytes()
         if lengths.is_empty():
             return
+        # Polars types the least of every column alike; that of lengths is a number.
         low, high = int(lengths.min()), int(lengths.max())  # type: ignore[arg-type]
         self.shortest = min(low, self.shortest) if self.n else low
         self.longest = max(high, self.longest)

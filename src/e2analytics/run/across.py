@@ -87,8 +87,7 @@ def look_across(
 
 def _men_of_clinics(before: Snapshot) -> pl.DataFrame:
     columns = ["patient_id", "clinic_id"]
-    rows = before.lazy_rows("patients", columns).filter(pl.col("fate") == "accepted")
-    return rows.select(columns).collect()
+    return before.rows_where("patients", columns, pl.col("fate") == "accepted").select(columns)
 
 
 def _changed(now: Clinics, then: Clinics, stale_feed_days: int) -> pl.Series:
@@ -108,12 +107,11 @@ def _shifts(
     if _scans(now).equals(_scans(then)):
         return known, _NOBODY
     columns = columns_of("dxa")
+    visible = (pl.col("fate") == "accepted") & (pl.col("scanned_on") <= run.as_of)
     their_scans = (
-        before.lazy_rows("dxa", columns)
-        .filter(pl.col("fate") == "accepted", pl.col("scanned_on") <= run.as_of)
-        .join(others.lazy(), on="patient_id", how="semi")
+        before.rows_where("dxa", columns, visible)
+        .join(others, on="patient_id", how="semi")
         .select(columns)
-        .collect()
     )
     of_men = now.patients.select("patient_id", "clinic_id")
     shifts = find_shifts(

@@ -107,13 +107,8 @@ def _read_again(sources: Sources, before: Snapshot) -> bool:
 def _holds_all_of(rows: pl.DataFrame, file: str, before: Snapshot, table: str, old: str) -> bool:
     """Tell whether a file has every number that an older one had."""
     key = key_of(table)
-    had = (
-        before.lazy_rows(table, ["source_file", *key])
-        .filter(pl.col("source_file") == old)
-        .select(key)
-        .drop_nulls()
-        .collect()
-    )
+    of_file = pl.col("source_file") == old
+    had = before.rows_where(table, ["source_file", *key], of_file).select(key).drop_nulls()
     has = to_contract_types(rows.filter(pl.col("source_file") == file).select(key), table)
     return len(had) > 0 and had.join(has, on=key, how="anti").is_empty()
 
@@ -124,11 +119,10 @@ def _of_same_number(sources: Sources, before: Snapshot) -> list[pl.DataFrame]:
     for table in _NUMBERED:
         if table in sources.rows:
             number = number_of(table)
-            new = sources.rows[table].lazy().select(pl.col(number).cast(pl.String)).unique()
-            known = before.lazy_rows(table, [*number, "patient_id"]).join(
-                new, on=number, how="semi"
-            )
-            found.append(known.select("patient_id").unique().collect())
+            new = sources.rows[table].select(pl.col(number).cast(pl.String)).unique()
+            same_id = pl.col(number[-1]).is_in(new[number[-1]].unique().implode())
+            known = before.rows_where(table, [*number, "patient_id"], same_id)
+            found.append(known.join(new, on=number, how="semi").select("patient_id").unique())
     return found
 
 

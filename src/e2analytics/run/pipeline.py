@@ -13,8 +13,10 @@ A night takes in the men whose answers may have changed (``find_men``): every st
 model, the as-of date, and of what crosses men.
 
 What crosses men is made from sums (:mod:`e2analytics.tables.sums`): measures, losses, grades, the facts of clinics; those
-of today are those of before, less what these men counted for then (``look_back``), and what they count for now. Each step is a function of frames and a ``Run`` in :mod:`e2analytics.run.steps`. The commands do the same
-order in part: ``ingest`` stops after ``take_in``; ``fit`` and ``flag`` read no drop.
+of today are those of before, less what these men counted for then (``look_back``), and what they count for now.
+
+Each step is a function of frames and a ``Run`` in :mod:`e2analytics.run.steps`. The commands do the same order in part:
+``ingest`` stops after ``take_in``; ``fit`` and ``flag`` read no drop.
 """
 
 from __future__ import annotations

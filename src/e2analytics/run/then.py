@@ -61,22 +61,22 @@ def read_rows(part: Snapshot) -> ReadRows:
     return ReadRows(rows={table: part.rows(table) for table in CANONICAL})
 
 
-def then(part: Snapshot, rows: AsOfRows, state: State) -> Then:
+def then(part: Snapshot, read: ReadRows, rows: AsOfRows, state: State) -> Then:
     """Return what the run before found of some men.
 
     Parameters
     ----------
     part
         What is known of these men.
-    rows
-        Their rows as of its day.
+    read, rows
+        Their rows with their fates, and the same as of its day.
     state
         What it left.
     """
     return Then(
         as_of=state.as_of,
         makers=n_makers(state.sums["scanner_makers"]),
-        intake=read_rows(part),
+        intake=read,
         rows=rows,
         scanner_shifts=part.table("scanner_shifts"),
         exposure=ExposureTables(

@@ -120,7 +120,7 @@ class DeltaTables:
     def scan(self, name: str, version: int | None) -> pl.LazyFrame:
         """Return a table as it was at a version, to be collected inside :meth:`named_errors`."""
         path = self.path(name)
-        if "://" in path:
+        if self.is_remote:
             return pl.scan_delta(path, version=version)
         return pl.scan_delta(_LocalTable(path, version=version))
 
@@ -174,29 +174,43 @@ class DeltaTables:
         name = {_COMMIT: uuid4().hex}
         return CommitProperties(name, app_transactions=[token], max_commit_retries=0)
 
-    def write(self, name: str, frame: pl.DataFrame, mode: Literal["append", "overwrite"]) -> None:
-        """Add to a table, or replace it and its columns; columns that it did not have are null before."""
-        with self.named_errors(name, "written"), self.one_writer(name):
-            table = self.newest(name) if self.fence else None
-            commit = self.commit_properties()
-            try:
-                write_deltalake(
-                    table or self.path(name),
-                    frame,
-                    mode=mode,
-                    schema_mode="merge" if mode == "append" else "overwrite",
-                    commit_properties=commit,
-                )
-            except CommitFailedError:
-                # Where the answer to a commit is lost, it is tried again and meets itself.
-                if not self._has_arrived(name, commit):
-                    raise
+    @contextmanager
+    def commit(self, name: str) -> Iterator[CommitProperties | None]:
+        """Give a commit to a table its properties, and turn its refusal into an error that says what to do.
+
+        Raises
+        ------
+        StoreError
+            If it was refused.
+        """
+        properties = self.commit_properties()
+        try:
+            yield properties
+        except CommitFailedError:
+            # Where the answer to a commit is lost, it is tried again and meets itself.
+            if not self._has_arrived(name, properties):
+                raise StoreError(
+                    f"The table {name} of {self.uri} was written by another process at the same time. Run "
+                    "again; nothing was published."
+                ) from None
 
     def _has_arrived(self, name: str, commit: CommitProperties | None) -> bool:
         if commit is None or commit.custom_metadata is None:
             return False
         newest = DeltaTable(self.path(name)).history(1)[0]
         return bool(newest.get(_COMMIT) == commit.custom_metadata[_COMMIT])
+
+    def write(self, name: str, frame: pl.DataFrame, mode: Literal["append", "overwrite"]) -> None:
+        """Add to a table, or replace it and its columns; columns that it did not have are null before."""
+        with self.named_errors(name, "written"), self.commit(name) as properties:
+            table = self.newest(name) if self.fence else None
+            write_deltalake(
+                table or self.path(name),
+                frame,
+                mode=mode,
+                schema_mode="merge" if mode == "append" else "overwrite",
+                commit_properties=properties,
+            )
 
     def put_back(self, name: str, version: int) -> DeltaTable:
         """Undo what was written after a version, by a run that was killed before it published for example.
@@ -206,22 +220,12 @@ class DeltaTables:
         DeltaTable
             The table with the rows of that version, for a write that follows on them.
         """
-        with self.named_errors(name, "written"), self.one_writer(name):
+        with self.named_errors(name, "written"):
             table = self.newest(name) or DeltaTable(self.path(name))
             if table.version() != version:
-                table.restore(version, commit_properties=self.commit_properties())
+                with self.commit(name) as properties:
+                    table.restore(version, commit_properties=properties)
             return table
-
-    @contextmanager
-    def one_writer(self, name: str) -> Iterator[None]:
-        """Turn the refusal of a commit into an error that says what to do."""
-        try:
-            yield
-        except CommitFailedError:
-            raise StoreError(
-                f"The table {name} of {self.uri} was written by another process at the same time. Run again; "
-                "nothing was published."
-            ) from None
 
     @contextmanager
     def named_errors(self, name: str, done: str) -> Iterator[None]:

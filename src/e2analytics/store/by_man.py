@@ -29,7 +29,8 @@ MEN_OF_A_BUCKET: Final = 2_000
 """Fewer make more files, of which a night with a correction writes fewer again."""
 MOST_BUCKETS: Final = 256
 _NOBODY: Final = "none"
-_HEX_DIGITS: Final = slice(1, 8)
+_HEX_DIGITS: Final = (1, 7)
+"""Of a pseudonym, after its ``p``: where they begin, and how many."""
 _DIGITS: Final = 4
 _ROWS_AT_ONCE: Final = 2_000_000
 _MOST_FILES: Final = 30
@@ -47,7 +48,7 @@ def buckets_for(n_men: int) -> int:
 
 def bucket_of(n_buckets: int) -> pl.Expr:
     """Return the bucket of each ``patient_id``: by digits of the pseudonym, which a key has spread evenly."""
-    digits = pl.col("patient_id").cast(pl.String).str.slice(_HEX_DIGITS.start, _HEX_DIGITS.stop - 1)
+    digits = pl.col("patient_id").cast(pl.String).str.slice(*_HEX_DIGITS)
     number = digits.str.to_integer(base=16, strict=False).fill_null(0) % n_buckets
     named = number.cast(pl.String).str.zfill(_DIGITS)
     return pl.when(pl.col("patient_id").is_null()).then(pl.lit(_NOBODY)).otherwise(named)
@@ -105,7 +106,7 @@ def put(
     ]
     if not changes:
         return published
-    with delta.named_errors(name, "written"), delta.one_writer(name):
+    with delta.named_errors(name, "written"):
         _write(delta, name, then, changes, table)
     return delta.version(name)
 
@@ -198,16 +199,17 @@ def _by_bucket(rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 def _write_whole(delta: DeltaTables, name: str, placed: pl.DataFrame, table: str) -> None:
     """Write a table in place of whatever is there."""
-    with delta.named_errors(name, "written"), delta.one_writer(name):
+    with delta.named_errors(name, "written"):
         if delta.is_remote:
-            write_deltalake(
-                delta.newest(name) or delta.path(name),
-                to_contract_types(placed, table),
-                mode="overwrite",
-                schema_mode="overwrite",
-                partition_by=[BUCKET],
-                commit_properties=delta.commit_properties(),
-            )
+            with delta.commit(name) as properties:
+                write_deltalake(
+                    delta.newest(name) or delta.path(name),
+                    to_contract_types(placed, table),
+                    mode="overwrite",
+                    schema_mode="overwrite",
+                    partition_by=[BUCKET],
+                    commit_properties=properties,
+                )
             return
         ordered = placed.sort(BUCKET, *order_of(table)) if len(placed) else placed
         parts = (
@@ -225,7 +227,8 @@ def _write(
     if not delta.is_remote:
         parts = (Part(change.rows.drop(BUCKET), change.bucket) for change in changes)
         schema = changes[0].rows.drop(BUCKET).schema
-        write_files(Path(delta.path(name)), schema, parts, BUCKET, instead_of=whole)
+        with delta.commit(name):
+            write_files(Path(delta.path(name)), schema, parts, BUCKET, instead_of=whole)
         return
     rewritten, added = (
         [change.rows for change in changes if change.is_whole is is_whole]
@@ -233,20 +236,22 @@ def _write(
     )
     if rewritten:
         names = ", ".join(f"'{bucket}'" for bucket in whole)
-        write_deltalake(
-            then,
-            to_contract_types(pl.concat(rewritten), table),
-            mode="overwrite",
-            predicate=f"{BUCKET} IN ({names})",
-            partition_by=[BUCKET],
-            commit_properties=delta.commit_properties(),
-        )
+        with delta.commit(name) as properties:
+            write_deltalake(
+                then,
+                to_contract_types(pl.concat(rewritten), table),
+                mode="overwrite",
+                predicate=f"{BUCKET} IN ({names})",
+                partition_by=[BUCKET],
+                commit_properties=properties,
+            )
         then.update_incremental()
     if added:
-        write_deltalake(
-            then,
-            to_contract_types(pl.concat(added), table),
-            mode="append",
-            partition_by=[BUCKET],
-            commit_properties=delta.commit_properties(),
-        )
+        with delta.commit(name) as properties:
+            write_deltalake(
+                then,
+                to_contract_types(pl.concat(added), table),
+                mode="append",
+                partition_by=[BUCKET],
+                commit_properties=properties,
+            )

@@ -55,7 +55,8 @@ def publish(
         )
     before = store.published()
     published = {name: at.version for name, at in store.tables(before).items()} if before else {}
-    n_buckets = store.n_buckets() or buckets_for(len(outputs.tables["patients"]))
+    # Once and for all: a man whose bucket changed would stand in two.
+    n_buckets = (store.n_buckets() or 1) if before else buckets_for(len(outputs.tables["patients"]))
     versions = _write_tables(store.delta, outputs, published, as_of, n_buckets)
     manifest = {
         "run_id": run_id,

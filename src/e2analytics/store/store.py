@@ -58,6 +58,8 @@ class Store:
         path = unquote(uri.removeprefix("file://")) if uri.startswith("file:///") else uri
         self.uri = path.rstrip("/")
         self.delta = DeltaTables(self.uri)
+        # Kept: it is asked for with every table, and never changes.
+        self._n_buckets: int | None = None
 
     def exists(self) -> bool:
         """Tell whether anything was ever published here."""
@@ -123,11 +125,11 @@ class Store:
         return version
 
     def n_buckets(self) -> int | None:
-        """Return into how many buckets of men the tables are divided; None if that is not settled yet."""
-        if not self.exists():
-            return None
-        known = history(self.delta)["n_buckets"].drop_nulls()
-        return int(known[0]) if len(known) else None
+        """Return into how many buckets of men the tables are divided; None if that was never written down."""
+        if self._n_buckets is None and self.exists():
+            known = history(self.delta)["n_buckets"].drop_nulls()
+            self._n_buckets = int(known[0]) if len(known) else None
+        return self._n_buckets
 
     def key_check(self) -> str:
         """Return the check of the key that the store was written under; empty if there is no store."""

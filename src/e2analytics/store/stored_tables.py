@@ -11,7 +11,7 @@ import polars as pl
 from e2analytics.store.history import StoredTable
 from e2analytics.tables.categoricals import to_categories
 from e2analytics.tables.registry import CANONICAL, OF_MEN, OF_THE_DAY, order_of
-from e2analytics.tables.snapshot import Tables, is_of
+from e2analytics.tables.snapshot import Query, Tables, is_of
 
 if TYPE_CHECKING:
     from e2analytics.store.store import Store
@@ -51,6 +51,7 @@ class StoredTables(Tables):
         self._folder = folder
         self._men = men
         self._runs = runs
+        self._part: StoredTables | None = None
 
     def __iter__(self) -> Iterator[str]:
         return iter({**self._of_each, **self._frames})
@@ -66,26 +67,32 @@ class StoredTables(Tables):
             self._frames[name] = self._collected(name)
         return self._frames[name]
 
-    def lazy(self, name: str) -> pl.LazyFrame:
-        """Return a table to be read in part."""
-        if name in self._frames:
-            return self._frames[name].lazy()
-        at, as_of = self._of_each[name]
-        men = self._men if name in OF_MEN else None
-        rows = dated(self._store.scan(f"{self._folder}{name}", at, men), name, as_of)
-        return rows if men is None else rows.filter(is_of(men))
+    def ask(self, name: str, query: Query) -> pl.DataFrame:
+        """Return what a query finds in a table, of which no more is read than it needs."""
+        with self._store.delta.named_errors(name, "read"):
+            rows = self._frames[name].lazy() if name in self._frames else self._scan(name)
+            return query(rows).collect()
 
     def of(self, men: pl.Series) -> Tables:
         """Return the tables with the rows of some men, and those that name no patient."""
-        return StoredTables(
-            self._store, self._of_each, folder=self._folder, men=men, runs=self._runs
-        )
+        # Several steps ask for the same men: what one has read is there for the next.
+        if self._part is None or self._part._men is not men:
+            self._part = StoredTables(
+                self._store, self._of_each, folder=self._folder, men=men, runs=self._runs
+            )
+        return self._part
 
     def _collected(self, name: str) -> pl.DataFrame:
         with self._store.delta.named_errors(name, "read"):
             if name in CANONICAL:
-                return to_categories(self.lazy(name)).collect(engine="streaming")
-            return self.lazy(name).collect().sort(order_of(name))
+                return to_categories(self._scan(name)).collect(engine="streaming")
+            return self._scan(name).collect().sort(order_of(name))
+
+    def _scan(self, name: str) -> pl.LazyFrame:
+        at, as_of = self._of_each[name]
+        men = self._men if name in OF_MEN else None
+        rows = dated(self._store.scan(f"{self._folder}{name}", at, men), name, as_of)
+        return rows if men is None else rows.filter(is_of(men))
 
 
 def dated(rows: _Frame, name: str, as_of: date) -> _Frame:

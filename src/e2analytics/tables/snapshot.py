@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Final
+from typing import Final, TypeAlias
 
 import polars as pl
 
@@ -13,6 +13,7 @@ from e2analytics.tables.categoricals import to_categories, to_contract_types
 from e2analytics.tables.registry import EVENT_DATE, OF_MEN, OF_THE_DAY, order_of, schema_of
 from e2analytics.tables.state import State
 
+Query: TypeAlias = Callable[[pl.LazyFrame], pl.LazyFrame]
 _SLICE: Final = 500_000
 _NOT_ACCEPTED_COLUMNS: Final = {
     "excluded": pl.String,
@@ -37,9 +38,9 @@ class Tables(Mapping[str, pl.DataFrame]):
     def __len__(self) -> int:
         return len(self._frames)
 
-    def lazy(self, name: str) -> pl.LazyFrame:
-        """Return a table to be read in part."""
-        return self[name].lazy()
+    def ask(self, name: str, query: Query) -> pl.DataFrame:
+        """Return what a query finds in a table, of which no more is read than it needs."""
+        return query(self[name].lazy()).collect()
 
     def of(self, men: pl.Series) -> Tables:
         """Return the tables with the rows of some men, and those that name no patient."""
@@ -74,8 +75,7 @@ class Snapshot:
         if men is None:
             return self
         tables, not_accepted = (
-            (frames if isinstance(frames, Tables) else Tables(frames)).of(men)
-            for frames in (self.tables, self.not_accepted)
+            _as_tables(frames).of(men) for frames in (self.tables, self.not_accepted)
         )
         return replace(self, tables=tables, not_accepted=not_accepted)
 
@@ -94,22 +94,29 @@ class Snapshot:
         )
         return pl.concat([to_categories(accepted), to_categories(not_accepted)], how="diagonal")
 
-    def lazy_rows(self, table: str, columns: Sequence[str]) -> pl.LazyFrame:
-        """Return some columns, as text, of every row ever read of a canonical table, with ``fate`` and ``why``."""
-        nothing = pl.lit(None, dtype=pl.String)
-        parts = [empty_not_accepted(table).lazy().select(*columns, "fate", "why")]
-        if table in self.tables:
-            accepted = _lazy(self.tables, table)
-            parts.append(accepted.select(*columns, fate=pl.lit("accepted"), why=nothing))
-        if table in self.not_accepted:
-            parts.append(_lazy(self.not_accepted, table).select(*columns, "fate", "why"))
-        return pl.concat(
-            part.with_columns(pl.selectors.categorical().cast(pl.String)) for part in parts
-        )
+    def rows_where(self, table: str, columns: Sequence[str], which: pl.Expr) -> pl.DataFrame:
+        """Return some columns, as text, of every row ever read of a canonical table for which ``which`` holds.
+
+        ``which`` may ask for ``fate`` and ``why``, which are among the columns.
+        """
+
+        def accepted(rows: pl.LazyFrame) -> pl.LazyFrame:
+            nothing = pl.lit(None, dtype=pl.String)
+            return others(rows.with_columns(fate=pl.lit("accepted"), why=nothing))
+
+        def others(rows: pl.LazyFrame) -> pl.LazyFrame:
+            named = rows.select(*columns, "fate", "why")
+            return named.with_columns(pl.selectors.categorical().cast(pl.String)).filter(which)
+
+        found = [others(empty_not_accepted(table).lazy()).collect()]
+        for tables, query in ((self.tables, accepted), (self.not_accepted, others)):
+            if table in tables:
+                found.append(_as_tables(tables).ask(table, query))
+        return pl.concat(found)
 
 
-def _lazy(tables: Mapping[str, pl.DataFrame], name: str) -> pl.LazyFrame:
-    return tables.lazy(name) if isinstance(tables, Tables) else tables[name].lazy()
+def _as_tables(tables: Mapping[str, pl.DataFrame]) -> Tables:
+    return tables if isinstance(tables, Tables) else Tables(tables)
 
 
 class Sliced(Mapping[str, pl.DataFrame]):

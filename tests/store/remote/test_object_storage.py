@@ -16,6 +16,7 @@ from typing import Any
 import obstore
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 from obstore.store import from_url
 from polars.testing import assert_frame_equal
 
@@ -128,6 +129,16 @@ def test_what_was_published_is_read_as_it_is_and_as_it_was(published: Store, out
         assert_frame_equal(
             stored, outputs.tables[name].select(stored.columns), check_row_order=False
         )
+
+
+def test_rows_that_are_only_added_come_beside_the_others(store: Store, outputs: Outputs):
+    publish(store, without_last_labs(outputs, 3))
+    files = {*DeltaTable(f"{store.uri}/labs").file_uris()}
+
+    publish(store, outputs)
+
+    assert files < {*DeltaTable(f"{store.uri}/labs").file_uris()}
+    assert_frame_equal(labs_of(store), outputs.tables["labs"], check_row_order=False)
 
 
 @pytest.mark.slow

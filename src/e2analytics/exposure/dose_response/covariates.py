@@ -113,6 +113,7 @@ def learn_imputation(draws: pl.DataFrame, aged_on: date) -> Imputation:
     men = draws.unique("patient_id", keep="first", maintain_order=True)
     orders = draws.unique(["patient_id", "testosterone_changes"], keep="first", maintain_order=True)
     doses = draws.filter(pl.col("dose_mg_per_week") > 0)["dose_mg_per_week"]
+    # Polars types the mean and the median of every column alike; those of numbers are numbers.
     means = men.select(pl.col("bmi_kg_m2", "age_years").mean().fill_null(0.0)).row(0, named=True)
     return Imputation(
         random_intercept.fit(

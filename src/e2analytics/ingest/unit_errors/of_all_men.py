@@ -84,22 +84,19 @@ def with_others(
         CONVERTED, literal=True
     )
     others = ~is_of(men)
-    stand = before.lazy_rows("labs", _READ).filter(others & watched).collect()
+    stand = before.rows_where("labs", _READ, others & watched)
     released = stand.with_columns(
         fate=pl.when(_IS_SUSPECTED).then(pl.lit("accepted")).otherwise("fate"),
         why=pl.when(~_IS_SUSPECTED).then("why"),
     )
-    their_orders = (
-        before.lazy_rows("medications", columns_of("medications"))
-        .filter(others, pl.col("fate") == "accepted")
-        .select(orders.columns)
-    )
-    their_clinics = before.lazy_rows("patients", clinics.columns).filter(others)
+    in_force = others & (pl.col("fate") == "accepted")
+    their_orders = before.rows_where("medications", columns_of("medications"), in_force)
+    their_clinics = before.rows_where("patients", clinics.columns, others)
     return OfAllMen(
         # In one order, so that sums are the same to the last digit.
         pl.concat([own, to_categories(released)]).sort(READING_ORDER),
-        pl.concat([orders, their_orders.collect()]),
-        pl.concat([clinics, their_clinics.select(clinics.columns).collect()]),
+        pl.concat([orders, their_orders.select(orders.columns)]),
+        pl.concat([clinics, their_clinics.select(clinics.columns)]),
         stand.filter(_IS_SUSPECTED),
     )
 

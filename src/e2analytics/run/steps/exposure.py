@@ -11,9 +11,7 @@ from e2analytics.exposure import patient_data
 from e2analytics.exposure.confounders import find_confounders
 from e2analytics.exposure.episodes import doses_on_days
 from e2analytics.exposure.testosterone_orders import find_changes
-from e2analytics.ingest import (
-    filled_rows,
-)
+from e2analytics.ingest import filled_rows
 from e2analytics.ingest.intake import Intake, ReadRows
 from e2analytics.measures import clinic_rows, pending
 from e2analytics.run import across
@@ -55,8 +53,8 @@ def look_back(before: Snapshot, men: pl.Series | None, run: Run) -> Then | None:
     if men is None or before.state is None:
         return None
     part, state = before.of(men), before.state
-    rows = as_of_view(read_rows(part), replace(run, as_of=state.as_of))
-    return then(part, rows, state)
+    read = read_rows(part)
+    return then(part, read, as_of_view(read, replace(run, as_of=state.as_of)), state)
 
 
 @step("Looking across men")

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
-from e2analytics.ingest import (
-    quality,
-)
+from e2analytics.ingest import quality
 from e2analytics.ingest.read_drop import Sources
 from e2analytics.run.frames import Run
 from e2analytics.run.steps.intake import key_of
@@ -20,9 +18,6 @@ from e2analytics.store import publish as publishing
 from e2analytics.store.store import Store
 from e2analytics.tables.snapshot import Outputs, Snapshot
 from e2analytics.tables.sums import Sums
-
-if TYPE_CHECKING:
-    pass
 
 
 @step("Grading each feed's data")
